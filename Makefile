@@ -1,0 +1,39 @@
+# Every target works on a bare clone: the first one to run builds the environment.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+CONTACTS ?= 1000
+BIN := .venv/bin
+export DO_NOT_TRACK := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+
+.venv/.synced: pyproject.toml uv.lock scripts/bootstrap
+	@echo "building the environment (once) ..."
+	@scripts/bootstrap
+	@touch $@
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+demo: .venv/.synced ## Run the whole pipeline on made-up contacts (CONTACTS=1000)
+	@$(BIN)/enrich demo --contacts $(CONTACTS)
+
+test: .venv/.synced ## Run all tests
+	@$(BIN)/python -m pytest
+
+check: .venv/.synced ## Run linters, formatter check, types and import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: .venv/.synced ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+ui: .venv/.synced ## Show the demo's runs in Prefect's UI on http://127.0.0.1:4200
+	@PREFECT_HOME="$(CURDIR)/.demo/prefect" $(BIN)/prefect server start
+
+clean: ## Remove the environment and the demo's files
+	rm -rf .venv .tools .demo .cache
+
+.PHONY: help demo test check format ui clean

@@ -1,0 +1,1 @@
+"""Configuration and secrets of everything outside, and the adapters that they hand out."""

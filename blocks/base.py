@@ -1,0 +1,138 @@
+"""
+What all our blocks share: found by name, filled from Prefect, overridden by the environment.
+
+A reference is `<vendor>` or `<vendor>/<block name>`. The vendor is the name of a module (or of a provider's spec); the
+block is Prefect's document of that name, `default` if none is given and one was saved. Environment variables and `.env`
+with the prefix `ENRICHMENT_<VENDOR>_` override single fields.
+"""
+
+import importlib
+import inspect
+import os
+import pkgutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from prefect.blocks.core import Block
+from pydantic import ValidationError, create_model
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from enrichment.errors import ConfigurationError
+
+ENV_PREFIX = "ENRICHMENT_"
+DEFAULT_DOCUMENT = "default"
+
+
+class PipelineBlock(Block):
+    """A block of this pipeline; `vendor` is the name by which it is configured."""
+
+    vendor: ClassVar[str] = ""
+
+
+BlockT = TypeVar("BlockT", bound=PipelineBlock)
+
+
+def module_names(package: str) -> list[str]:
+    """Return the vendors that a package holds: one module each, `base` left out."""
+    found = importlib.import_module(package)
+    return sorted(
+        m.name
+        for m in pkgutil.iter_modules(found.__path__)
+        if m.name != "base" and not m.name.startswith("_") and not m.ispkg
+    )
+
+
+def block_class(package: str, vendor: str, kind: type[BlockT]) -> type[BlockT]:
+    """
+    Return the block class that a vendor's module defines.
+
+    Raises:
+        ConfigurationError: there is no such vendor; the message lists those found.
+    """
+    names = module_names(package)
+    if vendor not in names:
+        raise ConfigurationError(
+            f"unknown {package.rpartition('.')[2].rstrip('s')} '{vendor}': choose one of {', '.join(names)}"
+        )
+    module = importlib.import_module(f"{package}.{vendor}")
+    classes = [
+        c
+        for _, c in inspect.getmembers(module, inspect.isclass)
+        if issubclass(c, kind) and c.__module__ == module.__name__
+    ]
+    return classes[0]
+
+
+def configure(cls: type[BlockT], document: str) -> BlockT:
+    """
+    Build a block: Prefect's document, then the environment on top of it.
+
+    Args:
+        cls: the block class.
+        document: the block's name in Prefect; empty for `default`, if one was saved.
+    """
+    values = {**_saved_values(cls, document), **environment_values(cls.vendor, own_fields(cls))}
+    try:
+        return cls(**values)
+    except ValidationError as error:
+        raise ConfigurationError(explain(error, variable_prefix(cls.vendor))) from None
+
+
+def own_fields(cls: type[Block]) -> dict[str, FieldInfo]:
+    """Return a block's configuration fields, Prefect's own left out."""
+    return {name: info for name, info in cls.model_fields.items() if name not in Block.model_fields}
+
+
+def variable_prefix(vendor: str) -> str:
+    """Return the prefix of a vendor's environment variables."""
+    return f"{ENV_PREFIX}{vendor}_".upper().replace("-", "_")
+
+
+class _Environment(BaseSettings):
+    model_config = SettingsConfigDict(extra="ignore", env_file_encoding="utf-8", env_ignore_empty=True)
+
+
+def environment_values(vendor: str, fields: Mapping[str, FieldInfo]) -> dict[str, Any]:
+    """Return those fields that environment variables or `.env` set."""
+    prefix = variable_prefix(vendor)
+    optional: dict[str, Any] = {
+        name: (info.annotation | None, None) for name, info in fields.items() if info.annotation
+    }
+    model = create_model(f"{vendor}_environment", __base__=_Environment, **optional)
+    try:
+        found = model(_env_prefix=prefix, _env_file=env_file())
+    except ValidationError as error:
+        raise ConfigurationError(explain(error, prefix)) from None
+    return {name: getattr(found, name) for name in found.model_fields_set}
+
+
+def env_file() -> Path:
+    """Return the file of settings beside the working directory's project."""
+    return Path(os.environ.get(f"{ENV_PREFIX}ENV_FILE", ".env"))
+
+
+def explain(error: ValidationError, prefix: str) -> str:
+    """Say which setting is wrong and why, without its value."""
+    lines = [
+        f"{prefix}{'_'.join(str(part) for part in e['loc'])}".upper() + f": {e['msg']}"
+        for e in error.errors(include_input=False)
+    ]
+    return "wrong settings: " + "; ".join(lines)
+
+
+def _saved_values(cls: type[PipelineBlock], document: str) -> dict[str, Any]:
+    # Without a server, Prefect would start one only to say that it holds no block.
+    if not document and not os.environ.get("PREFECT_API_URL"):
+        return {}
+    try:
+        saved: Any = cls.load(document or DEFAULT_DOCUMENT)
+    except ValueError:
+        if not document:
+            return {}
+        raise ConfigurationError(
+            f"there is no block '{document}' of the type '{cls.get_block_type_slug()}' in Prefect: "
+            "save one, or leave the name out"
+        ) from None
+    return {name: getattr(saved, name) for name in own_fields(cls) if name in saved.model_fields_set}

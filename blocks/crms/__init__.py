@@ -1,0 +1,1 @@
+"""One module per CRM; the module's name is the configured name."""

@@ -1,0 +1,124 @@
+"""The seam to a CRM."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar, Protocol
+
+from blocks.base import PipelineBlock, block_class, configure
+from enrichment.records import Contact
+from enrichment.write_policy import Change, FieldDescription, FieldRule
+
+
+@dataclass(frozen=True, slots=True)
+class NewContact:
+    """A contact as intake sees it; `created_at` is ISO-8601 UTC."""
+
+    crm_id: str
+    email: str | None
+    created_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CrmContact:
+    """
+    One contact's present values.
+
+    Args:
+        contact: its identifiers, under the id that the CRM knows it by today.
+        values: the asked fields, as text; blank is None.
+        changed_at: when a field was last changed, where that was asked for.
+    """
+
+    contact: Contact
+    values: Mapping[str, str | None]
+    changed_at: Mapping[str, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """The changes of one contact; `trace_id` is unique in its batch."""
+
+    crm_id: str
+    trace_id: str
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateResult:
+    """
+    What became of one update.
+
+    Args:
+        trace_id: of the update.
+        reason: empty if the CRM confirmed it, else a short code.
+        detail: the CRM's own words, free of personal data.
+        permanent: whether a repetition could never succeed.
+        gone: whether the contact no longer exists.
+        wait_seconds: how long the CRM asked us to wait; costs no attempt.
+    """
+
+    trace_id: str
+    reason: str = ""
+    detail: str = ""
+    permanent: bool = False
+    gone: bool = False
+    wait_seconds: float | None = None
+
+
+class Crm(Protocol):
+    """
+    What the pipeline asks of a CRM.
+
+    Every method raises CredentialsRejectedError or QuotaExhaustedError if no further call can succeed, PostponedError
+    if the CRM asked for a wait that is too long to sleep, and TransientError if it can't be reached now.
+    """
+
+    name: str
+    rules: Sequence[FieldRule]
+    protected: frozenset[str]
+
+    def list_contacts(self) -> Iterator[list[NewContact]]:
+        """Yield every contact, page by page."""
+
+    def created_since(self, since: datetime) -> Iterator[list[NewContact]]:
+        """Yield the contacts created at or after a moment, page by page, each once."""
+
+    def read(
+        self, crm_ids: Sequence[str], fields: Sequence[str], *, history: Sequence[str] = ()
+    ) -> dict[str, CrmContact]:
+        """Return the contacts by the id that was asked for; those that no longer exist are left out."""
+
+    def write(self, updates: Sequence[Update]) -> list[UpdateResult]:
+        """Send the updates in native batches; the answer has one result for every update."""
+
+    def describe_fields(self) -> Mapping[str, FieldDescription]:
+        """Return the CRM's own description of the contact's fields."""
+
+    def ensure_fields(self) -> list[str]:
+        """Create those fields of ours that are missing, and return their names."""
+
+    def check(self) -> str:
+        """Make one free call, and return a line that says which account answered."""
+
+    def share(self, runs: int) -> None:
+        """Pace for so many runs at work."""
+
+    def close(self) -> None:
+        """Give connections back."""
+
+
+class CrmBlock(PipelineBlock):
+    """Configuration of a CRM."""
+
+    kind: ClassVar[str] = "crm"
+
+    def get_crm(self) -> Crm:
+        """Return the adapter."""
+        raise NotImplementedError
+
+
+def load_crm(reference: str) -> Crm:
+    """Return the CRM that a reference names."""
+    vendor, _, document = reference.partition("/")
+    return configure(block_class(__package__, vendor, CrmBlock), document).get_crm()

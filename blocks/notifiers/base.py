@@ -1,0 +1,33 @@
+"""The seam to people."""
+
+from typing import ClassVar, Protocol
+
+from blocks.base import PipelineBlock, block_class, configure
+
+
+class Notifier(Protocol):
+    """One way of telling people."""
+
+    name: str
+
+    def send(self, subject: str, body: str) -> None:
+        """Deliver a message; raise TransientError or ConfigurationError if it can't be delivered."""
+
+    def check(self) -> str:
+        """Say in one line whether a message could be delivered, without sending one."""
+
+
+class NotifierBlock(PipelineBlock):
+    """Configuration of a way of telling people."""
+
+    kind: ClassVar[str] = "notifier"
+
+    def get_notifier(self) -> Notifier:
+        """Return the adapter."""
+        raise NotImplementedError
+
+
+def load_notifier(reference: str) -> Notifier:
+    """Return the notifier that a reference names."""
+    vendor, _, document = reference.strip().partition("/")
+    return configure(block_class(__package__, vendor, NotifierBlock), document).get_notifier()

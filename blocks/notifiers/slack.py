@@ -1,0 +1,62 @@
+"""Slack through an incoming webhook."""
+
+from typing import ClassVar
+
+import httpx
+from pydantic import Field, HttpUrl, SecretStr
+
+from blocks.notifiers.base import Notifier, NotifierBlock
+from blocks.secrets import reveal
+from enrichment.errors import ConfigurationError, TransientError
+
+
+class Slack(NotifierBlock):
+    """
+    A Slack channel, reached by an incoming webhook.
+
+    Example:
+        Tell a channel::
+
+            Slack(webhook_url="block:secret/slack-webhook").save("default")
+    """
+
+    _block_type_name = "Slack Notifier"
+    _description = "Tells a Slack channel when contact enrichment needs somebody."
+    _documentation_url = HttpUrl("https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks")
+    vendor: ClassVar[str] = "slack"
+
+    webhook_url: SecretStr | None = Field(
+        default=None, description="URL of the incoming webhook, or the name of a secret block that holds it."
+    )
+    timeout_seconds: float = Field(default=10.0, gt=0, description="How long to wait for Slack.")
+
+    def get_notifier(self) -> Notifier:
+        """Return the adapter."""
+        return SlackNotifier(reveal(self.webhook_url, "ENRICHMENT_SLACK_WEBHOOK_URL"), self.timeout_seconds)
+
+
+class SlackNotifier:
+    """Posts one text per message."""
+
+    name = "slack"
+
+    def __init__(self, url: str, timeout_seconds: float) -> None:
+        self._url = url
+        self._timeout_seconds = timeout_seconds
+
+    def send(self, subject: str, body: str) -> None:
+        """Post the message; the URL is a secret, so it stays out of every error."""
+        try:
+            answer = httpx.post(self._url, json={"text": f"*{subject}*\n{body}"}, timeout=self._timeout_seconds)
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise TransientError(f"Slack can't be reached ({type(error).__name__})") from None
+        if answer.status_code in {400, 403, 404, 410}:
+            raise ConfigurationError(
+                f"Slack refuses the webhook ({answer.status_code}): check ENRICHMENT_SLACK_WEBHOOK_URL"
+            )
+        if answer.is_error:
+            raise TransientError(f"Slack answered {answer.status_code}")
+
+    def check(self) -> str:
+        """Say that a webhook is set: Slack has no call that tests one without posting."""
+        return "slack has a webhook; it can't be tested without posting"

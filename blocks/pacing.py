@@ -1,0 +1,92 @@
+"""
+One rate limiter per service and credential in each process, shared by all threads and event loops.
+
+Prefect's global limits cost about 50 ms per acquire, too slow to pace single calls with; they bound runs and chunks.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Hashable
+
+from enrichment.errors import PostponedError
+from enrichment.retry import LONGEST_INLINE_WAIT_SECONDS
+
+
+class Pacer:
+    """
+    Hands out evenly spaced slots; a hold asked for by the server stops all callers.
+
+    Args:
+        name: of the service, for messages.
+        per_second: the allowed rate of calls.
+    """
+
+    def __init__(self, name: str, per_second: float) -> None:
+        self._name = name
+        self._per_second = per_second
+        self._sharers = 1
+        self._next_slot = 0.0
+        self._held_until = 0.0
+        self._lock = threading.Lock()
+
+    def allow(self, per_second: float) -> None:
+        """Adopt the rate that the service itself states."""
+        with self._lock:
+            self._per_second = per_second
+
+    def share(self, runs: int) -> None:
+        """Take one part of the rate, since so many runs are at work."""
+        with self._lock:
+            self._sharers = max(1, runs)
+
+    def hold(self, seconds: float) -> None:
+        """Make every caller wait, because the server asked for it."""
+        with self._lock:
+            self._held_until = max(self._held_until, time.monotonic() + seconds)
+
+    def reserve(self) -> float:
+        """
+        Take the next slot.
+
+        Returns:
+            seconds to sleep until the slot.
+
+        Raises:
+            PostponedError: a hold lasts longer than anybody should sleep.
+        """
+        with self._lock:
+            now = time.monotonic()
+            if self._held_until - now > LONGEST_INLINE_WAIT_SECONDS:
+                raise PostponedError(f"{self._name} asked for a pause", self._held_until - now)
+            slot = max(now, self._next_slot, self._held_until)
+            self._next_slot = slot + self._sharers / self._per_second
+            return slot - now
+
+    @property
+    def held(self) -> bool:
+        """Tell whether the server's pause still lasts."""
+        with self._lock:
+            return self._held_until > time.monotonic()
+
+    async def turn(self) -> None:
+        """Wait for a slot without blocking the event loop."""
+        await asyncio.sleep(self.reserve())
+        while self.held:  # noqa: ASYNC110 - the server asked for a pause while we slept; the hold is shared by threads
+            await asyncio.sleep(self.reserve())
+
+    def turn_blocking(self) -> None:
+        """Wait for a slot in this thread."""
+        time.sleep(self.reserve())
+        while self.held:
+            time.sleep(self.reserve())
+
+
+_pacers: dict[Hashable, Pacer] = {}
+_pacers_lock = threading.Lock()
+
+
+def pacer_for(name: str, credential: Hashable, per_second: float) -> Pacer:
+    """Return this process's pacer of a service and credential, made at the first call."""
+    with _pacers_lock:
+        return _pacers.setdefault((name, credential), Pacer(name, per_second))

@@ -1,0 +1,461 @@
+"""
+The seam to a warehouse: about a dozen verbs, each one transaction of named statements.
+
+The statements stand in the engine's own SQL file; an engine adds only how to connect, and its name for a placeholder.
+Rows travel as one JSON text per statement, since that is what every engine can unpack. Timestamps are the engine's own
+clock, and cross the seam as ISO-8601 UTC text. Every later update of a claimed record names the claim it relies on.
+"""
+
+import json
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from blocks.base import PipelineBlock, block_class, configure
+from blocks.providers.base import Reply
+from blocks.warehouses._sql import SqlFile
+from enrichment.books import Books
+from enrichment.records import (
+    Claim,
+    Disposition,
+    Enrichment,
+    Finished,
+    Found,
+    OpenWrite,
+    Returned,
+    Settlement,
+    StagedRecord,
+    State,
+    Unmatched,
+)
+from enrichment.write_policy import Change
+
+Row = dict[str, Any]
+
+_JSON_COLUMNS = frozenset({"reply", "tech_stack", "intent_keywords", "attributes", "api_versions"})
+_OWN_COLUMNS = ("company_name", "employee_count", "industry", "tech_stack", "linkedin_url", "intent_keywords")
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecord:
+    """A request to enrich one contact; `contact_created_at` is ISO-8601 UTC text."""
+
+    crm: str
+    crm_id: str
+    email_address: str | None
+    source: str
+    lane: str
+    contact_created_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedWrite:
+    """What will be sent to the CRM for one staged record."""
+
+    record_id: str
+    crm_id: str
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JournalLookup:
+    """What the journal says of request keys: the replies it has, and the keys that the asker may now pay for."""
+
+    replies: Mapping[str, Row]
+    granted: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """The records that the claim still holds, and how many runs are at work with this provider."""
+
+    held: frozenset[str]
+    runs_at_work: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How many records of a chunk ended or went back; `lost` ones are held by another run now."""
+
+    dispositions: Mapping[str, int]
+    returned: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunStart:
+    """What is known of a run when it opens its books."""
+
+    run_id: str
+    flow_run_name: str
+    provider: str
+    crm: str
+    lane: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """What is known of a run when it closes its books."""
+
+    failure_rate: float
+    stop_kind: str = ""
+    alert_kind: str = ""
+    alert_sent: bool = False
+    credits: float = 0.0
+    api_versions: Sequence[str] = ()
+    state: str = "closed"
+
+
+class Session(ABC):
+    """One open transaction."""
+
+    @abstractmethod
+    def run(self, query: str, /, **values: Any) -> int:
+        """Run a named statement and return the number of rows it changed."""
+
+    @abstractmethod
+    def read(self, query: str, /, **values: Any) -> list[Row]:
+        """Return a named query's rows."""
+
+
+class Warehouse(ABC):
+    """
+    What the pipeline asks of a warehouse.
+
+    Every verb raises ConfigurationError if the warehouse isn't set up or refuses us, and TransientError if it can't be
+    reached now.
+    """
+
+    name: ClassVar[str]
+    sql: SqlFile
+
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[Session]:
+        """Open a transaction that commits at the end, or rolls back."""
+
+    @abstractmethod
+    def migrate(self) -> list[str]:
+        """Apply the migrations that are missing, in order, and return their names; safe to repeat."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give the connection back."""
+
+    def check(self) -> str:
+        """Say in one line what answers and how many records wait."""
+        waiting = sum(row["records"] for row in self.query("count_queue"))
+        return f"{self.name} answers; {waiting:,} records in the queue"
+
+    def query(self, name: str, /, **values: Any) -> list[Row]:
+        """Return the rows of a named read."""
+        with self.transaction() as session:
+            return session.read(name, **values)
+
+    def stage(self, records: Sequence[NewRecord], *, cursor: tuple[str, str] | None = None) -> int:
+        """
+        Put contacts into the queue; one that is in it already stays as it is, or moves up to the live lane.
+
+        Args:
+            records: the contacts.
+            cursor: name and value of the intake's position, committed together with the rows.
+
+        Returns:
+            how many were new.
+        """
+        rows = [asdict(record) | {"record_id": uuid.uuid4().hex} for record in records]
+        with self.transaction() as session:
+            session.run("promote_staged", rows=rows)
+            staged = session.run("stage_records", rows=rows)
+            if cursor:
+                session.run("save_cursor", name=cursor[0], cursor=cursor[1])
+        return staged
+
+    def restage_failed(self, run_id: str = "") -> int:
+        """Put dead letters back into the queue, all or one run's, and return how many."""
+        with self.transaction() as session:
+            letters = session.read("read_dead_letters", run_id=run_id)
+            for letter in letters:
+                letter["new_record_id"] = uuid.uuid4().hex
+            session.run("restage_dead_letters", rows=letters)
+            session.run("mark_replayed", rows=letters)
+        return len(letters)
+
+    def claim(
+        self, run_id: str, *, crm: str, lane: str, limit: int, lease_seconds: int, make_token: Callable[[], str]
+    ) -> Claim:
+        """
+        Take free records, live ones first, oldest first.
+
+        Args:
+            run_id: who takes them.
+            crm: whose contacts.
+            lane: `live`, `backfill`, or empty for both.
+            limit: the most to take.
+            lease_seconds: how long the claim lasts.
+            make_token: gives a fresh token, never used before.
+        """
+        token = make_token()
+        with self.transaction() as session:
+            session.run(
+                "claim_records",
+                token=token,
+                run_id=run_id,
+                crm=crm,
+                lane=lane,
+                limit=limit,
+                lease_seconds=lease_seconds,
+            )
+            rows = session.read("read_claim", token=token)
+            session.run("count_claimed", run_id=run_id, claimed=len(rows))
+        records = tuple(StagedRecord(**row | {"state": State(row["state"])}) for row in rows)
+        return Claim(token, run_id, records)
+
+    def peek(self, *, crm: str, lane: str, limit: int) -> list[StagedRecord]:
+        """Return the records that a claim would take, without taking them."""
+        rows = self.query("peek_records", crm=crm, lane=lane, limit=limit)
+        return [StagedRecord(**row | {"state": State(row["state"])}) for row in rows]
+
+    def renew(self, claim: Claim, record_ids: Collection[str], *, provider: str, lease_seconds: int) -> Renewal:
+        """Prolong the claim of these records and its reservations, just before money is spent on them."""
+        with self.transaction() as session:
+            session.run("renew_claim", token=claim.token, lease_seconds=lease_seconds, ids=list(record_ids))
+            session.run("renew_reservations", token=claim.token, lease_seconds=lease_seconds)
+            session.run("mark_run_seen", run_id=claim.run_id)
+            held = session.read("read_held", token=claim.token, ids=list(record_ids))
+            runs = session.read("count_runs_at_work", provider=provider)
+        return Renewal(frozenset(row["record_id"] for row in held), max(1, runs[0]["runs"]))
+
+    def screen(
+        self, crm: str, crm_ids: Collection[str], keys: Collection[str], *, fresh_days: int
+    ) -> tuple[set[str], set[str]]:
+        """
+        Return which contacts need no lookup.
+
+        Returns:
+            the ids of contacts that were written within `fresh_days`, and those of the hashed keys that are suppressed.
+        """
+        with self.transaction() as session:
+            fresh = session.read("read_fresh", crm=crm, ids=list(crm_ids), fresh_days=fresh_days)
+            suppressed = session.read("read_suppressed", keys=list(keys))
+        return {row["crm_id"] for row in fresh}, {row["key_hash"] for row in suppressed}
+
+    def suppress(self, keys: Collection[str], reason: str) -> None:
+        """Remember hashed identifiers that must never be looked up."""
+        with self.transaction() as session:
+            session.run("suppress_keys", keys=list(keys), reason=reason)
+
+    def open_requests(
+        self, provider: str, keys: Collection[str], *, token: str, lease_seconds: int, reply_days: int
+    ) -> JournalLookup:
+        """
+        Look requests up in the journal, and reserve those that it lacks.
+
+        A key that is neither in the replies nor granted is being asked by another claim at this moment. The reservation
+        comes before the reading: the other way round, a reply that arrives in between would be paid for again.
+        """
+        wanted = {"provider": provider, "keys": list(keys)}
+        with self.transaction() as session:
+            session.run("reserve_requests", token=token, lease_seconds=lease_seconds, **wanted)
+            replies = {row["request_key"]: row for row in session.read("read_replies", reply_days=reply_days, **wanted)}
+            session.run("drop_reservations", provider=provider, keys=list(replies))
+            reserved = session.read("read_reservations", token=token, **wanted)
+        return JournalLookup(replies, frozenset(row["request_key"] for row in reserved))
+
+    def read_replies(self, provider: str, keys: Collection[str], *, reply_days: int) -> dict[str, Row]:
+        """Return the journal's conclusive replies by request key, without reserving anything."""
+        rows = self.query("read_replies", provider=provider, keys=list(keys), reply_days=reply_days)
+        return {row["request_key"]: row for row in rows}
+
+    def keep_replies(self, provider: str, run_id: str, replies: Sequence[Reply]) -> None:
+        """Commit replies to the journal, as received, and end their reservations."""
+        rows = [
+            {
+                "request_key": reply.key,
+                "reply": reply.body,
+                "outcome": reply.outcome,
+                "credits": reply.credits,
+                "api_version": reply.api_version,
+                "request_id": reply.request_id,
+            }
+            for reply in replies
+        ]
+        with self.transaction() as session:
+            session.run("keep_replies", provider=provider, run_id=run_id, rows=rows)
+            session.run("drop_reservations", provider=provider, keys=[reply.key for reply in replies])
+
+    def store(
+        self, claim: Claim, crm: str, found: Sequence[Found], unmatched: Sequence[Unmatched], *, provider: str
+    ) -> frozenset[str]:
+        """
+        Keep results, and mark their staged records enriched.
+
+        Returns:
+            the ids of the records that the claim still holds; nothing is kept of the others.
+        """
+        ids = [item.record.record_id for item in found] + [row.record_id for row in unmatched]
+        with self.transaction() as session:
+            session.run("lock_claim", token=claim.token)
+            held = frozenset(row["record_id"] for row in session.read("read_held", token=claim.token, ids=ids))
+            rows = [_contact_row(item) for item in found if item.record.record_id in held]
+            misses = [asdict(row) for row in unmatched if row.record_id in held]
+            session.run("upsert_contacts", crm=crm, run_id=claim.run_id, rows=rows)
+            session.run("append_history", crm=crm, run_id=claim.run_id, rows=rows)
+            session.run("upsert_unmatched", crm=crm, run_id=claim.run_id, provider=provider, rows=misses)
+            session.run("mark_enriched", token=claim.token, rows=rows)
+        return held
+
+    def read_enriched(self, crm: str, crm_ids: Collection[str]) -> dict[str, Enrichment]:
+        """Return what is stored of these contacts, by CRM id."""
+        rows = self.query("read_enriched", crm=crm, ids=list(crm_ids))
+        return {row["crm_id"]: _enrichment(row) for row in rows}
+
+    def plan_writes(self, claim: Claim, crm: str, planned: Sequence[PlannedWrite]) -> frozenset[str]:
+        """
+        Record what will be sent to the CRM before it is sent, so that a crash in between loses no `before`.
+
+        Returns:
+            the ids of the records that the claim still holds; only those may be sent.
+        """
+        with self.transaction() as session:
+            session.run("lock_claim", token=claim.token)
+            rows_held = session.read("read_held", token=claim.token, ids=[item.record_id for item in planned])
+            held = frozenset(row["record_id"] for row in rows_held)
+            rows = [
+                {"crm_id": item.crm_id, **asdict(change)}
+                for item in planned
+                if item.record_id in held
+                for change in item.changes
+            ]
+            session.run("plan_writes", crm=crm, run_id=claim.run_id, rows=rows)
+        return held
+
+    def open_writes(self, crm: str, crm_ids: Collection[str]) -> list[OpenWrite]:
+        """Return the writes to these contacts that were planned and never confirmed."""
+        return [OpenWrite(**row) for row in self.query("read_open_writes", crm=crm, ids=list(crm_ids))]
+
+    def settle(
+        self, claim: Claim, crm: str, settlements: Sequence[Settlement], confirmed: Sequence[OpenWrite]
+    ) -> Settled:
+        """
+        End a chunk in one transaction: ledger, dead letters, confirmed writes, and the queue.
+
+        Args:
+            claim: the chunk's claim; records that it no longer holds are left alone.
+            crm: whose contacts.
+            settlements: at most one for each record of the claim.
+            confirmed: writes that the CRM holds now; other open ones of the finished contacts are forgotten.
+        """
+        finished = [asdict(item) for item in settlements if isinstance(item, Finished)]
+        returned = [asdict(item) for item in settlements if isinstance(item, Returned)]
+        with self.transaction() as session:
+            session.run("lock_claim", token=claim.token)
+            session.run("write_ledger", token=claim.token, run_id=claim.run_id, rows=finished)
+            ended = session.read("count_ended", run_id=claim.run_id, ids=[row["record_id"] for row in finished])
+            session.run("write_dead_letters", token=claim.token, run_id=claim.run_id, rows=finished)
+            session.run("confirm_writes", crm=crm, rows=[asdict(item) for item in confirmed])
+            session.run("forget_open_writes", token=claim.token, crm=crm, rows=finished)
+            session.run("delete_finished", token=claim.token, rows=finished)
+            back = session.run("return_records", token=claim.token, rows=returned)
+            session.run("drop_claim_reservations", token=claim.token)
+            dispositions = {row["disposition"]: row["records"] for row in ended}
+            lost = len(settlements) - sum(dispositions.values()) - back
+            session.run("count_returned", run_id=claim.run_id, returned=back + lost)
+        return Settled(dispositions, back, lost)
+
+    def open_run(self, start: RunStart, *, lease_seconds: int) -> None:
+        """Open a run's books, and mark runs that died as abandoned."""
+        with self.transaction() as session:
+            session.run("abandon_runs", lease_seconds=lease_seconds)
+            session.run("open_run", **asdict(start))
+
+    def close_run(self, run_id: str, end: RunEnd) -> None:
+        """Close a run's books."""
+        with self.transaction() as session:
+            session.run("close_run", run_id=run_id, **asdict(end) | {"api_versions": list(end.api_versions)})
+
+    def read_books(self, run_id: str) -> Books:
+        """Return a run's books, counted from the ledger."""
+        with self.transaction() as session:
+            run = session.read("read_run", run_id=run_id)[0]
+            ended = session.read("count_dispositions", run_id=run_id)
+        counts = {Disposition(row["disposition"]): row["records"] for row in ended}
+        return Books(run["claimed"], run["returned"], counts)
+
+
+def _contact_row(item: Found) -> Row:
+    enrichment = item.enrichment
+    own = {name: enrichment.fields.get(name) for name in _OWN_COLUMNS}
+    further = {name: value for name, value in enrichment.fields.items() if name not in _OWN_COLUMNS}
+    return {
+        "record_id": item.record.record_id,
+        "request_key": item.request_key,
+        "crm_id": item.record.crm_id,
+        "enrichment_timestamp": enrichment.received_at,
+        "provider": enrichment.provider,
+        "provider_record_id": enrichment.provider_record_id,
+        "confidence": enrichment.confidence,
+        "attributes": further,
+        **own,
+    }
+
+
+def _enrichment(row: Row) -> Enrichment:
+    own = {name: row[name] for name in _OWN_COLUMNS if row[name] is not None}
+    return Enrichment(
+        row["provider"],
+        row["provider_record_id"],
+        row["confidence"],
+        {**(row["attributes"] or {}), **own},
+        row["enrichment_timestamp"],
+    )
+
+
+def bind(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a statement's values with lists and dicts as JSON text."""
+    return {
+        name: json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+        for name, value in values.items()
+    }
+
+
+def decode(row: Row) -> Row:
+    """Return a row with JSON read and timestamps as ISO-8601 UTC text, whatever the engine gave."""
+    return {name: _decode_value(name, value) for name, value in row.items()}
+
+
+def _decode_value(name: str, value: Any) -> Any:
+    if name in _JSON_COLUMNS and isinstance(value, str):
+        return json.loads(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return value
+
+
+class WarehouseBlock(PipelineBlock):
+    """Configuration of a warehouse."""
+
+    kind: ClassVar[str] = "warehouse"
+
+    def get_warehouse(self) -> Warehouse:
+        """Return the adapter."""
+        raise NotImplementedError
+
+
+def load_warehouse(reference: str) -> Warehouse:
+    """Return the warehouse that a reference names."""
+    vendor, _, document = reference.partition("/")
+    return configure(block_class(__package__, vendor, WarehouseBlock), document).get_warehouse()
+
+
+@contextmanager
+def open_warehouse(reference: str) -> Iterator[Warehouse]:
+    """Give the warehouse that a reference names, and close it."""
+    warehouse = load_warehouse(reference)
+    try:
+        yield warehouse
+    finally:
+        warehouse.close()

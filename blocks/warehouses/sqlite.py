@@ -1,0 +1,140 @@
+"""The embedded default: one SQLite file in WAL mode, which several processes may write to at once."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field, HttpUrl
+
+from blocks.warehouses._sql import read_sql
+from blocks.warehouses.base import Row, Session, Warehouse, WarehouseBlock, bind, decode
+from enrichment.errors import ConfigurationError, TransientError
+
+
+class Sqlite(WarehouseBlock):
+    """
+    A SQLite file as the warehouse.
+
+    Example:
+        Keep everything in one file::
+
+            Sqlite(path="enrichment_pipeline.db").save("default")
+    """
+
+    _block_type_name = "SQLite Warehouse"
+    _description = "Keeps the queue, the journal and the results of contact enrichment in one SQLite file."
+    _documentation_url = HttpUrl("https://www.sqlite.org/wal.html")
+    vendor: ClassVar[str] = "sqlite"
+
+    path: Path = Field(default=Path("enrichment_pipeline.db"), description="Path of the database file; made if absent.")
+    busy_timeout_seconds: float = Field(
+        default=60.0, gt=0, description="How long to wait for another process that is writing."
+    )
+
+    def get_warehouse(self) -> Warehouse:
+        """Return the adapter."""
+        return SqliteWarehouse(self.path, self.busy_timeout_seconds)
+
+
+class SqliteWarehouse(Warehouse):
+    """One connection, shared by the threads of one task."""
+
+    name = "sqlite"
+    sql = read_sql(Path(__file__).with_suffix(".sql"))
+
+    def __init__(self, path: Path, busy_timeout_seconds: float) -> None:
+        self._path = path
+        self._busy_timeout_seconds = busy_timeout_seconds
+        self._connection: sqlite3.Connection | None = None
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Open a transaction; the write lock is taken at once, so that it never has to be upgraded."""
+        with self._lock, _translated(self._path):
+            connection = self._connect()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield _SqliteSession(connection)
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    def migrate(self) -> list[str]:
+        """Apply the missing migrations, each in one transaction with its record."""
+        with self.transaction() as session:
+            assert isinstance(session, _SqliteSession)  # noqa: S101 - narrows the type for mypy
+            return session.migrate()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._connection:
+                self._connection.close()
+            self._connection = None
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._connection is None:
+            connection = sqlite3.connect(
+                self._path, timeout=self._busy_timeout_seconds, isolation_level=None, check_same_thread=False
+            )
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA journal_mode = WAL")
+            # A committed reply must outlive a power cut: it was paid for.
+            connection.execute("PRAGMA synchronous = FULL")
+            self._connection = connection
+        return self._connection
+
+
+class _SqliteSession(Session):
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def run(self, query: str, /, **values: Any) -> int:
+        return self._execute(query, values).rowcount
+
+    def read(self, query: str, /, **values: Any) -> list[Row]:
+        return [decode(dict(row)) for row in self._execute(query, values)]
+
+    def migrate(self) -> list[str]:
+        self._connection.execute(
+            "CREATE TABLE IF NOT EXISTS schema_migrations (version TEXT PRIMARY KEY, applied_at TEXT NOT NULL)"
+        )
+        known = {row[0] for row in self._connection.execute("SELECT version FROM schema_migrations")}
+        missing = [name for name in SqliteWarehouse.sql.migrations if name not in known]
+        for name in missing:
+            self._apply(name)
+        return missing
+
+    def _apply(self, name: str) -> None:
+        # Not executescript: it commits first, and a half-applied migration would stay.
+        for statement in SqliteWarehouse.sql.migrations[name].split(";\n"):
+            self._connection.execute(statement)
+        self._connection.execute(
+            "INSERT INTO schema_migrations VALUES (?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))", (name,)
+        )
+
+    def _execute(self, query: str, values: dict[str, Any]) -> sqlite3.Cursor:
+        return self._connection.execute(SqliteWarehouse.sql.queries[query], bind(values))
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error) or "no such column" in str(error):
+            raise ConfigurationError(f"the warehouse {path} is not set up: run `enrich setup`") from error
+        if "unable to open" in str(error):
+            raise ConfigurationError(
+                f"the warehouse file {path} can't be opened: check ENRICHMENT_SQLITE_PATH and the folder's permissions"
+            ) from error
+        raise TransientError(f"the warehouse {path} did not take the statement: {error}") from error
+    except sqlite3.DatabaseError as error:
+        if "not a database" in str(error):
+            raise ConfigurationError(f"{path} is no SQLite file: check ENRICHMENT_SQLITE_PATH") from error
+        raise

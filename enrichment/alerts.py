@@ -1,0 +1,78 @@
+"""When people are told, and what they read."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from enrichment.books import Books
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """How many records failed for one reason, at which step, and the CRM id of one of them."""
+
+    reason: str
+    step: str
+    count: int
+    example: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One message; `kind` is empty for the message that all is well again."""
+
+    kind: str
+    subject: str
+    body: str
+
+
+_MEND = {
+    "failure_rate": "Look at the causes, mend them, then put the dead letters back: {replay}",
+    "quota_exhausted": "Raise the allowance or wait for its renewal. The rest waits in the queue for the next run.",
+    "credentials_rejected": "Renew the credential, check it with `enrich doctor`. The rest waits in the queue.",
+    "crashed": "Read the flow run's log. Claims of a run that died expire by themselves; the next run goes on.",
+}
+
+
+def alert_kind(books: Books, *, threshold: float, stop_kind: str) -> str:
+    """Return why people should be told, or nothing: a stop outranks a failure rate above the threshold."""
+    if stop_kind:
+        return stop_kind
+    return "failure_rate" if books.failure_rate > threshold else ""
+
+
+def compose_alert(
+    kind: str,
+    previous: str,
+    *,
+    run: str,
+    books: Books,
+    causes: Iterable[Cause],
+    stop: str,
+    replay: str,
+) -> Alert | None:
+    """
+    Return the message that this change of state deserves, or None if nothing changed.
+
+    Args:
+        kind: why people should be told now; empty if all is well.
+        previous: the kind that was told last; empty if all was well.
+        run: the run's name and id.
+        books: the run's books.
+        causes: failures by reason.
+        stop: why the run stopped early, if it did.
+        replay: the command that puts dead letters back.
+    """
+    if kind == previous:
+        return None
+    counts = f"{books.claimed} claimed, {books.finished} finished, {books.returned} back in the queue"
+    if not kind:
+        return Alert("", f"Contact enrichment is well again ({previous} is over)", f"{run}\n{counts}")
+    lines = [f"{cause.count} x {cause.reason} at {cause.step}" for cause in causes]
+    parts = [run, counts, stop, *lines, _MEND[kind].format(replay=replay)]
+    return Alert(kind, _subject(kind, books), "\n".join(part for part in parts if part))
+
+
+def _subject(kind: str, books: Books) -> str:
+    if kind == "failure_rate":
+        return f"Contact enrichment: {books.failure_rate:.1%} of {books.claimed} records failed"
+    return f"Contact enrichment stopped: {kind.replace('_', ' ')}"

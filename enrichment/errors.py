@@ -1,0 +1,69 @@
+"""
+The error tree.
+
+EnrichmentError
+├── ConfigurationError            a setting, a block or an input is wrong: stop before the first claim
+├── RunStoppedError               every further record would fail too: stop the run, keep the queue
+│   ├── CredentialsRejectedError  401 twice, 403, or a request that the other side can't accept
+│   └── QuotaExhaustedError       the allowance is used up
+├── TransientError                try this record again; uses up an attempt
+│   └── PostponedError            the other side said when; uses up no attempt
+├── ContractError                 the other side answered something that our parser doesn't know
+├── ClaimLostError                another run holds the records now
+├── IllegalMoveError              a staged record can't end this way from the state that it is in
+└── BooksUnbalancedError          records claimed are not all accounted for
+"""
+
+
+class EnrichmentError(Exception):
+    """Any failure that this project names; the message says what to do and holds no personal data."""
+
+
+class ConfigurationError(EnrichmentError):
+    """A setting, a block or an input is wrong, and the message names the mend."""
+
+
+class RunStoppedError(EnrichmentError):
+    """Every further record would fail the same way; the rest stays in the queue."""
+
+
+class CredentialsRejectedError(RunStoppedError):
+    """The other side refuses our credentials, our entitlement or the form of our request."""
+
+
+class QuotaExhaustedError(RunStoppedError):
+    """The allowance (credits, records, daily calls) is used up."""
+
+
+class TransientError(EnrichmentError):
+    """The call failed in a way that may heal; the record uses up an attempt."""
+
+
+class PostponedError(TransientError):
+    """
+    The other side asked for a wait that is too long to sleep.
+
+    Args:
+        reason: what was asked for and by whom.
+        seconds: how long to wait; never shortened.
+    """
+
+    def __init__(self, reason: str, seconds: float) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
+
+
+class ContractError(EnrichmentError):
+    """The other side answered something that our parser doesn't know."""
+
+
+class ClaimLostError(EnrichmentError):
+    """The lease ended and another run holds the records now."""
+
+
+class IllegalMoveError(EnrichmentError):
+    """A staged record can't end this way from the state that it is in."""
+
+
+class BooksUnbalancedError(EnrichmentError):
+    """Records claimed are not all accounted for."""

@@ -1,0 +1,70 @@
+"""What makes a contact findable, and the keys under which it is remembered."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from enrichment.records import Contact
+
+# Only what can't be an address for certain is refused: the provider's own check is stricter, and its miss is free.
+_EMAIL = re.compile(r"[^@\s,;<>()\"]+@[^@\s,;<>()\"]+\.[^@\s.,;<>()\"]{2,}")
+
+
+def normalise_email(address: str | None) -> str | None:
+    """Return the address trimmed and in lower case, or None if it is no address."""
+    text = (address or "").strip().lower()
+    return text if _EMAIL.fullmatch(text) else None
+
+
+def identifiers(contact: Contact) -> dict[str, str]:
+    """Return the contact's usable identifiers by name, normalised; an unusable one is left out."""
+    given = {
+        "email": normalise_email(contact.email),
+        "first_name": (contact.first_name or "").strip(),
+        "last_name": (contact.last_name or "").strip(),
+        "company_name": (contact.company_name or "").strip(),
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+def choose_input(contact: Contact, alternatives: Iterable[Iterable[str]]) -> dict[str, str] | None:
+    """
+    Return the first set of identifiers that the contact has whole.
+
+    Args:
+        contact: the contact to be looked up.
+        alternatives: sets of identifier names that a provider accepts, the most certain first.
+    """
+    known = identifiers(contact)
+    for names in alternatives:
+        wanted = list(names)
+        if all(name in known for name in wanted):
+            return {name: known[name] for name in wanted}
+    return None
+
+
+def why_invalid(contact: Contact) -> str:
+    """Return the reason code for a contact that no lookup can use."""
+    if contact.email and normalise_email(contact.email) is None:
+        return "email_malformed"
+    return "no_usable_identifier"
+
+
+def request_key(provider: str, lookup_input: Mapping[str, str], output_fields: Iterable[str]) -> str:
+    """Return the journal's key: equal for requests that a provider would answer, and bill, alike."""
+    folded = {name: value.casefold() for name, value in lookup_input.items()}
+    return _digest([provider, folded, sorted(output_fields)])
+
+
+def suppression_keys(contact: Contact, crm: str) -> list[str]:
+    """Return the hashed identifiers under which a suppression of this contact may be kept."""
+    keys = [_digest(["crm_id", crm, contact.crm_id])]
+    email = normalise_email(contact.email)
+    return [*keys, _digest(["email", email])] if email else keys
+
+
+def _digest(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,41 @@
+"""What a run was asked to do, as its tasks receive it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from enrichment.write_policy import FieldDescription
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """
+    Names and numbers only, never clients or secrets, so that a task may run anywhere.
+
+    Args:
+        run_id: the flow run's id.
+        provider, crm, warehouse: references to blocks.
+        lane: `live`, `backfill`, or empty for both.
+        descriptions: the CRM's description of the mapped fields, read once per run.
+    """
+
+    run_id: str
+    provider: str
+    crm: str
+    warehouse: str
+    lane: str = ""
+    chunk_size: int = 1000
+    lease_seconds: int = 600
+    max_attempts: int = 5
+    fresh_days: int = 30
+    reply_days: int = 180
+    descriptions: Mapping[str, FieldDescription] = field(default_factory=dict)
+
+    @property
+    def crm_name(self) -> str:
+        """Return the CRM's name, by which contacts are known."""
+        return self.crm.partition("/")[0]
+
+    @property
+    def provider_name(self) -> str:
+        """Return the provider's name, under which replies are journalled."""
+        return self.provider.partition("/")[0]

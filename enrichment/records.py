@@ -1,0 +1,214 @@
+"""Staged records: their states, how they may end, and what each step says of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from enrichment.errors import IllegalMoveError
+from enrichment.outcomes import Outcome
+
+
+class State(StrEnum):
+    """Where a staged record stands."""
+
+    WAITING = "waiting"
+    """In the queue; nothing is known yet."""
+    CLAIMED = "claimed"
+    """A run works on it until its claim expires."""
+    ENRICHED = "enriched"
+    """The result is in the warehouse; only the CRM lacks it."""
+
+
+class Disposition(StrEnum):
+    """How a staged record ended; exactly one each."""
+
+    WRITTEN = "written"
+    """The CRM confirmed the new values."""
+    UNCHANGED = "unchanged"
+    """The CRM held these values already, or the write policy forbade every change."""
+    UNMATCHED = "unmatched"
+    """The provider doesn't know the contact."""
+    SUPPRESSED = "suppressed"
+    """The contact must not be looked up, or must not be stored."""
+    INVALID = "invalid"
+    """The contact has nothing that a lookup could use, or no longer exists."""
+    SKIPPED_FRESH = "skipped_fresh"
+    """The contact was enriched recently enough."""
+    FAILED = "failed"
+    """Every attempt failed; it is a dead letter."""
+
+
+#: From which state a record may leave the queue with which disposition.
+ENDINGS: Mapping[State, frozenset[Disposition]] = {
+    State.WAITING: frozenset(),
+    State.CLAIMED: frozenset(
+        {
+            Disposition.UNMATCHED,
+            Disposition.SUPPRESSED,
+            Disposition.INVALID,
+            Disposition.SKIPPED_FRESH,
+            Disposition.FAILED,
+        }
+    ),
+    State.ENRICHED: frozenset(
+        {
+            Disposition.WRITTEN,
+            Disposition.UNCHANGED,
+            Disposition.SUPPRESSED,
+            Disposition.INVALID,
+            Disposition.FAILED,
+        }
+    ),
+}
+
+#: How a record may move while it is in the queue; an enriched record stays so when its claim ends.
+MOVES: Mapping[State, frozenset[State]] = {
+    State.WAITING: frozenset({State.CLAIMED}),
+    State.CLAIMED: frozenset({State.WAITING, State.ENRICHED}),
+    State.ENRICHED: frozenset(),
+}
+
+#: The disposition of a reply that ends the matter without a write-back.
+DISPOSITION_OF_OUTCOME: Mapping[Outcome, Disposition] = {
+    Outcome.UNMATCHED: Disposition.UNMATCHED,
+    Outcome.SUPPRESSED: Disposition.SUPPRESSED,
+    Outcome.INVALID_INPUT: Disposition.INVALID,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """What a lookup may use of a CRM record; `crm_id` is the id that the CRM knows it by today."""
+
+    crm_id: str
+    email: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    company_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StagedRecord:
+    """One claimed row of `enrichment_staging`; `attempts` counts this claim."""
+
+    record_id: str
+    crm: str
+    crm_id: str
+    email_address: str | None
+    state: State
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run's temporary right to some staged records."""
+
+    token: str
+    run_id: str
+    records: tuple[StagedRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Enrichment:
+    """The canonical fields of one contact, as one provider knows them."""
+
+    provider: str
+    provider_record_id: str | None
+    confidence: float | None
+    fields: Mapping[str, Any]
+    received_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The record leaves the queue; `detail` is the full error of a failure, `request_key` leads to its reply."""
+
+    record_id: str
+    disposition: Disposition
+    reason: str = ""
+    step: str = ""
+    detail: str = ""
+    request_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The record goes back to the queue; a postponed one gives its attempt back."""
+
+    record_id: str
+    reason: str
+    wait_seconds: float = 0.0
+    costs_attempt: bool = True
+
+
+Settlement = Finished | Returned
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A claimed record with the provider's knowledge of it."""
+
+    record: StagedRecord
+    enrichment: Enrichment
+    request_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unmatched:
+    """One row of `unmatched_records`; no identifier is kept of a suppressed contact."""
+
+    record_id: str
+    crm_id: str
+    lookup_identifier: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWrite:
+    """One field's write that a run planned and that nobody confirmed yet."""
+
+    crm_id: str
+    field: str
+    after: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why no further chunk is claimed: `quota_exhausted` or `credentials_rejected`, and the other side's words."""
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """
+    What one chain of task runs knows of its claim so far.
+
+    Every record of the claim is either in `found`, still to be written back, or has one of the `settlements`.
+    """
+
+    claim: Claim
+    found: tuple[Found, ...] = ()
+    unmatched: tuple[Unmatched, ...] = ()
+    settlements: tuple[Settlement, ...] = ()
+    confirmed: tuple[OpenWrite, ...] = ()
+    stop: Stop | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkSummary:
+    """What a settled chunk adds to the run's progress: counts only."""
+
+    dispositions: Mapping[str, int]
+    returned: int
+    lost: int
+    stop: Stop | None = None
+
+
+def check_ending(state: State, disposition: Disposition) -> None:
+    """Raise IllegalMoveError if a record in this state can't end with this disposition."""
+    if disposition not in ENDINGS[state]:
+        raise IllegalMoveError(f"a record that is {state} can't end as {disposition}")

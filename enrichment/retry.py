@@ -1,0 +1,211 @@
+"""
+Retry decisions as values: in the call, and for the record.
+
+The caller passes the time and the random number, so that each decision can be tested as a table.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+from enrichment.records import Disposition, Finished, Returned, Settlement, StagedRecord
+
+#: A wait up to this many seconds is slept inside the call; a longer one sends the records back to the queue.
+LONGEST_INLINE_WAIT_SECONDS = 60.0
+
+
+class Fault(StrEnum):
+    """How a call failed, as far as repeating it is concerned."""
+
+    CONNECT = "connect"
+    """The request never left: repeating it is free."""
+    THROTTLED = "throttled"
+    """429, or 423: this credential asks too often."""
+    UNAVAILABLE = "unavailable"
+    """502, 503, 504 and their kin: the service is down for everybody."""
+    SERVER_ERROR = "server_error"
+    """500: this request hit a bug over there."""
+    LOST_ANSWER = "lost_answer"
+    """The request left and no whole answer came: it may have been billed."""
+
+
+#: Faults that concern every caller of the same service, so that all of them wait.
+SHARED_FAULTS = frozenset({Fault.THROTTLED, Fault.UNAVAILABLE})
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often to repeat which fault (attempts in all), and how long to wait (seconds)."""
+
+    attempts: int = 5
+    attempts_after_server_error: int = 3
+    attempts_after_lost_answer: int = 1
+    base_seconds: float = 1.0
+    cap_seconds: float = 30.0
+
+    def attempts_for(self, fault: Fault) -> int:
+        """Return the number of attempts that this fault is worth."""
+        if fault is Fault.SERVER_ERROR:
+            return self.attempts_after_server_error
+        if fault is Fault.LOST_ANSWER:
+            return self.attempts_after_lost_answer
+        return self.attempts
+
+
+class Verdict(StrEnum):
+    """What to do about a fault."""
+
+    RETRY = "retry"
+    POSTPONE = "postpone"
+    GIVE_UP = "give_up"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDecision:
+    """The verdict, the wait, and whether every caller of the service must wait with us."""
+
+    verdict: Verdict
+    wait_seconds: float = 0.0
+    holds_all: bool = False
+
+
+def decide(
+    fault: Fault,
+    attempt: int,
+    policy: RetryPolicy,
+    *,
+    server_wait: float | None,
+    chance: float,
+) -> RetryDecision:
+    """
+    Decide what follows the given attempt.
+
+    Args:
+        fault: how the call failed.
+        attempt: the number of this attempt, from 1.
+        policy: the limits.
+        server_wait: seconds that the server asked for, or None.
+        chance: a random number in [0, 1) for the jitter.
+    """
+    holds_all = fault in SHARED_FAULTS
+    if server_wait is not None and server_wait > LONGEST_INLINE_WAIT_SECONDS:
+        return RetryDecision(Verdict.POSTPONE, server_wait, holds_all)
+    if attempt >= policy.attempts_for(fault):
+        return RetryDecision(Verdict.GIVE_UP)
+    jitter = backoff(attempt, policy.base_seconds, policy.cap_seconds, chance)
+    if server_wait is None:
+        return RetryDecision(Verdict.RETRY, jitter, holds_all)
+    # A little later than asked, never earlier: everybody who waits was told the same moment.
+    return RetryDecision(Verdict.RETRY, server_wait + min(jitter, 1.0) * 0.25, holds_all)
+
+
+def backoff(attempt: int, base_seconds: float, cap_seconds: float, chance: float) -> float:
+    """Return an exponential wait with full jitter, in seconds, for the wait after this attempt."""
+    return float(min(cap_seconds, base_seconds * 2 ** min(attempt - 1, 30))) * chance
+
+
+def fault_of_status(status: int) -> Fault | None:
+    """Return the fault that an HTTP status stands for, or None if repeating can't help."""
+    if status in {423, 429}:
+        return Fault.THROTTLED
+    if status == 500:
+        return Fault.SERVER_ERROR
+    if status == 477 or (status > 500 and status not in {501, 505, 511, 522, 525, 526}):
+        return Fault.UNAVAILABLE
+    return None
+
+
+def asked_wait(
+    headers: Mapping[str, str],
+    *,
+    now: datetime,
+    body_hint: object = None,
+    reset: tuple[str, str] | None = None,
+) -> float | None:
+    """
+    Return the seconds that the server asked us to wait, or None.
+
+    Args:
+        headers: of the answer, names in lower case.
+        now: the present, aware; the answer's own Date header is preferred for dates.
+        body_hint: seconds named in the body.
+        reset: a header's name and its format (`epoch_s`, `iso8601` or `delta_s`), looked at last.
+    """
+    present = _http_date(headers.get("date", "")) or now
+    wait = parse_retry_after(headers.get("retry-after", ""), present)
+    if wait is None and body_hint is not None:
+        wait = _seconds(str(body_hint))
+    if wait is None and reset is not None:
+        wait = _until_reset(headers.get(reset[0].lower(), ""), reset[1], present)
+    return wait
+
+
+def parse_retry_after(value: str, now: datetime) -> float | None:
+    """Return the seconds of a Retry-After value (RFC 9110 §10.2.3), or None if it makes no sense."""
+    seconds = _seconds(value)
+    if seconds is not None:
+        return seconds
+    moment = _http_date(value)
+    return max(0.0, (moment - now).total_seconds()) if moment else None
+
+
+def _seconds(value: str) -> float | None:
+    try:
+        seconds = float(value)
+    except ValueError:
+        return None
+    return float(math.ceil(seconds)) if 0 <= seconds < math.inf else None
+
+
+def _http_date(value: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(value)
+    except (TypeError, ValueError):
+        return None
+    # The asctime form and "-0000" carry no zone; HTTP dates are UTC.
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _until_reset(value: str, form: str, now: datetime) -> float | None:
+    if form == "iso8601":
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max(0.0, (aware - now).total_seconds())
+    seconds = _seconds(value)
+    if seconds is None or form == "delta_s":
+        return seconds
+    return max(0.0, seconds - now.timestamp())
+
+
+def settle_failure(
+    record: StagedRecord,
+    *,
+    reason: str,
+    step: str,
+    detail: str,
+    max_attempts: int,
+    chance: float,
+    permanent: bool = False,
+) -> Settlement:
+    """
+    Decide whether a failed record waits for another attempt or becomes a dead letter.
+
+    Args:
+        record: the record; its `attempts` counts the one that just failed.
+        reason: a short code, by which failures are counted.
+        step: the task that failed.
+        detail: the full error, free of personal data.
+        max_attempts: the limit.
+        chance: a random number in [0, 1) for the jitter.
+        permanent: whether a further attempt could never succeed.
+    """
+    if permanent or record.attempts >= max_attempts:
+        return Finished(record.record_id, Disposition.FAILED, reason, step, detail)
+    wait = backoff(record.attempts, 120.0, 3600.0, 0.5 + chance / 2)
+    return Returned(record.record_id, reason, wait)

@@ -1,0 +1,1 @@
+"""What is deployed: Prefect flows, orchestration only."""

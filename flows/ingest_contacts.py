@@ -1,0 +1,39 @@
+"""Put contacts into the queue: new ones, all of them, or a list."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from prefect import flow
+from pydantic import Field
+
+from blocks.settings import load_settings
+from tasks.intake import stage_everything, stage_failed, stage_listed, stage_new
+
+
+@flow(
+    name="ingest-contacts",
+    flow_run_name="ingest contacts of {crm}",
+    description=__doc__,
+    persist_result=False,
+)
+def ingest_contacts(
+    crm: Annotated[str, Field(description="CRM, `<name>` or `<name>/<block>`; empty: the setting.")] = "",
+    warehouse: Annotated[str, Field(description="Warehouse, `<name>` or `<name>/<block>`; empty: the setting.")] = "",
+    lane: Annotated[Literal["live", "backfill"], Field(description="Lane of the staged records.")] = "live",
+    since: Annotated[datetime | None, Field(description="Created at or after; empty: since the last intake.")] = None,
+    everything: Annotated[bool, Field(description="Every contact of the CRM.")] = False,
+    crm_ids: Annotated[list[str], Field(description="Just these CRM ids.", max_length=10_000)] = [],  # noqa: B006
+    csv_path: Annotated[str, Field(description="CSV file with the column `crm_id`, where the worker runs.")] = "",
+    failed: Annotated[bool, Field(description="The dead letters, once more.")] = False,
+    failed_run_id: Annotated[str, Field(description="With `failed`: only those of this run.")] = "",
+) -> int:
+    """Stage contacts and return how many were new in the queue; one that waits already stays as it is."""
+    settings = load_settings()
+    crm, warehouse = crm or settings.crm, warehouse or settings.warehouse
+    if failed:
+        return stage_failed(warehouse, failed_run_id)
+    if crm_ids or csv_path:
+        return stage_listed(crm, warehouse, lane, crm_ids, csv_path)
+    if everything:
+        return stage_everything(crm, warehouse, lane)
+    return stage_new(crm, warehouse, lane, since)

@@ -1,0 +1,1 @@
+"""One Prefect task per step with an effect; each fetches its adapter, calls it and logs one event."""

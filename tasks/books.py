@@ -1,0 +1,178 @@
+"""Opening and closing a run's books, and what people see of a run."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from prefect import get_client
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.runtime import flow_run
+
+from blocks.crms.base import load_crm
+from blocks.notifiers.base import load_notifier
+from blocks.providers.block import load_provider
+from blocks.warehouses.base import Row, RunEnd, RunStart, Warehouse, open_warehouse
+from enrichment.alerts import Alert, Cause, alert_kind, compose_alert
+from enrichment.books import Books
+from enrichment.errors import ConfigurationError, EnrichmentError
+from enrichment.plan import RunPlan
+from enrichment.records import Disposition, Stop
+from enrichment.summary import failure_rows, summary_markdown
+from enrichment.write_policy import FieldDescription
+from tasks.steps import event, step
+
+REPLAY = "enrich stage --failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What a run did: counts only, so that it may be kept anywhere."""
+
+    run_id: str
+    books: Books
+    credits: float = 0.0
+    lookups: Mapping[str, int] = field(default_factory=dict)
+    api_versions: Sequence[str] = ()
+    causes: Sequence[Cause] = ()
+    stop: Stop | None = None
+    alert_kind: str = ""
+    crashed: int = 0
+
+
+@step(name="open-books")
+def open_books(plan: RunPlan) -> None:
+    """Open the run's books, once it is known that its blocks can be built."""
+    load_provider(plan.provider)
+    load_crm(plan.crm).close()
+    with open_warehouse(plan.warehouse) as warehouse:
+        start = RunStart(plan.run_id, flow_run.get_name() or plan.run_id, plan.provider, plan.crm, plan.lane)
+        warehouse.open_run(start, lease_seconds=plan.lease_seconds)
+    event("books_opened", run=plan.run_id, provider=plan.provider, crm=plan.crm, warehouse=plan.warehouse)
+
+
+@step(name="describe-fields")
+def describe_fields(plan: RunPlan) -> dict[str, FieldDescription]:
+    """
+    Return the CRM's description of the fields that its mapping names.
+
+    Raises:
+        ConfigurationError: a mapped field doesn't exist.
+    """
+    crm = load_crm(plan.crm)
+    try:
+        known = crm.describe_fields()
+    finally:
+        crm.close()
+    missing = sorted({rule.field for rule in crm.rules} - set(known))
+    if missing:
+        raise ConfigurationError(
+            f"{crm.name} has no contact field {', '.join(missing)}: run `enrich setup`, or mend the field mapping"
+        )
+    return {rule.field: known[rule.field] for rule in crm.rules}
+
+
+@step(name="close-books")
+def close_books(
+    plan: RunPlan, stop: Stop | None, crashed: int, threshold: float, notifiers: Sequence[str]
+) -> RunReport:
+    """Count the run from the ledger, tell people if needed, and close the books whether they balance or not."""
+    with open_warehouse(plan.warehouse) as warehouse:
+        report = _count(plan, warehouse, stop, crashed)
+        failed = bool(stop or crashed or not report.books.balanced)
+        kind = alert_kind(
+            report.books, threshold=threshold, stop_kind=stop.kind if stop else "crashed" if crashed else ""
+        )
+        sent = _tell(plan, warehouse, report, kind, notifiers)
+        end = RunEnd(
+            failure_rate=report.books.failure_rate,
+            stop_kind=stop.kind if stop else "",
+            alert_kind=kind,
+            alert_sent=sent,
+            credits=report.credits,
+            api_versions=report.api_versions,
+            state="failed" if failed else "closed",
+        )
+        warehouse.close_run(plan.run_id, end)
+    event("books_closed", run=plan.run_id, claimed=report.books.claimed, returned=report.books.returned)
+    return report
+
+
+def _count(plan: RunPlan, warehouse: Warehouse, stop: Stop | None, crashed: int) -> RunReport:
+    replies = warehouse.query("summarise_replies", run_id=plan.run_id)
+    failures = warehouse.query("count_failures", run_id=plan.run_id)
+    lookups: dict[str, int] = {}
+    for row in replies:
+        lookups[row["outcome"]] = lookups.get(row["outcome"], 0) + row["replies"]
+    return RunReport(
+        plan.run_id,
+        warehouse.read_books(plan.run_id),
+        credits=sum(row["credits"] for row in replies),
+        lookups=lookups,
+        api_versions=sorted({row["api_version"] for row in replies if row["api_version"]}),
+        causes=[_cause(row) for row in failures],
+        stop=stop,
+        crashed=crashed,
+    )
+
+
+def _cause(row: Row) -> Cause:
+    return Cause(row["reason"], row["step"], row["records"], row["example"])
+
+
+def _tell(plan: RunPlan, warehouse: Warehouse, report: RunReport, kind: str, notifiers: Sequence[str]) -> bool:
+    """Send one message if the state changed; return whether people know the present state."""
+    if not report.books.claimed and not kind:
+        return True
+    last = warehouse.query("read_last_run", provider=plan.provider, crm=plan.crm, run_id=plan.run_id)
+    alert = compose_alert(
+        kind,
+        last[0]["alert_kind"] if last else "",
+        run=f"flow run {flow_run.get_name() or ''} ({plan.run_id})",
+        books=report.books,
+        causes=report.causes,
+        stop=report.stop.message if report.stop else "",
+        replay=REPLAY,
+    )
+    return alert is None or _deliver(alert, notifiers)
+
+
+def _deliver(alert: Alert, notifiers: Sequence[str]) -> bool:
+    told = 0
+    for reference in notifiers:
+        try:
+            load_notifier(reference).send(alert.subject, alert.body)
+        except EnrichmentError as error:  # a dead notifier must not fail the run; the next run tries again
+            event("alert_not_delivered", notifier=reference, error=str(error))
+        else:
+            told += 1
+            event("alert_sent", notifier=reference, kind=alert.kind or "recovered")
+    return told > 0
+
+
+@step(name="publish-report")
+def publish_report(plan: RunPlan, report: RunReport) -> None:
+    """Publish the run's summary and its failures by cause as artifacts, and let the run's name say what was done."""
+    create_markdown_artifact(
+        summary_markdown(
+            report.books,
+            credits_used=report.credits,
+            lookups=report.lookups,
+            api_versions=report.api_versions,
+            stop=report.stop.message if report.stop else "",
+        ),
+        key="enrichment-summary",
+        description="Books of the run",
+    )
+    if report.causes:
+        create_table_artifact(failure_rows(report.causes, REPLAY), key="enrichment-failures", description="By cause")
+    _rename(plan, report)
+
+
+def _rename(plan: RunPlan, report: RunReport) -> None:
+    written = report.books.count(Disposition.WRITTEN)
+    if run_id := flow_run.get_id():
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(
+                uuid.UUID(run_id),
+                name=f"enriched {report.books.claimed:,} contacts, wrote {written:,} to {plan.crm_name}",
+            )

@@ -1,0 +1,38 @@
+"""Taking staged records, and looking at the queue."""
+
+import uuid
+
+from blocks.warehouses.base import open_warehouse
+from enrichment.plan import RunPlan
+from enrichment.records import Claim
+from tasks.steps import event, step
+
+
+@step(name="claim-chunks")
+def claim_chunks(plan: RunPlan, chunks: int, budget: int) -> list[Claim]:
+    """Claim up to so many chunks, and no more records than the budget; fewer if the queue has less."""
+    claims: list[Claim] = []
+    with open_warehouse(plan.warehouse) as warehouse:
+        while len(claims) < chunks and budget > 0:
+            claim = warehouse.claim(
+                plan.run_id,
+                crm=plan.crm_name,
+                lane=plan.lane,
+                limit=min(plan.chunk_size, budget),
+                lease_seconds=plan.lease_seconds,
+                make_token=lambda: uuid.uuid4().hex,
+            )
+            if not claim.records:
+                break
+            claims.append(claim)
+            budget -= len(claim.records)
+    event("chunks_claimed", chunks=len(claims), records=sum(len(claim.records) for claim in claims))
+    return claims
+
+
+@step(name="count-queue")
+def count_queue(plan: RunPlan) -> int:
+    """Return how many records the queue holds now, claimed ones included."""
+    with open_warehouse(plan.warehouse) as warehouse:
+        rows = warehouse.query("count_queue")
+    return sum(row["records"] for row in rows if plan.lane in {"", row["lane"]})

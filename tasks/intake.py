@@ -1,0 +1,132 @@
+"""CRM or list to staging."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+from blocks.crms.base import NewContact, load_crm
+from blocks.warehouses.base import NewRecord, Warehouse, open_warehouse
+from enrichment.errors import ConfigurationError
+from tasks.steps import event, step
+
+#: The CRM's index lags behind, so each intake reads this much again.
+OVERLAP = timedelta(minutes=15)
+
+#: How far the first incremental intake looks back; everything older is a backfill, which somebody has to ask for.
+FIRST_WINDOW = timedelta(days=1)
+
+_BATCH = 1000
+_ID_COLUMN = "crm_id"
+_EMAIL_COLUMN = "email"
+
+
+@step(name="stage-new")
+def stage_new(crm: str, warehouse: str, lane: str, since: datetime | None) -> int:
+    """
+    Stage the contacts created since a moment, or since the last intake; return how many were new in the queue.
+
+    The position is committed with the rows, page by page.
+    """
+    name = crm.partition("/")[0]
+    source, staged = load_crm(crm), 0
+    try:
+        with open_warehouse(warehouse) as target:
+            start = since or _position(target, name)
+            newest = start.isoformat()
+            for page in source.created_since(start):
+                newest = max([newest, *(contact.created_at for contact in page if contact.created_at)])
+                cursor = None if since else (_cursor_name(name), newest)
+                staged += target.stage([_record(name, contact, "schedule", lane) for contact in page], cursor=cursor)
+    finally:
+        source.close()
+    event("contacts_staged", crm=name, staged=staged, since=start.isoformat())
+    return staged
+
+
+@step(name="stage-everything")
+def stage_everything(crm: str, warehouse: str, lane: str) -> int:
+    """Stage every contact of the CRM; return how many were new in the queue."""
+    name = crm.partition("/")[0]
+    source, staged = load_crm(crm), 0
+    try:
+        with open_warehouse(warehouse) as target:
+            for page in source.list_contacts():
+                staged += target.stage([_record(name, contact, "backfill", lane) for contact in page])
+    finally:
+        source.close()
+    event("contacts_staged", crm=name, staged=staged)
+    return staged
+
+
+@step(name="stage-listed")
+def stage_listed(crm: str, warehouse: str, lane: str, crm_ids: list[str], csv_path: str) -> int:
+    """Stage contacts by their ids, from a list or from a CSV file with the column `crm_id` and perhaps `email`."""
+    name = crm.partition("/")[0]
+    listed = [NewContact(crm_id, None, None) for crm_id in crm_ids]
+    if csv_path:
+        listed += read_contacts(Path(csv_path))
+    staged = 0
+    with open_warehouse(warehouse) as target:
+        for batch in _batches(listed):
+            staged += target.stage([_record(name, contact, "manual", lane) for contact in batch])
+    event("contacts_staged", crm=name, staged=staged, listed=len(listed))
+    return staged
+
+
+@step(name="stage-failed")
+def stage_failed(warehouse: str, run_id: str) -> int:
+    """Put dead letters back into the queue, all or one run's; return how many."""
+    with open_warehouse(warehouse) as target:
+        staged = target.restage_failed(run_id)
+    event("dead_letters_staged", staged=staged)
+    return staged
+
+
+def read_contacts(path: Path) -> list[NewContact]:
+    """
+    Return the contacts that a CSV file lists; the whole file is checked before any of it is used.
+
+    Raises:
+        ConfigurationError: the file can't be read, has no column `crm_id`, or a row lacks its id.
+    """
+    try:
+        # utf-8-sig: spreadsheets put a mark before the first column's name.
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file)
+            if _ID_COLUMN not in (rows.fieldnames or []):
+                found = ", ".join(rows.fieldnames or []) or "none"
+                raise ConfigurationError(
+                    f"{path} has no column '{_ID_COLUMN}' (found: {found}): "
+                    f"the first line must name the columns, '{_ID_COLUMN}' and, if you like, '{_EMAIL_COLUMN}'"
+                )
+            return [_listed(path, rows.line_num, row) for row in rows]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigurationError(f"{path} can't be read as a CSV file in UTF-8 ({type(error).__name__})") from None
+
+
+def _listed(path: Path, line: int, row: dict[str, str | None]) -> NewContact:
+    crm_id = (row[_ID_COLUMN] or "").strip()
+    if not crm_id:
+        raise ConfigurationError(f"{path}, line {line}: the column '{_ID_COLUMN}' is empty; nothing was staged")
+    return NewContact(crm_id, (row.get(_EMAIL_COLUMN) or "").strip() or None, None)
+
+
+def _position(warehouse: Warehouse, crm: str) -> datetime:
+    rows = warehouse.query("read_cursor", name=_cursor_name(crm))
+    return (datetime.fromisoformat(rows[0]["cursor"]) - OVERLAP) if rows else datetime.now(UTC) - FIRST_WINDOW
+
+
+def _cursor_name(crm: str) -> str:
+    return f"intake:{crm}"
+
+
+def _record(crm: str, contact: NewContact, source: str, lane: str) -> NewRecord:
+    return NewRecord(crm, contact.crm_id, contact.email, source, lane, contact.created_at)
+
+
+def _batches(contacts: Iterable[NewContact]) -> Iterator[list[NewContact]]:
+    remaining = iter(contacts)
+    while batch := list(islice(remaining, _BATCH)):
+        yield batch

@@ -1,0 +1,62 @@
+"""Preparing the outside for the pipeline, and checking cheaply that it is prepared."""
+
+from typing import Any
+
+from blocks.crms.base import load_crm
+from blocks.notifiers.base import load_notifier
+from blocks.providers.block import load_provider
+from blocks.settings import Settings, load_settings
+from blocks.warehouses.base import open_warehouse
+from tasks.steps import sealed
+
+
+@sealed
+def set_up(*, save: bool, look_ups: int) -> dict[str, Any]:
+    """
+    Prepare warehouse, CRM and Prefect; every part may be repeated.
+
+    Args:
+        save: save the present configuration as Prefect's default blocks.
+        look_ups: slots of the limit on chunks that are looked up at once; only used when it is made.
+
+    Returns:
+        what was done, by part.
+    """
+    settings = load_settings()
+    with open_warehouse(settings.warehouse) as warehouse:
+        migrations = warehouse.migrate()
+    crm = load_crm(settings.crm)
+    try:
+        fields = crm.ensure_fields()
+    finally:
+        crm.close()
+    return {"migrations applied": migrations, "CRM fields made": fields, **_prepare_prefect(settings, save, look_ups)}
+
+
+@sealed
+def check_ready(provider: str = "") -> None:
+    """Raise a ConfigurationError if a run could not start, before Prefect is started for it."""
+    settings = load_settings()
+    with open_warehouse(settings.warehouse) as warehouse:
+        warehouse.query("count_queue")
+    load_crm(settings.crm).close()
+    load_provider(provider or settings.provider)
+    for reference in notifiers(settings):
+        load_notifier(reference)
+
+
+def notifiers(settings: Settings) -> list[str]:
+    """Return the references of those who are told."""
+    return [name.strip() for name in settings.notifiers.split(",") if name.strip()]
+
+
+def _prepare_prefect(settings: Settings, save: bool, look_ups: int) -> dict[str, Any]:
+    from blocks.registration import make_limit, register_blocks, save_blocks  # noqa: PLC0415 - starts a server if none runs
+    from tasks.look_up import LOOK_UP_LIMIT  # noqa: PLC0415
+
+    done: dict[str, Any] = {"block types": register_blocks()}
+    done["concurrency limits made"] = [LOOK_UP_LIMIT] if make_limit(LOOK_UP_LIMIT, look_ups) else []
+    if save:
+        chosen = [settings.provider, settings.crm, settings.warehouse, *notifiers(settings)]
+        done["blocks saved"] = save_blocks({reference.partition("/")[0] for reference in chosen})
+    return done

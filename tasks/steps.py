@@ -1,0 +1,91 @@
+"""What all steps of the chain share: their retries, and a seal that lets no foreign error text out."""
+
+import functools
+import logging
+import traceback
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import Task, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.logging import get_run_logger
+from prefect.tasks import exponential_backoff
+
+from enrichment.errors import EnrichmentError, TransientError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_RETRIES = 3
+_STACK_DEPTH = 6
+
+
+class UnexpectedError(EnrichmentError):
+    """An error that nobody foresaw; says where it arose, not what it said, since that may quote a contact."""
+
+
+def step(**options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """
+    Make a task of a step of the chain.
+
+    Results stay in memory, because they may hold contacts. Only a TransientError is retried: every step may be repeated
+    without harm, but repeating a bug is noise.
+    """
+
+    def decorate(function: Callable[P, R]) -> Task[P, R]:
+        decorator: Callable[[Callable[P, R]], Task[P, R]] = task(
+            retries=_RETRIES,
+            retry_delay_seconds=exponential_backoff(backoff_factor=2),
+            retry_jitter_factor=0.5,
+            retry_condition_fn=_may_heal,
+            persist_result=False,
+            cache_policy=NO_CACHE,
+            **options,
+        )
+        return decorator(sealed(function))
+
+    return decorate
+
+
+def sealed(function: Callable[P, R]) -> Callable[P, R]:
+    """Wrap a function so that foreign errors come out as where they arose, without their text."""
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except EnrichmentError as error:
+            raise error.with_traceback(None) from None
+        except Exception as error:  # noqa: BLE001 - a driver's text may quote the row that it refused
+            raise UnexpectedError(where(error)) from None
+
+    return wrapper
+
+
+def where(error: BaseException) -> str:
+    """Return an error's class and the last places it passed, without its text."""
+    frames = traceback.extract_tb(error.__traceback__)[-_STACK_DEPTH:]
+    places = " < ".join(
+        f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in reversed(frames)
+    )
+    return f"{type(error).__name__} at {places}"
+
+
+def event(name: str, **facts: object) -> None:
+    """Log what happened, as an event name with ids and counts."""
+    line = " ".join([name, *(f"{key}={value}" for key, value in facts.items())])
+    try:
+        get_run_logger().info(line)
+    except RuntimeError:  # no run: a task's function was called by itself
+        logging.getLogger(__name__).info(line)
+
+
+def _may_heal(_: "Task[Any, Any]", __: TaskRun, state: "State[Any]") -> bool:
+    try:
+        state.result()
+    except TransientError:
+        return True
+    except Exception:  # noqa: BLE001 - any other failure is final, whatever it is
+        return False
+    return False

@@ -1,0 +1,175 @@
+"""Step 3 of a chunk: write into the CRM what the write policy permits."""
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from blocks.crms.base import Crm, CrmContact, Update, UpdateResult, load_crm
+from blocks.warehouses.base import PlannedWrite, Warehouse, open_warehouse
+from enrichment.errors import PostponedError, RunStoppedError
+from enrichment.plan import RunPlan
+from enrichment.records import Chunk, Disposition, Enrichment, Finished, Found, OpenWrite, Returned, Settlement, Stop
+from enrichment.retry import settle_failure
+from enrichment.stops import give_back, stop_of
+from enrichment.write_policy import FieldRule, Rule, WritePlan, plan_write
+from tasks.steps import event, step
+
+#: Reasons with which a CRM says that no further update can succeed.
+STOP_REASONS = frozenset({"credentials_rejected", "quota_exhausted"})
+
+
+@step(name="write-back", tags=["enrichment-write-back"])
+def write_back(plan: RunPlan, chunk: Chunk) -> Chunk:
+    """Return the chunk with a settlement for every record that had something to write."""
+    if not chunk.found:
+        return chunk
+    crm = load_crm(plan.crm)
+    with open_warehouse(plan.warehouse) as warehouse:
+        try:
+            done = _WriteBack(plan, chunk, warehouse, crm).run()
+        except (RunStoppedError, PostponedError) as error:
+            back = give_back((item.record for item in chunk.found), error)
+            done = replace(chunk, found=(), settlements=(*chunk.settlements, *back), stop=chunk.stop or stop_of(error))
+        finally:
+            crm.close()
+    event("chunk_written_back", records=len(chunk.found), confirmed=len(done.confirmed))
+    return done
+
+
+def values_of(enrichment: Enrichment) -> dict[str, object]:
+    """Return the canonical values that a field mapping may name as its source."""
+    return {
+        **enrichment.fields,
+        "provider": enrichment.provider,
+        "confidence": enrichment.confidence,
+        "received_at": enrichment.received_at,
+    }
+
+
+def plan_contact(plan: RunPlan, crm: Crm, contact: CrmContact, enrichment: Enrichment) -> WritePlan:
+    """Apply the CRM's write policy to one contact."""
+    return plan_write(
+        contact.values,
+        values_of(enrichment),
+        crm.rules,
+        plan.descriptions,
+        protected=crm.protected,
+        changed_at=contact.changed_at,
+        received_at=datetime.fromisoformat(enrichment.received_at),
+    )
+
+
+def history_fields(rules: Iterable[FieldRule]) -> list[str]:
+    """Return the fields whose time of change the policy needs."""
+    return [rule.field for rule in rules if rule.rule is Rule.IF_NEWER]
+
+
+@dataclass
+class _WriteBack:
+    """The chunk's state while its updates are sent."""
+
+    plan: RunPlan
+    chunk: Chunk
+    warehouse: Warehouse
+    crm: Crm
+    settlements: list[Settlement] = field(default_factory=list)
+    confirmed: list[OpenWrite] = field(default_factory=list)
+    stop: Stop | None = None
+
+    def run(self) -> Chunk:
+        contacts = self._read()
+        plans = {
+            item.record.record_id: plan_contact(self.plan, self.crm, contacts[item.record.crm_id], item.enrichment)
+            for item in self.chunk.found
+            if item.record.crm_id in contacts
+        }
+        planned = [item for item in self.chunk.found if self._has_changes(item, plans)]
+        held = self._announce(planned, plans)
+        self._send([item for item in planned if item.record.record_id in held], plans, contacts)
+        return replace(
+            self.chunk,
+            found=(),
+            settlements=(*self.chunk.settlements, *self.settlements),
+            confirmed=(*self.chunk.confirmed, *self.confirmed),
+            stop=self.chunk.stop or self.stop,
+        )
+
+    def _read(self) -> dict[str, CrmContact]:
+        ids = [item.record.crm_id for item in self.chunk.found]
+        fields = [rule.field for rule in self.crm.rules]
+        contacts = self.crm.read(ids, fields, history=history_fields(self.crm.rules))
+        # Writes that a run announced before it died: those that the CRM holds by now did arrive.
+        for write in self.warehouse.open_writes(self.plan.crm_name, ids):
+            if write.crm_id in contacts and contacts[write.crm_id].values.get(write.field) == write.after:
+                self.confirmed.append(write)
+        return contacts
+
+    def _has_changes(self, item: Found, plans: Mapping[str, WritePlan]) -> bool:
+        """Settle at once what needs no update."""
+        record = item.record
+        if record.record_id not in plans:
+            self.settlements.append(Finished(record.record_id, Disposition.INVALID, "contact_gone", "write_back"))
+            return False
+        if plans[record.record_id].changes:
+            return True
+        arrived = any(write.crm_id == record.crm_id for write in self.confirmed)
+        disposition = Disposition.WRITTEN if arrived else Disposition.UNCHANGED
+        self.settlements.append(Finished(record.record_id, disposition, step="write_back"))
+        return False
+
+    def _announce(self, planned: Sequence[Found], plans: Mapping[str, WritePlan]) -> frozenset[str]:
+        writes = [
+            PlannedWrite(item.record.record_id, item.record.crm_id, plans[item.record.record_id].changes)
+            for item in planned
+        ]
+        held = self.warehouse.plan_writes(self.chunk.claim, self.plan.crm_name, writes)
+        lost = [item.record.record_id for item in planned if item.record.record_id not in held]
+        self.settlements += [Returned(record_id, "claim_lost") for record_id in lost]
+        return held
+
+    def _send(self, items: Sequence[Found], plans: Mapping[str, WritePlan], contacts: Mapping[str, CrmContact]) -> None:
+        updates = [
+            Update(
+                contacts[item.record.crm_id].contact.crm_id,
+                item.record.record_id,
+                plans[item.record.record_id].changes,
+            )
+            for item in items
+        ]
+        results = {result.trace_id: result for result in self.crm.write(updates)}
+        for item in items:
+            self._settle(item, plans[item.record.record_id], results[item.record.record_id])
+
+    def _settle(self, item: Found, plan: WritePlan, result: UpdateResult) -> None:
+        record = item.record
+        if not result.reason:
+            self.settlements.append(Finished(record.record_id, Disposition.WRITTEN, step="write_back"))
+            self.confirmed += [
+                OpenWrite(record.crm_id, change.field, change.after, self.plan.run_id) for change in plan.changes
+            ]
+        elif result.gone:
+            self.settlements.append(Finished(record.record_id, Disposition.INVALID, "contact_gone", "write_back"))
+        elif result.reason in STOP_REASONS or result.wait_seconds is not None:
+            wait = result.wait_seconds or 0.0
+            self.settlements.append(Returned(record.record_id, result.reason, wait, costs_attempt=False))
+            self._note_stop(result)
+        else:
+            self._fail(item, result)
+
+    def _note_stop(self, result: UpdateResult) -> None:
+        if result.reason in STOP_REASONS and self.stop is None:
+            self.stop = Stop(result.reason, f"{self.plan.crm_name}: {result.detail or result.reason}")
+
+    def _fail(self, item: Found, result: UpdateResult) -> None:
+        self.settlements.append(
+            settle_failure(
+                item.record,
+                reason=result.reason,
+                step="write_back",
+                detail=result.detail,
+                max_attempts=self.plan.max_attempts,
+                chance=random.random(),  # noqa: S311 - jitter
+                permanent=result.permanent,
+            )
+        )

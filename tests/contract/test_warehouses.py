@@ -1,0 +1,367 @@
+"""What every warehouse must do. A new module under blocks/warehouses is tested here by being there."""
+
+import multiprocessing
+import os
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+
+import pytest
+
+from blocks.base import module_names
+from blocks.providers.base import Reply
+from blocks.warehouses.base import NewRecord, PlannedWrite, RunEnd, RunStart, Warehouse, load_warehouse
+from enrichment.books import check_books
+from enrichment.errors import ConfigurationError
+from enrichment.outcomes import Outcome
+from enrichment.records import (
+    Claim,
+    Disposition,
+    Enrichment,
+    Finished,
+    Found,
+    OpenWrite,
+    Returned,
+    State,
+    Unmatched,
+)
+from enrichment.write_policy import Change
+
+VENDORS = module_names("blocks.warehouses")
+LEASE = 600
+
+
+@pytest.fixture(params=VENDORS)
+def warehouse(request: pytest.FixtureRequest, make_warehouse: Callable[[str], Warehouse]) -> Warehouse:
+    return make_warehouse(request.param)
+
+
+def stage(warehouse: Warehouse, *ids: str, lane: str = "live", email: str | None = "a@b.example") -> int:
+    return warehouse.stage([NewRecord("hubspot", crm_id, email, "manual", lane) for crm_id in ids])
+
+
+def open_run(warehouse: Warehouse, run_id: str = "run-1") -> str:
+    warehouse.open_run(RunStart(run_id, "a run", "zoominfo", "hubspot", ""), lease_seconds=LEASE)
+    return run_id
+
+
+def claim(
+    warehouse: Warehouse, run_id: str = "run-1", *, limit: int = 100, lane: str = "", lease: int = LEASE
+) -> Claim:
+    return warehouse.claim(
+        run_id, crm="hubspot", lane=lane, limit=limit, lease_seconds=lease, make_token=lambda: uuid.uuid4().hex
+    )
+
+
+def found(claim: Claim, index: int = 0, received_at: str = "2026-11-01T00:00:00.000Z", **fields: object) -> Found:
+    values = {"company_name": "Ünïcode ГмбХ", "employee_count": 12, "tech_stack": ["a", "b"], "title": "CTO"} | fields
+    return Found(claim.records[index], Enrichment("zoominfo", "77", 95.0, values, received_at), "key-1")
+
+
+def finish(claim: Claim, disposition: Disposition, **extra: str) -> list[Finished]:
+    return [Finished(record.record_id, disposition, **extra) for record in claim.records]
+
+
+def queue(warehouse: Warehouse) -> int:
+    return sum(row["records"] for row in warehouse.query("count_queue"))
+
+
+def test_all_dialects_have_the_same_queries_and_parameters() -> None:
+    """A statement that one dialect lacks, or binds otherwise, is found without running it."""
+    shapes = {}
+    for vendor in VENDORS:
+        module = __import__(f"blocks.warehouses.{vendor}", fromlist=[vendor])
+        adapter = next(
+            c for c in vars(module).values() if isinstance(c, type) and issubclass(c, Warehouse) and c is not Warehouse
+        )
+        shapes[vendor] = {name: adapter.sql.parameters(name) for name in adapter.sql.queries}
+        assert list(adapter.sql.migrations), vendor
+    first = next(iter(shapes.values()))
+    assert all(shape == first for shape in shapes.values())
+
+
+def test_migrations_are_safe_to_repeat(warehouse: Warehouse) -> None:
+    """A second setup changes nothing and keeps the queue."""
+    stage(warehouse, "1")
+    assert warehouse.migrate() == []
+    assert queue(warehouse) == 1
+
+
+def test_a_warehouse_that_is_not_set_up_says_so(warehouse: Warehouse) -> None:
+    """The message names the command that mends it."""
+    with warehouse.transaction() as session:
+        session._connection.execute("DROP TABLE enrichment_staging")  # type: ignore[attr-defined]
+    with pytest.raises(ConfigurationError, match="enrich setup"):
+        stage(warehouse, "1")
+
+
+def test_a_contact_waits_once(warehouse: Warehouse) -> None:
+    """Staging a contact again adds nothing, also within one batch; the live lane wins."""
+    assert stage(warehouse, "1", "2", "2", lane="backfill") == 2
+    assert stage(warehouse, "2", "3", lane="live") == 1
+    assert {(r["lane"], r["records"]) for r in warehouse.query("count_queue")} == {("live", 2), ("backfill", 1)}
+
+
+def test_rows_and_cursor_are_committed_together(warehouse: Warehouse) -> None:
+    """The intake's position is kept with the rows that it stands for."""
+    warehouse.stage([NewRecord("hubspot", "1", None, "schedule", "live")], cursor=("ingest:hubspot", "2026-11-01"))
+    warehouse.stage([], cursor=("ingest:hubspot", "2026-11-02"))
+    assert warehouse.query("read_cursor", name="ingest:hubspot") == [{"cursor": "2026-11-02"}]
+
+
+def test_live_records_are_claimed_first_and_none_twice(warehouse: Warehouse) -> None:
+    """A claimed record is free for nobody until its claim ends."""
+    open_run(warehouse)
+    stage(warehouse, "old", lane="backfill")
+    stage(warehouse, "new", lane="live")
+    first, second, third = (claim(warehouse, limit=1) for _ in range(3))
+    assert [c.crm_id for c in first.records + second.records + third.records] == ["new", "old"]
+    assert first.records[0].state is State.CLAIMED
+    assert first.records[0].attempts == 1
+    assert first.records[0].email_address == "a@b.example"
+
+
+def test_a_lane_can_be_claimed_alone(warehouse: Warehouse) -> None:
+    """A live run leaves the backfill alone."""
+    open_run(warehouse)
+    stage(warehouse, "1", lane="backfill")
+    assert claim(warehouse, lane="live").records == ()
+    assert len(claim(warehouse, lane="backfill").records) == 1
+
+
+def test_an_expired_claim_may_be_taken_and_the_late_run_changes_nothing(warehouse: Warehouse) -> None:
+    """A run that slept through its lease neither stores, writes nor finishes what another one holds."""
+    open_run(warehouse, "late")
+    open_run(warehouse, "next")
+    stage(warehouse, "1")
+    late = claim(warehouse, "late", lease=-1)
+    mine = claim(warehouse, "next")
+    assert len(mine.records) == 1
+    assert mine.records[0].attempts == 2
+    assert (
+        warehouse.renew(late, ["x", late.records[0].record_id], provider="zoominfo", lease_seconds=LEASE).held == set()
+    )
+    assert warehouse.store(late, "hubspot", [found(late)], [], provider="zoominfo") == set()
+    planned = PlannedWrite(late.records[0].record_id, "1", (Change("f", None, "v"),))
+    assert warehouse.plan_writes(late, "hubspot", [planned]) == set()
+    settled = warehouse.settle(late, "hubspot", finish(late, Disposition.FAILED), [])
+    assert (dict(settled.dispositions), settled.returned, settled.lost) == ({}, 0, 1)
+    assert warehouse.query("story_contact", crm="", crm_id="1") == []
+    check_books(warehouse.read_books("late"))
+    warehouse.settle(mine, "hubspot", finish(mine, Disposition.UNMATCHED), [])
+    assert queue(warehouse) == 0
+
+
+def test_renewing_counts_the_runs_at_work(warehouse: Warehouse) -> None:
+    """Runs that hold a live claim share the provider's rate."""
+    stage(warehouse, "1", "2", "3")
+    claims = [claim(warehouse, open_run(warehouse, run), limit=1) for run in ("a", "b")]
+    claim(warehouse, open_run(warehouse, "dead"), limit=1, lease=-1)
+    ids = [record.record_id for record in claims[0].records]
+    renewal = warehouse.renew(claims[0], ids, provider="zoominfo", lease_seconds=LEASE)
+    assert (renewal.held, renewal.runs_at_work) == (set(ids), 2)
+
+
+def test_a_request_is_granted_to_one_claim_and_its_reply_to_all(warehouse: Warehouse) -> None:
+    """Two claims with the same request never both pay; the reply is read by both, as it was received."""
+    ask = {"lease_seconds": LEASE, "reply_days": 30}
+    mine = warehouse.open_requests("zoominfo", ["k1", "k2"], token="a", **ask)
+    other = warehouse.open_requests("zoominfo", ["k2", "k3"], token="b", **ask)
+    assert (mine.granted, other.granted, dict(other.replies)) == ({"k1", "k2"}, {"k3"}, {})
+    body = {"name": "Zoë", "list": [1, None], "n": 1.5}
+    reply = Reply("k2", Outcome.MATCHED, body, credits=1, api_version="v1", request_id="r")
+    warehouse.keep_replies("zoominfo", "run-1", [reply, Reply("k1", Outcome.RETRYABLE, None)])
+    again = warehouse.open_requests("zoominfo", ["k1", "k2"], token="b", **ask)
+    assert again.replies["k2"]["reply"] == body
+    assert again.replies["k2"]["received_at"].endswith("Z")
+    assert again.granted == {"k1"}
+    assert warehouse.query("summarise_replies", run_id="run-1")
+
+
+def test_reservations_of_a_dead_claim_expire(warehouse: Warehouse) -> None:
+    """A request that a dead run reserved is granted to the next one."""
+    warehouse.open_requests("zoominfo", ["k"], token="dead", lease_seconds=-1, reply_days=30)
+    assert warehouse.open_requests("zoominfo", ["k"], token="b", lease_seconds=9, reply_days=30).granted == {"k"}
+
+
+def test_an_old_reply_is_no_reply(warehouse: Warehouse) -> None:
+    """Replies older than the limit are asked for anew."""
+    warehouse.keep_replies("zoominfo", "run-1", [Reply("k", Outcome.UNMATCHED, {})])
+    assert warehouse.read_replies("zoominfo", ["k"], reply_days=1).keys() == {"k"}
+    assert warehouse.read_replies("zoominfo", ["k"], reply_days=0) == {}
+
+
+def test_results_are_stored_once_and_the_newest_wins(warehouse: Warehouse) -> None:
+    """A repeated store adds no history, and an older reply never replaces a newer one."""
+    open_run(warehouse)
+    stage(warehouse, "1")
+    mine = claim(warehouse)
+    new, old = found(mine), found(mine, received_at="2026-10-01T00:00:00.000Z", company_name="Old")
+    for item in (new, new, old):
+        assert warehouse.store(mine, "hubspot", [item], [], provider="zoominfo") == {mine.records[0].record_id}
+    (row,) = warehouse.query("story_contact", crm="hubspot", crm_id="1")
+    assert row["company_name"] == "Ünïcode ГмбХ"
+    assert row["employee_count"] == 12
+    assert row["tech_stack"] == ["a", "b"]
+    assert row["intent_keywords"] is None
+    assert row["attributes"] == {"title": "CTO"}
+    assert row["enrichment_timestamp"] == "2026-11-01T00:00:00.000Z"
+    (staged,) = warehouse.query("story_staging", crm="hubspot", crm_id="1")
+    assert staged["state"] == "enriched"
+    assert staged["processed_at"]
+    assert staged["request_key"] == "key-1"
+    again = warehouse.read_enriched("hubspot", ["1", "2"])["1"]
+    assert again.fields == {
+        "company_name": "Ünïcode ГмбХ",
+        "employee_count": 12,
+        "tech_stack": ["a", "b"],
+        "title": "CTO",
+    }
+    assert (again.provider, again.received_at) == ("zoominfo", "2026-11-01T00:00:00.000Z")
+
+
+def test_an_enriched_record_stays_enriched_when_it_goes_back(warehouse: Warehouse) -> None:
+    """Only the write-back is repeated, never the lookup's bookkeeping; a postponed record gives its attempt back."""
+    open_run(warehouse)
+    stage(warehouse, "1")
+    mine = claim(warehouse)
+    warehouse.store(mine, "hubspot", [found(mine)], [], provider="zoominfo")
+    warehouse.settle(mine, "hubspot", [Returned(mine.records[0].record_id, "paused", 0, costs_attempt=False)], [])
+    again = claim(warehouse)
+    assert (again.records[0].state, again.records[0].attempts) == (State.ENRICHED, 1)
+
+
+def test_a_returned_record_waits_its_time(warehouse: Warehouse) -> None:
+    """Before `not_before` nobody gets the record."""
+    open_run(warehouse)
+    stage(warehouse, "1")
+    mine = claim(warehouse)
+    settled = warehouse.settle(mine, "hubspot", [Returned(mine.records[0].record_id, "throttled", 90.0)], [])
+    assert settled.returned == 1
+    assert claim(warehouse).records == ()
+    assert warehouse.peek(crm="hubspot", lane="", limit=5) == []
+    assert warehouse.query("story_staging", crm="", crm_id="1")[0]["state"] == "waiting"
+    check_books(warehouse.read_books("run-1"))
+
+
+def test_settling_ends_records_exactly_once_and_balances(warehouse: Warehouse) -> None:
+    """Each finished record has one ledger row and no staging row; a repeated settle adds nothing."""
+    open_run(warehouse)
+    stage(warehouse, "1", "2", "3")
+    mine = claim(warehouse)
+    one, two, three = (record.record_id for record in mine.records)
+    settlements = [
+        Finished(one, Disposition.UNMATCHED, "NO_MATCH", request_key="key-1"),
+        Finished(two, Disposition.FAILED, "timeout", "look_up", "the full error"),
+        Returned(three, "throttled", 60),
+    ]
+    miss = Unmatched(one, mine.records[0].crm_id, "a@b.example", "NO_MATCH")
+    warehouse.store(mine, "hubspot", [], [miss], provider="zoominfo")
+    settled = warehouse.settle(mine, "hubspot", settlements, [])
+    assert (dict(settled.dispositions), settled.returned, settled.lost) == ({"unmatched": 1, "failed": 1}, 1, 0)
+    books = warehouse.read_books("run-1")
+    check_books(books)
+    assert (books.claimed, books.finished, books.returned) == (3, 2, 1)
+    assert warehouse.query("count_failures", run_id="run-1")[0]["reason"] == "timeout"
+    assert len(warehouse.query("story_unmatched", crm="", crm_id=miss.crm_id)) == 1
+    assert queue(warehouse) == 1
+
+
+def test_a_chunk_that_forgets_a_record_unbalances_the_books(warehouse: Warehouse) -> None:
+    """The books are counted from the rows, so that a forgotten record is noticed."""
+    open_run(warehouse)
+    stage(warehouse, "1", "2")
+    mine = claim(warehouse)
+    warehouse.settle(mine, "hubspot", [Finished(mine.records[0].record_id, Disposition.UNMATCHED)], [])
+    assert not warehouse.read_books("run-1").balanced
+
+
+def test_dead_letters_can_be_put_back_once(warehouse: Warehouse) -> None:
+    """A replayed dead letter is a new request with a new record id."""
+    open_run(warehouse)
+    stage(warehouse, "1")
+    mine = claim(warehouse)
+    warehouse.settle(mine, "hubspot", finish(mine, Disposition.FAILED, step="store", detail="why"), [])
+    assert warehouse.restage_failed("another run") == 0
+    assert warehouse.restage_failed() == 1
+    assert warehouse.restage_failed() == 0
+    again = claim(warehouse)
+    assert again.records[0].crm_id == "1"
+    assert again.records[0].record_id != mine.records[0].record_id
+
+
+def test_planned_writes_survive_a_crash_and_are_confirmed_later(warehouse: Warehouse) -> None:
+    """The value before is kept from before the call; what the CRM doesn't hold is forgotten."""
+    open_run(warehouse)
+    stage(warehouse, "1")
+    mine = claim(warehouse)
+    record = mine.records[0].record_id
+    warehouse.store(mine, "hubspot", [found(mine)], [], provider="zoominfo")
+    changes = (Change("company", None, "Acme"), Change("industry", "x", "y"))
+    assert warehouse.plan_writes(mine, "hubspot", [PlannedWrite(record, "1", changes)]) == {record}
+    open_ones = {write.field: write for write in warehouse.open_writes("hubspot", ["1", "2"])}
+    assert open_ones["company"] == OpenWrite("1", "company", "Acme", "run-1")
+    warehouse.settle(mine, "hubspot", finish(mine, Disposition.WRITTEN), [open_ones["company"]])
+    (write,) = warehouse.query("story_writes", crm="", crm_id="1")
+    assert (write["before"], write["after"], bool(write["written_at"])) == (None, "Acme", True)
+    assert len(warehouse.query("read_written", run_id="run-1", crm="hubspot")) == 1
+
+
+def test_what_was_written_lately_is_fresh(warehouse: Warehouse) -> None:
+    """Only a contact whose last request ended in the CRM counts as fresh."""
+    open_run(warehouse)
+    stage(warehouse, "1", "2")
+    mine = claim(warehouse)
+    ids = [record.crm_id for record in mine.records]
+    settlements = [
+        Finished(mine.records[0].record_id, Disposition.WRITTEN),
+        Finished(mine.records[1].record_id, Disposition.FAILED),
+    ]
+    warehouse.settle(mine, "hubspot", settlements, [])
+    assert warehouse.screen("hubspot", ids, [], fresh_days=30)[0] == {ids[0]}
+    assert warehouse.screen("hubspot", ids, [], fresh_days=0)[0] == set()
+
+
+def test_suppressions_are_remembered_by_hash(warehouse: Warehouse) -> None:
+    """A suppressed key is found again, however often it was given."""
+    warehouse.suppress(["h1"], "opt_out")
+    warehouse.suppress(["h1", "h2"], "erased")
+    assert warehouse.screen("hubspot", [], ["h1", "h3"], fresh_days=1)[1] == {"h1"}
+
+
+def test_a_run_leaves_its_books(warehouse: Warehouse) -> None:
+    """What closed a run can be read back; the last run that claimed anything is found for the alert's state."""
+    open_run(warehouse, "run-1")
+    stage(warehouse, "1")
+    claim(warehouse, "run-1")
+    end = RunEnd(0.5, "", "failure_rate", alert_sent=True, credits=3.0, api_versions=["v1"])
+    warehouse.close_run("run-1", end)
+    open_run(warehouse, "run-2")
+    (last,) = warehouse.query("read_last_run", provider="zoominfo", crm="hubspot", run_id="run-2")
+    assert (last["run_id"], last["alert_kind"], last["api_versions"]) == ("run-1", "failure_rate", ["v1"])
+
+
+def _claim_all(vendor: str, environment: dict[str, str], worker: int) -> list[str]:
+    os.environ.update(environment)
+    warehouse = load_warehouse(vendor)
+    run_id, taken = f"worker-{worker}", []
+    warehouse.open_run(RunStart(run_id, "a run", "zoominfo", "hubspot", ""), lease_seconds=LEASE)
+    while (batch := claim(warehouse, run_id, limit=7)).records:
+        taken += [record.crm_id for record in batch.records]
+        warehouse.settle(batch, "hubspot", finish(batch, Disposition.UNMATCHED), [])
+    warehouse.close()
+    return taken
+
+
+def test_processes_share_one_queue_without_taking_a_record_twice(warehouse: Warehouse) -> None:
+    """Four processes empty the queue at once: every record once, every run's books balanced."""
+    ids = [str(number) for number in range(400)]
+    stage(warehouse, *ids)
+    environment = {name: value for name, value in os.environ.items() if name.startswith("ENRICHMENT_")}
+    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
+        jobs = [pool.submit(_claim_all, warehouse.name, environment, worker) for worker in range(4)]
+        taken = [crm_id for job in jobs for crm_id in job.result()]
+    assert sorted(taken) == sorted(ids)
+    for worker in range(4):
+        check_books(warehouse.read_books(f"worker-{worker}"))
+    assert queue(warehouse) == 0

@@ -137,6 +137,10 @@ class Warehouse(ABC):
     def transaction(self) -> AbstractContextManager[Session]:
         """Open a transaction that commits at the end, or rolls back."""
 
+    def reading(self) -> AbstractContextManager[Session]:
+        """Open a transaction that only reads."""
+        return self.transaction()
+
     @abstractmethod
     def migrate(self) -> list[str]:
         """Apply the migrations that are missing, in order, and return their names; safe to repeat."""
@@ -152,7 +156,7 @@ class Warehouse(ABC):
 
     def query(self, name: str, /, **values: Any) -> list[Row]:
         """Return the rows of a named read."""
-        with self.transaction() as session:
+        with self.reading() as session:
             return session.read(name, **values)
 
     def stage(self, records: Sequence[NewRecord], *, cursor: tuple[str, str] | None = None) -> int:

@@ -54,9 +54,20 @@ class SqliteWarehouse(Warehouse):
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """Open a transaction; the write lock is taken at once, so that it never has to be upgraded."""
+        with self._begin("BEGIN IMMEDIATE") as session:
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Open a transaction that neither waits for a writer nor makes one wait."""
+        with self._begin("BEGIN") as session:
+            yield session
+
+    @contextmanager
+    def _begin(self, statement: str) -> Iterator["_SqliteSession"]:
         with self._lock, _translated(self._path):
             connection = self._connect()
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(statement)
             try:
                 yield _SqliteSession(connection)
             except BaseException:
@@ -66,8 +77,9 @@ class SqliteWarehouse(Warehouse):
 
     def migrate(self) -> list[str]:
         """Apply the missing migrations, each in one transaction with its record."""
-        with self.transaction() as session:
-            assert isinstance(session, _SqliteSession)  # noqa: S101 - narrows the type for mypy
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.touch()
+        with self._begin("BEGIN IMMEDIATE") as session:
             return session.migrate()
 
     def close(self) -> None:
@@ -80,7 +92,11 @@ class SqliteWarehouse(Warehouse):
     def _connect(self) -> sqlite3.Connection:
         if self._connection is None:
             connection = sqlite3.connect(
-                self._path, timeout=self._busy_timeout_seconds, isolation_level=None, check_same_thread=False
+                f"{self._path.absolute().as_uri()}?mode=rw",  # only setup makes the file
+                uri=True,
+                timeout=self._busy_timeout_seconds,
+                isolation_level=None,
+                check_same_thread=False,
             )
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA journal_mode = WAL")
@@ -131,7 +147,8 @@ def _translated(path: Path) -> Iterator[None]:
             raise ConfigurationError(f"the warehouse {path} is not set up: run `enrich setup`") from error
         if "unable to open" in str(error):
             raise ConfigurationError(
-                f"the warehouse file {path} can't be opened: check ENRICHMENT_SQLITE_PATH and the folder's permissions"
+                f"the warehouse file {path} doesn't exist or can't be opened: run `enrich setup`, "
+                "or check ENRICHMENT_SQLITE_PATH and the file's permissions"
             ) from error
         raise TransientError(f"the warehouse {path} did not take the statement: {error}") from error
     except sqlite3.DatabaseError as error:

@@ -1,0 +1,231 @@
+"""
+What HubSpot's answers say, reduced to what holds no personal data.
+
+HubSpot's error messages may quote e-mail addresses and other values. Only categories, property names, error codes,
+scopes and correlation ids leave this module.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from enrichment.errors import CredentialsRejectedError, QuotaExhaustedError, TransientError
+from enrichment.retry import Fault, asked_wait, fault_of_status
+
+COMPLETE = "COMPLETE"
+OBJECT_NOT_FOUND = "OBJECT_NOT_FOUND"
+
+#: How long to wait where a 429 names its policy and neither Retry-After nor an interval (guide to usage limits).
+WAIT_OF_POLICY_SECONDS: Mapping[str, float] = {"SECONDLY": 1.0, "TEN_SECONDLY_ROLLING": 10.0}
+LOCKED = 423
+LEAST_LOCK_WAIT_SECONDS = 2.0
+_DAILY = "DAILY"
+_INTERVAL_HEADER = "x-hubspot-ratelimit-interval-milliseconds"
+
+_WORD = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
+_SCOPE_KEYS = ("requiredGranularScopes", "requiredScopes", "missingScopes")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer; `body` is its JSON, or None if it has none. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A failed exchange that may be repeated."""
+
+    fault: Fault
+    what: str
+    wait_seconds: float | None = None
+    policy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """One property that HubSpot finds fault with, and its code for it."""
+
+    field: str
+    code: str
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.code}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """
+    One error object, free of personal data.
+
+    Args:
+        category: HubSpot's class of errors, for instance VALIDATION_ERROR.
+        flaws: the properties concerned.
+        ids: the record ids and trace ids that the error names.
+        correlation_id: what HubSpot's support asks for.
+    """
+
+    category: str = ""
+    flaws: tuple[Flaw, ...] = ()
+    ids: frozenset[str] = frozenset()
+    scopes: tuple[str, ...] = ()
+    correlation_id: str = ""
+
+    def __str__(self) -> str:
+        parts = [self.category, ", ".join(map(str, self.flaws))]
+        if self.correlation_id:
+            parts.append(f"correlation id {self.correlation_id}")
+        return ": ".join(part for part in parts if part)
+
+
+class RefusedError(CredentialsRejectedError):
+    """HubSpot refuses this very request; a repetition would end the same way."""
+
+    def __init__(self, message: str, status: int, complaint: Complaint) -> None:
+        super().__init__(message)
+        self.status = status
+        self.complaint = complaint
+
+
+def parse_json(data: bytes | str | None) -> Any:
+    """Return the JSON of a body, or None if it is none (an HTML page of a proxy, an empty or truncated text)."""
+    try:
+        return json.loads(data or b"")
+    except ValueError:
+        return None
+
+
+def read_complaint(error: Any) -> Complaint:
+    """Return what an error object says."""
+    if not isinstance(error, dict):
+        return Complaint()
+    return Complaint(
+        category=_word(error.get("category")),
+        flaws=tuple(dict.fromkeys((*_flaws_of_message(error.get("message")), *_flaws_of_details(error)))),
+        ids=frozenset((*_context(error, "ids"), *_context(error, "objectWriteTraceId"))),
+        scopes=tuple(dict.fromkeys(_word(s) for part in _parts(error) for k in _SCOPE_KEYS for s in _context(part, k))),
+        correlation_id=_word(error.get("correlationId")),
+    )
+
+
+def judge(answer: Answer, accept: Callable[[Any], bool], *, at: str, scope: str, now: datetime) -> Answer | Trouble:
+    """
+    Return the answer if it can be used, or the trouble if the call may be repeated.
+
+    Args:
+        answer: as received.
+        accept: tells whether the body of a success holds what was asked for.
+        at: what was called, for messages.
+        scope: what the call needs to be allowed to do.
+        now: the present, aware.
+
+    Raises:
+        QuotaExhaustedError: the day's calls are used up.
+        TransientError: HubSpot can't serve us now, and repeating won't help soon.
+        RefusedError: HubSpot refuses the credentials or the request.
+    """
+    if 200 <= answer.status < 300:
+        return answer if accept(answer.body) else Trouble(Fault.LOST_ANSWER, f"status {answer.status} without content")
+    complaint = read_complaint(answer.body)
+    what = f"status {answer.status}" + (f" ({complaint})" if str(complaint) else "")
+    fault = fault_of_status(answer.status)
+    if fault is Fault.THROTTLED:
+        return _throttled(answer, what, now)
+    if fault is not None:
+        return Trouble(fault, what, asked_wait(answer.headers, now=now))
+    if answer.status >= 500:  # such as 525, a broken certificate on their side
+        raise TransientError(f"HubSpot answered {what} to {at}")
+    raise RefusedError(_explain_refusal(answer.status, complaint, what, at, scope), answer.status, complaint)
+
+
+def is_complete(body: Any) -> bool:
+    """Tell whether a batch was done: any other state means that nothing can be said of its records."""
+    return has_records(body) and body.get("status") == COMPLETE
+
+
+def has_records(body: Any) -> bool:
+    """Tell whether a body lists records, be they none."""
+    results = body.get("results") if isinstance(body, dict) else None
+    return isinstance(results, list) and all(isinstance(record, dict) and "id" in record for record in results)
+
+
+def complaints(body: Mapping[str, Any]) -> list[Complaint]:
+    """Return what the errors of a partial success say."""
+    return [read_complaint(error) for error in body.get("errors") or ()]
+
+
+def _throttled(answer: Answer, what: str, now: datetime) -> Trouble:
+    body = answer.body if isinstance(answer.body, dict) else {}
+    policy = _word(body.get("policyName"))
+    if policy == _DAILY:
+        raise QuotaExhaustedError(
+            "HubSpot's calls of this day are used up: all apps of the account share them, and they come back at "
+            "midnight in the account's time zone"
+        )
+    wait = asked_wait(answer.headers, now=now)
+    if answer.status == LOCKED:  # a record is being changed, and HubSpot wants it left alone for two seconds
+        wait = max(wait or 0.0, LEAST_LOCK_WAIT_SECONDS)
+    elif wait is None:
+        wait = _policy_wait(policy, answer.headers)
+    return Trouble(Fault.THROTTLED, what, wait, policy)
+
+
+def _policy_wait(policy: str, headers: Mapping[str, str]) -> float | None:
+    interval = headers.get(_INTERVAL_HEADER, "")
+    if policy == "TEN_SECONDLY_ROLLING" and interval.isdigit():
+        return int(interval) / 1000
+    return WAIT_OF_POLICY_SECONDS.get(policy)
+
+
+def _explain_refusal(status: int, complaint: Complaint, what: str, at: str, scope: str) -> str:
+    if status == 401:
+        return (
+            f"HubSpot rejects the access token: {what}, also after it was read again. Put a valid one into "
+            "ENRICHMENT_HUBSPOT_ACCESS_TOKEN or the secret block that it names"
+        )
+    if status == 403:
+        scopes = ", ".join(complaint.scopes) or scope
+        return f"HubSpot forbids {at}: {what}. Add the scope {scopes} to the app or service key of the access token"
+    return f"HubSpot refuses {at}: {what}. Check ENRICHMENT_HUBSPOT_API_VERSION and ENRICHMENT_HUBSPOT_BASE_URL"
+
+
+def _parts(error: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield error
+    for part in error.get("errors") or ():
+        if isinstance(part, dict):
+            yield part
+
+
+def _flaws_of_message(message: Any) -> Iterator[Flaw]:
+    # A rejected property is described by a JSON list inside the text of the message.
+    text = message if isinstance(message, str) else ""
+    try:
+        items, _ = json.JSONDecoder().raw_decode(text, text.index("[{"))
+    except ValueError:
+        return
+    for item in items:
+        if isinstance(item, dict):
+            yield Flaw(_word(item.get("name")), _word(item.get("error")))
+
+
+def _flaws_of_details(error: Mapping[str, Any]) -> Iterator[Flaw]:
+    for part in _parts(error):
+        for name in _context(part, "propertyName"):
+            yield Flaw(_word(name), _word(part.get("code") or part.get("subCategory")))
+
+
+def _context(error: Mapping[str, Any], key: str) -> list[str]:
+    context = error.get("context")
+    values = context.get(key) if isinstance(context, dict) else None
+    return [str(value) for value in values] if isinstance(values, list) else []
+
+
+def _word(value: Any) -> str:
+    # Whatever isn't a plain code could be somebody's name or address.
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else ""

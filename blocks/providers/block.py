@@ -1,0 +1,118 @@
+"""The Prefect block of each provider, made from its spec: credentials and what a user may set."""
+
+import functools
+from typing import Any, ClassVar
+
+import httpx
+from pydantic import Field, SecretStr
+
+from blocks.base import PipelineBlock, configure, variable_prefix
+from blocks.providers.auth import credential_names
+from blocks.providers.base import Provider
+from blocks.providers.channel import Options
+from blocks.providers.engine import HttpProvider
+from blocks.providers.spec import ProviderSpec, load_spec
+from enrichment.errors import ConfigurationError
+
+_EXAMPLE = """
+Example:
+    Save the block once, then name it in `ENRICHMENT_PROVIDER`:
+
+    ```python
+    from blocks.providers.block import provider_block_class
+
+    {cls} = provider_block_class("{vendor}")
+    block = {cls}.load("BLOCK_NAME")
+    ```
+"""
+
+
+class ProviderBlock(PipelineBlock):
+    """What every provider's block has; each spec makes a class of its own."""
+
+    _block_type_name = "Enrichment Provider"
+
+    spec: ClassVar[ProviderSpec]
+
+    base_url: str | None = Field(
+        None, pattern="^https?://", description="Where to call, if it isn't the provider's own address."
+    )
+    requests_per_second: float | None = Field(
+        None, gt=0, le=1000, description="The highest rate to call at, if it is lower than what the account allows."
+    )
+    concurrency: int = Field(16, ge=1, le=256, description="Calls that may be under way at once.")
+    batch_size: int | None = Field(
+        None, ge=1, le=10_000, description="Contacts per call, if fewer than the provider takes."
+    )
+
+    def get_provider(self) -> Provider:
+        """
+        Return the adapter.
+
+        Raises:
+            ConfigurationError: a credential is missing; the message names its environment variable.
+        """
+        spec = self.spec
+        secrets: dict[str, SecretStr | None] = {name: getattr(self, name) for name in credential_names(spec.auth)}
+        missing = [name for name, secret in secrets.items() if not secret or not secret.get_secret_value()]
+        if missing:
+            variables = " and ".join(f"{variable_prefix(spec.id)}{name}".upper() for name in missing)
+            raise ConfigurationError(
+                f"{spec.title} needs {' and '.join(missing)}: set {variables} in the environment or in .env, "
+                f"or save a block of the type '{self.get_block_type_slug()}'"
+            )
+        size = min(self.batch_size or spec.batch.max, spec.batch.max)
+        base_url = _checked_url(self.base_url or spec.base_url, spec)
+        return HttpProvider(spec, Options(base_url, secrets, self.requests_per_second, self.concurrency, size))
+
+
+@functools.cache
+def provider_block_class(name: str) -> type[ProviderBlock]:
+    """Return the block class of a provider, made once from its spec."""
+    return make_block_class(load_spec(name))
+
+
+def make_block_class(spec: ProviderSpec) -> type[ProviderBlock]:
+    """Return a block class for a spec: one secret field for each credential that its auth names."""
+    cls_name = "".join(part.capitalize() for part in spec.id.split("_")) + "Provider"
+    secrets = {name: Field(None, description=_secret_description(name, spec)) for name in credential_names(spec.auth)}
+    namespace: dict[str, Any] = {
+        "__module__": __name__,
+        "__doc__": f"{spec.description}\n{_EXAMPLE.format(cls=cls_name, vendor=spec.id)}",
+        "__annotations__": {
+            **dict.fromkeys(secrets, SecretStr | None),
+            "vendor": ClassVar[str],
+            "spec": ClassVar[ProviderSpec],
+        },
+        "_block_type_name": f"{spec.title} Provider",
+        "_documentation_url": spec.documentation_url,
+        "vendor": spec.id,
+        "spec": spec,
+        **secrets,
+    }
+    return type(cls_name, (ProviderBlock,), namespace)
+
+
+def load_provider(reference: str) -> Provider:
+    """
+    Return the adapter of `<provider>` or `<provider>/<block name>`.
+
+    Raises:
+        ConfigurationError: there is no such provider or block, or a credential is missing.
+    """
+    name, _, document = reference.partition("/")
+    return configure(provider_block_class(name), document).get_provider()
+
+
+def _checked_url(url: str, spec: ProviderSpec) -> str:
+    try:
+        host = httpx.URL(url).host
+    except httpx.InvalidURL:
+        host = ""
+    if not host:
+        raise ConfigurationError(f"{variable_prefix(spec.id)}BASE_URL is no URL: write it as https://host/path")
+    return url.rstrip("/")
+
+
+def _secret_description(name: str, spec: ProviderSpec) -> str:
+    return f"The {name} of {spec.title}, or `block:<type>/<name>` of a secret block that holds it."

@@ -1,0 +1,120 @@
+"""JMESPath expressions of a spec: compiled once and checked when they are loaded, evaluated without surprises."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jmespath
+from jmespath.exceptions import JMESPathError, JMESPathTypeError
+from jmespath.functions import Functions
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+# Nodes whose first child alone is looked up from where the expression starts; the others are relative to its result.
+_CHAINS = {
+    "subexpression",
+    "index_expression",
+    "projection",
+    "filter_projection",
+    "value_projection",
+    "flatten",
+    "pipe",
+}
+_PROJECTIONS = {"projection", "filter_projection", "value_projection", "flatten"}
+_LITERAL_WORDS = {"null", "true", "false"}
+
+
+class Expression:
+    """
+    A compiled JMESPath expression.
+
+    Args:
+        text: the expression.
+
+    Raises:
+        ValueError: it doesn't parse, or could only fail or mislead when it is evaluated.
+    """
+
+    def __init__(self, text: str) -> None:
+        try:
+            self._compiled = jmespath.compile(text)
+        except JMESPathError as error:
+            raise ValueError(f"bad JMESPath '{text}': {str(error).splitlines()[0]}") from None
+        self.text = text
+        for node in _nodes(self._tree):
+            _check_node(node)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Read an expression from a text."""
+        return core_schema.no_info_plain_validator_function(cls._read)
+
+    @classmethod
+    def _read(cls, value: Any) -> "Expression":
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, str):
+            raise ValueError(f"a JMESPath expression in quotes is wanted, not {value!r}")  # noqa: TRY004  pydantic wants it
+        return cls(value)
+
+    def __repr__(self) -> str:
+        """Return the text, since a spec's repr appears in messages."""
+        return f"Expression({self.text!r})"
+
+    def find(self, value: Any) -> Any:
+        """Return what the expression finds; null also where a value's type is another than the one it asks for."""
+        try:
+            return self._compiled.search(value)
+        except JMESPathTypeError:
+            return None
+
+    def holds(self, value: Any) -> bool:
+        """Tell whether the result is true in JMESPath's sense: null, false and all that is empty are not, but 0 is."""
+        found = self.find(value)
+        return found is not None and found is not False and found not in ("", [], {})
+
+    @property
+    def names(self) -> set[str]:
+        """Return the names that it looks up in the value that it is given."""
+        return _names(self._tree)
+
+    @property
+    def projects(self) -> bool:
+        """Tell whether the result is a projection, which drops nulls, so that the rest shifts."""
+        return self._tree["type"] in _PROJECTIONS
+
+    @property
+    def _tree(self) -> Mapping[str, Any]:
+        tree: Mapping[str, Any] = self._compiled.parsed
+        return tree
+
+
+def _nodes(tree: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield tree
+    for child in tree["children"]:
+        yield from _nodes(child)
+
+
+def _check_node(node: Mapping[str, Any]) -> None:
+    if node["type"] == "field" and node["value"] in _LITERAL_WORDS:
+        raise ValueError(f"'{node['value']}' is a field's name here: write the literal as `{node['value']}`")
+    if node["type"] == "function_expression":
+        _check_function(node["value"], len(node["children"]))
+
+
+def _check_function(name: str, arguments: int) -> None:
+    known = Functions.FUNCTION_TABLE
+    if name not in known:
+        raise ValueError(f"unknown JMESPath function {name}(); known functions: {', '.join(sorted(known))}")
+    signature = known[name]["signature"]
+    variadic = bool(signature) and bool(signature[-1].get("variadic"))
+    if arguments < len(signature) or (arguments > len(signature) and not variadic):
+        raise ValueError(f"{name}() takes {len(signature)} arguments, not {arguments}")
+
+
+def _names(node: Mapping[str, Any]) -> set[str]:
+    if node["type"] == "field":
+        return {node["value"]}
+    if node["type"] == "expref":  # relative to what the function passes it
+        return set()
+    children = node["children"][:1] if node["type"] in _CHAINS else node["children"]
+    return set().union(*(_names(child) for child in children))

@@ -1,0 +1,59 @@
+"""At which rate to call, by the spec's windows and by what the last answer says is left: pure."""
+
+from collections.abc import Mapping
+
+from blocks.providers.spec_sections import Rate, Window
+
+#: While more than this share of a long window is left, only the shortest one sets the pace.
+PLENTY = 0.2
+
+#: Of the shortest window this share is used: evenly spaced calls arrive unevenly, and each 429 stops everybody.
+HEADROOM = 0.96
+
+
+def first_pace(rate: Rate) -> float:
+    """Return the calls per second to begin with."""
+    return pace_after(rate, {}, None)
+
+
+def pace_after(rate: Rate, headers: Mapping[str, str], ceiling: float | None) -> float:
+    """
+    Return the calls per second to go on with.
+
+    A window that runs low is paced at its own rate, at which a sliding window never empties: better than to use it up
+    and be shut out for hours.
+
+    Args:
+        rate: the spec's windows.
+        headers: of the last answer, names in lower case.
+        ceiling: the rate that the user allows, or None.
+    """
+    shortest = _shortest(rate)
+    binding = [window for window in rate.windows if window is shortest or _low(window, headers)]
+    paces = [
+        _limit(window, headers) / window.per_seconds * (HEADROOM if window is shortest else 1.0) for window in binding
+    ]
+    return min([*paces, ceiling] if ceiling else paces)
+
+
+def _shortest(rate: Rate) -> Window:
+    return min(rate.windows, key=lambda window: window.per_seconds)
+
+
+def _limit(window: Window, headers: Mapping[str, str]) -> float:
+    stated = _number(headers, window.limit_header)
+    return stated if stated is not None and stated > 0 else window.limit
+
+
+def _low(window: Window, headers: Mapping[str, str]) -> bool:
+    left = _number(headers, window.remaining_header)
+    return left is not None and left < PLENTY * _limit(window, headers)
+
+
+def _number(headers: Mapping[str, str], name: str) -> float | None:
+    """Return a header's number; a negative one or none at all means that nobody knows."""
+    try:
+        value = float(headers.get(name.lower(), ""))
+    except ValueError:
+        return None
+    return value if value >= 0 else None

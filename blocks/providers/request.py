@@ -1,0 +1,63 @@
+"""How a call is built from a spec's templates: pure."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from blocks.providers.spec import ProviderSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request, still without credentials; `output_fields` are those that it asks for."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+    output_fields: tuple[str, ...] = ()
+
+
+def provider_input(spec: ProviderSpec, lookup_input: Mapping[str, str]) -> dict[str, str]:
+    """Return the identifiers under the provider's names; nulls and unknown names are left out."""
+    names: Mapping[str, str] = {str(name): theirs for name, theirs in spec.request.inputs.items()}
+    return {names[name]: value for name, value in lookup_input.items() if name in names and value}
+
+
+def build_call(spec: ProviderSpec, inputs: Sequence[Mapping[str, str]], output_fields: Sequence[str]) -> Call:
+    """
+    Return the call that asks for these contacts.
+
+    Args:
+        spec: the provider's.
+        inputs: under the provider's names.
+        output_fields: the provider's fields to ask for.
+    """
+    form = spec.request
+    items = [_fill(form.item, {"$input": one}) for one in inputs]
+    values = {"$items": items, "$item": items[0], "$input": inputs[0], "$output_fields": list(output_fields)}
+    body = _fill(form.body, values)
+    query = _fill(form.query, values) or {}
+    headers = {"Accept": form.accept, **form.headers}
+    content = None
+    if body is not None:
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        headers["Content-Type"] = form.content_type
+    return Call(form.method, form.path, _flat(query), headers, content, tuple(output_fields))
+
+
+def _fill(template: Any, values: Mapping[str, Any]) -> Any:
+    if isinstance(template, Mapping):
+        filled = {name: _fill(part, values) for name, part in template.items()}
+        return {name: part for name, part in filled.items() if part not in (None, "", [], {})}
+    if isinstance(template, list):
+        return [_fill(part, values) for part in template]
+    if isinstance(template, str) and template.startswith("$"):
+        return values[template]
+    return template
+
+
+def _flat(query: Mapping[str, Any]) -> dict[str, str]:
+    return {name: ",".join(map(str, value)) if isinstance(value, list) else str(value) for name, value in query.items()}

@@ -1,0 +1,157 @@
+"""
+What a provider is, as data: `<provider>.yaml`, found, read and checked.
+
+Specs are found in this package and, before it, in the folder that ENRICHMENT_PROVIDER_DIR names, so that a provider is
+added or corrected without touching the package.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from blocks.base import ENV_PREFIX, env_file
+from blocks.providers.expressions import Expression
+from blocks.providers.spec_errors import explain_spec
+from blocks.providers.spec_sections import (
+    ITEM_NAMES,
+    Auth,
+    Batch,
+    CanonicalField,
+    Correlate,
+    Credits,
+    Errors,
+    Fixture,
+    Identifier,
+    Outcomes,
+    OutputFields,
+    Part,
+    Rate,
+    RequestForm,
+    Retry,
+    Timeouts,
+    Usage,
+    check_names,
+)
+from enrichment.errors import ConfigurationError
+
+
+class ProviderSpec(Part):
+    """A provider; see the sections for what each key means, and their module's docstring for what expressions see."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    title: str
+    description: str
+    documentation_url: str
+    base_url: str = Field(pattern=r"^https?://")
+    api_version: str = ""
+    version_header: str = ""
+    request_id_headers: tuple[str, ...] = ()
+    auth: Auth
+    request: RequestForm
+    batch: Batch = Batch()
+    min_input: tuple[tuple[Identifier, ...], ...] = Field(min_length=1)
+    items: Expression | None = None
+    record: Expression = Expression("@")
+    record_id: Expression | None = None
+    confidence: Expression | None = None
+    correlate: Correlate = Correlate()
+    outcomes: Outcomes
+    errors: Errors = Errors()
+    rate: Rate
+    retry: Retry = Retry()
+    credits: Credits = Credits()
+    fields: dict[str, CanonicalField]
+    output_fields: OutputFields = OutputFields()
+    timeouts: Timeouts = Timeouts()
+    usage: Usage | None = None
+    fixtures: tuple[Fixture, ...] = ()
+
+    @field_validator("record_id", "confidence")
+    @classmethod
+    def _sees_the_item(cls, expression: Expression | None) -> Expression | None:
+        check_names(expression, ITEM_NAMES)
+        return expression
+
+    @field_validator("items")
+    @classmethod
+    def _keeps_every_item(cls, expression: Expression | None) -> Expression | None:
+        if expression is not None and expression.projects:
+            raise ValueError(
+                f"'{expression.text}' is a projection: it drops nulls and shifts items onto wrong contacts"
+            )
+        return expression
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        unnamed = {name for names in self.min_input for name in names} - set(self.request.inputs)
+        if unnamed:
+            raise ValueError(f"request.inputs lacks names that min_input uses: {', '.join(sorted(unnamed))}")
+        if self.batch.max > 1 and self.items is None:
+            raise ValueError("batch.max above 1 needs the key items: the path of the list in the body")
+        return self
+
+
+class _Folder(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", env_ignore_empty=True)
+
+    provider_dir: Path | None = None
+
+
+def spec_names() -> list[str]:
+    """Return the providers that have a spec."""
+    return sorted({path.stem for folder in _folders() for path in folder.glob("*.yaml")})
+
+
+def load_spec(name: str) -> ProviderSpec:
+    """
+    Return a provider's spec.
+
+    Raises:
+        ConfigurationError: there is none of that name, or it is wrong; the message says where and what is allowed.
+    """
+    for folder in _folders():
+        path = folder / f"{name}.yaml"
+        if name in spec_names() and path.is_file():
+            return _named(parse_spec(path.read_text(encoding="utf-8"), path.name), name, path)
+    raise ConfigurationError(f"unknown provider '{name}': choose one of {', '.join(spec_names())}")
+
+
+def parse_spec(text: str, source: str) -> ProviderSpec:
+    """
+    Return the spec that a YAML text describes.
+
+    Args:
+        text: the YAML.
+        source: the file's name, for messages.
+
+    Raises:
+        ConfigurationError: see `load_spec`.
+    """
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        value: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{source}: no valid YAML: {' '.join(str(error).split())}") from None
+    try:
+        return ProviderSpec.model_validate(value)
+    except ValidationError as error:
+        raise ConfigurationError(explain_spec(error, ProviderSpec, value, node, source)) from None
+
+
+def _folders() -> Iterator[Path]:
+    own = _Folder(_env_file=env_file()).provider_dir
+    if own is not None:
+        if not own.is_dir():
+            raise ConfigurationError(f"ENRICHMENT_PROVIDER_DIR names '{own}', which is no folder")
+        yield own
+    yield Path(__file__).parent
+
+
+def _named(spec: ProviderSpec, name: str, path: Path) -> ProviderSpec:
+    if spec.id != name:
+        raise ConfigurationError(f"{path.name}: id: is '{spec.id}', but must equal the file's name, '{name}'")
+    return spec

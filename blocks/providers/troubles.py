@@ -1,0 +1,62 @@
+"""How a call failed, as far as repeating it is concerned: pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import httpx
+
+from blocks.providers.interpret import Answer
+from blocks.providers.spec import ProviderSpec
+from blocks.providers.steps import Step
+from enrichment.errors import PostponedError, TransientError
+from enrichment.retry import Fault, RetryPolicy, asked_wait
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """How a call failed, by which code it is counted, and how long the server asked us to wait."""
+
+    fault: Fault
+    reason: str
+    wait_seconds: float | None = None
+
+
+def trouble_of_error(error: Exception) -> Trouble:
+    """Return what an exception of a call means for repeating it."""
+    match error:
+        case PostponedError():
+            return Trouble(Fault.THROTTLED, "postponed", error.seconds)
+        case TransientError():
+            return Trouble(Fault.CONNECT, "no_token")
+        case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.PoolTimeout() | httpx.ProxyError():
+            return Trouble(Fault.CONNECT, "unreachable")
+        case _:
+            return Trouble(Fault.LOST_ANSWER, "lost_answer")
+
+
+def trouble_of_answer(spec: ProviderSpec, answer: Answer, step: Step, now: datetime) -> Trouble:
+    """Return what an answer that asks for a repetition says of when."""
+    return Trouble(step.fault, step.meaning.reason, wait_of_answer(spec, answer, now))
+
+
+def wait_of_answer(spec: ProviderSpec, answer: Answer, now: datetime) -> float | None:
+    """Return the seconds that an answer asks us to wait, by the headers and the hint that the spec names."""
+    hint, reset = spec.retry.body_hint, spec.rate.reset
+    return asked_wait(
+        answer.headers,
+        now=now,
+        body_hint=hint.find(answer.seen) if hint else None,
+        reset=(reset.header, reset.format) if reset else None,
+    )
+
+
+def retry_policy(spec: ProviderSpec) -> RetryPolicy:
+    """Return the spec's limits; a lost answer is asked for again only if that can't be billed twice."""
+    retry = spec.retry
+    return RetryPolicy(
+        attempts=retry.attempts,
+        attempts_after_server_error=retry.attempts_after_server_error,
+        attempts_after_lost_answer=2 if spec.credits.billing_idempotent else 1,
+        base_seconds=retry.base_seconds,
+        cap_seconds=retry.cap_seconds,
+    )

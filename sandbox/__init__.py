@@ -1,0 +1,1 @@
+"""Loopback stand-ins of ZoomInfo, HubSpot, Slack and a mail server: for demo, tests and benchmark."""

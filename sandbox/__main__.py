@@ -1,0 +1,49 @@
+"""The sandbox as a command: prints one line of JSON when it is ready, and serves until told to end."""
+
+import argparse
+import json
+import signal
+import sys
+import threading
+
+from sandbox.server import running
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT."""
+    options = _options()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    latency = {"latency_ms": options.latency_ms}
+    with running(
+        port=options.port,
+        smtp_port=options.smtp_port,
+        contacts=options.contacts,
+        seed=options.seed,
+        zoominfo=latency,
+        hubspot={**latency, "tier": options.tier},
+    ) as box:
+        sys.stdout.write(json.dumps(box.address()) + "\n")
+        sys.stdout.flush()
+        stop.wait()
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="of HTTP; 0 for any")
+    parser.add_argument("--smtp-port", type=int, default=0, help="of SMTP; 0 for any")
+    parser.add_argument(
+        "--contacts", type=int, default=1000, help="that HubSpot has at the beginning"
+    )
+    parser.add_argument("--seed", type=int, default=7, help="of everything that is made up")
+    parser.add_argument("--latency-ms", type=float, default=0.0, help="of ZoomInfo and HubSpot")
+    parser.add_argument(
+        "--tier", choices=("starter", "professional", "enterprise"), default="professional"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""The control of a running sandbox over HTTP: what was asked of it, and how it is to behave."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any, Protocol
+
+import orjson
+
+from sandbox.exchange import Reply, Request, json_reply
+from sandbox.world import World
+
+
+class Controlled(Protocol):
+    """Something that has a world, and can make another one."""
+
+    @property
+    def world(self) -> World:
+        """Return the present world."""
+
+    def reset(self, **changes: Any) -> World:
+        """Make a new world, and return it."""
+
+
+class Control:
+    """
+    Answers below /control, without authorisation: it can be reached from this machine only.
+
+    Args:
+        box: what is controlled.
+    """
+
+    def __init__(self, box: Controlled) -> None:
+        self._box = box
+        self._calls: dict[tuple[str, str], Callable[[Request], Reply]] = {
+            ("GET", "/health"): lambda _: json_reply({"status": "ok"}),
+            ("GET", "/ledger"): lambda _: json_reply(_with_text_keys(self._box.world.summary())),
+            ("GET", "/messages"): lambda _: self._messages(),
+            ("GET", "/hubspot/contacts"): lambda _: self._contacts(),
+            ("POST", "/hubspot/contacts"): self._create_contacts,
+            ("POST", "/hubspot/merge"): self._merge,
+            ("POST", "/faults"): self._add_fault,
+            ("DELETE", "/faults"): lambda _: self._clear_faults(),
+            ("POST", "/settings"): self._configure,
+            ("POST", "/clock"): self._advance_clock,
+            ("POST", "/reset"): self._reset,
+        }
+
+    def answer(self, request: Request) -> Reply:
+        """Answer a call."""
+        call = self._calls.get((request.method, request.path))
+        if call is None:
+            return json_reply({"error": f"no such call; there are {sorted(self._calls)}"}, 404)
+        try:
+            return call(request)
+        except (KeyError, TypeError, ValueError) as error:
+            return json_reply({"error": str(error)}, 400)
+
+    def _messages(self) -> Reply:
+        world = self._box.world
+        slack = [asdict(message) for message in world.slack.messages]
+        return json_reply(
+            {"slack": slack, "mail": [asdict(message) for message in world.mail.messages]}
+        )
+
+    def _contacts(self) -> Reply:
+        return Reply(content_type="application/x-ndjson", stream=_lines(self._box.world))
+
+    def _create_contacts(self, request: Request) -> Reply:
+        return json_reply(self._box.world.hubspot.create(request.json()), 201)
+
+    def _merge(self, request: Request) -> Reply:
+        self._box.world.hubspot.merge(**request.json())
+        return json_reply({})
+
+    def _add_fault(self, request: Request) -> Reply:
+        script = request.json()
+        for each in script if isinstance(script, list) else [script]:
+            self._box.world.faults.add(**each)
+        return json_reply([asdict(fault) for fault in self._box.world.faults.pending()], 201)
+
+    def _clear_faults(self) -> Reply:
+        self._box.world.faults.clear()
+        return json_reply([])
+
+    def _configure(self, request: Request) -> Reply:
+        self._box.world.configure(request.json())
+        return json_reply({})
+
+    def _advance_clock(self, request: Request) -> Reply:
+        clock = self._box.world.clock
+        clock.advance(float(request.json()["seconds"]))
+        return json_reply({"now": clock.now().isoformat()})
+
+    def _reset(self, request: Request) -> Reply:
+        self._box.reset(**(request.json() if request.body else {}))
+        return json_reply({})
+
+
+def _lines(world: World) -> Iterator[bytes]:
+    # A copy: contacts may be created between two lines.
+    for contact_id, values in world.hubspot.contacts.items():
+        yield orjson.dumps({"id": contact_id, "properties": values}) + b"\n"
+
+
+def _with_text_keys(summary: dict[str, Any]) -> dict[str, Any]:
+    """Return the summary as JSON can write it, where the statuses are names."""
+    loaded: dict[str, Any] = orjson.loads(orjson.dumps(summary, option=orjson.OPT_NON_STR_KEYS))
+    return loaded

@@ -1,0 +1,152 @@
+"""Scripted faults: what goes wrong, where, and how often."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from sandbox.exchange import Cut, Reply, Request
+from sandbox.limits import RetryAfterForm, retry_after
+
+Kind = Literal[
+    "status",
+    "reset_before",
+    "reset_after",
+    "truncated",
+    "slow",
+    "empty_200",
+    "empty_results",
+    "unauthorized",
+]
+#: These lose the answer of a request that has taken effect; after all others nothing has happened.
+_TAKES_EFFECT = {"reset_after", "truncated", "slow"}
+
+_BAD_GATEWAY = (
+    "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+)
+_EMPTY_RESULTS = b'{"status":"COMPLETE","results":[],"errors":[]}'
+_UNAUTHORIZED: Mapping[str, bytes] = {
+    "zoominfo": b'{"error":{"code":"ZI0001","message":"Token expired","status":401,"retryable":true}}',
+    "hubspot": b'{"status":"error","message":"Authentication credentials not found.",'
+    b'"category":"INVALID_AUTHENTICATION"}',
+}
+
+
+@dataclass(slots=True)
+class Fault:
+    """
+    One line of the script.
+
+    Args:
+        kind: what goes wrong.
+        service: whose requests it hits.
+        path_contains: which of them.
+        times: how many, or 0 for all.
+        after: how many are let through first.
+        status: of kind `status`.
+        body: of kind `status`; an HTML page if None.
+        content_type: of the body.
+        headers: of kind `status`.
+        retry_after: form of a Retry-After header of kind `status`.
+        seconds: how long kind `slow` takes, and what a Retry-After asks for.
+    """
+
+    kind: Kind
+    service: str = ""
+    path_contains: str = ""
+    times: int = 1
+    after: int = 0
+    status: int = 500
+    body: str | None = None
+    content_type: str = "text/html"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    retry_after: RetryAfterForm = "absent"
+    seconds: float = 1.0
+    hits: int = 0
+
+    def concerns(self, service: str, path: str) -> bool:
+        """Tell whether such a request is one of those."""
+        return self.service in ("", service) and self.path_contains in path
+
+    def is_due(self) -> bool:
+        """Count a request that it concerns, and tell whether it hits this one."""
+        self.after -= 1
+        self.hits += self.after < 0
+        return self.after < 0
+
+    @property
+    def spent(self) -> bool:
+        """Tell whether it has happened as often as it should."""
+        return 0 < self.times <= self.hits
+
+    def apply(self, request: Request, answer: Callable[[Request], Reply]) -> Reply:
+        """Return what is answered to the request instead."""
+        reply = answer(request) if self.kind in _TAKES_EFFECT else Reply()
+        return _DISTORTIONS[self.kind](self, reply)
+
+
+class FaultScript:
+    """The faults to come; each request meets at most one, the first that fits."""
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+        self._lock = threading.Lock()
+
+    def add(self, **options: Any) -> Fault:
+        """
+        Add a line to the script, and return it.
+
+        Raises:
+            TypeError: there is no such option.
+            ValueError: there is no such kind.
+        """
+        fault = Fault(**options)
+        if fault.kind not in _DISTORTIONS:
+            raise ValueError(
+                f"no fault is called '{fault.kind}'; there are {', '.join(_DISTORTIONS)}"
+            )
+        with self._lock:
+            self._faults.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        """Forget what was still to come."""
+        with self._lock:
+            self._faults.clear()
+
+    def pending(self) -> list[Fault]:
+        """Return what is still to come."""
+        with self._lock:
+            return list(self._faults)
+
+    def take(self, service: str, path: str) -> Fault | None:
+        """Return the fault that this request meets."""
+        with self._lock:
+            due = next((f for f in self._faults if f.concerns(service, path) and f.is_due()), None)
+            if due and due.spent:
+                self._faults.remove(due)
+        return due
+
+
+def _status(fault: Fault, _: Reply) -> Reply:
+    waiting = retry_after(fault.retry_after, fault.seconds)
+    body = _BAD_GATEWAY if fault.body is None else fault.body
+    return Reply(
+        fault.status, body.encode(), {**waiting, **fault.headers}, content_type=fault.content_type
+    )
+
+
+def _unauthorized(fault: Fault, _: Reply) -> Reply:
+    return Reply(401, _UNAUTHORIZED.get(fault.service, b""))
+
+
+_DISTORTIONS: Mapping[str, Callable[[Fault, Reply], Reply]] = {
+    "status": _status,
+    "unauthorized": _unauthorized,
+    "reset_before": lambda _, reply: replace(reply, cut=Cut.EVERYTHING),
+    "reset_after": lambda _, reply: replace(reply, cut=Cut.EVERYTHING),
+    "truncated": lambda _, reply: replace(reply, cut=Cut.HALF),
+    "slow": lambda fault, reply: replace(reply, delay_seconds=fault.seconds),
+    "empty_200": lambda _, reply: reply,
+    "empty_results": lambda _, reply: replace(reply, body=_EMPTY_RESULTS),
+}

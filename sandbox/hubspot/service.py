@@ -1,0 +1,224 @@
+"""The HubSpot API: who may call it and how often, and where each call goes."""
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from sandbox.clock import Clock
+from sandbox.exchange import Reply, Request, json_reply
+from sandbox.faults import FaultScript
+from sandbox.hubspot.catalog import PropertyCatalog
+from sandbox.hubspot.errors import (
+    HubSpotError,
+    missing_scope,
+    not_found,
+    unauthenticated,
+    unknown_path,
+)
+from sandbox.hubspot.limits import AccountLimits
+from sandbox.hubspot.property_calls import PropertyCalls
+from sandbox.hubspot.reads import ContactReads
+from sandbox.hubspot.store import ContactStore
+from sandbox.hubspot.writes import ContactWrites, Write
+from sandbox.people import Population
+from sandbox.service import Service
+from sandbox.settings import HubSpotSettings
+
+_VERSION = r"(?:v3|\d{4}-\d{2})"
+_CONTACTS = re.compile(rf"/crm/(?:v3/objects|objects/{_VERSION})/contacts(?P<tail>/.*)?")
+_PROPERTIES = re.compile(rf"/crm/(?:v3/properties|properties/{_VERSION})/contacts(?P<tail>/.*)?")
+_ACCOUNT = re.compile(rf"/account-info/{_VERSION}/details")
+_SEARCH = "/search"
+_READING_POSTS = ("/batch/read", _SEARCH)
+
+
+class HubSpot(Service):
+    """
+    A HubSpot account and its API.
+
+    Args:
+        population: whose contacts it has.
+        settings: of the account.
+        clock: of the world.
+        faults: that its requests may meet.
+        lock: held by whoever looks at the world or changes it.
+    """
+
+    name = "hubspot"
+
+    def __init__(
+        self,
+        population: Population,
+        settings: HubSpotSettings,
+        clock: Clock,
+        faults: FaultScript,
+        lock: threading.RLock,
+    ) -> None:
+        super().__init__(clock, faults)
+        self.settings = settings
+        self._lock = lock
+        self._store = ContactStore(clock, population.contacts)
+        self._catalog = PropertyCatalog(clock)
+        self._limits = AccountLimits(clock)
+        self._reads = ContactReads(self._store, self._catalog, clock)
+        self._writes = ContactWrites(self._store, self._catalog, clock)
+        self._properties = PropertyCalls(self._catalog, clock)
+        self._answered = 0
+        self._contact_calls: Mapping[tuple[str, str], Callable[[Request], Reply]] = {
+            ("GET", ""): self._reads.page,
+            ("POST", ""): self._writes.create_one,
+            ("POST", "/batch/read"): self._reads.batch,
+            ("POST", "/batch/update"): self._update_many,
+            ("POST", "/batch/create"): self._writes.create_many,
+            ("POST", "/batch/archive"): self._writes.delete_many,
+            ("POST", "/gdpr-delete"): self._writes.erase,
+            ("POST", _SEARCH): self._search,
+        }
+
+    @property
+    def writes(self) -> list[Write]:
+        """Every update that was accepted through the API, oldest first."""
+        return list(self._writes.writes)
+
+    @property
+    def updates_by_contact(self) -> Counter[str]:
+        """How often each contact was updated through the API."""
+        return self._writes.updates_by_contact.copy()
+
+    @property
+    def contacts(self) -> dict[str, dict[str, str]]:
+        """A copy of every contact's present values, by its id."""
+        with self._lock:
+            return dict(self.walk())
+
+    @property
+    def property_names(self) -> set[str]:
+        """The names of all contact properties."""
+        return set(self._catalog.definitions)
+
+    @property
+    def rejected_429(self) -> int:
+        """How many requests were too much."""
+        return self._limits.rejected
+
+    def walk(self) -> Iterator[tuple[str, dict[str, str]]]:
+        """Yield the id and a copy of the values of every contact that isn't archived."""
+        for record in self._store.records():
+            if not record.archived:
+                yield record.id, dict(record.values)
+
+    def create(self, properties: list[Mapping[str, str]]) -> list[str]:
+        """Create contacts as people do in the user interface, unchecked, and return their ids."""
+        with self._lock:
+            return [self._store.create(values, "CRM_UI").id for values in properties]
+
+    def edit(self, contact_id: str, properties: Mapping[str, str]) -> None:
+        """Change a contact as people do in the user interface, unchecked."""
+        with self._lock:
+            record = self._store.get(contact_id)
+            if record is None:
+                raise KeyError(contact_id)
+            self._store.change(record, properties, "CRM_UI")
+
+    def merge(self, survivor_id: str, merged_id: str) -> None:
+        """Make one contact part of another."""
+        with self._lock:
+            self._store.merge(survivor_id, merged_id)
+
+    def archive(self, contact_id: str) -> None:
+        """Put a contact into the recycling bin."""
+        with self._lock:
+            self._writes.delete_one(contact_id)
+
+    def options(self) -> HubSpotSettings:
+        """Return the present settings."""
+        return self.settings
+
+    def configure(self, changes: dict[str, Any]) -> None:
+        """Change some of the settings."""
+        self.settings = replace(self.settings, **changes)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the totals of the ledger."""
+        updates = self._writes.updates_by_contact
+        return {
+            "requests": self.log.by_status(),
+            "contacts": len(self._store),
+            "properties": len(self._catalog.definitions),
+            "updates": len(self._writes.writes),
+            "contacts_updated": len(updates),
+            "most_updates_of_one_contact": max(updates.values(), default=0),
+            "max_requests_in_any_second": self._limits.burst.max_in_any_second,
+            "rejected_429": self.rejected_429,
+        }
+
+    def handle(self, request: Request) -> Reply:
+        """Answer a request as HubSpot would."""
+        self._answered += 1
+        try:
+            reply = self._route(request)
+        except HubSpotError as error:
+            reply = error.render(f"00000000-5a5a-4000-8000-{self._answered:012d}")
+        return (
+            reply
+            if request.path.endswith(_SEARCH)
+            else reply.with_headers(self._limits.headers(self.settings))
+        )
+
+    def _route(self, request: Request) -> Reply:
+        if request.headers.get("authorization") != f"Bearer {self.settings.token}":
+            raise unauthenticated()
+        self._limits.admit(self.settings, search=request.path.endswith(_SEARCH))
+        if found := _CONTACTS.fullmatch(request.path):
+            return self._contacts(replace(request, path=(found["tail"] or "").rstrip("/")))
+        if found := _PROPERTIES.fullmatch(request.path):
+            self._require("crm.schemas.contacts", reading=request.method == "GET")
+            return self._properties.answer(replace(request, path=found["tail"] or ""))
+        if _ACCOUNT.fullmatch(request.path):
+            return self._account()
+        raise unknown_path()
+
+    def _contacts(self, request: Request) -> Reply:
+        reading = request.method == "GET" or request.path in _READING_POSTS
+        self._require("crm.objects.contacts", reading=reading)
+        call = self._contact_calls.get((request.method, request.path))
+        return call(request) if call else self._one_contact(request, request.path.removeprefix("/"))
+
+    def _one_contact(self, request: Request, wanted: str) -> Reply:
+        if "/" in wanted or not wanted:
+            raise unknown_path()
+        if request.method == "GET":
+            return self._reads.one(request, wanted)
+        if request.method == "PATCH":
+            return self._writes.update_one(request, wanted)
+        if request.method == "DELETE":
+            return self._writes.delete_one(wanted)
+        raise not_found(wanted)
+
+    def _require(self, family: str, *, reading: bool) -> None:
+        scope = f"{family}.{'read' if reading else 'write'}"
+        if scope not in self.settings.scopes:
+            raise missing_scope(scope)
+
+    def _search(self, request: Request) -> Reply:
+        return self._reads.search(request, self.settings.index_lag_seconds)
+
+    def _update_many(self, request: Request) -> Reply:
+        covered = self.settings.trace_ids_cover_validation
+        return self._writes.update_many(request, trace_ids_cover_validation=covered)
+
+    def _account(self) -> Reply:
+        portal_id = self.settings.portal_id
+        details = {
+            "portalId": portal_id,
+            "accountType": "STANDARD",
+            "timeZone": "UTC",
+            "companyCurrency": "USD",
+        }
+        domain = "app.hubspot.test"
+        return json_reply(
+            {**details, "uiDomain": domain, "dataHostingLocation": "na1", "utcOffset": "+00:00"}
+        )

@@ -1,0 +1,173 @@
+"""A place to run the pipeline as a user does: stand-ins, a Prefect server, and commands, each a process of its own."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import httpx
+
+from enrichment.errors import EnrichmentError
+
+ROOT = Path(__file__).parent.parent
+_START_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where commands run: their files, their environment, and what they talk to."""
+
+    folder: Path
+    environment: dict[str, str]
+    sandbox_url: str
+
+    def enrich(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start a command of the command line; what it logs goes to a file of its name."""
+        with (self.folder / f"{arguments[0]}.log").open("w") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "cli", *arguments, "--json"],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+
+    def result(self, *arguments: str) -> Any:
+        """Run a command to its end and return what it printed."""
+        return self.finish(self.enrich(*arguments), arguments[0])
+
+    def finish(self, process: "subprocess.Popen[str]", command: str) -> Any:
+        """Wait for a command and return what it printed; raise what it logged if it failed."""
+        printed, _ = process.communicate()
+        if process.returncode:
+            log = (self.folder / f"{command}.log").read_text()
+            raise EnrichmentError(f"`enrich {command}` failed with {process.returncode}:\n{log[-4000:]}")
+        return json.loads(printed)
+
+    def crm_contacts(self) -> dict[str, dict[str, str | None]]:
+        """Return what the CRM holds, by contact."""
+        with httpx.stream("GET", f"{self.sandbox_url}/control/hubspot/contacts", timeout=60) as answer:
+            rows = [json.loads(line) for line in answer.iter_lines() if line]
+        return {row["id"]: row["properties"] for row in rows}
+
+    def ledger(self) -> dict[str, Any]:
+        """Return what the stand-ins were asked, what they billed, and what was written to them."""
+        return dict(httpx.get(f"{self.sandbox_url}/control/ledger", timeout=60).json())
+
+
+@contextmanager
+def started(contacts: int, folder: Path) -> Iterator[Place]:
+    """Start the stand-ins with so many contacts and a Prefect server, in an emptied folder; end them afterwards."""
+    _clear(folder)
+    with ExitStack() as stack:
+        box = stack.enter_context(
+            process([sys.executable, "-m", "sandbox", *_sandbox_options(contacts)], folder, "sandbox")
+        )
+        assert box.stdout is not None  # noqa: S101 - asked for as a pipe
+        address = json.loads(box.stdout.readline() or "null")
+        if not address:
+            raise EnrichmentError(f"the sandbox didn't start: see {folder / 'sandbox.log'}")
+        port = _free_port()
+        environment = _environment(folder, address, port)
+        command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port), "--no-ui"]
+        server = stack.enter_context(process(command, folder, "server", environment))
+        _await_server(f"http://127.0.0.1:{port}/api/health", server, folder)
+        yield Place(folder, environment, address["url"])
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier demo left, and nothing else."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in [*folder.glob("warehouse.db*"), *folder.glob("*.log")]:
+        left.unlink()
+    shutil.rmtree(folder / "prefect", ignore_errors=True)
+
+
+def _sandbox_options(contacts: int) -> list[str]:
+    return ["--port", "0", "--smtp-port", "0", "--contacts", str(contacts), "--seed", "7"]
+
+
+def _environment(folder: Path, address: dict[str, Any], port: int) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ENRICHMENT_", "PREFECT_"))}
+    return inherited | {
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "ENRICHMENT_ENV_FILE": str(folder / "none.env"),
+        "ENRICHMENT_SQLITE_PATH": str(folder / "warehouse.db"),
+        "ENRICHMENT_HUBSPOT_BASE_URL": f"{address['url']}/hubspot",
+        "ENRICHMENT_HUBSPOT_ACCESS_TOKEN": "sandbox-hubspot-token",
+        "ENRICHMENT_ZOOMINFO_BASE_URL": f"{address['url']}/zoominfo/gtm",
+        "ENRICHMENT_ZOOMINFO_CLIENT_ID": "sandbox-client",
+        "ENRICHMENT_ZOOMINFO_CLIENT_SECRET": "sandbox-secret",
+        "ENRICHMENT_NOTIFIERS": "slack,email",
+        "ENRICHMENT_SLACK_WEBHOOK_URL": f"{address['url']}/slack/services/T0SANDBOX/B0SANDBOX/secret",
+        "ENRICHMENT_EMAIL_HOST": "127.0.0.1",
+        "ENRICHMENT_EMAIL_PORT": str(address["smtp_port"]),
+        "ENRICHMENT_EMAIL_SECURITY": "none",
+        "ENRICHMENT_EMAIL_SENDER": "enrich@demo.example",
+        "ENRICHMENT_EMAIL_RECIPIENTS": "revops@demo.example",
+    }
+
+
+@contextmanager
+def process(
+    command: list[str], folder: Path, name: str, environment: dict[str, str] | None = None
+) -> Iterator["subprocess.Popen[str]"]:
+    """Start a process whose log goes to the folder, and end it afterwards."""
+    with (folder / f"{name}.log").open("w") as log:
+        running = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdout=_output(name, log),
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            yield running
+        finally:
+            _end(running)
+
+
+def _output(name: str, log: IO[str]) -> Any:
+    # Only the sandbox says something on its standard output that we wait for.
+    return subprocess.PIPE if name == "sandbox" else log
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _await_server(url: str, server: "subprocess.Popen[str]", folder: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            if httpx.get(url, timeout=2).is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.3)
+    raise EnrichmentError(f"the Prefect server didn't start: see {folder / 'server.log'}")

@@ -1,0 +1,83 @@
+"""Everything that is simulated, as one state that can be thrown away and made anew."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from sandbox.clock import Clock
+from sandbox.faults import FaultScript
+from sandbox.hubspot.service import HubSpot
+from sandbox.mail import Mailbox
+from sandbox.people import populate
+from sandbox.service import Service
+from sandbox.settings import Settings
+from sandbox.slack import Slack
+from sandbox.zoominfo.service import ZoomInfo
+
+CONFIGURABLE = ("zoominfo", "hubspot", "slack", "mail")
+
+
+class World:
+    """
+    The services, their clock and the faults that they meet.
+
+    Args:
+        settings: how it is at the beginning.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        #: Held while a request is handled; hold it to look at several things at once.
+        self.lock = threading.RLock()
+        self.clock = Clock(settings.now)
+        self.faults = FaultScript()
+        self.population = populate(settings.contacts, settings.seed)
+        self.zoominfo = ZoomInfo(self.population, settings.zoominfo, self.clock, self.faults)
+        self.hubspot = HubSpot(
+            self.population, settings.hubspot, self.clock, self.faults, self.lock
+        )
+        self.slack = Slack(settings.slack, self.clock, self.faults)
+        self.mail = Mailbox(settings.mail, self.clock)
+        self.services: dict[str, Service] = {
+            each.name: each for each in (self.zoominfo, self.hubspot, self.slack)
+        }
+
+    def configure(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        """
+        Change settings while it runs.
+
+        Raises:
+            KeyError: there is no such service.
+            TypeError: there is no such setting.
+        """
+        parts = {
+            "zoominfo": self.zoominfo,
+            "hubspot": self.hubspot,
+            "slack": self.slack,
+            "mail": self.mail,
+        }
+        with self.lock:
+            for name, values in changes.items():
+                parts[name].configure(dict(values))
+
+    def summary(self) -> dict[str, Any]:
+        """Return the totals of every service."""
+        with self.lock:
+            totals = {name: service.summary() for name, service in self.services.items()}
+            return {**totals, "mail": {"messages": len(self.mail.messages)}}
+
+
+def adjusted(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """
+    Return the settings with changes; those of a service are given as a mapping.
+
+    Raises:
+        TypeError: there is no such setting.
+    """
+    parts = {
+        name: replace(getattr(settings, name), **value)
+        if name in CONFIGURABLE and isinstance(value, Mapping)
+        else value
+        for name, value in changes.items()
+    }
+    return replace(settings, **parts)

@@ -1,0 +1,205 @@
+"""What every CRM must do. A new module under blocks/crms is tested here by being there."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from blocks.base import module_names
+from blocks.crms.base import Crm, NewContact, Update, UpdateResult, load_crm
+from enrichment.write_policy import Change, FieldDescription, Rule
+from sandbox import server
+
+VENDORS = module_names("blocks.crms")
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """A CRM to test against: the environment that points at it, and an id that it doesn't hold."""
+
+    environment: dict[str, str]
+    absent_id: str
+
+
+@contextmanager
+def _hubspot(_: Path) -> Iterator[StandIn]:
+    with server.running(contacts=30, seed=7) as box:
+        yield StandIn(
+            {
+                "ENRICHMENT_HUBSPOT_BASE_URL": box.hubspot_url,
+                "ENRICHMENT_HUBSPOT_ACCESS_TOKEN": "sandbox-hubspot-token",
+            },
+            absent_id="999999999999",
+        )
+
+
+#: How to start the stand-in of each CRM; a new CRM needs an entry here, or this suite fails.
+STAND_INS: dict[str, Callable[[Path], AbstractContextManager[StandIn]]] = {"hubspot": _hubspot}
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A CRM under test with its contacts."""
+
+    crm: Crm
+    contacts: list[NewContact]
+    absent_id: str
+
+    @property
+    def ids(self) -> list[str]:
+        return [contact.crm_id for contact in self.contacts]
+
+    def field(self, kind: str) -> str:
+        """Return a writable field of the CRM's own rules that has this type."""
+        known = self.crm.describe_fields()
+        fields = [rule.field for rule in self.crm.rules if rule.rule is Rule.ALWAYS and not rule.stamp]
+        return next(field for field in fields if known[field].type == kind)
+
+    def values(self, field: str) -> dict[str, str | None]:
+        return {crm_id: found.values[field] for crm_id, found in self.crm.read(self.ids, [field]).items()}
+
+
+@pytest.fixture(params=VENDORS)
+def tried(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tried]:
+    """Give each CRM on its stand-in, with our fields in it."""
+    vendor = request.param
+    if vendor not in STAND_INS:
+        pytest.fail(f"no stand-in for the CRM '{vendor}': add one to STAND_INS in {Path(__file__).name}")
+    with STAND_INS[vendor](tmp_path) as stand_in:
+        for name, value in stand_in.environment.items():
+            monkeypatch.setenv(name, value)
+        crm = load_crm(vendor)
+        try:
+            crm.ensure_fields()
+            yield Tried(crm, [contact for page in crm.list_contacts() for contact in page], stand_in.absent_id)
+        finally:
+            crm.close()
+
+
+def update(crm_id: str, field: str, value: str) -> Update:
+    return Update(crm_id, f"trace-{crm_id}", (Change(field, None, value),))
+
+
+def by_trace(results: list[UpdateResult]) -> dict[str, UpdateResult]:
+    return {result.trace_id: result for result in results}
+
+
+def test_it_is_known_by_its_module(tried: Tried, request: pytest.FixtureRequest) -> None:
+    """The name in staged records is the name by which the CRM is configured."""
+    assert tried.crm.name in VENDORS
+    assert tried.crm.name in request.node.name
+
+
+def test_it_lists_each_contact_once(tried: Tried) -> None:
+    """A backfill sees everybody, and nobody twice."""
+    assert len(tried.ids) == len(set(tried.ids)) > 1
+    assert any(contact.email for contact in tried.contacts)
+
+
+def test_it_yields_each_created_contact_once(tried: Tried) -> None:
+    """What was created since long ago is everybody; since the day after the last, nobody."""
+    seen = [contact.crm_id for page in tried.crm.created_since(LONG_AGO) for contact in page]
+    assert sorted(seen) == sorted(tried.ids)
+    moments = [datetime.fromisoformat(contact.created_at) for contact in tried.contacts if contact.created_at]
+    assert all(moment.tzinfo for moment in moments)
+    if not moments:
+        return  # this CRM doesn't say when a contact was created
+    latest = max(moments)
+    newest = {contact.crm_id for page in tried.crm.created_since(latest) for contact in page}
+    assert newest == {
+        c.crm_id for c in tried.contacts if c.created_at and datetime.fromisoformat(c.created_at) == latest
+    }
+
+
+def test_it_reads_what_was_asked(tried: Tried) -> None:
+    """Every contact comes under the id that was asked for, with exactly the asked fields and its identifiers."""
+    field = tried.field("string")
+    found = tried.crm.read([*tried.ids, tried.ids[0]], [field])
+    assert found.keys() == set(tried.ids)
+    assert all(contact.values.keys() == {field} for contact in found.values())
+    emails = {contact.crm_id: contact.email for contact in tried.contacts}
+    assert {crm_id: contact.contact.email for crm_id, contact in found.items()} == emails
+
+
+def test_it_leaves_out_who_is_absent(tried: Tried) -> None:
+    """A deleted contact is no error, and hides nobody else."""
+    found = tried.crm.read([tried.absent_id, tried.ids[0]], [])
+    assert found.keys() == {tried.ids[0]}
+
+
+def test_reading_nobody_is_no_call_at_all(tried: Tried) -> None:
+    """An empty chunk asks for nothing."""
+    assert tried.crm.read([], ["email"]) == {}
+    assert tried.crm.write([]) == []
+
+
+def test_it_says_when_a_field_was_changed(tried: Tried) -> None:
+    """The rule `if_newer` compares this moment with the provider's reply."""
+    field = tried.field("string")
+    tried.crm.write([update(tried.ids[0], field, "Example Ltd")])
+    changed = tried.crm.read(tried.ids[:2], [field], history=[field])[tried.ids[0]].changed_at
+    assert changed[field].tzinfo is not None
+
+
+def test_it_confirms_every_update(tried: Tried) -> None:
+    """Each input has one result, and what is confirmed can be read back."""
+    field = tried.field("string")
+    results = tried.crm.write([update(crm_id, field, f"Ünïcode {crm_id}") for crm_id in tried.ids])
+    assert sorted(result.trace_id for result in results) == sorted(f"trace-{crm_id}" for crm_id in tried.ids)
+    assert {result.reason for result in results} == {""}
+    assert tried.values(field) == {crm_id: f"Ünïcode {crm_id}" for crm_id in tried.ids}
+
+
+def test_one_bad_record_does_not_sink_the_others(tried: Tried) -> None:
+    """Exactly the record whose value the CRM refuses fails, for good, and its value stays out of the result."""
+    field = tried.field("number")
+    bad = tried.ids[1]
+    updates = [update(crm_id, field, "ada@example.com" if crm_id == bad else "42") for crm_id in tried.ids]
+    results = by_trace(tried.crm.write(updates))
+    failed = {trace_id for trace_id, result in results.items() if result.reason}
+    assert failed == {f"trace-{bad}"}
+    assert results[f"trace-{bad}"].permanent
+    assert "ada" not in repr(results[f"trace-{bad}"])
+    assert {crm_id for crm_id, value in tried.values(field).items() if value is not None} == {*tried.ids} - {bad}
+
+
+def test_who_is_gone_is_named_as_gone(tried: Tried) -> None:
+    """An update of a deleted contact ends for good, and the others are written."""
+    field = tried.field("string")
+    updates = [update(tried.absent_id, field, "Example"), update(tried.ids[0], field, "Example")]
+    results = by_trace(tried.crm.write(updates))
+    absent = results[f"trace-{tried.absent_id}"]
+    assert (absent.gone, absent.permanent) == (True, True)
+    assert not results[f"trace-{tried.ids[0]}"].reason
+
+
+def test_our_fields_are_created_once(tried: Tried) -> None:
+    """Setup may be repeated; the second time there is nothing to do."""
+    assert tried.crm.ensure_fields() == []
+
+
+def test_it_describes_every_field_of_its_rules(tried: Tried) -> None:
+    """A rule for a field that the CRM doesn't have would never write anything."""
+    known = tried.crm.describe_fields()
+    assert {rule.field for rule in tried.crm.rules} <= known.keys()
+    assert all(isinstance(known[rule.field], FieldDescription) for rule in tried.crm.rules)
+    assert not any(known[rule.field].read_only for rule in tried.crm.rules)
+    assert not tried.crm.protected & {rule.field for rule in tried.crm.rules}
+
+
+def test_its_check_is_one_line_without_secrets(tried: Tried) -> None:
+    """The line is shown to people and written to logs."""
+    line = tried.crm.check()
+    assert line
+    assert "\n" not in line
+    assert "token" not in line
+
+
+def test_a_share_of_the_rate_still_works(tried: Tried) -> None:
+    """With more runs at work each one goes slower, not wrong."""
+    tried.crm.share(2)
+    assert tried.crm.read(tried.ids[:1], []).keys() == {tried.ids[0]}

@@ -1,0 +1,92 @@
+"""Every spec that is there: it loads, and means by its recorded answers what it says of them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from blocks.providers.base import Reply, Request
+from blocks.providers.block import provider_block_class
+from blocks.providers.interpret import Answer, read_reply
+from blocks.providers.replies import item_replies, same_replies, settled_replies
+from blocks.providers.request import build_call, provider_input
+from blocks.providers.spec import ProviderSpec, load_spec, spec_names
+from blocks.providers.spec_sections import Fixture
+from blocks.providers.steps import Action, next_step
+from enrichment.outcomes import CONCLUSIVE, Outcome
+
+SPECS = {name: load_spec(name) for name in spec_names()}
+
+
+def recorded() -> Iterator[object]:
+    """Give each spec with each of its recorded answers."""
+    for name, spec in SPECS.items():
+        for fixture in spec.fixtures:
+            yield pytest.param(spec, fixture, id=f"{name}: {fixture.name}")
+
+
+def replay(spec: ProviderSpec, fixture: Fixture) -> list[Reply]:
+    """Return the replies that an answer makes where nothing can be repeated."""
+    requests = [
+        Request(str(place), {str(name): value for name, value in one.items()})
+        for place, one in enumerate(fixture.inputs)
+    ]
+    headers = {name.lower(): value for name, value in fixture.headers.items()}
+    answer = Answer(fixture.status, headers, fixture.body, readable=not isinstance(fixture.body, str))
+    step = next_step(spec, answer, spec.output_fields.names)
+    match step.action:
+        case Action.READ:
+            return item_replies(spec, requests, answer)
+        case Action.SETTLE:
+            return settled_replies(spec, requests, answer, step.meaning)
+        case _:
+            return same_replies(requests, step.meaning)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_spec_makes_a_block_of_its_own(name: str) -> None:
+    """Each provider has a block type with a description and described fields, as Prefect's block standards ask."""
+    block = provider_block_class(name)
+    assert block.get_block_type_name() != "Enrichment Provider"
+    assert block.get_description()
+    assert block._documentation_url
+    assert 'load("BLOCK_NAME")' in str(block.get_code_example())
+    for field in block.model_fields.values():
+        assert str(field.description).endswith(".")
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_spec_shows_a_hit_and_a_miss(name: str) -> None:
+    """The recorded answers of a provider hold what matters most: somebody found and somebody not found."""
+    outcomes = {outcome for fixture in SPECS[name].fixtures for outcome in fixture.outcomes}
+    assert {Outcome.MATCHED, Outcome.UNMATCHED, Outcome.REJECTED, Outcome.QUOTA_EXHAUSTED} <= outcomes
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_spec_builds_a_call_for_each_way_to_ask(name: str) -> None:
+    """Each alternative of the minimum input makes a call that carries all of its identifiers."""
+    spec = SPECS[name]
+    for names in spec.min_input:
+        lookup = {str(one): f"value-{one}" for one in names}
+        call = build_call(spec, [provider_input(spec, lookup)], spec.output_fields.names)
+        sent = (call.content or b"").decode() + str(call.query)
+        assert all(value in sent for value in lookup.values())
+
+
+@pytest.mark.parametrize(("spec", "fixture"), list(recorded()))
+def test_a_recorded_answer_means_what_the_spec_says(spec: ProviderSpec, fixture: Fixture) -> None:
+    """Outcomes, reasons and canonical fields are those that the fixture states, contact by contact."""
+    replies = replay(spec, fixture)
+    assert tuple(one.outcome for one in replies) == fixture.outcomes
+    if fixture.reasons is not None:
+        assert tuple(one.reason for one in replies) == fixture.reasons
+    if fixture.fields is not None:
+        assert tuple(read_reply(spec, one.body).fields for one in replies) == fixture.fields
+
+
+@pytest.mark.parametrize(("spec", "fixture"), list(recorded()))
+def test_a_journalled_reply_means_what_it_meant(spec: ProviderSpec, fixture: Fixture) -> None:
+    """What is read from the journal has the outcome and reason that the answer had."""
+    for reply in replay(spec, fixture):
+        if reply.outcome in CONCLUSIVE:
+            reading = read_reply(spec, reply.body)
+            assert (reading.outcome, reading.reason) == (reply.outcome, reply.reason)

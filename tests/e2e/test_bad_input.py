@@ -1,0 +1,111 @@
+"""What a user gets wrong is told in one clear line, with an exit code, and loses nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sandbox.place import ROOT
+
+CONFIGURED = {
+    "ENRICHMENT_HUBSPOT_ACCESS_TOKEN": "secret-token",
+    "ENRICHMENT_HUBSPOT_BASE_URL": "http://127.0.0.1:9",
+    "ENRICHMENT_ZOOMINFO_CLIENT_ID": "id",
+    "ENRICHMENT_ZOOMINFO_CLIENT_SECRET": "secret-secret",
+    "ENRICHMENT_ZOOMINFO_BASE_URL": "http://127.0.0.1:9",
+}
+
+
+def enrich(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    base = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "PREFECT_HOME": str(folder / "prefect"), "NO_COLOR": "1"}
+    defaults = {"ENRICHMENT_SQLITE_PATH": str(folder / "warehouse.db"), "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-m", "cli", *arguments],
+        cwd=folder,
+        env=base | defaults | CONFIGURED | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def prepare(folder: Path) -> None:
+    from blocks.warehouses.sqlite import SqliteWarehouse  # noqa: PLC0415
+
+    warehouse = SqliteWarehouse(folder / "warehouse.db", 5)
+    warehouse.migrate()
+    warehouse.close()
+
+
+BAD: dict[str, tuple[list[str], dict[str, str], int, list[str]]] = {
+    "an unknown provider": (
+        ["run"],
+        {"ENRICHMENT_PROVIDER": "zoomifno"},
+        2,
+        ["unknown provider 'zoomifno'", "zoominfo"],
+    ),
+    "an unknown CRM": (["run"], {"ENRICHMENT_CRM": "hubsopt"}, 2, ["unknown crm 'hubsopt'", "hubspot"]),
+    "an unknown warehouse": (["run"], {"ENRICHMENT_WAREHOUSE": "oracle"}, 2, ["unknown warehouse", "postgres, sqlite"]),
+    "a missing credential": (["run"], {"ENRICHMENT_ZOOMINFO_CLIENT_ID": ""}, 2, ["ENRICHMENT_ZOOMINFO_CLIENT_ID"]),
+    "a missing token": (["run"], {"ENRICHMENT_HUBSPOT_ACCESS_TOKEN": ""}, 2, ["ENRICHMENT_HUBSPOT_ACCESS_TOKEN"]),
+    "a setting out of range": (["run"], {"ENRICHMENT_CHUNK_SIZE": "0"}, 2, ["ENRICHMENT_CHUNK_SIZE", "greater"]),
+    "a warehouse that is down": (
+        ["run"],
+        {"ENRICHMENT_WAREHOUSE": "postgres", "ENRICHMENT_POSTGRES_DSN": "postgresql://u:hidden-pw@127.0.0.1:9/x"},
+        1,
+        ["PostgreSQL can't be reached", "ENRICHMENT_POSTGRES_DSN"],
+    ),
+    "a warehouse that isn't set up": (["run"], {"ENRICHMENT_SQLITE_PATH": "other.db"}, 2, ["enrich setup"]),
+    "a file that isn't there": (["stage", "--csv", "absent.csv"], {}, 2, ["absent.csv", "FileNotFoundError"]),
+    "a wrong header": (["stage", "--csv", "wrong.csv"], {}, 2, ["no column 'crm_id'", "found: id, mail"]),
+    "an empty id": (["stage", "--csv", "hole.csv"], {}, 2, ["line 3", "nothing was staged"]),
+    "an unknown lane": (["stage", "--lane", "fast"], {}, 2, ["no lane 'fast'", "live or backfill"]),
+    "an unknown contact": (["why", "4711"], {}, 2, ["knows no contact 4711"]),
+    "a notifier without an address": (
+        ["run"],
+        {"ENRICHMENT_NOTIFIERS": "email"},
+        2,
+        ["ENRICHMENT_EMAIL_HOST is not set"],
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", BAD)
+def test_a_mistake_is_told_clearly(mistake: str, tmp_path: Path) -> None:
+    """One line says what is wrong and what to do; no traceback, no secret, and the exit code is not 0."""
+    arguments, environment, code, words = BAD[mistake]
+    prepare(tmp_path)
+    (tmp_path / "wrong.csv").write_text("id,mail\n1,a@b.example\n")
+    (tmp_path / "hole.csv").write_text("crm_id,email\n1,a@b.example\n,b@b.example\n")
+    done = enrich(tmp_path, *arguments, **environment)
+    told = " ".join(done.stderr.split())
+    assert done.returncode == code, done.stdout + done.stderr
+    assert [word for word in words if word not in told] == [], told
+    assert "Traceback" not in told
+    assert [secret for secret in ("hidden-pw", "secret-token", "secret-secret") if secret in told + done.stdout] == []
+
+
+def test_a_spec_with_a_wrong_key_names_it(tmp_path: Path) -> None:
+    """The message names the file, the key and what is allowed."""
+    prepare(tmp_path)
+    spec = (ROOT / "blocks" / "providers" / "zoominfo.yaml").read_text()
+    (tmp_path / "mine.yaml").write_text(
+        spec.replace("id: zoominfo", "id: mine", 1).replace("    per_seconds: 1\n", "    per_second: 1\n", 1)
+        if "    per_seconds: 1\n" in spec
+        else spec.replace("per_seconds: 1\n", "per_second: 1\n", 1).replace("id: zoominfo", "id: mine", 1)
+    )
+    done = enrich(tmp_path, "run", ENRICHMENT_PROVIDER="mine", ENRICHMENT_PROVIDER_DIR=str(tmp_path))
+    told = " ".join(done.stderr.split())
+    assert done.returncode == 2, told
+    assert [word for word in ("mine.yaml", "per_second") if word not in told] == [], told
+
+
+def test_doctor_says_in_one_line_each_what_is_wrong(tmp_path: Path) -> None:
+    """Systems that don't answer are named, the others are well, and the exit code says so."""
+    prepare(tmp_path)
+    done = enrich(tmp_path, "doctor")
+    lines = [line for line in done.stdout.splitlines() if line.startswith(("ok", "BAD"))]
+    assert done.returncode == 1
+    assert [line.split()[0] for line in lines] == ["ok", "BAD", "BAD", "ok"], done.stdout + done.stderr

@@ -1,0 +1,310 @@
+"""The whole loop in one process: real flows on a real Prefect server, real sockets, the stand-ins' ledgers as witnesses."""
+
+import pytest
+
+from enrichment.errors import CredentialsRejectedError, EnrichmentError, QuotaExhaustedError
+from enrichment.records import Disposition
+from flows.enrich_contacts import enrich_contacts
+from flows.ingest_contacts import ingest_contacts
+from tasks.books import RunReport
+from tasks.preview import Preview
+from tests.integration.conftest import Pipeline
+
+
+def run(**parameters: object) -> RunReport:
+    report = enrich_contacts(**parameters)
+    assert isinstance(report, RunReport)
+    return report
+
+
+def crm_agrees(pipeline: Pipeline, run_id: str) -> int:
+    """Compare every confirmed write with what the CRM holds; return how many there are."""
+    held = pipeline.box.world.hubspot.properties()
+    written = pipeline.warehouse.query("read_written", run_id=run_id, crm="hubspot")
+    assert [row for row in written if held[row["crm_id"]].get(row["field"]) != row["after"]] == []
+    return len(written)
+
+
+@pytest.mark.parametrize("pipeline", ["sqlite", "postgres"], indirect=True)
+def test_every_contact_ends_once_and_the_crm_holds_what_the_warehouse_says(pipeline: Pipeline) -> None:
+    """The queue is empty, the books balance, nobody was asked or written twice, and both sides agree field by field."""
+    pipeline.new_world(320)
+    assert ingest_contacts(everything=True) == 320
+    report = run()
+    assert report.books.balanced
+    assert report.books.claimed == report.books.finished == 320
+    assert pipeline.queue() == 0
+    assert report.books.dispositions["written"] > 150
+    assert {"unmatched", "invalid"} <= set(report.books.dispositions)
+    assert crm_agrees(pipeline, report.run_id) > 500
+    world = pipeline.box.world
+    assert set(world.hubspot.updates_by_contact.values()) == {1}
+    assert max(world.zoominfo.lookups.values()) == 1
+    assert world.zoominfo.credits_used == sum(world.zoominfo.billed.values()) == report.credits
+    assert report.api_versions == ["v1"]
+    assert world.slack.messages == world.mail.messages == []
+
+
+def test_a_second_run_pays_for_nothing_and_writes_nothing(pipeline: Pipeline) -> None:
+    """Contacts that were written are fresh, and the journal answers for the others."""
+    pipeline.new_world(150)
+    ingest_contacts(everything=True)
+    first = run()
+    world = pipeline.box.world
+    asked, writes = sum(world.zoominfo.lookups.values()), len(world.hubspot.writes)
+    ingest_contacts(everything=True)
+    second = run()
+    assert second.books.claimed == 150
+    assert second.books.count(Disposition.SKIPPED_FRESH) == first.books.count(Disposition.WRITTEN) + first.books.count(
+        Disposition.UNCHANGED
+    )
+    assert (sum(world.zoominfo.lookups.values()), len(world.hubspot.writes)) == (asked, writes)
+
+
+def test_a_changed_freshness_reads_the_journal_for_free(pipeline: Pipeline) -> None:
+    """Enriching again within the journal's time costs nothing, and finds the CRM up to date."""
+    pipeline.new_world(120)
+    ingest_contacts(everything=True)
+    first = run()
+    asked = sum(pipeline.box.world.zoominfo.lookups.values())
+    pipeline.setenv("ENRICHMENT_FRESH_DAYS", "0")
+    ingest_contacts(everything=True)
+    again = run()
+    assert sum(pipeline.box.world.zoominfo.lookups.values()) == asked
+    assert again.books.count(Disposition.UNCHANGED) == first.books.count(Disposition.WRITTEN) + first.books.count(
+        Disposition.UNCHANGED
+    )
+
+
+def test_intake_takes_new_contacts_and_keeps_its_place(pipeline: Pipeline) -> None:
+    """The second incremental intake stages only what was created since the first."""
+    pipeline.new_world(60)
+    pipeline.box.world.hubspot.create([{"email": "first@new.example"}])
+    staged = ingest_contacts()
+    assert staged >= 1
+    run()
+    (crm_id,) = pipeline.box.world.hubspot.create([{"email": "second@new.example", "firstname": "Zoë"}])
+    ingest_contacts()
+    assert pipeline.warehouse.query("story_staging", crm="hubspot", crm_id=crm_id)
+    assert run().books.balanced
+
+
+def test_a_human_value_is_kept_and_a_blank_is_filled(pipeline: Pipeline) -> None:
+    """The default policy fills standard fields, keeps what people wrote, and always keeps our own fields."""
+    pipeline.new_world(200)
+    before = pipeline.box.world.hubspot.properties()
+    ingest_contacts(everything=True)
+    report = run()
+    after = pipeline.box.world.hubspot.properties()
+    for crm_id, values in before.items():
+        for field in ("company", "jobtitle", "industry", "hs_linkedin_url"):
+            assert not values.get(field) or after[crm_id][field] == values[field]
+    filled = [c for c in after if after[c].get("company") and not before[c].get("company")]
+    assert filled
+    own = pipeline.warehouse.query("read_written", run_id=report.run_id, crm="hubspot")
+    assert {"enr_company_name", "enr_provider", "enr_enriched_at"} <= {row["field"] for row in own}
+
+
+def test_quota_stops_the_run_tells_people_once_and_the_next_run_goes_on(pipeline: Pipeline) -> None:
+    """What was paid for is used, the rest stays in the queue, and the message goes out once until all is well."""
+    pipeline.new_world(200)
+    world = pipeline.box.world
+    ingest_contacts(everything=True)
+    pipeline.box.change(zoominfo={"credits_left": 40})
+    for _ in range(2):
+        with pytest.raises(QuotaExhaustedError, match="rest waits in the queue"):
+            run()
+    assert world.zoominfo.credits_used == 40
+    assert 0 < pipeline.queue() < 200
+    assert [("quota" in m["text"]) for m in world.slack.messages] == [True]
+    assert len(world.mail.messages) == 1
+    pipeline.box.change(zoominfo={"credits_left": 1000})
+    assert run().books.balanced
+    assert pipeline.queue() == 0
+    assert "well again" in world.slack.messages[-1]["text"]
+    assert len(world.slack.messages) == 2
+    assert set(world.hubspot.updates_by_contact.values()) == {1}
+    assert max(world.zoominfo.billed.values()) == 1
+
+
+def test_a_rejected_credential_stops_the_run_before_anything_is_spent(pipeline: Pipeline) -> None:
+    """The run fails with the cause, people are told, and the queue is whole."""
+    pipeline.new_world(60)
+    ingest_contacts(everything=True)
+    pipeline.setenv("ENRICHMENT_ZOOMINFO_CLIENT_SECRET", "wrong-one")
+    with pytest.raises(CredentialsRejectedError):
+        run()
+    assert pipeline.queue() == 60
+    assert pipeline.box.world.zoominfo.credits_used == 0
+    (message,) = pipeline.box.world.slack.messages
+    assert "credentials rejected" in message["text"]
+    assert "wrong-one" not in message["text"]
+
+
+def test_failures_above_the_threshold_are_told_with_their_cause_and_can_be_replayed(pipeline: Pipeline) -> None:
+    """Values that the CRM refuses become dead letters, one message names cause and mend, and a replay heals them."""
+    pipeline.new_world(120)
+    world = pipeline.box.world
+    ingest_contacts(everything=True)
+    refusal = '{"status":"error","category":"VALIDATION_ERROR","message":"Property values were not valid"}'
+    world.faults.add(
+        kind="status",
+        service="hubspot",
+        path_contains="batch/update",
+        status=400,
+        body=refusal,
+        content_type="application/json",
+        times=0,
+    )
+    report = run()
+    assert report.books.balanced
+    assert report.books.failure_rate > 0.01
+    (message,) = world.slack.messages
+    assert "enrich stage --failed" in message["text"]
+    assert report.causes[0].reason in message["text"]
+    world.faults.clear()
+    asked = sum(world.zoominfo.lookups.values())
+    assert ingest_contacts(failed=True) == report.books.count(Disposition.FAILED)
+    healed = run()
+    assert healed.books.count(Disposition.WRITTEN) == report.books.count(Disposition.FAILED)
+    assert sum(world.zoominfo.lookups.values()) == asked
+    assert "well again" in world.slack.messages[-1]["text"]
+
+
+def test_transient_trouble_on_both_sides_changes_no_result(pipeline: Pipeline) -> None:
+    """Dropped connections, throttles, outages and lost answers end with the same books, one credit and one write each."""
+    pipeline.new_world(200)
+    world = pipeline.box.world
+    ingest_contacts(everything=True)
+    for kind, path in (
+        ("reset_before", "contacts/enrich"),
+        ("reset_after", "contacts/enrich"),
+        ("truncated", "enrich"),
+    ):
+        world.faults.add(service="zoominfo", path_contains=path, kind=kind)
+    world.faults.add(
+        service="zoominfo", path_contains="contacts/enrich", kind="status", status=503, retry_after="seconds", seconds=1
+    )
+    world.faults.add(service="zoominfo", path_contains="contacts/enrich", kind="unauthorized", after=2)
+    for kind in ("reset_before", "reset_after", "empty_200"):
+        world.faults.add(service="hubspot", path_contains="batch/update", kind=kind)
+    world.faults.add(service="hubspot", path_contains="batch/read", kind="status", status=502)
+    report = run()
+    assert report.books.balanced
+    assert report.books.count(Disposition.FAILED) == 0
+    assert max(world.zoominfo.billed.values()) == 1
+    assert crm_agrees(pipeline, report.run_id)
+
+
+def test_a_long_pause_sends_the_records_back_without_an_attempt(pipeline: Pipeline) -> None:
+    """A wait over the bound is neither slept nor shortened, and no alert goes out."""
+    pipeline.new_world(60)
+    world = pipeline.box.world
+    ingest_contacts(everything=True)
+    world.faults.add(
+        service="zoominfo",
+        path_contains="contacts/enrich",
+        kind="status",
+        status=429,
+        retry_after="seconds",
+        seconds=3600,
+        times=0,
+    )
+    report = run()
+    assert report.books.balanced
+    assert report.books.returned == pipeline.queue() > 0
+    assert world.slack.messages == []
+
+
+def test_a_broken_chain_gives_its_records_back(pipeline: Pipeline) -> None:
+    """A bug in one step fails the run loudly, and loses nothing."""
+    pipeline.new_world(40)
+    ingest_contacts(everything=True)
+    with pipeline.warehouse.transaction() as session:
+        session._connection.execute("ALTER TABLE enrichment_history RENAME TO away")
+    with pytest.raises(EnrichmentError, match="1 chunks broke"):
+        run()
+    assert pipeline.queue() == 40 - sum(pipeline.dispositions().values())
+    with pipeline.warehouse.transaction() as session:
+        session._connection.execute("ALTER TABLE away RENAME TO enrichment_history")
+        session._connection.execute("UPDATE enrichment_staging SET not_before = NULL")
+    asked = sum(pipeline.box.world.zoominfo.lookups.values())
+    assert run().books.balanced
+    assert pipeline.queue() == 0
+    assert sum(pipeline.box.world.zoominfo.lookups.values()) == asked
+
+
+def test_a_suppressed_contact_is_never_looked_up(pipeline: Pipeline) -> None:
+    """The hashed list is asked before anything else."""
+    from enrichment.identifiers import suppression_keys  # noqa: PLC0415
+    from enrichment.records import Contact  # noqa: PLC0415
+
+    pipeline.new_world(20)
+    (crm_id,) = pipeline.box.world.hubspot.create([{"email": "hit+never@acme.example"}])
+    keys = suppression_keys(Contact("x", "Hit+Never@acme.example"), "hubspot")
+    pipeline.warehouse.suppress(keys, "opt_out")
+    ingest_contacts(crm_ids=[crm_id])
+    report = run()
+    assert report.books.count(Disposition.SUPPRESSED) == 1
+    assert sum(pipeline.box.world.zoominfo.lookups.values()) == 0
+
+
+def test_a_dry_run_shows_the_diff_and_changes_nothing(pipeline: Pipeline) -> None:
+    """The journal's replies are shown as the CRM would get them; nothing is claimed, spent or written."""
+    pipeline.new_world(60)
+    world = pipeline.box.world
+    ingest_contacts(everything=True)
+    empty = enrich_contacts(dry_run=True)
+    assert isinstance(empty, Preview)
+    assert (empty.records, empty.changes) == (60, {})
+    assert empty.would_ask > 0
+    run()
+    for crm_id in list(world.hubspot.properties()):
+        world.hubspot.edit(crm_id, {"enr_company_name": ""})
+    writes, asked = len(world.hubspot.writes), sum(world.zoominfo.lookups.values())
+    ingest_contacts(everything=True)
+    preview = enrich_contacts(dry_run=True)
+    assert isinstance(preview, Preview)
+    assert preview.would_ask == 0
+    assert any(change.field == "enr_company_name" for changes in preview.changes.values() for change in changes)
+    assert (len(world.hubspot.writes), sum(world.zoominfo.lookups.values())) == (writes, asked)
+    assert pipeline.queue() == 60
+
+
+def test_contacts_that_cannot_be_looked_up_end_as_invalid_without_a_call(pipeline: Pipeline, tmp_path: object) -> None:
+    """An e-mail that is none, an unknown id and a contact without identifiers cost nothing and say why."""
+    from pathlib import Path  # noqa: PLC0415
+
+    pipeline.new_world(10)
+    (blank,) = pipeline.box.world.hubspot.create([{"firstname": "Only"}])
+    file = Path(str(tmp_path)) / "list.csv"
+    file.write_text(f"crm_id,email\n900001,jane.doe(at)acme\n900002,\n{blank},\n")
+    assert ingest_contacts(csv_path=str(file)) == 3
+    report = run()
+    assert report.books.count(Disposition.INVALID) == 3
+    reasons = {
+        crm_id: pipeline.warehouse.query("story_ledger", crm="", crm_id=crm_id)[0]["reason"]
+        for crm_id in ("900001", "900002", blank)
+    }
+    assert reasons == {"900001": "email_malformed", "900002": "contact_gone", blank: "no_usable_identifier"}
+    assert sum(pipeline.box.world.zoominfo.lookups.values()) == 0
+
+
+def test_logs_and_artifacts_hold_no_personal_data(pipeline: Pipeline, caplog: pytest.LogCaptureFixture) -> None:
+    """No e-mail address, name, token or secret of the whole run is logged, also when things go wrong."""
+    caplog.set_level("DEBUG", logger="prefect")
+    for name in ("tasks", "blocks", "flows", "hubspot", "urllib3", "httpx", "httpcore"):
+        caplog.set_level("DEBUG", logger=name)
+    pipeline.new_world(80)
+    world = pipeline.box.world
+    ingest_contacts(everything=True)
+    world.faults.add(
+        service="hubspot", path_contains="batch/update", kind="status", status=400, content_type="text/html"
+    )
+    world.faults.add(service="zoominfo", path_contains="contacts/enrich", kind="truncated")
+    run()
+    people = world.hubspot.properties().values()
+    told = caplog.text
+    secrets = [p["email"] for p in people if p.get("email")] + ["sandbox-secret", "sandbox-hubspot-token"]
+    assert "chunk_settled" in told
+    assert [secret for secret in secrets if secret in told] == []

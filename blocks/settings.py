@@ -6,6 +6,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from blocks.base import ENV_PREFIX, env_file, explain
 from enrichment.errors import ConfigurationError
 
+MOST_CHUNKS_IN_FLIGHT = 16
+
 
 class Settings(BaseSettings):
     """Read from the environment and `.env`, prefix `ENRICHMENT_`."""
@@ -17,12 +19,19 @@ class Settings(BaseSettings):
     warehouse: str = Field("sqlite", description="Warehouse to keep everything in, `<name>` or `<name>/<block>`.")
     notifiers: str = Field("", description="Who is told, comma-separated: `slack`, `email`, or `<name>/<block>`.")
     chunk_size: int = Field(1000, ge=1, le=10_000, description="Staged records that one chain of task runs handles.")
-    chunks_in_flight: int = Field(4, ge=1, le=32, description="Chunks that one run works on at once.")
+    chunks_in_flight: int = Field(
+        4, ge=1, le=MOST_CHUNKS_IN_FLIGHT, description="Chunks that one run works on at once."
+    )
     lease_seconds: int = Field(600, ge=1, le=86_400, description="How long a claim lasts unless it is renewed.")
     max_attempts: int = Field(5, ge=1, le=100, description="Attempts before a record becomes a dead letter.")
     fresh_days: int = Field(30, ge=0, le=3650, description="Contacts enriched within so many days are skipped.")
     reply_days: int = Field(180, ge=0, le=3650, description="Journalled replies are reused for so many days.")
     alert_threshold: float = Field(0.01, ge=0, le=1, description="Failure rate of a run above which people are told.")
+
+    @property
+    def notifier_references(self) -> list[str]:
+        """Return who is told, one reference each."""
+        return [name.strip() for name in self.notifiers.split(",") if name.strip()]
 
 
 def load_settings() -> Settings:

@@ -26,7 +26,7 @@ def summary_lines(
         ("books", "balanced" if books.balanced else "NOT balanced"),
         ("match rate", "no lookups" if rate is None else f"{rate:.1%}"),
         ("failure rate", f"{books.failure_rate:.2%}"),
-        ("replies paid for in this run", f"{sum(lookups.values()):,} ({credits_used:,.0f} credits)"),
+        ("asked of the provider", f"{sum(lookups.values()):,} ({credits_used:,.0f} credits)"),
         ("API versions", ", ".join(api_versions) or "none seen"),
     ]
     return lines

@@ -2,25 +2,27 @@
 
 import uuid
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
-from prefect import flow
+from prefect import flow, unmapped
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.concurrency.sync import concurrency
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
-from blocks.settings import Settings, load_settings
+from blocks.settings import MOST_CHUNKS_IN_FLIGHT, Settings, load_settings
 from enrichment.books import check_books
 from enrichment.errors import CredentialsRejectedError, EnrichmentError, QuotaExhaustedError, RunStoppedError
 from enrichment.plan import RunPlan
 from enrichment.records import ChunkSummary, Claim, Stop
 from enrichment.stops import stop_of
 from tasks.books import RunReport, close_books, describe_fields, open_books, publish_report
-from tasks.claims import claim_chunks, count_queue
+from tasks.claims import CHUNK_LIMIT, claim_chunks, count_queue
 from tasks.look_up import look_up
 from tasks.preview import Preview, preview
 from tasks.settle import release_chunk, settle
@@ -28,11 +30,11 @@ from tasks.steps import event, where
 from tasks.store import store
 from tasks.write_back import write_back
 
-#: Two waves overlap, so that the provider is asked for one while the other is written back.
-_WAVES_IN_FLIGHT = 2
+#: A mapped task waits for its input in a thread, so a chunk in flight may occupy one for each task of its chain.
+_THREADS = 4 * MOST_CHUNKS_IN_FLIGHT
 
-#: Every chunk in flight occupies one thread for each task of its chain, since a mapped task waits for its input there.
-_THREADS = 4 * 16 + 4
+#: How long a run that has chunks in flight waits for a free slot before it looks after those.
+_SLOT_PATIENCE_SECONDS = 0.5
 
 _STOP_ERRORS: dict[str, type[RunStoppedError]] = {
     "quota_exhausted": QuotaExhaustedError,
@@ -40,9 +42,18 @@ _STOP_ERRORS: dict[str, type[RunStoppedError]] = {
 }
 
 
+def run_name() -> str:
+    """Return the run's name while it works; at its end the name says what was done."""
+    asked, settings = flow_run.get_parameters(), load_settings()
+    lane = f"{asked.get('lane')} " if asked.get("lane") else ""
+    return (
+        f"enrich {lane}contacts of {asked.get('crm') or settings.crm} by {asked.get('provider') or settings.provider}"
+    )
+
+
 @flow(
     name="enrich-contacts",
-    flow_run_name="enrich contacts of {crm} by {provider}",
+    flow_run_name=run_name,
     description=__doc__,
     task_runner=ThreadPoolTaskRunner(max_workers=_THREADS),  # type: ignore[arg-type]
     persist_result=False,
@@ -71,8 +82,7 @@ def enrich_contacts(
         return preview(replace(plan, descriptions=describe_fields(plan)), limit or plan.chunk_size)
     open_books(plan)
     run = _work(plan, settings, limit)
-    notifiers = [name for name in settings.notifiers.split(",") if name.strip()]
-    report = close_books(plan, run.stop, run.crashed, settings.alert_threshold, notifiers)
+    report = close_books(plan, run.stop, run.crashed, settings.alert_threshold, settings.notifier_references)
     publish_report(plan, report)
     _judge(report)
     return report
@@ -86,9 +96,12 @@ class _Run:
 
 
 @dataclass(frozen=True)
-class _Wave:
-    claims: Sequence[Claim]
-    futures: Sequence["PrefectFuture[ChunkSummary]"]
+class _Flight:
+    """A chunk on its way through the chain, and its slot of the limit on chunks."""
+
+    claim: Claim
+    settled: "PrefectFuture[ChunkSummary]"
+    slot: ExitStack
 
 
 def _plan(settings: Settings, **overrides: str) -> RunPlan:
@@ -114,50 +127,63 @@ def _work(plan: RunPlan, settings: Settings, limit: int) -> _Run:
     waiting = count_queue(plan)
     total = min(waiting, limit) if limit else waiting
     progress = create_progress_artifact(0.0, key="enrichment-progress", description=f"{total:,} contacts")
-    for summary in _waves(plan, settings, limit, run):
+    for summary in _chunks(plan, settings.chunks_in_flight, limit or 2**62, run):
         run.settled += sum(summary.dispositions.values()) + summary.returned + summary.lost
         update_progress_artifact(progress, min(100.0, 100.0 * run.settled / max(total, 1)))  # type: ignore[arg-type]
     return run
 
 
-def _waves(plan: RunPlan, settings: Settings, limit: int, run: _Run) -> Any:
-    """Keep waves of chunks in flight until nothing is left to claim, and yield each chunk's summary."""
-    wave_size = max(1, settings.chunks_in_flight // _WAVES_IN_FLIGHT)
-    budget = limit or 2**62
-    waves: deque[_Wave] = deque()
+def _chunks(plan: RunPlan, most: int, budget: int, run: _Run) -> Iterator[ChunkSummary]:
+    """Keep chunks in flight until nothing is left to claim, and yield each one's summary."""
+    flying: deque[_Flight] = deque()
     while True:
-        claims = claim_chunks(plan, wave_size, budget) if run.stop is None else []
-        budget -= sum(len(claim.records) for claim in claims)
-        if claims:
-            waves.append(_start(plan, claims))
-        if not waves:
+        begun = _begin(plan, most - len(flying), budget, wait=not flying) if run.stop is None else []
+        budget -= sum(len(flight.claim.records) for flight in begun)
+        flying.extend(begun)
+        if not flying:
             return
-        if not claims or len(waves) >= _WAVES_IN_FLIGHT:
-            for summary in _finish(plan, waves.popleft(), run):
-                run.stop = run.stop or summary.stop
-                yield summary
+        if not begun or len(flying) == most:
+            summary = _end(plan, flying.popleft(), run)
+            run.stop = run.stop or summary.stop
+            yield summary
 
 
-def _start(plan: RunPlan, claims: Sequence[Claim]) -> _Wave:
-    """Map the chain over the chunks; each goes through its steps at its own pace."""
-    plans = [plan] * len(claims)
-    looked_up = look_up.map(plans, claims)
-    stored = store.map(plans, looked_up)
-    written = write_back.map(plans, stored)
-    return _Wave(claims, settle.map(plans, written))
+def _begin(plan: RunPlan, places: int, budget: int, *, wait: bool) -> list[_Flight]:
+    """Claim as many chunks as there are free slots, at most `places`, and map the chain over them."""
+    # The slots come first: a claim's lease shouldn't run while its chunk waits for one.
+    slots = list(_take_slots(places, wait=wait))
+    claims = claim_chunks(plan, len(slots), budget) if slots else []
+    for slot in slots[len(claims) :]:
+        slot.close()
+    if not claims:
+        return []
+    looked_up = look_up.map(unmapped(plan), claims)
+    stored = store.map(unmapped(plan), looked_up)
+    written = write_back.map(unmapped(plan), stored)
+    settled = settle.map(unmapped(plan), written)
+    return [_Flight(*parts) for parts in zip(claims, settled, slots, strict=False)]
 
 
-def _finish(plan: RunPlan, wave: _Wave, run: _Run) -> list[ChunkSummary]:
-    summaries = []
-    for claim, future in zip(wave.claims, wave.futures, strict=True):
+def _take_slots(places: int, *, wait: bool) -> Iterator[ExitStack]:
+    for number in range(places):
+        patience = None if wait and number == 0 else _SLOT_PATIENCE_SECONDS
+        slot = ExitStack()
         try:
-            summaries.append(future.result())
+            slot.enter_context(concurrency(CHUNK_LIMIT, timeout_seconds=patience))
+        except TimeoutError:
+            return
+        yield slot
+
+
+def _end(plan: RunPlan, flight: _Flight, run: _Run) -> ChunkSummary:
+    with flight.slot:
+        try:
+            return flight.settled.result()
         except Exception as error:  # noqa: BLE001 - whatever broke a chain, its records go back and the run goes on
             run.crashed += 1
             detail = str(error) if isinstance(error, EnrichmentError) else where(error)
             event("chunk_broken", error=type(error).__name__)
-            summaries.append(release_chunk(plan, claim, "chunk_broken", detail))
-    return summaries
+            return release_chunk(plan, flight.claim, "chunk_broken", detail)
 
 
 def _judge(report: RunReport) -> None:

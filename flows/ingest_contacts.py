@@ -4,15 +4,23 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from prefect import flow
+from prefect.runtime import flow_run
 from pydantic import Field
 
 from blocks.settings import load_settings
 from tasks.intake import stage_everything, stage_failed, stage_listed, stage_new
 
 
+def run_name() -> str:
+    """Return the run's name."""
+    asked = flow_run.get_parameters()
+    what = "dead letters" if asked.get("failed") else "contacts"
+    return f"stage {what} of {asked.get('crm') or load_settings().crm}"
+
+
 @flow(
     name="ingest-contacts",
-    flow_run_name="ingest contacts of {crm}",
+    flow_run_name=run_name,
     description=__doc__,
     persist_result=False,
 )

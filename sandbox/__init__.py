@@ -1,1 +1,1 @@
-"""Loopback stand-ins of ZoomInfo, HubSpot, Slack and a mail server: for demo, tests and benchmark."""
+"""Loopback stand-ins of ZoomInfo, HubSpot, Slack and a mail server; for demo, tests, benchmark."""

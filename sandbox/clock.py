@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 class Clock:
@@ -37,6 +38,7 @@ class Clock:
         self._advanced += seconds
 
 
+@lru_cache(maxsize=1024)
 def iso_of(milliseconds: int) -> str:
     """Return a moment the way HubSpot writes it."""
     moment = datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any, Protocol
 
 import orjson
 
 from sandbox.exchange import Reply, Request, json_reply
 from sandbox.world import World
+
+LINES_AT_ONCE = 500
 
 
 class Controlled(Protocol):
@@ -52,7 +55,7 @@ class Control:
             return json_reply({"error": f"no such call; there are {sorted(self._calls)}"}, 404)
         try:
             return call(request)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             return json_reply({"error": str(error)}, 400)
 
     def _messages(self) -> Reply:
@@ -92,14 +95,19 @@ class Control:
         return json_reply({"now": clock.now().isoformat()})
 
     def _reset(self, request: Request) -> Reply:
-        self._box.reset(**(request.json() if request.body else {}))
+        changes = request.json() if request.body else {}
+        if "now" in changes:
+            changes["now"] = datetime.fromisoformat(changes["now"])
+        self._box.reset(**changes)
         return json_reply({})
 
 
 def _lines(world: World) -> Iterator[bytes]:
-    # A copy: contacts may be created between two lines.
-    for contact_id, values in world.hubspot.contacts.items():
-        yield orjson.dumps({"id": contact_id, "properties": values}) + b"\n"
+    # A copy: contacts may be created meanwhile.
+    contacts = list(world.hubspot.contacts.items())
+    for start in range(0, len(contacts), LINES_AT_ONCE):
+        some = contacts[start : start + LINES_AT_ONCE]
+        yield b"".join(orjson.dumps({"id": i, "properties": values}) + b"\n" for i, values in some)
 
 
 def _with_text_keys(summary: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ _BAD_GATEWAY = (
 )
 _EMPTY_RESULTS = b'{"status":"COMPLETE","results":[],"errors":[]}'
 _UNAUTHORIZED: Mapping[str, bytes] = {
-    "zoominfo": b'{"error":{"code":"ZI0001","message":"Token expired","status":401,"retryable":true}}',
+    "zoominfo": b'{"error":{"code":"ZI0001","message":"Expired","status":401,"retryable":true}}',
     "hubspot": b'{"status":"error","message":"Authentication credentials not found.",'
     b'"category":"INVALID_AUTHENTICATION"}',
 }

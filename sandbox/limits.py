@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -92,10 +92,9 @@ def retry_after(form: RetryAfterForm, seconds: float) -> dict[str, str]:
     whole = max(math.ceil(seconds), 1)
     # By the real time, as the Date header is; rounded up, because a date has no fractions.
     date = datetime.now(UTC) + timedelta(seconds=whole + 1)
-    values: dict[RetryAfterForm, Sequence[str]] = {
-        "seconds": [str(whole)],
-        "http-date": [format_datetime(date, usegmt=True)],
-        "garbage": ["soon"],
-        "absent": [],
+    values: dict[RetryAfterForm, str] = {
+        "seconds": str(whole),
+        "http-date": format_datetime(date, usegmt=True),
+        "garbage": "soon",
     }
-    return {"Retry-After": value for value in values[form]}
+    return {"Retry-After": values[form]} if form in values else {}

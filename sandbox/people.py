@@ -1,4 +1,4 @@
-"""Who lives in the sandbox: companies, people and the contacts that a CRM knows of them; the same for the same seed."""
+"""Who lives in the sandbox: companies, people, and the contacts that a CRM has of them."""
 
 import itertools
 import json
@@ -32,7 +32,7 @@ _LETTERS = str.maketrans(
     | {
         "æ": "ae",
         "Æ": "Ae",
-        "ı": "i",
+        "\u0131": "i",
         "ä": "ae",
         "ö": "oe",
         "ü": "ue",

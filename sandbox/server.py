@@ -21,7 +21,7 @@ from sandbox.world import World, adjusted
 
 HOST = "127.0.0.1"
 START_SECONDS = 30
-#: Longer than clients keep idle connections, so that it is never the sandbox that closes one unasked.
+#: Longer than clients keep idle connections, so that the sandbox never closes one unasked.
 KEEP_ALIVE_SECONDS = 600
 
 
@@ -38,12 +38,12 @@ class Box:
         self.smtp_port = smtp_port
 
     def reset(self, **changes: Any) -> World:
-        """Make a new world at the same addresses, with the settings of the start but for these changes."""
+        """Make a new world at the same addresses, as at the start but for these changes."""
         self.world = World(adjusted(self._settings, changes))
         return self.world
 
     def configure(self, **changes: Any) -> None:
-        """Change settings of the present world, for instance `zoominfo={"credits_left": 10}`."""
+        """Change settings of the present world, such as `zoominfo={"credits_left": 10}`."""
         self.world.configure(changes)
 
     def address(self) -> dict[str, Any]:
@@ -53,7 +53,9 @@ class Box:
     # The name is given by aiosmtpd.
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Envelope) -> str:  # noqa: N802
         """Deliver a message."""
-        return self.world.mail.deliver(envelope)
+        mail = self.world.mail
+        await asyncio.sleep(mail.settings.latency_ms / 1000)
+        return mail.deliver(envelope)
 
 
 class _Protocol(H11Protocol):
@@ -75,6 +77,7 @@ class _Server(uvicorn.Server):
             lifespan="off",
             log_config=None,
             access_log=False,
+            proxy_headers=False,
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=1,
@@ -100,7 +103,7 @@ def running(*, port: int = 0, smtp_port: int = 0, **settings: Any) -> Iterator[B
     Args:
         port: of HTTP; 0 for any.
         smtp_port: of SMTP; 0 for any.
-        settings: those of `Settings`; those of a service as a mapping, for instance `hubspot={"tier": "starter"}`.
+        settings: of `Settings`; a service's as a mapping, such as `hubspot={"tier": "starter"}`.
 
     Raises:
         OSError: a port is taken.

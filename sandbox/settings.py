@@ -30,9 +30,9 @@ class ZoomInfoSettings(ServiceSettings):
         retry_after: form of the header of a 429.
         disallowed_fields: output fields that the account lacks.
         credits_left: new records that may still be bought.
-        exhaustion: what happens without credits: `rows` for LIMIT_EXCEEDED, `error` for PFAPI0011 for a call that
-            would need more than there are, `rows_then_error` for rows in the call that uses them up, and the error in
-            the calls after it.
+        exhaustion: what happens without credits: `rows` for LIMIT_EXCEEDED, `error` for PFAPI0011
+            for a call that needs more than there are, `rows_then_error` for rows in the call that
+            uses them up and the error in the calls after it.
         bill_partial_matches: whether a match of company or contact only costs a credit.
         shuffle: whether answers come in another order than the inputs.
         record_limit: records that may be returned, as shown by the usage.
@@ -76,7 +76,7 @@ class HubSpotSettings(ServiceSettings):
         per_day: instead of the tier's limit.
         search_per_second: of the whole account.
         index_lag_seconds: until a new contact is found by search.
-        trace_ids_cover_validation: whether trace ids turn a value that is refused into a partial failure.
+        trace_ids_cover_validation: whether trace ids make refused values a partial failure.
         portal_id: of the account.
     """
 

@@ -50,12 +50,7 @@ class World:
             KeyError: there is no such service.
             TypeError: there is no such setting.
         """
-        parts = {
-            "zoominfo": self.zoominfo,
-            "hubspot": self.hubspot,
-            "slack": self.slack,
-            "mail": self.mail,
-        }
+        parts: dict[str, Service | Mailbox] = {**self.services, "mail": self.mail}
         with self.lock:
             for name, values in changes.items():
                 parts[name].configure(dict(values))

@@ -7,6 +7,9 @@ from enrichment.plan import RunPlan
 from enrichment.records import Claim
 from tasks.steps import event, step
 
+#: Global concurrency limit on chunks in flight, over all runs and workers; made by setup.
+CHUNK_LIMIT = "enrichment-chunks"
+
 
 @step(name="claim-chunks")
 def claim_chunks(plan: RunPlan, chunks: int, budget: int) -> list[Claim]:

@@ -13,7 +13,6 @@ from blocks.providers.block import load_provider
 from blocks.settings import load_settings
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import EnrichmentError
-from tasks.setup import notifiers
 from tasks.steps import sealed
 
 
@@ -34,7 +33,7 @@ def examine() -> list[Finding]:
         (f"provider {settings.provider}", partial(_provider, settings.provider)),
         (f"crm {settings.crm}", partial(_crm, settings.crm)),
         ("prefect", _prefect),
-        *((f"notifier {name}", partial(_notifier, name)) for name in notifiers(settings)),
+        *((f"notifier {name}", partial(_notifier, name)) for name in settings.notifier_references),
     ]
     return [_examine(system, check) for system, check in systems]
 

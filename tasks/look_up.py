@@ -6,8 +6,6 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from prefect.concurrency.sync import concurrency
-
 from blocks.crms.base import Crm, load_crm
 from blocks.providers.base import Provider, Reading, Reply, Request
 from blocks.providers.block import load_provider
@@ -36,9 +34,6 @@ from enrichment.retry import settle_failure
 from enrichment.stops import give_back, stop_of
 from tasks.steps import event, step
 
-#: Global concurrency limit on chunks that are being looked up, over all runs; made by setup.
-LOOK_UP_LIMIT = "enrichment-look-up"
-
 #: Contacts that are asked for between two renewals of the claim.
 GROUP_SIZE = 250
 
@@ -54,10 +49,10 @@ Asker = tuple[StagedRecord, Mapping[str, str]]
 Wanted = Mapping[str, Sequence[Asker]]
 
 
-@step(name="look-up", tags=["enrichment-look-up"])
+@step(name="look-up")
 def look_up(plan: RunPlan, claim: Claim) -> Chunk:
     """Return the chunk with what the provider knows of each record, from the journal where it has the reply."""
-    with concurrency(LOOK_UP_LIMIT), open_warehouse(plan.warehouse) as warehouse:
+    with open_warehouse(plan.warehouse) as warehouse:
         crm = load_crm(plan.crm)
         try:
             chunk = _LookUp(plan, claim, warehouse, load_provider(plan.provider), crm).run()

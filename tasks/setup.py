@@ -11,13 +11,13 @@ from tasks.steps import sealed
 
 
 @sealed
-def set_up(*, save: bool, look_ups: int) -> dict[str, Any]:
+def set_up(*, save: bool, chunks: int) -> dict[str, Any]:
     """
     Prepare warehouse, CRM and Prefect; every part may be repeated.
 
     Args:
         save: save the present configuration as Prefect's default blocks.
-        look_ups: slots of the limit on chunks that are looked up at once; only used when it is made.
+        chunks: slots of the limit on chunks in flight, over all runs; only used when the limit is made.
 
     Returns:
         what was done, by part.
@@ -30,7 +30,7 @@ def set_up(*, save: bool, look_ups: int) -> dict[str, Any]:
         fields = crm.ensure_fields()
     finally:
         crm.close()
-    return {"migrations applied": migrations, "CRM fields made": fields, **_prepare_prefect(settings, save, look_ups)}
+    return {"migrations applied": migrations, "CRM fields made": fields, **_prepare_prefect(settings, save, chunks)}
 
 
 @sealed
@@ -41,22 +41,17 @@ def check_ready(provider: str = "") -> None:
         warehouse.query("count_queue")
     load_crm(settings.crm).close()
     load_provider(provider or settings.provider)
-    for reference in notifiers(settings):
+    for reference in settings.notifier_references:
         load_notifier(reference)
 
 
-def notifiers(settings: Settings) -> list[str]:
-    """Return the references of those who are told."""
-    return [name.strip() for name in settings.notifiers.split(",") if name.strip()]
-
-
-def _prepare_prefect(settings: Settings, save: bool, look_ups: int) -> dict[str, Any]:
+def _prepare_prefect(settings: Settings, save: bool, chunks: int) -> dict[str, Any]:
     from blocks.registration import make_limit, register_blocks, save_blocks  # noqa: PLC0415 - starts a server if none runs
-    from tasks.look_up import LOOK_UP_LIMIT  # noqa: PLC0415
+    from tasks.claims import CHUNK_LIMIT  # noqa: PLC0415
 
     done: dict[str, Any] = {"block types": register_blocks()}
-    done["concurrency limits made"] = [LOOK_UP_LIMIT] if make_limit(LOOK_UP_LIMIT, look_ups) else []
+    done["concurrency limits made"] = [CHUNK_LIMIT] if make_limit(CHUNK_LIMIT, chunks) else []
     if save:
-        chosen = [settings.provider, settings.crm, settings.warehouse, *notifiers(settings)]
+        chosen = [settings.provider, settings.crm, settings.warehouse, *settings.notifier_references]
         done["blocks saved"] = save_blocks({reference.partition("/")[0] for reference in chosen})
     return done

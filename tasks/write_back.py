@@ -19,7 +19,7 @@ from tasks.steps import event, step
 STOP_REASONS = frozenset({"credentials_rejected", "quota_exhausted"})
 
 
-@step(name="write-back", tags=["enrichment-write-back"])
+@step(name="write-back")
 def write_back(plan: RunPlan, chunk: Chunk) -> Chunk:
     """Return the chunk with a settlement for every record that had something to write."""
     if not chunk.found:

@@ -203,15 +203,16 @@ def _parts(error: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _flaws_of_message(message: Any) -> Iterator[Flaw]:
-    # A rejected property is described by a JSON list inside the text of the message.
+    # Rejected properties are described by JSON lists inside the text of the message.
     text = message if isinstance(message, str) else ""
-    try:
-        items, _ = json.JSONDecoder().raw_decode(text, text.index("[{"))
-    except ValueError:
-        return
-    for item in items:
-        if isinstance(item, dict):
-            yield Flaw(_word(item.get("name")), _word(item.get("error")))
+    position = text.find("[{")
+    while position >= 0:
+        try:
+            items, position = json.JSONDecoder().raw_decode(text, position)
+        except ValueError:
+            return
+        yield from (Flaw(_word(i.get("name")), _word(i.get("error"))) for i in items if isinstance(i, dict))
+        position = text.find("[{", position)
 
 
 def _flaws_of_details(error: Mapping[str, Any]) -> Iterator[Flaw]:

@@ -75,7 +75,7 @@ def _refusal(spec: ProviderSpec, options: Options, answer: Answer, step: Step) -
     if answer.status in {401, 403}:
         names = ", ".join(_variable(spec, name) for name in credential_names(spec.auth))
         return CredentialsRejectedError(f"{said}: check {names}, and what the account is entitled to")
-    if step.action is Action.REPEAT and answer.readable:
+    if step.action is Action.REPEAT and not answer.success:
         wait = wait_of_answer(spec, answer, datetime.now(UTC))
         later = f"{said}: try again later"
         return TransientError(later) if wait is None else PostponedError(f"{later}, after {wait:.0f} s", wait)

@@ -22,7 +22,7 @@ from blocks.providers.spec import ProviderSpec
 from blocks.providers.spec_sections import Identifier
 from blocks.providers.steps import Action, Step, next_step
 from blocks.providers.troubles import Trouble, retry_policy, trouble_of_answer, trouble_of_error
-from enrichment.errors import ConfigurationError, RunStoppedError, TransientError
+from enrichment.errors import ConfigurationError, EnrichmentError, RunStoppedError, TransientError
 from enrichment.outcomes import CONCLUSIVE, STOPS_RUN, Outcome
 from enrichment.retry import SHARED_FAULTS, RetryDecision, Verdict, decide
 
@@ -75,7 +75,8 @@ class Asking:
         self._keeper = Keeper(keep)
         self._policy = retry_policy(spec)
         self._stop: Meaning | None = None
-        self._form_passed = False
+        #: Whether requests of our form pass at all; None as long as nobody knows.
+        self._form_passes: bool | None = None
         self._probing = asyncio.Lock()
 
     async def ask(self, requests: Sequence[Request]) -> list[Reply]:
@@ -97,24 +98,25 @@ class Asking:
         try:
             call, answer = await self._call([one.lookup_input for one in group])
         except AskingStoppedError:
-            return same_replies(group, self._stop or Meaning(Outcome.RETRYABLE))
+            return self._stopped(group)
         except (RunStoppedError, ConfigurationError) as error:
             logger.error("credentials_unusable provider=%s error=%s", self._spec.id, error)  # noqa: TRY400  no bug
-            return self._stopping(same_replies(group, Meaning(Outcome.REJECTED, "credentials_rejected")))
+            self._halt(Meaning(Outcome.REJECTED, "credentials_rejected"))
+            return self._stopped(group)
         except (TransientError, httpx.HTTPError, TimeoutError) as error:
             return await self._repeat([group], attempt, trouble_of_error(error))
         step = next_step(self._spec, answer, call.output_fields)
         self._log(answer, step, len(group))
         return await self._follow(step, group, answer, attempt)
 
-    async def _call(self, inputs: Sequence[Mapping[str, str]]) -> tuple[Call, Answer]:
+    async def _call(self, inputs: Sequence[Mapping[str, str]], *, urgent: bool = False) -> tuple[Call, Answer]:
         named = [provider_input(self._spec, one) for one in inputs]
-        return await self._channel.exchange(lambda: build_call(self._spec, named, self._fields()))
+        return await self._channel.exchange(lambda: build_call(self._spec, named, self._fields()), urgent=urgent)
 
     async def _follow(self, step: Step, group: Sequence[Request], answer: Answer, attempt: int) -> list[Reply]:
         match step.action:
             case Action.READ:
-                self._form_passed = True
+                self._form_passes = True
                 return await self._kept(item_replies(self._spec, group, answer))
             case Action.DROP_FIELDS:
                 self._drop(step.fields)
@@ -129,6 +131,7 @@ class Asking:
                 return await self._kept(settled_replies(self._spec, group, answer, step.meaning))
 
     async def _kept(self, replies: list[Reply]) -> list[Reply]:
+        self._stop_if_told(replies)  # before anything is awaited, so that nobody makes another call meanwhile
         worth_keeping = [one for one in replies if one.outcome in CONCLUSIVE or one.body is not None]
         try:
             await self._keeper.keep(worth_keeping)
@@ -137,13 +140,15 @@ class Asking:
             raise
         if any(one.reason == UNREADABLE for one in replies):
             logger.warning("answer_unreadable provider=%s request_id=%s", self._spec.id, replies[0].request_id)
-        return self._stopping(replies)
+        return replies
 
-    def _stopping(self, replies: list[Reply]) -> list[Reply]:
+    def _stop_if_told(self, replies: Sequence[Reply]) -> None:
         stop = next((one for one in replies if one.outcome in STOPS_RUN), None)
         if stop:
             self._halt(Meaning(stop.outcome, stop.reason))
-        return replies
+
+    def _stopped(self, group: Sequence[Request]) -> list[Reply]:
+        return same_replies(group, self._stop or Meaning(Outcome.RETRYABLE, "stopped"))
 
     def _halt(self, meaning: Meaning) -> None:
         if self._stop is None:
@@ -176,29 +181,22 @@ class Asking:
         return await self._ask_all(groups, attempt + 1)
 
     async def _doubt(self, step: Step, group: Sequence[Request], answer: Answer, attempt: int) -> list[Reply]:
-        passes = await self._form_passes()
-        if passes is None:
-            return same_replies(group, Meaning(Outcome.RETRYABLE, step.meaning.reason))
-        if passes and len(group) > 1 and answer.status in self._spec.batch.split_on:
+        async with self._probing:
+            if self._form_passes is None:
+                self._form_passes = await self._probe()
+        if self._form_passes is None:  # stopped meanwhile, or the free call failed for another reason
+            return same_replies(group, self._stop or Meaning(Outcome.RETRYABLE, step.meaning.reason))
+        if self._form_passes and len(group) > 1 and answer.status in self._spec.batch.split_on:
             return await self._ask_all(_halves(group), attempt)
-        blame_contact = passes and len(group) == 1
+        blame_contact = self._form_passes and len(group) == 1
         meaning = Meaning(Outcome.INVALID_INPUT, step.meaning.reason) if blame_contact else step.meaning
         return await self._kept(settled_replies(self._spec, group, answer, meaning))
 
-    async def _form_passes(self) -> bool | None:
-        """Tell whether requests of our form pass at all: by the answers so far, or by a free call; None if unknown."""
-        async with self._probing:
-            if not self._form_passed:
-                action = await self._probe()
-                if action is None:
-                    return None
-                self._form_passed = action
-            return self._form_passed
-
     async def _probe(self) -> bool | None:
+        """Tell by a free call whether requests of our form pass at all; None if it fails otherwise."""
         try:
-            call, answer = await self._call([_by_name(self._spec.request.probe)])
-        except (AskingStoppedError, RunStoppedError, TransientError, httpx.HTTPError, TimeoutError):
+            call, answer = await self._call([_by_name(self._spec.request.probe)], urgent=True)
+        except (AskingStoppedError, EnrichmentError, httpx.HTTPError, TimeoutError):
             return None
         step = next_step(self._spec, answer, call.output_fields)
         if step.action is Action.DOUBT:

@@ -1,6 +1,7 @@
 """The Prefect block of each provider, made from its spec: credentials and what a user may set."""
 
 import functools
+from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx
@@ -11,7 +12,7 @@ from blocks.providers.auth import credential_names
 from blocks.providers.base import Provider
 from blocks.providers.channel import Options
 from blocks.providers.engine import HttpProvider
-from blocks.providers.spec import ProviderSpec, load_spec
+from blocks.providers.spec import ProviderSpec, load_spec, spec_path
 from enrichment.errors import ConfigurationError
 
 _EXAMPLE = """
@@ -66,10 +67,15 @@ class ProviderBlock(PipelineBlock):
         return HttpProvider(spec, Options(base_url, secrets, self.requests_per_second, self.concurrency, size))
 
 
-@functools.cache
 def provider_block_class(name: str) -> type[ProviderBlock]:
-    """Return the block class of a provider, made once from its spec."""
-    return make_block_class(load_spec(name))
+    """Return the block class of a provider, made once from its spec as long as the file doesn't change."""
+    path = spec_path(name)
+    return _class_of(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache
+def _class_of(path: Path, changed_at: int) -> type[ProviderBlock]:  # noqa: ARG001  the time is part of the cache's key
+    return make_block_class(load_spec(path.stem))
 
 
 def make_block_class(spec: ProviderSpec) -> type[ProviderBlock]:

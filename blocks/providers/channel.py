@@ -1,6 +1,7 @@
 """The way to a provider: credentials, pace and one HTTP exchange at a time."""
 
 import asyncio
+import contextlib
 import functools
 import hashlib
 import json
@@ -108,19 +109,20 @@ class Channel:
         """Make no further call."""
         self._stopped = True
 
-    async def exchange(self, build: Callable[[], Call]) -> tuple[Call, Answer]:
+    async def exchange(self, build: Callable[[], Call], *, urgent: bool) -> tuple[Call, Answer]:
         """
         Make a call at the next free slot; a refused token is renewed once.
 
         Args:
             build: makes the call, at the last moment: what was learned while it waited counts.
+            urgent: whether it goes before those that wait because enough are under way.
 
         Raises:
             AskingStoppedError: it was not made.
             PostponedError, TransientError, httpx.HTTPError, TimeoutError: no whole answer came.
             CredentialsRejectedError, ConfigurationError: there are no credentials to call with.
         """
-        async with self._gate:
+        async with contextlib.nullcontext() if urgent else self._gate:
             self._require_going()
             grant = await self._grant()
             call, answer = await self._call_in_turn(build, grant)

@@ -44,7 +44,8 @@ class HttpProvider:
 
     async def ask(self, requests: Sequence[Request], keep: Callable[[Sequence[Reply]], None]) -> list[Reply]:
         """Ask in native batches, concurrently, under the shared rate limit; see the protocol."""
-        connections = httpx.Limits(max_connections=self._options.concurrency)
+        # One more than are under way at once, for a call that can't wait.
+        connections = httpx.Limits(max_connections=self._options.concurrency + 1)
         async with httpx.AsyncClient(verify=tls(), limits=connections, follow_redirects=False) as client:
             return await Asking(self._spec, self._options, self._shared, client, keep).ask(requests)
 

@@ -8,7 +8,10 @@ from blocks.providers.spec_sections import Rate, Window
 PLENTY = 0.2
 
 #: Of the shortest window this share is used: evenly spaced calls arrive unevenly, and each 429 stops everybody.
-HEADROOM = 0.96
+HEADROOM = 0.94
+
+#: A window so small that it would ask for less than this is used up instead: its end is then told by the server.
+SLOWEST = 1.0
 
 
 def first_pace(rate: Rate) -> float:
@@ -30,10 +33,13 @@ def pace_after(rate: Rate, headers: Mapping[str, str], ceiling: float | None) ->
     """
     shortest = _shortest(rate)
     binding = [window for window in rate.windows if window is shortest or _low(window, headers)]
-    paces = [
-        _limit(window, headers) / window.per_seconds * (HEADROOM if window is shortest else 1.0) for window in binding
-    ]
+    paces = [_pace(window, headers, shortest) for window in binding]
     return min([*paces, ceiling] if ceiling else paces)
+
+
+def _pace(window: Window, headers: Mapping[str, str], shortest: Window) -> float:
+    pace = _limit(window, headers) / window.per_seconds
+    return pace * HEADROOM if window is shortest else max(pace, SLOWEST)
 
 
 def _shortest(rate: Rate) -> Window:

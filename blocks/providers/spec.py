@@ -113,10 +113,21 @@ def load_spec(name: str) -> ProviderSpec:
     Raises:
         ConfigurationError: there is none of that name, or it is wrong; the message says where and what is allowed.
     """
+    path = spec_path(name)
+    return _named(parse_spec(path.read_text(encoding="utf-8"), path.name), path)
+
+
+def spec_path(name: str) -> Path:
+    """
+    Return the file of a provider's spec.
+
+    Raises:
+        ConfigurationError: there is none of that name; the message lists those found.
+    """
     for folder in _folders():
-        path = folder / f"{name}.yaml"
-        if name in spec_names() and path.is_file():
-            return _named(parse_spec(path.read_text(encoding="utf-8"), path.name), name, path)
+        for path in folder.glob("*.yaml"):
+            if path.stem == name:
+                return path
     raise ConfigurationError(f"unknown provider '{name}': choose one of {', '.join(spec_names())}")
 
 
@@ -151,7 +162,7 @@ def _folders() -> Iterator[Path]:
     yield Path(__file__).parent
 
 
-def _named(spec: ProviderSpec, name: str, path: Path) -> ProviderSpec:
-    if spec.id != name:
-        raise ConfigurationError(f"{path.name}: id: is '{spec.id}', but must equal the file's name, '{name}'")
+def _named(spec: ProviderSpec, path: Path) -> ProviderSpec:
+    if spec.id != path.stem:
+        raise ConfigurationError(f"{path.name}: id: is '{spec.id}', but must equal the file's name, '{path.stem}'")
     return spec

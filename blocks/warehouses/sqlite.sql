@@ -1,4 +1,5 @@
 -- SQLite 3.38 or newer, WAL mode. Timestamps are ISO-8601 UTC text with milliseconds, which sorts as time does.
+-- CROSS JOIN and the plus before claimed_by keep the planner from reading all of json_each for every claimed row.
 
 -- migration: 0001 queue, results, journal and books
 CREATE TABLE enrichment_staging (
@@ -365,7 +366,7 @@ UPDATE enrichment_staging SET
     processed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'),
     request_key = coalesce(nullif(r.value ->> 'request_key', ''), enrichment_staging.request_key)
 FROM json_each(:rows) r
-WHERE claimed_by = :token AND state IN ('claimed', 'enriched') AND record_id = r.value ->> 'record_id'
+WHERE +claimed_by = :token AND state IN ('claimed', 'enriched') AND record_id = r.value ->> 'record_id'
 
 -- query: read_enriched
 SELECT crm_id, enrichment_timestamp, company_name, employee_count, industry, tech_stack, linkedin_url, intent_keywords,
@@ -391,7 +392,7 @@ WHERE crm = :crm AND written_at IS NULL AND (crm_id, field, run_id) IN (
 
 -- query: forget_open_writes
 DELETE FROM crm_writes WHERE crm = :crm AND written_at IS NULL AND crm_id IN (
-    SELECT s.crm_id FROM enrichment_staging s JOIN json_each(:rows) r ON r.value ->> 'record_id' = s.record_id
+    SELECT s.crm_id FROM json_each(:rows) r CROSS JOIN enrichment_staging s ON s.record_id = r.value ->> 'record_id'
     WHERE s.claimed_by = :token)
 
 -- query: write_ledger
@@ -400,7 +401,7 @@ INSERT INTO record_ledger (record_id, crm, crm_id, disposition, reason, request_
 SELECT s.record_id, s.crm, s.crm_id, r.value ->> 'disposition', r.value ->> 'reason',
     coalesce(nullif(r.value ->> 'request_key', ''), s.request_key, ''),
     s.lane, s.source, s.attempts, s.contact_created_at, s.staged_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), :run_id
-FROM json_each(:rows) r JOIN enrichment_staging s ON s.record_id = r.value ->> 'record_id'
+FROM json_each(:rows) r CROSS JOIN enrichment_staging s ON s.record_id = r.value ->> 'record_id'
 WHERE s.claimed_by = :token
 
 -- query: count_ended
@@ -412,7 +413,7 @@ INSERT INTO failed_records
     (record_id, crm, crm_id, email_address, lane, source, step, reason, error, attempts, run_id, failed_at)
 SELECT s.record_id, s.crm, s.crm_id, s.email_address, s.lane, s.source, r.value ->> 'step', r.value ->> 'reason',
     r.value ->> 'detail', s.attempts, :run_id, strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-FROM json_each(:rows) r JOIN enrichment_staging s ON s.record_id = r.value ->> 'record_id'
+FROM json_each(:rows) r CROSS JOIN enrichment_staging s ON s.record_id = r.value ->> 'record_id'
 WHERE s.claimed_by = :token AND r.value ->> 'disposition' = 'failed'
 
 -- query: delete_finished
@@ -428,7 +429,7 @@ UPDATE enrichment_staging SET
     not_before = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', (r.value ->> 'wait_seconds') || ' seconds'),
     attempts = attempts - CASE WHEN r.value ->> 'costs_attempt' THEN 0 ELSE 1 END
 FROM json_each(:rows) r
-WHERE claimed_by = :token AND record_id = r.value ->> 'record_id'
+WHERE +claimed_by = :token AND record_id = r.value ->> 'record_id'
 
 -- query: count_returned
 UPDATE enrichment_runs SET returned = returned + :returned, seen_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox.exchange import Request
-from sandbox.hubspot.errors import HubSpotError, invalid, invalid_values
-from sandbox.hubspot.values import flaw_of
+from sandbox.hubspot.errors import invalid
+from sandbox.hubspot.values import Flaw, flaw_of
 
 MOST_INPUTS = 100
 
@@ -52,7 +52,7 @@ def batch_inputs(body: Any, most: int = MOST_INPUTS) -> list[Mapping[str, Any]]:
         raise invalid("Invalid input JSON: inputs must be a list of objects")
     if len(inputs) > most:
         raise invalid(
-            f"The maximum number of inputs supported in a batch request is {most}, but {len(inputs)} came"
+            f"The maximum number of inputs in a batch request is {most}, but {len(inputs)} came"
         )
     return inputs
 
@@ -109,19 +109,12 @@ def property_values(values: Any) -> dict[str, str]:
     return {name: value or "" for name, value in values.items()}
 
 
-def value_errors(
+def value_flaws(
     inputs: Sequence[Mapping[str, str]], definitions: Mapping[str, Mapping[str, Any]]
-) -> dict[int, HubSpotError]:
-    """Return the error of each input that has a value which is refused, by its place."""
+) -> dict[int, list[Flaw]]:
+    """Return what is wrong with the values of each input that has bad ones, by its place."""
     return {
-        place: invalid_values(flaws)
+        place: flaws
         for place, values in enumerate(inputs)
         if (flaws := [f for n, v in values.items() if (f := flaw_of(n, v, definitions.get(n)))])
     }
-
-
-def join_errors(errors: Mapping[int, HubSpotError]) -> HubSpotError:
-    """Return one error for the whole batch."""
-    if len(errors) == 1:
-        return next(iter(errors.values()))
-    return invalid("; ".join(map(str, errors.values())))

@@ -114,7 +114,7 @@ def _missing_objects(missing: Sequence[str]) -> dict[str, Any]:
     return {
         "status": "error",
         "category": OBJECT_NOT_FOUND,
-        "message": "Could not get some CONTACT objects, they may be deleted or not exist. Check that ids are valid.",
+        "message": "Could not get some CONTACT objects, they may be deleted or not exist.",
         "context": {"ids": list(missing)},
     }
 

@@ -1,6 +1,6 @@
 """The contacts of a HubSpot account, with their history and merges."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -17,33 +17,43 @@ _SEED_SOURCES = ("CRM_UI", "IMPORT", "FORM")
 class Version(NamedTuple):
     """A value that a property had, and since when."""
 
+    name: str
     value: str
     at_ms: int
     source: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Record:
     """A contact; properties without a value are absent from `values`."""
 
     id: str
+    number: int
     values: dict[str, str]
     created_ms: int
     modified_ms: int
     source: str
     archived: bool = False
-    changes: dict[str, list[Version]] = field(default_factory=dict)
+    original: dict[str, str] | None = None
+    changes: list[Version] = field(default_factory=list)
 
     def history(self, name: str) -> list[Version]:
         """Return the versions of a property, oldest first."""
-        if name in self.changes:
-            return self.changes[name]
-        # What has never changed since the creation needs no list of its own.
-        return (
-            [Version(self.values[name], self.created_ms, self.source)]
-            if name in self.values
-            else []
-        )
+        original = self.values if self.original is None else self.original
+        changes = [version for version in self.changes if version.name == name]
+        if name not in original:
+            return changes
+        return [Version(name, original[name], self.created_ms, self.source), *changes]
+
+    def set(self, version: Version) -> None:
+        """Give a property another value; an empty one clears it."""
+        if self.original is None:
+            # Most contacts never change, and need no second copy of their values.
+            self.original = self.values.copy()
+        self.changes.append(version)
+        self.values[version.name] = version.value
+        if not version.value:
+            del self.values[version.name]
 
 
 class ContactStore:
@@ -58,7 +68,8 @@ class ContactStore:
     def __init__(self, clock: Clock, seeds: Sequence[Mapping[str, str]]) -> None:
         self._clock = clock
         self._records: dict[str, Record] = {}
-        self._ids: list[int] = []
+        self._ordered: list[Record] = []
+        self._next = FIRST_ID
         self._by_email: dict[str, str] = {}
         self._merged: dict[str, str] = {}
         now = clock.milliseconds()
@@ -83,16 +94,18 @@ class ContactStore:
         return record_id in self._merged
 
     def with_email(self, email: str) -> Record | None:
-        """Return the contact with this e-mail; the first, if imports have left several spellings."""
+        """Return the contact with this e-mail; the first, if there are several spellings."""
         return self._records.get(self._by_email.get(_email_key(email), ""))
 
-    def records(self, *, above: int = 0) -> Iterator[Record]:
-        """Yield all contacts whose id is above this one."""
-        start = bisect_left(self._ids, above + 1)
-        return (self._records[str(number)] for number in islice(self._ids, start, None))
+    def records(self, *, above: int = 0, since_ms: int = 0) -> Iterator[Record]:
+        """Yield all contacts with an id above this one, created at this moment or later."""
+        by_id = bisect_right(self._ordered, above, key=lambda record: record.number)
+        by_creation = bisect_left(self._ordered, since_ms, key=lambda record: record.created_ms)
+        places = range(max(by_id, by_creation), len(self._ordered))
+        return (self._ordered[place] for place in places)
 
     def page(self, after: int, limit: int, *, archived: bool) -> tuple[list[Record], str | None]:
-        """Return a page of contacts, the first of which has at least this id, and where the next one begins."""
+        """Return contacts from this id on, and the id at which the next page begins."""
         wanted = (record for record in self.records(above=after - 1) if record.archived is archived)
         found = list(islice(wanted, limit + 1))
         return found[:limit], found[limit].id if len(found) > limit else None
@@ -106,22 +119,25 @@ class ContactStore:
     def change(self, record: Record, values: Mapping[str, str], source: str) -> None:
         """Change properties; an empty text clears one."""
         now = self._clock.milliseconds()
+        if "email" in values:
+            self._forget_email(record)
+            self._learn_email(values, record.id)
         for name, value in values.items():
             if value != record.values.get(name, ""):
-                self._set(record, name, Version(value, now, source))
+                record.set(Version(name, value, now, source))
         record.modified_ms = now
         record.values["lastmodifieddate"] = iso_of(now)
 
     def archive(self, record: Record) -> None:
         """Put a contact into the recycling bin."""
         record.archived = True
-        self._by_email.pop(_email_key(record.values.get("email", "")), None)
+        self._forget_email(record)
 
     def erase(self, record: Record) -> None:
         """Delete a contact for good."""
         self.archive(record)
         del self._records[record.id]
-        self._ids.remove(int(record.id))
+        self._ordered.remove(record)
 
     def merge(self, survivor_id: str, merged_id: str) -> None:
         """Make one contact part of another."""
@@ -139,26 +155,24 @@ class ContactStore:
         self.change(survivor, missing, "MERGE_OBJECTS")
 
     def _insert(self, values: Mapping[str, str], created_ms: int, source: str) -> Record:
-        number = self._ids[-1] + ID_STEP if self._ids else FIRST_ID
-        record_id, moment = str(number), iso_of(created_ms)
+        record_id, moment = str(self._next), iso_of(created_ms)
         own = {"hs_object_id": record_id, "createdate": moment, "lastmodifieddate": moment}
-        record = Record(
-            record_id, {"lifecyclestage": "lead", **values, **own}, created_ms, created_ms, source
-        )
+        everything = {"lifecyclestage": "lead", **values, **own}
+        record = Record(record_id, self._next, everything, created_ms, created_ms, source)
         self._records[record_id] = record
-        self._ids.append(number)
-        if "email" in values:
-            self._by_email.setdefault(_email_key(values["email"]), record_id)
+        self._ordered.append(record)
+        self._next += ID_STEP
+        self._learn_email(values, record_id)
         return record
 
-    def _set(self, record: Record, name: str, version: Version) -> None:
-        record.changes[name] = [*record.history(name), version]
-        if name == "email":
-            self._by_email.pop(_email_key(record.values.get("email", "")), None)
-            self._by_email.setdefault(_email_key(version.value), record.id)
-        record.values.pop(name, None)
-        if version.value:
-            record.values[name] = version.value
+    def _learn_email(self, values: Mapping[str, str], record_id: str) -> None:
+        if values.get("email"):
+            self._by_email.setdefault(_email_key(values["email"]), record_id)
+
+    def _forget_email(self, record: Record) -> None:
+        email = _email_key(record.values.get("email", ""))
+        if self._by_email.get(email) == record.id:
+            del self._by_email[email]
 
 
 def _email_key(email: str) -> str:

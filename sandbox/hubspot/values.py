@@ -15,7 +15,7 @@ _DAY_MS = 86_400_000
 
 
 def flaw_of(name: str, value: str, definition: Mapping[str, Any] | None) -> Flaw | None:
-    """Return what is wrong with a value: the property's name, a code and a message; None if nothing is."""
+    """Return what is wrong with a value: property, code and message; None if nothing is."""
     if definition is None:
         return name, "PROPERTY_DOESNT_EXIST", f'Property "{name}" does not exist'
     if definition["modificationMetadata"]["readOnlyValue"] or definition["calculated"]:
@@ -33,7 +33,7 @@ def flaw_of(name: str, value: str, definition: Mapping[str, Any] | None) -> Flaw
 
 
 def moment_of(value: str) -> int | None:
-    """Return the milliseconds since the epoch that a text means, as such or in ISO 8601; None if it means none."""
+    """Return the milliseconds since the epoch that a text means; None if it means none."""
     if _WHOLE.fullmatch(value):
         return int(value)
     try:

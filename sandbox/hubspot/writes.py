@@ -7,18 +7,17 @@ from typing import Any, NamedTuple
 from sandbox.clock import Clock, iso_of
 from sandbox.exchange import Reply, Request, json_reply
 from sandbox.hubspot.catalog import PropertyCatalog
-from sandbox.hubspot.errors import CONFLICT, HubSpotError, invalid, not_found
+from sandbox.hubspot.errors import CONFLICT, HubSpotError, invalid, invalid_values, not_found
 from sandbox.hubspot.inputs import (
     WriteInput,
     batch_inputs,
-    join_errors,
     json_object,
     numeric_id,
     property_values,
-    value_errors,
+    value_flaws,
     write_inputs,
 )
-from sandbox.hubspot.rendering import view_of
+from sandbox.hubspot.rendering import View, view_of
 from sandbox.hubspot.store import ContactStore, Record
 
 SOURCE = "INTEGRATION"
@@ -41,6 +40,7 @@ class ContactWrites:
         self._clock = clock
         self.writes: list[Write] = []
         self.updates_by_contact: Counter[str] = Counter()
+        self._views: dict[tuple[str, ...], View] = {}
 
     def update_one(self, request: Request, record_id: str) -> Reply:
         """Update a contact; the id of one that was merged away means its survivor."""
@@ -87,17 +87,17 @@ class ContactWrites:
         """
         Update up to a hundred contacts.
 
-        One bad input fails them all, unless every input has a trace id: then a contact that doesn't exist fails
-        alone. An id that was merged away is passed over without a word.
+        One bad input fails them all, unless every input has a trace id: then a contact that
+        doesn't exist fails alone. An id that was merged away is passed over without a word.
         """
         inputs = write_inputs(json_object(request), with_ids=True)
         traced = all(each.trace_id for each in inputs)
-        bad_values = value_errors([each.values for each in inputs], self._catalog.definitions)
-        if bad_values and not (traced and trace_ids_cover_validation):
-            raise join_errors(bad_values)
-        errors = bad_values | self._absences(inputs)
+        flaws = value_flaws([each.values for each in inputs], self._catalog.definitions)
+        if flaws and not (traced and trace_ids_cover_validation):
+            raise invalid_values([flaw for some in flaws.values() for flaw in some])
+        errors = self._absences(inputs) | {place: invalid_values(f) for place, f in flaws.items()}
         if errors and not traced:
-            raise invalid(str(join_errors(errors)))
+            raise invalid("; ".join(map(str, errors.values())))
         results = [
             self._update_input(each) for place, each in enumerate(inputs) if place not in errors
         ]
@@ -106,8 +106,8 @@ class ContactWrites:
     def create_many(self, request: Request) -> Reply:
         """Create up to a hundred contacts; trace ids let the others through if some can't be."""
         inputs = write_inputs(json_object(request), with_ids=False)
-        errors = value_errors([each.values for each in inputs], self._catalog.definitions)
-        errors |= self._conflicts(inputs)
+        flaws = value_flaws([each.values for each in inputs], self._catalog.definitions)
+        errors = self._conflicts(inputs) | {place: invalid_values(f) for place, f in flaws.items()}
         if errors and not all(each.trace_id for each in inputs):
             raise next(iter(errors.values()))
         results = [
@@ -119,9 +119,9 @@ class ContactWrites:
 
     def _accepted_values(self, request: Request) -> dict[str, str]:
         values = property_values(json_object(request).get("properties"))
-        errors = value_errors([values], self._catalog.definitions)
-        if errors:
-            raise errors[0]
+        flaws = value_flaws([values], self._catalog.definitions)
+        if flaws:
+            raise invalid_values(flaws[0])
         return values
 
     def _absences(self, inputs: Sequence[WriteInput]) -> dict[int, HubSpotError]:
@@ -159,12 +159,17 @@ class ContactWrites:
         self._store.change(record, values, SOURCE)
         self.writes.append(Write(record.id, dict(values), self._clock.seconds()))
         self.updates_by_contact[record.id] += 1
-        # An update answers what was written, not the whole record.
-        return view_of(self._catalog.definitions, values).render(record)
+        return self._written_view(values).render(record)
 
     def _create(self, values: Mapping[str, str]) -> dict[str, Any]:
-        record = self._store.create(values, SOURCE)
-        return view_of(self._catalog.definitions, values).render(record)
+        return self._written_view(values).render(self._store.create(values, SOURCE))
+
+    def _written_view(self, values: Mapping[str, str]) -> View:
+        """Return the view of an answer to a write: what was written, not the whole record."""
+        names = tuple(values)
+        if names not in self._views:
+            self._views[names] = view_of(self._catalog.definitions, names)
+        return self._views[names]
 
     def _batch_reply(
         self,

@@ -1,4 +1,4 @@
-"""The calls about one company: the technologies that it uses, and the topics that it reads about."""
+"""The calls about one company: the technologies it uses, and the topics it reads about."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence

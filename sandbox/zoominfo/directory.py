@@ -1,4 +1,4 @@
-"""Whom ZoomInfo knows, and how a lookup ends; decided by the input alone, so that it always ends the same way."""
+"""Whom ZoomInfo knows, and how a lookup ends: by the input alone, so always the same way."""
 
 import re
 from collections.abc import Mapping
@@ -133,7 +133,7 @@ class Directory:
         if known:
             return known
         model = self._companies[int(chance(domain) * len(self._companies))]
-        name = domain.split(".")[0].replace("-", " ").title()
+        name = domain.partition(".")[0].replace("-", " ").title()
         company = replace(
             model,
             id=900_000_000 + int(chance(f"id {domain}") * 90_000_000),

@@ -86,7 +86,7 @@ def missed_row(meta: dict[str, Any]) -> dict[str, Any]:
 
 @lru_cache
 def _split(fields: tuple[str, ...]) -> tuple[list[tuple[str, _Getter]], list[tuple[str, _Getter]]]:
-    """Return the getters of the contact's own fields and of the company's, under the names they are sent with."""
+    """Return the getters of the contact's own fields and of the company's, by the names sent."""
     own = [(name, _CONTACT_FIELDS[name]) for name in fields if name in _CONTACT_FIELDS]
     company = [(_bare(name), _COMPANY_FIELDS[name]) for name in fields if name in _COMPANY_FIELDS]
     return own, company

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import secrets
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -49,7 +50,7 @@ class TokenIssuer:
 
     def _issue(self, settings: ZoomInfoSettings) -> dict[str, Any]:
         self.issued += 1
-        token = f"sandbox-zoominfo-token-{self.issued}"
+        token = secrets.token_urlsafe(24)  # never that of an earlier world
         self._expires_at[token] = self._clock.monotonic() + settings.token_lifetime_seconds
         return {
             "access_token": token,

@@ -27,11 +27,12 @@ class StandIn:
 
 @contextmanager
 def _hubspot(_: Path) -> Iterator[StandIn]:
-    with server.running(contacts=30, seed=7) as box:
+    with server.running(contacts=30, seed=7, hubspot={"per_ten_seconds": 100_000}) as box:
         yield StandIn(
             {
                 "ENRICHMENT_HUBSPOT_BASE_URL": box.hubspot_url,
                 "ENRICHMENT_HUBSPOT_ACCESS_TOKEN": "sandbox-hubspot-token",
+                "ENRICHMENT_HUBSPOT_REQUESTS_PER_10_SECONDS": "10000",
             },
             absent_id="999999999999",
         )

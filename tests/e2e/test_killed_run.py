@@ -15,14 +15,14 @@ SLOW = {"zoominfo": {"latency_ms": 150}, "hubspot": {"latency_ms": 60}}
 
 #: When the run is killed: some replies are journalled but not all, or some updates are sent but not all.
 MOMENTS: dict[str, Callable[[int, int], bool]] = {
-    "while it looks up": lambda replies, writes: replies >= 50,
-    "while it writes back": lambda replies, writes: writes >= 1,
+    "while it looks up": lambda replies, _: replies >= 50,
+    "while it writes back": lambda _, writes: writes >= 1,
 }
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_killed_run_is_finished_by_the_next(place: Place, moment: str) -> None:
-    """SIGKILL in the middle: the next run ends every contact once, re-asks only what was in flight, and re-writes nothing."""
+    """SIGKILL: the next run ends every contact once, asks again only for what was in flight, and writes nothing twice."""
     # The lease is short so that the next run needn't wait for the dead one's claims.
     place = replace(
         place, environment=place.environment | {"ENRICHMENT_LEASE_SECONDS": "4", "ENRICHMENT_CHUNK_SIZE": "150"}

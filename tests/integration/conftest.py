@@ -1,8 +1,8 @@
 """A Prefect server for the session, and a sandbox with a set-up pipeline for each test."""
 
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 from prefect.testing.utilities import prefect_test_harness
@@ -34,10 +34,13 @@ class Pipeline:
     warehouse: Warehouse
     setenv: Callable[[str, str], None]
 
-    def new_world(self, contacts: int, **settings: Any) -> None:
-        """Start over with other contacts, and set them up."""
-        self.box.reset(contacts=contacts, seed=7, **settings)
-        set_up(save=False, look_ups=16)
+    def new_world(self, contacts: int) -> None:
+        """Start over with other contacts, and set them up; the accounts are new, so that no pause of old ones lasts."""
+        token, client = f"token-{uuid.uuid4().hex}", f"client-{uuid.uuid4().hex}"
+        self.box.reset(contacts=contacts, seed=7, hubspot={"token": token}, zoominfo={"client_id": client})
+        self.setenv("ENRICHMENT_HUBSPOT_ACCESS_TOKEN", token)
+        self.setenv("ENRICHMENT_ZOOMINFO_CLIENT_ID", client)
+        set_up(save=False, chunks=16)
 
     def queue(self) -> int:
         """Return how many records wait."""
@@ -66,9 +69,7 @@ def pipeline(
     settings = {
         "ENRICHMENT_WAREHOUSE": vendor,
         "ENRICHMENT_HUBSPOT_BASE_URL": shared_box.hubspot_url,
-        "ENRICHMENT_HUBSPOT_ACCESS_TOKEN": "sandbox-hubspot-token",
         "ENRICHMENT_ZOOMINFO_BASE_URL": shared_box.zoominfo_url,
-        "ENRICHMENT_ZOOMINFO_CLIENT_ID": "sandbox-client",
         "ENRICHMENT_ZOOMINFO_CLIENT_SECRET": "sandbox-secret",
         "ENRICHMENT_NOTIFIERS": "slack, email",
         "ENRICHMENT_SLACK_WEBHOOK_URL": shared_box.slack_url,

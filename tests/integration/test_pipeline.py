@@ -1,4 +1,6 @@
-"""The whole loop in one process: real flows on a real Prefect server, real sockets, the stand-ins' ledgers as witnesses."""
+"""The whole loop in one process: real flows, a real Prefect server, real sockets, and the stand-ins' ledgers."""
+
+import os
 
 import pytest
 
@@ -19,7 +21,7 @@ def run(**parameters: object) -> RunReport:
 
 def crm_agrees(pipeline: Pipeline, run_id: str) -> int:
     """Compare every confirmed write with what the CRM holds; return how many there are."""
-    held = pipeline.box.world.hubspot.properties()
+    held = pipeline.box.world.hubspot.contacts
     written = pipeline.warehouse.query("read_written", run_id=run_id, crm="hubspot")
     assert [row for row in written if held[row["crm_id"]].get(row["field"]) != row["after"]] == []
     return len(written)
@@ -92,10 +94,10 @@ def test_intake_takes_new_contacts_and_keeps_its_place(pipeline: Pipeline) -> No
 def test_a_human_value_is_kept_and_a_blank_is_filled(pipeline: Pipeline) -> None:
     """The default policy fills standard fields, keeps what people wrote, and always keeps our own fields."""
     pipeline.new_world(200)
-    before = pipeline.box.world.hubspot.properties()
+    before = pipeline.box.world.hubspot.contacts
     ingest_contacts(everything=True)
     report = run()
-    after = pipeline.box.world.hubspot.properties()
+    after = pipeline.box.world.hubspot.contacts
     for crm_id, values in before.items():
         for field in ("company", "jobtitle", "industry", "hs_linkedin_url"):
             assert not values.get(field) or after[crm_id][field] == values[field]
@@ -110,18 +112,18 @@ def test_quota_stops_the_run_tells_people_once_and_the_next_run_goes_on(pipeline
     pipeline.new_world(200)
     world = pipeline.box.world
     ingest_contacts(everything=True)
-    pipeline.box.change(zoominfo={"credits_left": 40})
+    pipeline.box.configure(zoominfo={"credits_left": 40})
     for _ in range(2):
         with pytest.raises(QuotaExhaustedError, match="rest waits in the queue"):
             run()
     assert world.zoominfo.credits_used == 40
     assert 0 < pipeline.queue() < 200
-    assert [("quota" in m["text"]) for m in world.slack.messages] == [True]
+    assert [("quota" in m.text) for m in world.slack.messages] == [True]
     assert len(world.mail.messages) == 1
-    pipeline.box.change(zoominfo={"credits_left": 1000})
+    pipeline.box.configure(zoominfo={"credits_left": 1000})
     assert run().books.balanced
     assert pipeline.queue() == 0
-    assert "well again" in world.slack.messages[-1]["text"]
+    assert "well again" in world.slack.messages[-1].text
     assert len(world.slack.messages) == 2
     assert set(world.hubspot.updates_by_contact.values()) == {1}
     assert max(world.zoominfo.billed.values()) == 1
@@ -134,11 +136,12 @@ def test_a_rejected_credential_stops_the_run_before_anything_is_spent(pipeline: 
     pipeline.setenv("ENRICHMENT_ZOOMINFO_CLIENT_SECRET", "wrong-one")
     with pytest.raises(CredentialsRejectedError):
         run()
-    assert pipeline.queue() == 60
+    assert pipeline.queue() + sum(pipeline.dispositions().values()) == 60
+    assert set(pipeline.dispositions()) <= {"invalid"}
     assert pipeline.box.world.zoominfo.credits_used == 0
     (message,) = pipeline.box.world.slack.messages
-    assert "credentials rejected" in message["text"]
-    assert "wrong-one" not in message["text"]
+    assert "credentials rejected" in message.text
+    assert "wrong-one" not in message.text
 
 
 def test_failures_above_the_threshold_are_told_with_their_cause_and_can_be_replayed(pipeline: Pipeline) -> None:
@@ -160,19 +163,19 @@ def test_failures_above_the_threshold_are_told_with_their_cause_and_can_be_repla
     assert report.books.balanced
     assert report.books.failure_rate > 0.01
     (message,) = world.slack.messages
-    assert "enrich stage --failed" in message["text"]
-    assert report.causes[0].reason in message["text"]
+    assert "enrich stage --failed" in message.text
+    assert report.causes[0].reason in message.text
     world.faults.clear()
     asked = sum(world.zoominfo.lookups.values())
     assert ingest_contacts(failed=True) == report.books.count(Disposition.FAILED)
     healed = run()
     assert healed.books.count(Disposition.WRITTEN) == report.books.count(Disposition.FAILED)
     assert sum(world.zoominfo.lookups.values()) == asked
-    assert "well again" in world.slack.messages[-1]["text"]
+    assert "well again" in world.slack.messages[-1].text
 
 
 def test_transient_trouble_on_both_sides_changes_no_result(pipeline: Pipeline) -> None:
-    """Dropped connections, throttles, outages and lost answers end with the same books, one credit and one write each."""
+    """Dropped connections, throttles, outages and lost answers end with the same books, and one credit each."""
     pipeline.new_world(200)
     world = pipeline.box.world
     ingest_contacts(everything=True)
@@ -259,7 +262,7 @@ def test_a_dry_run_shows_the_diff_and_changes_nothing(pipeline: Pipeline) -> Non
     assert (empty.records, empty.changes) == (60, {})
     assert empty.would_ask > 0
     run()
-    for crm_id in list(world.hubspot.properties()):
+    for crm_id in list(world.hubspot.contacts):
         world.hubspot.edit(crm_id, {"enr_company_name": ""})
     writes, asked = len(world.hubspot.writes), sum(world.zoominfo.lookups.values())
     ingest_contacts(everything=True)
@@ -303,8 +306,11 @@ def test_logs_and_artifacts_hold_no_personal_data(pipeline: Pipeline, caplog: py
     )
     world.faults.add(service="zoominfo", path_contains="contacts/enrich", kind="truncated")
     run()
-    people = world.hubspot.properties().values()
+    people = world.hubspot.contacts.values()
     told = caplog.text
-    secrets = [p["email"] for p in people if p.get("email")] + ["sandbox-secret", "sandbox-hubspot-token"]
+    secrets = [p["email"] for p in people if p.get("email")] + [
+        "sandbox-secret",
+        os.environ["ENRICHMENT_HUBSPOT_ACCESS_TOKEN"],
+    ]
     assert "chunk_settled" in told
     assert [secret for secret in secrets if secret in told] == []

@@ -1,5 +1,6 @@
 """Blocks of providers: what a user may set, and how it is refused."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from pydantic import SecretStr
 
 from blocks.providers.block import load_provider, make_block_class, provider_block_class
 from blocks.providers.engine import HttpProvider
+from blocks.providers.spec import spec_path
 from enrichment.errors import ConfigurationError
 from enrichment.records import Contact
 from tests.unit.providers.samples import CARDFILE
@@ -29,6 +31,23 @@ def test_each_provider_has_a_block_type_of_its_own() -> None:
     assert set(zoominfo.model_fields) == common | {"client_id", "client_secret"}
     assert set(cardfile.model_fields) == common | {"api_key"}
     assert provider_block_class("zoominfo") is zoominfo
+
+
+def test_a_corrected_spec_makes_another_class(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A user's own file goes before the packaged one, and a change of it is seen."""
+    packaged = provider_block_class("zoominfo")
+    written = spec_path("zoominfo").read_text("utf-8")
+    monkeypatch.setenv("ENRICHMENT_PROVIDER_DIR", str(tmp_path))
+    own = tmp_path / "zoominfo.yaml"
+    own.write_text(written.replace("title: ZoomInfo", "title: Mine"), "utf-8")
+    first = provider_block_class("zoominfo")
+    own.write_text(written.replace("title: ZoomInfo", "title: Ours"), "utf-8")
+    os.utime(own, ns=(1, 1))
+    assert [cls.spec.title for cls in (packaged, first, provider_block_class("zoominfo"))] == [
+        "ZoomInfo",
+        "Mine",
+        "Ours",
+    ]
 
 
 def test_a_block_hides_its_secrets() -> None:

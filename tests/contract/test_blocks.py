@@ -1,0 +1,102 @@
+"""Every block that Prefect's UI offers: described, documented, and silent about its secrets."""
+
+import re
+import typing
+from collections.abc import Iterator
+
+import pytest
+from pydantic import SecretBytes, SecretStr
+from pydantic.fields import FieldInfo
+
+from blocks.base import PipelineBlock, module_names, own_fields
+from blocks.providers.spec import spec_names
+from blocks.registration import block_classes
+
+BLOCKS = block_classes()
+MARKER = "m4rk3r-of-a-secret"
+#: A field whose name has one of these words holds a secret.
+SECRET_WORDS = {"token", "password", "secret", "credential", "credentials", "dsn", "webhook", "key", "private"}
+
+
+def is_secret(info: FieldInfo) -> bool:
+    """Tell whether a field's type hides its value."""
+    return bool({SecretStr, SecretBytes} & {info.annotation, *typing.get_args(info.annotation)})
+
+
+def fields() -> Iterator[object]:
+    """Give each block with each of its own fields."""
+    for cls in BLOCKS:
+        for name, info in own_fields(cls).items():
+            yield pytest.param(cls, name, info, id=f"{cls.__name__}.{name}")
+
+
+def filled(cls: type[PipelineBlock]) -> PipelineBlock:
+    """Return the block with the marker in each of its secrets."""
+    return cls(**{name: MARKER for name, info in own_fields(cls).items() if is_secret(info)})
+
+
+def test_every_vendor_has_its_block() -> None:
+    """All providers, CRMs, warehouses and notifiers that are there are offered."""
+    vendors = [*spec_names(), *(name for kind in ("crms", "warehouses", "notifiers") for name in kind_names(kind))]
+    assert sorted(cls.vendor for cls in BLOCKS) == sorted(vendors)
+
+
+def kind_names(kind: str) -> list[str]:
+    """Return the vendors of a kind."""
+    return module_names(f"blocks.{kind}")
+
+
+def test_no_two_blocks_share_a_type() -> None:
+    """Prefect tells block types apart by their slug."""
+    slugs = [cls.get_block_type_slug() for cls in BLOCKS]
+    assert len(slugs) == len(set(slugs))
+
+
+@pytest.mark.parametrize("cls", BLOCKS)
+def test_a_block_is_described(cls: type[PipelineBlock]) -> None:
+    """Prefect's catalogue shows what the block is for, in sentences."""
+    assert str(cls.get_description()).strip().endswith(".")
+
+
+@pytest.mark.parametrize("cls", BLOCKS)
+def test_a_block_leads_to_its_documentation(cls: type[PipelineBlock]) -> None:
+    """Prefect's catalogue links to the vendor's own page."""
+    assert re.match(r"https://[^/]+\.[^/]+", str(cls._documentation_url))
+
+
+@pytest.mark.parametrize("cls", BLOCKS)
+def test_a_block_shows_how_it_is_used(cls: type[PipelineBlock]) -> None:
+    """The docstring holds an example that saves or loads this very block."""
+    example = cls.get_code_example()
+    assert example, "the docstring needs a section 'Example:'"
+    assert cls.__name__ in example
+    assert ".save(" in example or ".load(" in example
+
+
+@pytest.mark.parametrize(("cls", "name", "info"), fields())
+def test_a_field_is_described_in_a_sentence(cls: type[PipelineBlock], name: str, info: FieldInfo) -> None:
+    """The form says of each field what belongs there."""
+    assert str(info.description).strip().endswith(".")
+
+
+@pytest.mark.parametrize(("cls", "name", "info"), fields())
+def test_a_field_that_holds_a_secret_hides_it(cls: type[PipelineBlock], name: str, info: FieldInfo) -> None:
+    """What is called a token, a password or the like is of a type that shows only asterisks."""
+    assert is_secret(info) or not SECRET_WORDS & set(name.split("_"))
+
+
+@pytest.mark.parametrize("cls", BLOCKS)
+def test_a_filled_block_shows_no_secret(cls: type[PipelineBlock]) -> None:
+    """Neither the text, the JSON nor the dump of a block shows a secret; the fields themselves hold it."""
+    block = filled(cls)
+    shown = f"{block!r} {block!s} {block.model_dump_json()} {block.model_dump()} {cls.model_json_schema()}"
+    assert MARKER not in shown
+    secrets = [getattr(block, name) for name, info in own_fields(cls).items() if is_secret(info)]
+    assert all(secret.get_secret_value() == MARKER for secret in secrets)
+
+
+@pytest.mark.parametrize("cls", BLOCKS)
+def test_prefect_knows_every_secret_of_a_block(cls: type[PipelineBlock]) -> None:
+    """The schema that is registered marks the secrets, so that Prefect encrypts them and its UI masks them."""
+    secrets = {name for name, info in own_fields(cls).items() if is_secret(info)}
+    assert set(cls.model_json_schema()["secret_fields"]) == secrets

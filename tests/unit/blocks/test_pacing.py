@@ -1,0 +1,192 @@
+"""The pacer's slots, read from what `reserve` returns: nothing here waits, or takes a clock's word for a speed."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from blocks.pacing import Pacer, pacer_for
+from enrichment.errors import PostponedError
+from enrichment.retry import LONGEST_INLINE_WAIT_SECONDS
+
+
+def reservations(pacer: Pacer, number: int) -> tuple[list[float], float]:
+    """Return so many waits, and how long taking them has lasted."""
+    start = time.monotonic()
+    waits = [pacer.reserve() for _ in range(number)]
+    return waits, time.monotonic() - start
+
+
+@pytest.mark.parametrize("per_second", [0.5, 1.0, 25.0, 190.0])
+def test_slots_are_evenly_spaced(per_second: float) -> None:
+    """The n-th slot lies (n-1)/rate seconds after the first, no sooner and no later."""
+    waits, elapsed = reservations(Pacer("s", per_second), 20)
+    for place, wait in enumerate(waits):
+        assert wait >= place / per_second - elapsed
+        assert wait <= place / per_second
+
+
+def test_the_first_call_of_an_idle_service_waits_for_nothing() -> None:
+    """An idle pacer keeps nobody waiting, and its unused slots are no credit for a burst."""
+    pacer = Pacer("s", 10.0)
+    assert pacer.reserve() == 0
+    assert not pacer.held
+
+
+def test_threads_share_one_row_of_slots() -> None:
+    """However many threads ask, no two get slots closer than the rate permits."""
+    pacer = Pacer("s", 10.0)
+    slots: list[float] = []
+
+    def take() -> None:
+        for _ in range(10):
+            before = time.monotonic()
+            wait = pacer.reserve()
+            slots.append(before + wait)
+
+    threads = [threading.Thread(target=take) for _ in range(8)]
+    start = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    elapsed = time.monotonic() - start
+    assert len(slots) == 80
+    assert max(slots) >= start + 79 / 10.0 - elapsed
+
+
+@pytest.mark.parametrize(("runs", "per_second"), [(1, 10.0), (2, 5.0), (4, 2.5), (0, 10.0)])
+def test_each_run_takes_its_share_of_the_rate(runs: int, per_second: float) -> None:
+    """Two runs at work halve the rate of each; none known to be at work is one."""
+    pacer = Pacer("s", 10.0)
+    pacer.share(runs)
+    waits, elapsed = reservations(pacer, 10)
+    assert 9 / per_second - elapsed <= waits[-1] <= 9 / per_second
+
+
+def test_the_share_of_a_run_that_has_ended_comes_back() -> None:
+    """The rate follows the number of runs both ways."""
+    pacer = Pacer("s", 10.0)
+    pacer.share(5)
+    pacer.share(1)
+    waits, elapsed = reservations(pacer, 10)
+    assert 0.9 - elapsed <= waits[-1] <= 0.9
+
+
+def test_the_service_s_own_rate_is_adopted() -> None:
+    """From the next slot on, the rate that the service states counts, divided among the runs."""
+    pacer = Pacer("s", 1000.0)
+    pacer.allow(20.0)
+    pacer.share(2)
+    waits, elapsed = reservations(pacer, 11)
+    assert 1.0 - elapsed <= waits[-1] <= 1.0
+
+
+def test_a_hold_makes_every_caller_wait() -> None:
+    """After a pause that the server asked for, callers come one by one at the old rate, none during it."""
+    pacer = Pacer("s", 10.0)
+    start = time.monotonic()
+    pacer.hold(30.0)
+    assert pacer.held
+    waits, _ = reservations(pacer, 5)
+    elapsed = time.monotonic() - start
+    for place, wait in enumerate(waits):
+        assert 30.0 + place / 10.0 - elapsed <= wait <= 30.0 + place / 10.0
+
+
+def test_a_shorter_hold_does_not_end_a_longer_one() -> None:
+    """Of two pauses asked for, the one that ends later counts."""
+    pacer = Pacer("s", 10.0)
+    start = time.monotonic()
+    pacer.hold(40.0)
+    pacer.hold(1.0)
+    pacer.hold(0.0)
+    wait = pacer.reserve()
+    assert wait >= 40.0 - (time.monotonic() - start)
+
+
+def test_a_hold_at_the_bound_is_waited_for() -> None:
+    """The longest pause that is slept is the bound itself."""
+    pacer = Pacer("s", 10.0)
+    pacer.hold(LONGEST_INLINE_WAIT_SECONDS)
+    assert pacer.reserve() <= LONGEST_INLINE_WAIT_SECONDS
+
+
+@pytest.mark.parametrize("asked", [61.0, 3600.0, 86_400.0])
+def test_a_hold_beyond_the_bound_postpones_with_all_that_is_left_of_it(asked: float) -> None:
+    """Every caller is sent back with the whole rest of the pause, and takes no slot with it."""
+    pacer = Pacer("weather", 10.0)
+    start = time.monotonic()
+    pacer.hold(asked)
+    for _ in range(3):
+        with pytest.raises(PostponedError, match="weather asked for a pause") as caught:
+            pacer.reserve()
+        assert asked - (time.monotonic() - start) <= caught.value.seconds <= asked
+    assert pacer.held
+
+
+def take_turn(pacer: Pacer) -> None:
+    asyncio.run(pacer.turn())
+
+
+@pytest.mark.parametrize("turn", [take_turn, Pacer.turn_blocking])
+def test_nobody_s_turn_comes_during_a_hold(turn: Callable[[Pacer], None]) -> None:
+    """Whoever gets a turn gets it after the pause."""
+    pacer = Pacer("s", 1e6)
+    pacer.hold(0.001)
+    turn(pacer)
+    assert not pacer.held
+
+
+@pytest.mark.parametrize("turn", [take_turn, Pacer.turn_blocking])
+def test_nobody_waits_for_a_turn_through_a_long_hold(turn: Callable[[Pacer], None]) -> None:
+    """A pause beyond the bound reaches the caller as what it is."""
+    pacer = Pacer("s", 1e6)
+    pacer.hold(3600.0)
+    with pytest.raises(PostponedError):
+        turn(pacer)
+
+
+def test_a_hold_reaches_those_who_wait_already() -> None:
+    """A caller who sleeps towards its slot when the pause begins waits for the end of the pause."""
+
+    async def scene() -> bool:
+        pacer = Pacer("s", 1000.0)
+        pacer.reserve()
+        waiting = asyncio.create_task(pacer.turn())
+        await asyncio.sleep(0)
+        pacer.hold(0.005)
+        await waiting
+        return pacer.held
+
+    assert asyncio.run(scene()) is False
+
+
+def test_a_thread_that_waits_already_is_reached_by_a_long_hold() -> None:
+    """A pause beyond the bound that begins while a thread sleeps is raised when it wakes, not slept."""
+    pacer = Pacer("s", 200.0)
+    pacer.reserve()
+    caught: list[PostponedError] = []
+
+    def wait() -> None:
+        try:
+            pacer.turn_blocking()
+        except PostponedError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=wait)
+    pacer.hold(0.001)  # so that the thread sleeps at all, whenever it starts
+    thread.start()
+    pacer.hold(3600.0)
+    thread.join()
+    assert [error.seconds > LONGEST_INLINE_WAIT_SECONDS for error in caught] == [True]
+
+
+def test_a_service_has_one_pacer_for_each_credential() -> None:
+    """All callers of a credential share one pacer, whatever rate they name; another credential has its own."""
+    first = pacer_for("test-service", "a", 10.0)
+    assert pacer_for("test-service", "a", 99.0) is first
+    assert pacer_for("test-service", "b", 10.0) is not first
+    assert pacer_for("test-service-2", "a", 10.0) is not first

@@ -1,0 +1,84 @@
+"""Every setting of the pipeline, with a value that is taken and one that is refused."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from blocks.settings import Settings, load_settings
+from enrichment.errors import ConfigurationError
+
+
+class Case(NamedTuple):
+    """A setting's text and the value that it means; texts that are refused (names are checked where they are used)."""
+
+    valid: str
+    means: object
+    invalid: tuple[str, ...]
+
+
+CASES = {
+    "provider": Case("clearbit/trial", "clearbit/trial", ()),
+    "crm": Case("salesforce", "salesforce", ()),
+    "warehouse": Case("postgres", "postgres", ()),
+    "notifiers": Case("slack,email/ops", "slack,email/ops", ()),
+    "chunk_size": Case("500", 500, ("0", "-1", "10001", "many", "1.5")),
+    "chunks_in_flight": Case("8", 8, ("0", "33", "all")),
+    "lease_seconds": Case("900", 900, ("0", "86401", "10m")),
+    "max_attempts": Case("3", 3, ("0", "101", "forever")),
+    "fresh_days": Case("0", 0, ("-1", "3651", "a month")),
+    "reply_days": Case("365", 365, ("-1", "3651", "a year")),
+    "alert_threshold": Case("0.05", 0.05, ("-0.01", "1.01", "5%")),
+}
+
+
+def test_every_setting_has_its_row_here() -> None:
+    """A new setting needs a row in CASES."""
+    assert set(CASES) == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_described_and_has_a_default_that_is_valid(name: str) -> None:
+    """The pipeline starts without any setting, and each says in a sentence what it is."""
+    info = Settings.model_fields[name]
+    assert str(info.description).endswith(".")
+    Settings.__pydantic_validator__.validate_assignment(load_settings(), name, info.default)
+
+
+@pytest.mark.parametrize(("name", "case"), CASES.items())
+def test_a_valid_value_is_taken(monkeypatch: pytest.MonkeyPatch, name: str, case: Case) -> None:
+    """The variable sets its setting and no other."""
+    untouched = load_settings().model_dump()
+    monkeypatch.setenv(f"ENRICHMENT_{name}".upper(), case.valid)
+    assert load_settings().model_dump() == untouched | {name: case.means}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [(name, text) for name, case in CASES.items() for text in case.invalid]
+)
+def test_an_invalid_value_is_refused_by_its_variable_s_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
+    """The message says which variable is wrong, before anything is claimed."""
+    monkeypatch.setenv(f"ENRICHMENT_{name}".upper(), text)
+    with pytest.raises(ConfigurationError, match=f"ENRICHMENT_{name}".upper() + ": "):
+        load_settings()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_empty_value_is_none_at_all(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A line of `.env` that is left empty keeps the default."""
+    monkeypatch.setenv(f"ENRICHMENT_{name}".upper(), "")
+    assert getattr(load_settings(), name) == Settings.model_fields[name].default
+
+
+def test_settings_are_read_from_the_env_file_below_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A line of the file counts until the environment says otherwise, and lines of others don't disturb."""
+    settings = tmp_path / "settings.env"
+    settings.write_text("ENRICHMENT_CHUNK_SIZE=20\nENRICHMENT_FRESH_DAYS=7\nENRICHMENT_HUBSPOT_CONCURRENCY=9\nX=1\n")
+    monkeypatch.setenv("ENRICHMENT_ENV_FILE", str(settings))
+    monkeypatch.setenv("ENRICHMENT_CHUNK_SIZE", "30")
+    loaded = load_settings()
+    assert (loaded.chunk_size, loaded.fresh_days) == (30, 7)

@@ -1,0 +1,162 @@
+"""What makes a contact findable, and when two requests are the same."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from enrichment.identifiers import (
+    choose_input,
+    identifiers,
+    normalise_email,
+    request_key,
+    suppression_keys,
+    why_invalid,
+)
+from enrichment.records import Contact
+
+ADA = Contact("1", "Ada@Example.com", "Ada", "Lovelace", "Engines Ltd")
+BY_EMAIL = ("email",)
+BY_NAME = ("first_name", "last_name", "company_name")
+
+
+@pytest.mark.parametrize(
+    ("given_address", "address"),
+    [
+        ("ada@example.com", "ada@example.com"),
+        ("  Ada@Example.COM\n", "ada@example.com"),
+        ("ada.b+news@mail.example.co.uk", "ada.b+news@mail.example.co.uk"),
+        ("o'hara@example.com", "o'hara@example.com"),
+        ("ädä@exämple.de", "ädä@exämple.de"),
+        (None, None),
+        ("", None),
+        ("   ", None),
+        ("ada", None),
+        ("ada@", None),
+        ("@example.com", None),
+        ("ada@example", None),
+        ("ada@example.c", None),
+        ("ada@example.", None),
+        ("ada@@example.com", None),
+        ("ada b@example.com", None),
+        ("ada@example.com, bob@example.com", None),
+        ("ada@example.com;bob@example.com", None),
+        ("Ada <ada@example.com>", None),
+        ('"ada"@example.com', None),
+    ],
+)
+def test_an_address_is_normalised_or_refused(given_address: str | None, address: str | None) -> None:
+    """An address comes out trimmed and in lower case; what can't be one comes out as nothing."""
+    assert normalise_email(given_address) == address
+
+
+@given(st.text())
+def test_normalising_an_address_twice_changes_nothing_more(text: str) -> None:
+    """A normalised address is normal."""
+    once = normalise_email(text)
+    assert once is None or normalise_email(once) == once
+
+
+@pytest.mark.parametrize(
+    ("contact", "names"),
+    [
+        (ADA, {"email", "first_name", "last_name", "company_name"}),
+        (Contact("1"), set()),
+        (Contact("1", email="no address"), set()),
+        (Contact("1", first_name="  ", last_name="Lovelace"), {"last_name"}),
+        (Contact("1", company_name="Engines Ltd"), {"company_name"}),
+    ],
+)
+def test_only_usable_identifiers_count(contact: Contact, names: set[str]) -> None:
+    """A blank or malformed identifier is as good as none."""
+    assert set(identifiers(contact)) == names
+
+
+def test_identifiers_are_trimmed() -> None:
+    """Blanks around a name never reach a provider."""
+    assert identifiers(Contact("1", first_name=" Ada ", company_name="Engines Ltd\t")) == {
+        "first_name": "Ada",
+        "company_name": "Engines Ltd",
+    }
+
+
+@pytest.mark.parametrize(
+    ("contact", "alternatives", "chosen"),
+    [
+        (ADA, [BY_EMAIL, BY_NAME], {"email": "ada@example.com"}),
+        (ADA, [BY_NAME, BY_EMAIL], {"first_name": "Ada", "last_name": "Lovelace", "company_name": "Engines Ltd"}),
+        (Contact("1", None, "Ada", "Lovelace", "Engines"), [BY_EMAIL, ("last_name",)], {"last_name": "Lovelace"}),
+        (Contact("1", None, "Ada", "Lovelace"), [BY_EMAIL, BY_NAME], None),
+        (Contact("1", "ada@"), [BY_EMAIL], None),
+        (ADA, [], None),
+    ],
+)
+def test_the_first_whole_set_of_identifiers_is_chosen(
+    contact: Contact, alternatives: list[tuple[str, ...]], chosen: dict[str, str] | None
+) -> None:
+    """The most certain set that the contact has whole is the input, and never half of one."""
+    assert choose_input(contact, alternatives) == chosen
+
+
+@pytest.mark.parametrize(
+    ("contact", "reason"),
+    [
+        (Contact("1", "ada@"), "email_malformed"),
+        (Contact("1"), "no_usable_identifier"),
+        (Contact("1", ""), "no_usable_identifier"),
+        (Contact("1", "ada@example.com"), "no_usable_identifier"),
+    ],
+)
+def test_an_invalid_contact_has_a_reason(contact: Contact, reason: str) -> None:
+    """A malformed address is told apart from none at all."""
+    assert why_invalid(contact) == reason
+
+
+@pytest.mark.parametrize(
+    ("provider", "lookup", "fields"),
+    [
+        ("zoominfo", {"last_name": "Lovelace", "first_name": "Ada"}, ["industry", "company_name"]),
+        ("zoominfo", {"first_name": "ADA", "last_name": "lovelace"}, ["company_name", "industry"]),
+        ("zoominfo", {"first_name": "ada", "last_name": "LoveLace"}, ("industry", "company_name")),
+    ],
+)
+def test_requests_that_are_billed_alike_have_one_key(provider: str, lookup: dict[str, str], fields: list[str]) -> None:
+    """Neither the order of names and fields nor upper and lower case makes a second request."""
+    same = request_key("zoominfo", {"first_name": "Ada", "last_name": "Lovelace"}, ["company_name", "industry"])
+    assert request_key(provider, lookup, fields) == same
+
+
+@pytest.mark.parametrize(
+    ("provider", "lookup", "fields"),
+    [
+        ("clearbit", {"email": "a@example.com"}, ["industry"]),
+        ("zoominfo", {"email": "b@example.com"}, ["industry"]),
+        ("zoominfo", {"first_name": "a@example.com"}, ["industry"]),
+        ("zoominfo", {"email": "a@example.com", "last_name": "A"}, ["industry"]),
+        ("zoominfo", {"email": "a@example.com"}, ["industry", "company_name"]),
+        ("zoominfo", {"email": "a@example.com"}, []),
+    ],
+)
+def test_requests_that_differ_have_different_keys(provider: str, lookup: dict[str, str], fields: list[str]) -> None:
+    """Another provider, input or set of fields is another request."""
+    assert request_key(provider, lookup, fields) != request_key("zoominfo", {"email": "a@example.com"}, ["industry"])
+
+
+@given(st.text(st.characters(exclude_categories=())))
+@example("\ud83d")
+def test_any_text_that_a_crm_may_hold_has_a_key(text: str) -> None:
+    """Not even half a surrogate pair, which JSON permits, breaks the chunk that it is in."""
+    assert len(request_key("zoominfo", {"first_name": text}, ["industry"])) == 64
+
+
+def test_keys_show_nothing_of_the_contact() -> None:
+    """The journal's and the suppression list's keys are hashes only."""
+    keys = [*suppression_keys(ADA, "hubspot"), request_key("zoominfo", identifiers(ADA), [])]
+    assert all(len(key) == 64 and set(key) <= set("0123456789abcdef") for key in keys)
+
+
+def test_a_suppression_holds_by_id_and_by_address() -> None:
+    """A contact that comes back under another id, or in another CRM, is found by its address."""
+    by_id, by_address = suppression_keys(ADA, "hubspot")
+    assert by_address in suppression_keys(Contact("2", " ada@example.com"), "salesforce")
+    assert by_id not in suppression_keys(Contact("1"), "salesforce")
+    assert suppression_keys(Contact("1"), "hubspot") == [by_id]

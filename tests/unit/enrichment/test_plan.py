@@ -1,0 +1,23 @@
+"""What a run was asked to do travels as names and numbers."""
+
+import pickle
+
+import pytest
+
+from enrichment.plan import RunPlan
+from enrichment.write_policy import FieldDescription
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"), [("hubspot", "hubspot"), ("hubspot/emea", "hubspot"), ("file/a/b", "file"), ("", "")]
+)
+def test_names_are_references_without_the_block(reference: str, name: str) -> None:
+    """Contacts and replies are kept under the vendor's name, whichever of its blocks is used."""
+    plan = RunPlan("r1", reference, reference, "sqlite")
+    assert (plan.crm_name, plan.provider_name) == (name, name)
+
+
+def test_a_plan_travels_to_another_process() -> None:
+    """A plan can be pickled, as Dask and Ray ask, and comes out equal."""
+    plan = RunPlan("r1", "zoominfo", "hubspot", "sqlite", descriptions={"industry": FieldDescription("string")})
+    assert pickle.loads(pickle.dumps(plan)) == plan

@@ -1,0 +1,95 @@
+"""What a run's summary says."""
+
+import pytest
+
+from enrichment.alerts import Cause
+from enrichment.books import Books
+from enrichment.records import Disposition
+from enrichment.summary import failure_rows, match_rate, summary_lines, summary_markdown
+
+BOOKS = Books(
+    12_345,
+    345,
+    {Disposition.WRITTEN: 9_000, Disposition.UNCHANGED: 600, Disposition.UNMATCHED: 2_400, Disposition.FAILED: 0},
+)
+LOOKUPS = {"matched": 9_600, "unmatched": 2_400}
+
+
+def lines_of(books: Books, *, lookups: dict[str, int] | None = None, versions: tuple[str, ...] = ()) -> dict[str, str]:
+    return dict(summary_lines(books, credits_used=9_600.0, lookups=lookups or {}, api_versions=versions))
+
+
+@pytest.mark.parametrize(
+    ("dispositions", "rate"),
+    [
+        ({}, None),
+        ({Disposition.SKIPPED_FRESH: 5, Disposition.SUPPRESSED: 1, Disposition.INVALID: 2, Disposition.FAILED: 3}, None),
+        ({Disposition.UNMATCHED: 4}, 0.0),
+        ({Disposition.WRITTEN: 4}, 1.0),
+        ({Disposition.UNCHANGED: 4}, 1.0),
+        ({Disposition.WRITTEN: 2, Disposition.UNCHANGED: 1, Disposition.UNMATCHED: 1, Disposition.INVALID: 9}, 0.75),
+    ],
+)
+def test_the_match_rate_counts_those_who_were_looked_up(
+    dispositions: dict[Disposition, int], rate: float | None
+) -> None:
+    """Skipped, suppressed, invalid and failed contacts say nothing about the provider's knowledge."""
+    assert match_rate(Books(sum(dispositions.values()), 0, dispositions)) == rate
+
+
+def test_the_summary_names_every_count_that_is_not_zero() -> None:
+    """Claims, dispositions and returns are there, with separators; dispositions that nobody had are left out."""
+    lines = lines_of(BOOKS)
+    assert lines["claimed"] == "12,345"
+    assert lines["written"] == "9,000"
+    assert lines["returned to the queue"] == "345"
+    assert "failed" not in lines
+    assert "suppressed" not in lines
+
+
+def test_the_summary_names_rates_credits_and_versions() -> None:
+    """Match rate, failure rate, credits and the API versions seen are there."""
+    lines = lines_of(BOOKS, lookups=LOOKUPS, versions=("2026-09", "2027-03"))
+    assert lines["match rate"] == "80.0%"
+    assert lines["failure rate"] == "0.00%"
+    assert "12,000 (9,600 credits)" in lines.values()
+    assert lines["API versions"] == "2026-09, 2027-03"
+
+
+def test_a_run_without_lookups_says_so() -> None:
+    """Nothing is divided by zero, and absent things are named as absent."""
+    lines = lines_of(Books())
+    assert lines["match rate"] == "no lookups"
+    assert lines["API versions"] == "none seen"
+
+
+@pytest.mark.parametrize(("claimed", "said"), [(0, "balanced"), (1, "NOT balanced")])
+def test_the_summary_says_whether_the_books_balance(claimed: int, said: str) -> None:
+    """Books that don't balance can't be overlooked."""
+    assert lines_of(Books(claimed))["books"] == said
+
+
+@pytest.mark.parametrize("stop", ["", "ZoomInfo: no credits are left"])
+def test_the_markdown_is_one_table_below_the_reason_of_a_stop(stop: str) -> None:
+    """Each line of the summary is a row; a stop stands above the table."""
+    text = summary_markdown(BOOKS, credits_used=9_600.0, lookups=LOOKUPS, api_versions=[], stop=stop)
+    rows = text.splitlines()
+    assert ("stopped early" in rows[0]) == bool(stop)
+    assert (stop in rows[0]) or not stop
+    assert "| written | 9,000 |" in rows
+    assert rows.index("|---|---:|") == rows.index("| | |") + 1
+
+
+def test_failures_are_rows_with_an_example_and_the_way_to_replay() -> None:
+    """Each cause is one row, in the order given."""
+    causes = [Cause("status_500", "look_up", 17, "101"), Cause("bad_value", "write_back", 3)]
+    assert failure_rows(causes, "enrich stage --failed") == [
+        {
+            "cause": "status_500",
+            "step": "look_up",
+            "records": 17,
+            "example": "101",
+            "replay": "enrich stage --failed",
+        },
+        {"cause": "bad_value", "step": "write_back", "records": 3, "example": "", "replay": "enrich stage --failed"},
+    ]

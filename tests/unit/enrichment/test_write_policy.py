@@ -1,0 +1,364 @@
+"""What may be written into the CRM: tables for each rule and type, and what holds whatever comes together."""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enrichment.write_policy import Change, FieldDescription, FieldRule, Refusal, Rule, WritePlan, plan_write
+
+RECEIVED = datetime(2026, 1, 15, tzinfo=UTC)
+BEFORE, AFTER = RECEIVED - timedelta(days=1), RECEIVED + timedelta(days=1)
+INDUSTRIES = frozenset({"Software", "Retail", "Food & Drink"})
+
+#: What a CRM field holds when the policy looks at it: the value, and when it was last changed.
+FIELD_STATES = {
+    "blank": (None, None),
+    "empty": ("", None),
+    "same": ("new", BEFORE),
+    "changed before the reply": ("old", BEFORE),
+    "changed with the reply": ("old", RECEIVED),
+    "changed after the reply": ("old", AFTER),
+    "changed nobody knows when": ("old", None),
+}
+#: By rule: the states in which the value is written; in all others but `same` it is refused.
+WRITTEN_IN = {
+    Rule.NEVER: set(),
+    Rule.FILL_BLANK: {"blank", "empty"},
+    Rule.ALWAYS: set(FIELD_STATES) - {"same"},
+    Rule.IF_NEWER: {"blank", "empty", "changed before the reply"},
+}
+
+
+def plan_one(  # one field called `f`, filled from the source `s`
+    value: Any,
+    *,
+    current: str | None = None,
+    rule: Rule = Rule.ALWAYS,
+    description: FieldDescription = FieldDescription("string"),
+    **options: Any,
+) -> WritePlan:
+    return plan_write({"f": current}, {"s": value}, [FieldRule("f", "s", rule)], {"f": description}, **options)
+
+
+@pytest.mark.parametrize("rule", Rule)
+@pytest.mark.parametrize("state", FIELD_STATES)
+def test_each_rule_writes_in_its_states_only(rule: Rule, state: str) -> None:
+    """A value is written, already there, or refused with the rule's name: never a fourth thing."""
+    current, changed_at = FIELD_STATES[state]
+    times = {"f": changed_at} if changed_at else {}
+    plan = plan_one("new", current=current, rule=rule, changed_at=times, received_at=RECEIVED)
+    if state == "same":
+        assert plan == WritePlan(())
+    elif state in WRITTEN_IN[rule]:
+        assert plan == WritePlan((Change("f", current or None, "new"),))
+    else:
+        assert plan == WritePlan((), (Refusal("f", str(rule)),))
+
+
+def test_without_the_time_of_the_reply_nothing_is_newer() -> None:
+    """What can't be compared counts as not newer."""
+    plan = plan_one("new", current="old", rule=Rule.IF_NEWER, changed_at={"f": BEFORE})
+    assert plan.refusals == (Refusal("f", "if_newer"),)
+
+
+@pytest.mark.parametrize("value", [None, "", [], {}, " ", "\n\t", [""], [" "], [None], [None, ""]])
+@pytest.mark.parametrize("rule", Rule)
+@pytest.mark.parametrize("current", [None, "old"])
+def test_a_missing_value_never_erases_one(value: Any, rule: Rule, current: str | None) -> None:
+    """Null, empty, white space, and a list of nothing else change nothing under any rule."""
+    assert plan_one(value, current=current, rule=rule).changes == ()
+
+
+@pytest.mark.parametrize("rule", Rule)
+def test_a_source_that_the_reply_lacks_changes_nothing(rule: Rule) -> None:
+    """A canonical field that the provider didn't send isn't touched, nor refused."""
+    plan = plan_write({"f": "old"}, {}, [FieldRule("f", "s", rule)], {"f": FieldDescription("string")})
+    assert plan == WritePlan(())
+
+
+@pytest.mark.parametrize(
+    ("options", "descriptions", "reason"),
+    [
+        ({"protected": frozenset({"f"})}, {"f": FieldDescription("string")}, "protected"),
+        ({"protected": frozenset({"f"})}, {}, "protected"),
+        ({}, {"f": FieldDescription("string", read_only=True)}, "read_only"),
+        ({}, {"g": FieldDescription("string")}, "no_such_field"),
+    ],
+)
+@pytest.mark.parametrize("current", [None, "old", "new"])
+def test_a_field_that_can_not_be_written_is_refused(
+    options: dict[str, Any], descriptions: dict[str, FieldDescription], reason: str, current: str | None
+) -> None:
+    """Protected, read-only and missing fields are refused with the reason, whatever their rule says."""
+    plan = plan_write({"f": current}, {"s": "new"}, [FieldRule("f", "s", Rule.ALWAYS)], descriptions, **options)
+    assert plan == WritePlan((), (Refusal("f", reason),))
+
+
+TEXT, NUMBER, BOOL = FieldDescription("string"), FieldDescription("number"), FieldDescription("bool")
+DATE, DATETIME = FieldDescription("date"), FieldDescription("datetime")
+SHORT, PICKLIST = FieldDescription("string", max_length=5), FieldDescription("enumeration", INDUSTRIES)
+
+
+@pytest.mark.parametrize(
+    ("description", "value", "wire"),
+    [
+        (TEXT, "Engines Ltd", "Engines Ltd"),
+        (TEXT, "Zoë – 株式会社", "Zoë – 株式会社"),
+        (TEXT, 42, "42"),
+        (TEXT, 0, "0"),
+        (TEXT, ["python", "sql"], "python; sql"),
+        (FieldDescription("phone_number"), "+44 20", "+44 20"),
+        (SHORT, "12345", "12345"),
+        (NUMBER, 5, "5"),
+        (NUMBER, 0, "0"),
+        (NUMBER, -3, "-3"),
+        (NUMBER, 5.0, "5"),
+        (NUMBER, 5.25, "5.25"),
+        (NUMBER, "5", "5"),
+        (NUMBER, " 5.50 ", "5.5"),
+        (NUMBER, "1e3", "1000"),
+        (BOOL, True, "true"),
+        (BOOL, False, "false"),
+        (DATE, "2026-01-15", "2026-01-15"),
+        (DATE, "2026-01-15T10:30:00Z", "2026-01-15"),
+        (DATE, date(2026, 1, 15), "2026-01-15"),
+        (DATE, datetime(2026, 1, 15, 10, 30, tzinfo=UTC), "2026-01-15"),
+        (DATETIME, "2026-01-15T10:30:00Z", "2026-01-15T10:30:00Z"),
+        (DATETIME, "2026-01-15T10:30:00+00:00", "2026-01-15T10:30:00Z"),
+        (DATETIME, "2026-01-15T10:30:00+02:00", "2026-01-15T10:30:00+02:00"),
+        (DATETIME, datetime(2026, 1, 15, 10, 30, tzinfo=UTC), "2026-01-15T10:30:00Z"),
+        (PICKLIST, "Software", "Software"),
+        (PICKLIST, " software ", "Software"),
+        (PICKLIST, "FOOD & DRINK", "Food & Drink"),
+        (PICKLIST, ["retail", "Software"], "Retail;Software"),
+    ],
+)
+def test_a_value_that_fits_becomes_what_the_field_takes(description: FieldDescription, value: Any, wire: str) -> None:
+    """Each type of field has its form on the wire; options are spelled as the CRM spells them."""
+    assert plan_one(value, description=description) == WritePlan((Change("f", None, wire),))
+
+
+@pytest.mark.parametrize(
+    ("description", "value", "reason"),
+    [
+        (SHORT, "123456", "too_long"),
+        (SHORT, ["123", "456"], "too_long"),
+        (NUMBER, "many", "not_a_number"),
+        (NUMBER, "5 people", "not_a_number"),
+        (NUMBER, "1,000", "not_a_number"),
+        (NUMBER, True, "not_a_number"),
+        (NUMBER, [5], "not_a_number"),
+        (NUMBER, {"count": 5}, "not_a_number"),
+        (NUMBER, float("nan"), "not_a_number"),
+        (NUMBER, "nan", "not_a_number"),
+        (NUMBER, float("inf"), "not_a_number"),
+        (NUMBER, 10**400, "not_a_number"),
+        (BOOL, "true", "not_a_boolean"),
+        (BOOL, 1, "not_a_boolean"),
+        (BOOL, [True], "not_a_boolean"),
+        (DATE, "15.01.2026", "not_a_date"),
+        (DATE, "2026-02-30", "not_a_date"),
+        (DATE, True, "not_a_date"),
+        (DATETIME, "tomorrow", "not_a_datetime"),
+        (DATETIME, ["2026-01-15"], "not_a_datetime"),
+        (PICKLIST, "Mining", "not_an_option"),
+        (PICKLIST, ["Software", "Mining"], "not_an_option"),
+        (PICKLIST, {"Software": 1}, "not_an_option"),
+        (FieldDescription("enumeration"), "Software", "not_an_option"),
+    ],
+)
+@pytest.mark.parametrize("rule", [Rule.ALWAYS, Rule.FILL_BLANK])
+def test_a_value_that_does_not_fit_is_refused(
+    description: FieldDescription, value: Any, reason: str, rule: Rule
+) -> None:
+    """A bad value stays out, with its reason, and breaks nothing."""
+    assert plan_one(value, description=description, rule=rule) == WritePlan((), (Refusal("f", reason),))
+
+
+@pytest.mark.parametrize("options", [{"IT", "It"}, {"IT", "It", "it"}])
+@pytest.mark.parametrize("value", ["IT", "It"])
+def test_an_option_spelled_exactly_is_taken_as_it_is(options: set[str], value: str) -> None:
+    """Two options that differ only in upper and lower case aren't mistaken for each other."""
+    plan = plan_one(value, description=FieldDescription("enumeration", frozenset(options)))
+    assert plan.changes == (Change("f", None, value),)
+
+
+@pytest.mark.parametrize(
+    ("description", "current", "value"),
+    [
+        (NUMBER, "5", 5),
+        (NUMBER, "5.0", 5),
+        (NUMBER, "5", "5.00"),
+        (NUMBER, "1E3", 1000),
+        (DATETIME, "2026-01-15T10:30:00Z", "2026-01-15T10:30:00+00:00"),
+        (DATETIME, "2026-01-15T10:30:00.000Z", "2026-01-15T10:30:00Z"),
+        (DATETIME, "2026-01-15T10:30:00Z", "2026-01-15T12:30:00+02:00"),
+        (DATETIME, "2026-01-15T00:00:00Z", "2026-01-15"),
+        (DATETIME, "2026-01-15T10:30:00Z", "2026-01-15T10:30:00"),
+        (PICKLIST, "Software;Retail", ["Retail", "Software"]),
+        (PICKLIST, "Software", ["software"]),
+        (BOOL, "true", True),
+        (DATE, "2026-01-15", "2026-01-15T10:30:00Z"),
+        (TEXT, "Engines", "Engines"),
+    ],
+)
+@pytest.mark.parametrize("rule", Rule)
+def test_the_same_value_in_another_form_is_no_change(
+    description: FieldDescription, current: str, value: Any, rule: Rule
+) -> None:
+    """What the CRM holds already, in its own spelling, is neither written again nor refused."""
+    assert plan_one(value, current=current, description=description, rule=rule) == WritePlan(())
+
+
+@pytest.mark.parametrize(
+    ("description", "current", "value", "wire"),
+    [
+        (NUMBER, "about 5", 5, "5"),
+        (NUMBER, "6", 5, "5"),
+        (DATETIME, "long ago", "2026-01-15T10:30:00Z", "2026-01-15T10:30:00Z"),
+        (DATETIME, "2026-01-15T10:30:01Z", "2026-01-15T10:30:00Z", "2026-01-15T10:30:00Z"),
+        (PICKLIST, "Software;Retail", "Software", "Software"),
+        (TEXT, "engines", "Engines", "Engines"),
+        (TEXT, "5.0", 5, "5"),
+        (BOOL, "false", True, "true"),
+    ],
+)
+def test_another_value_is_a_change_with_what_it_replaces(
+    description: FieldDescription, current: str, value: Any, wire: str
+) -> None:
+    """The value that is replaced is kept as the CRM spells it, even if it makes no sense."""
+    plan = plan_one(value, current=current, description=description)
+    assert plan.changes == (Change("f", current, wire),)
+
+
+STAMPED = [
+    FieldRule("enriched_at", "received_at", Rule.ALWAYS, stamp=True),
+    FieldRule("industry", "industry", Rule.FILL_BLANK),
+    FieldRule("size", "employee_count", Rule.ALWAYS),
+]
+STAMPED_FIELDS = {"enriched_at": DATETIME, "industry": PICKLIST, "size": NUMBER}
+
+
+@pytest.mark.parametrize(
+    ("current", "values", "changed"),
+    [
+        ({}, {"industry": "Retail", "employee_count": 5}, ["industry", "size", "enriched_at"]),
+        ({"industry": "Retail", "size": "5"}, {"industry": "Retail", "employee_count": 6}, ["size", "enriched_at"]),
+        ({"industry": "Retail", "size": "5"}, {"industry": "Retail", "employee_count": 5}, []),
+        ({"industry": "Retail"}, {"industry": "Software"}, []),
+        ({}, {"industry": "Mining"}, []),
+        ({}, {}, []),
+    ],
+)
+def test_a_stamp_is_written_only_with_another_change(
+    current: dict[str, str], values: dict[str, Any], changed: list[str]
+) -> None:
+    """A mark of time is no change of its own, and stands behind the changes that it marks."""
+    plan = plan_write(current, values | {"received_at": "2026-01-15T00:00:00Z"}, STAMPED, STAMPED_FIELDS)
+    assert [change.field for change in plan.changes] == changed
+
+
+# What holds whatever comes together.
+
+NAMES = ["a", "b", "c", "d"]
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**6), 10**6) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+LIKELY_VALUES = st.sampled_from(
+    ["Software", "retail", ["Retail"], "2026-01-15", "2026-01-15T10:30:00Z", 5, "5", True, " ", [""]]
+)
+WIRE_TEXTS = st.sampled_from(["", "5", "5.0", "Software", "Retail;Software", "2026-01-15", "true"]) | st.text(max_size=8)
+MOMENTS = st.sampled_from([BEFORE, RECEIVED, AFTER, RECEIVED.astimezone(timezone(timedelta(hours=5)))])
+DESCRIPTIONS = st.builds(
+    FieldDescription,
+    st.sampled_from(["string", "number", "bool", "date", "datetime", "enumeration", "phone_number"]),
+    options=st.just(INDUSTRIES),
+    read_only=st.sampled_from([False, False, False, True]),
+    max_length=st.none() | st.integers(1, 10),
+)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> dict[str, Any]:
+    """Give the arguments of `plan_write`, one rule per field."""
+
+    def some(values: st.SearchStrategy[Any]) -> dict[str, Any]:
+        return draw(st.dictionaries(st.sampled_from(NAMES), values, max_size=len(NAMES)))
+
+    rules = [
+        FieldRule(name, draw(st.sampled_from(NAMES)), draw(st.sampled_from(Rule)), stamp=draw(st.booleans()))
+        for name in draw(st.permutations(NAMES))
+    ]
+    return {
+        "current": some(st.none() | WIRE_TEXTS),
+        "values": some(LIKELY_VALUES | JSON_VALUES),
+        "rules": rules,
+        "descriptions": some(DESCRIPTIONS),
+        "protected": draw(st.frozensets(st.sampled_from(NAMES), max_size=1)),
+        "changed_at": some(MOMENTS),
+        "received_at": draw(st.none() | MOMENTS),
+    }
+
+
+@given(cases())
+def test_nothing_is_written_that_is_forbidden(case: dict[str, Any]) -> None:
+    """Whatever the values, no protected, missing or read-only field and no field under `never` changes."""
+    rules = {rule.field: rule.rule for rule in case["rules"]}
+    for change in plan_write(**case).changes:
+        assert rules[change.field] is not Rule.NEVER
+        assert change.field not in case["protected"]
+        assert not case["descriptions"][change.field].read_only
+
+
+@given(cases())
+def test_no_value_is_ever_replaced_by_a_blank(case: dict[str, Any]) -> None:
+    """Every change puts something there."""
+    assert all(change.after.strip() for change in plan_write(**case).changes)
+
+
+@given(cases())
+def test_a_filled_field_is_replaced_only_by_always_or_by_something_newer(case: dict[str, Any]) -> None:
+    """`fill_blank` never touches a filled field, and `if_newer` only one that is older than the reply."""
+    rules = {rule.field: rule.rule for rule in case["rules"]}
+    for change in plan_write(**case).changes:
+        if not case["current"].get(change.field):
+            assert change.before is None
+            continue
+        assert change.before == case["current"][change.field]
+        assert rules[change.field] in {Rule.ALWAYS, Rule.IF_NEWER}
+        if rules[change.field] is Rule.IF_NEWER:
+            assert case["changed_at"][change.field] < case["received_at"]
+
+
+@given(cases())
+def test_planning_again_after_writing_changes_nothing(case: dict[str, Any]) -> None:
+    """A write-back that is repeated after a crash finds nothing left to do."""
+    plan = plan_write(**case)
+    written = case["current"] | {change.field: change.after for change in plan.changes}
+    assert plan_write(**case | {"current": written}).changes == ()
+
+
+@given(cases())
+def test_every_field_is_changed_or_refused_at_most_once(case: dict[str, Any]) -> None:
+    """A field is never both written and refused, and no stamp stands alone."""
+    plan = plan_write(**case)
+    touched = [change.field for change in plan.changes] + [refusal.field for refusal in plan.refusals]
+    assert len(touched) == len(set(touched))
+    stamps = {rule.field for rule in case["rules"] if rule.stamp}
+    assert not plan.changes or {change.field for change in plan.changes} - stamps
+
+
+@given(cases())
+def test_what_is_written_fits_the_field(case: dict[str, Any]) -> None:
+    """Options are the CRM's own, and no text is longer than the field takes."""
+    for change in plan_write(**case).changes:
+        description = case["descriptions"][change.field]
+        if description.type == "enumeration":
+            assert set(change.after.split(";")) <= description.options
+        elif description.type in {"string", "phone_number"} and description.max_length is not None:
+            assert len(change.after) <= description.max_length

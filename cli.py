@@ -71,14 +71,14 @@ def setup(
     save_blocks: Annotated[
         bool, typer.Option(help="Save the present configuration as Prefect's default blocks.")
     ] = False,
-    chunks: Annotated[int, typer.Option(min=1, help="Chunks that all runs together may have in flight.")] = 16,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of a lane that may be at work at once.")] = 4,
     as_json: Json = False,
 ) -> None:
     """Prepare warehouse, CRM fields and Prefect; safe to repeat."""
     with told():
         from tasks.setup import set_up  # noqa: PLC0415 - Prefect takes seconds to import
 
-        report = set_up(save=save_blocks, chunks=chunks)
+        report = set_up(save=save_blocks, runs=runs)
         say(report, as_json, lambda: _pairs("Set up", report))
 
 

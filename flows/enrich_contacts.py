@@ -3,7 +3,6 @@
 import uuid
 from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -22,7 +21,7 @@ from enrichment.plan import RunPlan
 from enrichment.records import ChunkSummary, Claim, Stop
 from enrichment.stops import stop_of
 from tasks.books import RunReport, close_books, describe_fields, open_books, publish_report
-from tasks.claims import CHUNK_LIMIT, claim_chunks, count_queue
+from tasks.claims import claim_chunks, count_queue, run_limit
 from tasks.look_up import look_up
 from tasks.preview import Preview, preview
 from tasks.settle import release_chunk, settle
@@ -32,9 +31,6 @@ from tasks.write_back import write_back
 
 #: A mapped task waits for its input in a thread, so a chunk in flight may occupy one for each task of its chain.
 _THREADS = 4 * MOST_CHUNKS_IN_FLIGHT
-
-#: How long a run that has chunks in flight waits for a free slot before it looks after those.
-_SLOT_PATIENCE_SECONDS = 0.5
 
 _STOP_ERRORS: dict[str, type[RunStoppedError]] = {
     "quota_exhausted": QuotaExhaustedError,
@@ -81,7 +77,8 @@ def enrich_contacts(
     if dry_run:
         return preview(replace(plan, descriptions=describe_fields(plan)), limit or plan.chunk_size)
     open_books(plan)
-    run = _work(plan, settings, limit)
+    with concurrency(run_limit(plan.lane)):
+        run = _work(plan, settings, limit)
     report = close_books(plan, run.stop, run.crashed, settings.alert_threshold, settings.notifier_references)
     publish_report(plan, report)
     _judge(report)
@@ -97,11 +94,10 @@ class _Run:
 
 @dataclass(frozen=True)
 class _Flight:
-    """A chunk on its way through the chain, and its slot of the limit on chunks."""
+    """A chunk on its way through the chain."""
 
     claim: Claim
     settled: "PrefectFuture[ChunkSummary]"
-    slot: ExitStack
 
 
 def _plan(settings: Settings, **overrides: str) -> RunPlan:
@@ -137,7 +133,7 @@ def _chunks(plan: RunPlan, most: int, budget: int, run: _Run) -> Iterator[ChunkS
     """Keep chunks in flight until nothing is left to claim, and yield each one's summary."""
     flying: deque[_Flight] = deque()
     while True:
-        begun = _begin(plan, most - len(flying), budget, wait=not flying) if run.stop is None else []
+        begun = _begin(plan, most - len(flying), budget) if run.stop is None else []
         budget -= sum(len(flight.claim.records) for flight in begun)
         flying.extend(begun)
         if not flying:
@@ -148,42 +144,24 @@ def _chunks(plan: RunPlan, most: int, budget: int, run: _Run) -> Iterator[ChunkS
             yield summary
 
 
-def _begin(plan: RunPlan, places: int, budget: int, *, wait: bool) -> list[_Flight]:
-    """Claim as many chunks as there are free slots, at most `places`, and map the chain over them."""
-    # The slots come first: a claim's lease shouldn't run while its chunk waits for one.
-    slots = list(_take_slots(places, wait=wait))
-    claims = claim_chunks(plan, len(slots), budget) if slots else []
-    for slot in slots[len(claims) :]:
-        slot.close()
-    if not claims:
-        return []
+def _begin(plan: RunPlan, places: int, budget: int) -> list[_Flight]:
+    """Claim up to so many chunks, and map the chain over them; each goes through its steps at its own pace."""
+    claims = claim_chunks(plan, places, budget)
     looked_up = look_up.map(unmapped(plan), claims)
     stored = store.map(unmapped(plan), looked_up)
     written = write_back.map(unmapped(plan), stored)
     settled = settle.map(unmapped(plan), written)
-    return [_Flight(*parts) for parts in zip(claims, settled, slots, strict=False)]
-
-
-def _take_slots(places: int, *, wait: bool) -> Iterator[ExitStack]:
-    for number in range(places):
-        patience = None if wait and number == 0 else _SLOT_PATIENCE_SECONDS
-        slot = ExitStack()
-        try:
-            slot.enter_context(concurrency(CHUNK_LIMIT, timeout_seconds=patience))
-        except TimeoutError:
-            return
-        yield slot
+    return [_Flight(claim, future) for claim, future in zip(claims, settled, strict=True)]
 
 
 def _end(plan: RunPlan, flight: _Flight, run: _Run) -> ChunkSummary:
-    with flight.slot:
-        try:
-            return flight.settled.result()
-        except Exception as error:  # noqa: BLE001 - whatever broke a chain, its records go back and the run goes on
-            run.crashed += 1
-            detail = str(error) if isinstance(error, EnrichmentError) else where(error)
-            event("chunk_broken", error=type(error).__name__)
-            return release_chunk(plan, flight.claim, "chunk_broken", detail)
+    try:
+        return flight.settled.result()
+    except Exception as error:  # noqa: BLE001 - whatever broke a chain, its records go back and the run goes on
+        run.crashed += 1
+        detail = str(error) if isinstance(error, EnrichmentError) else where(error)
+        event("chunk_broken", error=type(error).__name__)
+        return release_chunk(plan, flight.claim, "chunk_broken", detail)
 
 
 def _judge(report: RunReport) -> None:

@@ -16,14 +16,17 @@ class Clock:
     def __init__(self, start: datetime | None = None) -> None:
         self._wall_offset = start.timestamp() - time.time() if start else 0.0
         self._advanced = 0.0
+        self._stopped_at: tuple[float, float] | None = None
 
     def monotonic(self) -> float:
         """Return seconds that never go back."""
-        return time.monotonic() + self._advanced
+        ticking = self._stopped_at[0] if self._stopped_at else time.monotonic()
+        return ticking + self._advanced
 
     def seconds(self) -> float:
         """Return seconds since the epoch."""
-        return time.time() + self._wall_offset + self._advanced
+        ticking = self._stopped_at[1] if self._stopped_at else time.time()
+        return ticking + self._wall_offset + self._advanced
 
     def milliseconds(self) -> int:
         """Return milliseconds since the epoch."""
@@ -32,6 +35,10 @@ class Clock:
     def now(self) -> datetime:
         """Return the time of day, in UTC."""
         return datetime.fromtimestamp(self.seconds(), UTC)
+
+    def stop(self) -> None:
+        """Let time stand still, but for what `advance` adds."""
+        self._stopped_at = time.monotonic(), time.time()
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""

@@ -7,7 +7,7 @@ from typing import Any
 from sandbox.clock import Clock
 from sandbox.exchange import Reply, Request
 from sandbox.faults import FaultScript
-from sandbox.ledger import RequestLog
+from sandbox.ledger import RequestLog, RequestRecord
 from sandbox.settings import ServiceSettings
 
 
@@ -26,6 +26,11 @@ class Service(ABC):
         self.clock = clock
         self.log = RequestLog(clock)
         self._faults = faults
+
+    @property
+    def requests(self) -> list[RequestRecord]:
+        """The latest requests, oldest first."""
+        return self.log.records()
 
     def answer(self, request: Request) -> Reply:
         """Answer a request, or let the fault happen that it meets."""

@@ -7,8 +7,14 @@ from enrichment.plan import RunPlan
 from enrichment.records import Claim
 from tasks.steps import event, step
 
-#: Global concurrency limit on chunks in flight, over all runs and workers; made by setup.
-CHUNK_LIMIT = "enrichment-chunks"
+#: Global concurrency limits on runs at work, over all workers; made by setup. One each, so that live runs never queue
+#: behind backfills.
+RUN_LIMITS = ("enrichment-live", "enrichment-backfill")
+
+
+def run_limit(lane: str) -> str:
+    """Return the limit that a run of this lane counts against; both lanes together count as live."""
+    return RUN_LIMITS[lane == "backfill"]
 
 
 @step(name="claim-chunks")

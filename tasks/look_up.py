@@ -159,8 +159,9 @@ class _LookUp:
             open_keys -= unanswered.keys() | self._read_journal(open_keys, wanted)
             if not open_keys or self.stop:
                 break
+        wait = 0.0 if self.stop else _BUSY_WAIT_SECONDS
         for key in open_keys:
-            unanswered[key] = Reply(key, Outcome.RETRYABLE, reason="asked_elsewhere", wait_seconds=_BUSY_WAIT_SECONDS)
+            unanswered[key] = Reply(key, Outcome.RETRYABLE, reason="asked_elsewhere", wait_seconds=wait)
         for key, reply in unanswered.items():
             for record, _ in wanted[key]:
                 self._give_up(record, reply)

@@ -11,13 +11,13 @@ from tasks.steps import sealed
 
 
 @sealed
-def set_up(*, save: bool, chunks: int) -> dict[str, Any]:
+def set_up(*, save: bool, runs: int) -> dict[str, Any]:
     """
     Prepare warehouse, CRM and Prefect; every part may be repeated.
 
     Args:
         save: save the present configuration as Prefect's default blocks.
-        chunks: slots of the limit on chunks in flight, over all runs; only used when the limit is made.
+        runs: of a lane that may be at work at once; only used when the limit is made.
 
     Returns:
         what was done, by part.
@@ -30,7 +30,7 @@ def set_up(*, save: bool, chunks: int) -> dict[str, Any]:
         fields = crm.ensure_fields()
     finally:
         crm.close()
-    return {"migrations applied": migrations, "CRM fields made": fields, **_prepare_prefect(settings, save, chunks)}
+    return {"migrations applied": migrations, "CRM fields made": fields, **_prepare_prefect(settings, save, runs)}
 
 
 @sealed
@@ -45,12 +45,12 @@ def check_ready(provider: str = "") -> None:
         load_notifier(reference)
 
 
-def _prepare_prefect(settings: Settings, save: bool, chunks: int) -> dict[str, Any]:
+def _prepare_prefect(settings: Settings, save: bool, runs: int) -> dict[str, Any]:
     from blocks.registration import make_limit, register_blocks, save_blocks  # noqa: PLC0415 - starts a server if none runs
-    from tasks.claims import CHUNK_LIMIT  # noqa: PLC0415
+    from tasks.claims import RUN_LIMITS  # noqa: PLC0415
 
     done: dict[str, Any] = {"block types": register_blocks()}
-    done["concurrency limits made"] = [CHUNK_LIMIT] if make_limit(CHUNK_LIMIT, chunks) else []
+    done["concurrency limits made"] = [name for name in RUN_LIMITS if make_limit(name, runs)]
     if save:
         chosen = [settings.provider, settings.crm, settings.warehouse, *settings.notifier_references]
         done["blocks saved"] = save_blocks({reference.partition("/")[0] for reference in chosen})

@@ -183,7 +183,8 @@ class Asking:
     async def _doubt(self, step: Step, group: Sequence[Request], answer: Answer, attempt: int) -> list[Reply]:
         async with self._probing:
             if self._form_passes is None:
-                self._form_passes = await self._probe()
+                with self._channel.paused():  # a wrong form isn't sent forty times
+                    self._form_passes = await self._probe()
         if self._form_passes is None:  # stopped meanwhile, or the free call failed for another reason
             return same_replies(group, self._stop or Meaning(Outcome.RETRYABLE, step.meaning.reason))
         if self._form_passes and len(group) > 1 and answer.status in self._spec.batch.split_on:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import ssl
 import threading
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,7 +103,18 @@ class Channel:
         self._shared = shared
         self._client = client
         self._gate = asyncio.Semaphore(options.concurrency)
+        self._open = asyncio.Event()
+        self._open.set()
         self._stopped = False
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let only urgent calls pass for as long as the block lasts."""
+        self._open.clear()
+        try:
+            yield
+        finally:
+            self._open.set()
 
     def stop(self) -> None:
         """Make no further call."""
@@ -115,7 +126,7 @@ class Channel:
 
         Args:
             build: makes the call, at the last moment: what was learned while it waited counts.
-            urgent: whether it goes before those that wait because enough are under way.
+            urgent: whether it goes before those that wait because enough are under way, or because of a pause.
 
         Raises:
             AskingStoppedError: it was not made.
@@ -123,6 +134,8 @@ class Channel:
             CredentialsRejectedError, ConfigurationError: there are no credentials to call with.
         """
         async with contextlib.nullcontext() if urgent else self._gate:
+            if not urgent:
+                await self._open.wait()
             self._require_going()
             grant = await self._grant()
             call, answer = await self._call_in_turn(build, grant)

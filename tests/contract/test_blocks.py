@@ -2,7 +2,6 @@
 
 import re
 import typing
-from collections.abc import Iterator
 
 import pytest
 from pydantic import SecretBytes, SecretStr
@@ -13,6 +12,7 @@ from blocks.providers.spec import spec_names
 from blocks.registration import block_classes
 
 BLOCKS = block_classes()
+PACKAGES = ("blocks.crms", "blocks.warehouses", "blocks.notifiers")
 MARKER = "m4rk3r-of-a-secret"
 #: A field whose name has one of these words holds a secret.
 SECRET_WORDS = {"token", "password", "secret", "credential", "credentials", "dsn", "webhook", "key", "private"}
@@ -23,11 +23,13 @@ def is_secret(info: FieldInfo) -> bool:
     return bool({SecretStr, SecretBytes} & {info.annotation, *typing.get_args(info.annotation)})
 
 
-def fields() -> Iterator[object]:
-    """Give each block with each of its own fields."""
-    for cls in BLOCKS:
-        for name, info in own_fields(cls).items():
-            yield pytest.param(cls, name, info, id=f"{cls.__name__}.{name}")
+def fields() -> list[object]:
+    """Return each block with each of its own fields."""
+    return [
+        pytest.param(cls, name, info, id=f"{cls.__name__}.{name}")
+        for cls in BLOCKS
+        for name, info in own_fields(cls).items()
+    ]
 
 
 def filled(cls: type[PipelineBlock]) -> PipelineBlock:
@@ -37,13 +39,8 @@ def filled(cls: type[PipelineBlock]) -> PipelineBlock:
 
 def test_every_vendor_has_its_block() -> None:
     """All providers, CRMs, warehouses and notifiers that are there are offered."""
-    vendors = [*spec_names(), *(name for kind in ("crms", "warehouses", "notifiers") for name in kind_names(kind))]
+    vendors = [*spec_names(), *(name for package in PACKAGES for name in module_names(package))]
     assert sorted(cls.vendor for cls in BLOCKS) == sorted(vendors)
-
-
-def kind_names(kind: str) -> list[str]:
-    """Return the vendors of a kind."""
-    return module_names(f"blocks.{kind}")
 
 
 def test_no_two_blocks_share_a_type() -> None:

@@ -40,7 +40,7 @@ class Pipeline:
         self.box.reset(contacts=contacts, seed=7, hubspot={"token": token}, zoominfo={"client_id": client})
         self.setenv("ENRICHMENT_HUBSPOT_ACCESS_TOKEN", token)
         self.setenv("ENRICHMENT_ZOOMINFO_CLIENT_ID", client)
-        set_up(save=False, chunks=16)
+        set_up(save=False, runs=4)
 
     def queue(self) -> int:
         """Return how many records wait."""

@@ -17,14 +17,20 @@ def test_health_and_unknown_calls(box: Box, http: httpx.Client) -> None:
     assert http.get(f"{box.url}/nothing").status_code == 404
 
 
-def test_ledger(box: Box, http: httpx.Client, zoominfo: ZoomInfoCaller, hubspot: HubSpotCaller) -> None:
+def test_ledger(
+    box: Box, http: httpx.Client, zoominfo: ZoomInfoCaller, hubspot: HubSpotCaller
+) -> None:
     """The ledger has the totals of every service."""
     zoominfo.enrich("hit+a@b.example", "hit+a@b.example", "miss+a@b.example")
     contact_id = next(iter(box.world.hubspot.contacts))
     hubspot.update((contact_id, {"city": "A"}))
     totals = http.get(f"{box.url}/control/ledger").json()
     zoom = totals["zoominfo"]
-    assert (zoom["lookups"], zoom["distinct_lookups"], zoom["most_lookups_of_one_input"]) == (3, 2, 2)
+    assert (zoom["lookups"], zoom["distinct_lookups"], zoom["most_lookups_of_one_input"]) == (
+        3,
+        2,
+        2,
+    )
     assert (zoom["credits_used"], zoom["records_returned"], zoom["tokens_issued"]) == (1, 2, 1)
     assert zoom["requests"] == {"200": 2}
     assert (totals["hubspot"]["updates"], totals["hubspot"]["contacts"]) == (1, 120)
@@ -34,7 +40,7 @@ def test_ledger(box: Box, http: httpx.Client, zoominfo: ZoomInfoCaller, hubspot:
 def test_requests_are_kept(box: Box, zoominfo: ZoomInfoCaller) -> None:
     """Every request is kept with its status and number of inputs."""
     zoominfo.enrich("hit+a@b.example", "miss+a@b.example")
-    record = box.world.zoominfo.log.records()[-1]
+    record = box.world.zoominfo.requests[-1]
     assert (record.method, record.path) == ("POST", "/gtm/data/v1/contacts/enrich")
     assert (record.status, record.inputs) == (200, 2)
 
@@ -70,7 +76,11 @@ def test_faults_over_http(box: Box, http: httpx.Client, hubspot: HubSpotCaller) 
 def test_settings_over_http(box: Box, http: httpx.Client) -> None:
     """Any settings can be changed, and only those that exist."""
     url = f"{box.url}/control/settings"
-    changes = {"zoominfo": {"credits_left": 10}, "hubspot": {"tier": "starter"}, "mail": {"refuse": True}}
+    changes = {
+        "zoominfo": {"credits_left": 10},
+        "hubspot": {"tier": "starter"},
+        "mail": {"refuse": True},
+    }
     assert http.post(url, json=changes).status_code == 200
     assert box.world.zoominfo.credits_left == 10
     assert box.world.hubspot.settings.tier == "starter"
@@ -107,7 +117,10 @@ def test_settings_at_the_start() -> None:
     with running(contacts=5, hubspot={"tier": "starter", "portal_id": 7}) as box:
         box.configure(hubspot={"tier": "enterprise"})
         box.reset(seed=3)
-        assert (box.world.hubspot.settings.tier, box.world.hubspot.settings.portal_id) == ("starter", 7)
+        assert (box.world.hubspot.settings.tier, box.world.hubspot.settings.portal_id) == (
+            "starter",
+            7,
+        )
         port = int(box.url.rsplit(":", 1)[1])
         with pytest.raises(OSError, match="in use"), running(port=port):
             pass

@@ -7,7 +7,9 @@ from sandbox.server import Box
 from tests.sandbox.conftest import HubSpotCaller
 
 
-@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer other"}, {"Authorization": "sandbox-hubspot-token"}])
+@pytest.mark.parametrize(
+    "headers", [{}, {"Authorization": "Bearer other"}, {"Authorization": "sandbox-hubspot-token"}]
+)
 def test_token_is_required(box: Box, http: httpx.Client, headers: dict[str, str]) -> None:
     """Without the right bearer token nothing is answered."""
     answer = http.get(f"{box.hubspot_url}/crm/v3/objects/contacts", headers=headers)
@@ -43,7 +45,11 @@ def test_scopes(box: Box, hubspot: HubSpotCaller, method: str, path: str, scope:
 
 @pytest.mark.parametrize(
     ("tier", "burst", "daily"),
-    [("starter", "100", "250000"), ("professional", "190", "625000"), ("enterprise", "190", "1000000")],
+    [
+        ("starter", "100", "250000"),
+        ("professional", "190", "625000"),
+        ("enterprise", "190", "1000000"),
+    ],
 )
 def test_tiers(box: Box, hubspot: HubSpotCaller, tier: str, burst: str, daily: str) -> None:
     """Each tier has its limits, and the headers tell them."""
@@ -58,6 +64,7 @@ def test_tiers(box: Box, hubspot: HubSpotCaller, tier: str, burst: str, daily: s
 
 def test_ten_rolling_seconds(box: Box, hubspot: HubSpotCaller) -> None:
     """The burst limit rejects with its policy's name, and lets go after ten seconds."""
+    box.world.clock.stop()
     box.configure(hubspot={"per_ten_seconds": 2})
     statuses = [hubspot.get("", limit=1).status_code for _ in range(3)]
     rejected = hubspot.get("", limit=1)
@@ -71,6 +78,7 @@ def test_ten_rolling_seconds(box: Box, hubspot: HubSpotCaller) -> None:
 
 def test_daily_limit(box: Box, hubspot: HubSpotCaller) -> None:
     """The day's limit rejects until the next day begins."""
+    box.world.clock.stop()
     box.configure(hubspot={"per_day": 1})
     assert hubspot.get("", limit=1).status_code == 200
     assert hubspot.get("", limit=1).json()["policyName"] == "DAILY"
@@ -84,7 +92,9 @@ def test_account_details(box: Box, http: httpx.Client, hubspot: HubSpotCaller) -
     assert answer.json()["portalId"] == 24_680_135
 
 
-@pytest.mark.parametrize(("method", "path"), [("POST", "/123"), ("GET", "/1/2"), ("PUT", "/batch/update")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/123"), ("GET", "/1/2"), ("PUT", "/batch/update")]
+)
 def test_unknown_calls(hubspot: HubSpotCaller, method: str, path: str) -> None:
     """What HubSpot has not is not found."""
     url = f"{hubspot.url}/crm/v3/objects/contacts{path}"

@@ -15,7 +15,17 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_command(number: signal.Signals) -> None:
     """The command prints its address when it is ready, and ends well when it is told to."""
-    command = [sys.executable, "-m", "sandbox", "--contacts", "20", "--seed", "3", "--tier", "starter"]
+    command = [
+        sys.executable,
+        "-m",
+        "sandbox",
+        "--contacts",
+        "20",
+        "--seed",
+        "3",
+        "--tier",
+        "starter",
+    ]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         address = json.loads(process.stdout.readline())

@@ -177,6 +177,12 @@ def test_nobody_there_is_retryable(provider: HttpProvider, stub: Stub) -> None:
     assert (reply.outcome, reply.reason) == (Outcome.RETRYABLE, "unreachable")
 
 
+def test_without_a_free_call_the_check_looks_at_the_credentials(stub: Stub, provider: HttpProvider) -> None:
+    """Nothing is spent on a check."""
+    assert provider.check() == "Cardfile: credentials are set; there is no free call to try them with"
+    assert stub.seen == []
+
+
 def test_a_stop_is_heard_by_all(stub: Stub, provider: HttpProvider) -> None:
     """Once credits are used up, calls not yet made aren't made, and their contacts are told why."""
     stub.answer = lambda _: Told(402)

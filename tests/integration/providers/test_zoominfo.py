@@ -1,6 +1,7 @@
 """ZoomInfo over real sockets: the vendor's answers, faults and limits, as the sandbox plays them."""
 
 import asyncio
+import base64
 import itertools
 import json
 import uuid
@@ -13,8 +14,15 @@ import pytest
 from blocks.providers.base import Reply, Request
 from blocks.providers.engine import HttpProvider
 from blocks.providers.spec import load_spec
-from enrichment.errors import ConfigurationError, CredentialsRejectedError, PostponedError, TransientError
+from enrichment.errors import (
+    ConfigurationError,
+    CredentialsRejectedError,
+    PostponedError,
+    QuotaExhaustedError,
+    TransientError,
+)
 from enrichment.outcomes import CONCLUSIVE, Outcome
+from sandbox.exchange import Request as SandboxRequest
 from sandbox.server import Box, running
 from tests.integration.providers.asker import Journal, ask, impatient, make_provider, requests_for
 
@@ -23,6 +31,7 @@ SPEC = impatient(load_spec("zoominfo"))
 RATE = SPEC.rate.windows[0].model_copy(update={"limit": 2000})
 FAST = SPEC.model_copy(update={"rate": SPEC.rate.model_copy(update={"windows": (RATE, *SPEC.rate.windows[1:])})})
 ENRICH = "contacts/enrich"
+NO_CREDITS = '{"errors": [{"code": "PFAPI0011"}]}'
 
 
 @pytest.fixture(scope="module")
@@ -299,7 +308,7 @@ def test_a_wrong_form_of_request_stops_the_run(box: Box, provider: HttpProvider)
     replies = ask(provider, people(1000), journal)
     assert {(one.outcome, one.reason) for one in replies.values()} == {(Outcome.REJECTED, "PFAPI0002")}
     assert journal.replies == []
-    assert len(statuses(box)) <= 34
+    assert len(statuses(box)) <= 17
 
 
 def test_nothing_is_concluded_if_the_free_call_fails_otherwise(box: Box, provider: HttpProvider) -> None:
@@ -378,6 +387,7 @@ def test_the_check_says_what_is_left(box: Box, provider: HttpProvider) -> None:
         ({"kind": "status", "status": 503}, TransientError, "try again later"),
         ({"kind": "status", "status": 429, "retry_after": "seconds", "seconds": 90}, PostponedError, "after 90 s"),
         ({"kind": "reset_before"}, TransientError, "can't be reached"),
+        ({"kind": "status", "status": 400, "body": NO_CREDITS}, QuotaExhaustedError, "the allowance is used up"),
     ],
 )
 def test_a_check_that_fails_says_what_to_do(
@@ -387,6 +397,34 @@ def test_a_check_that_fails_says_what_to_do(
     box.world.faults.add(service="zoominfo", path_contains="usage", **options)
     with pytest.raises(error, match=message):
         provider.check()
+
+
+def test_a_check_without_figures_says_so(box: Box, provider: HttpProvider) -> None:
+    """An account whose usage holds no credits still answers."""
+    box.world.faults.add(service="zoominfo", path_contains="usage", kind="status", status=200, body='{"data": []}')
+    assert provider.check() == "ZoomInfo answers, but doesn't say what is left"
+
+
+def test_the_pace_is_shared_with_other_runs(box: Box, provider: HttpProvider) -> None:
+    """The number of runs at work reaches the pacer of this client, which all its adapters use."""
+    connect(box).share(4)
+    assert provider._shared.pacer._sharers == 4
+
+
+def test_a_token_without_a_lifetime_is_taken(box: Box, provider: HttpProvider) -> None:
+    """Where expires_in is missing, the spec's default holds; the token is fetched once."""
+    issued = json.loads(box.world.zoominfo.tokens.answer(token_request(box), box.world.zoominfo.settings).body)
+    del issued["expires_in"]
+    body = json.dumps(issued)
+    box.world.faults.add(service="zoominfo", path_contains="token", kind="status", status=200, body=body)
+    assert outcomes(ask(provider, people(30))) == [Outcome.MATCHED] * 30
+    assert box.world.zoominfo.tokens_issued == 1
+
+
+def token_request(box: Box) -> SandboxRequest:
+    account = box.world.zoominfo.settings
+    pair = base64.b64encode(f"{account.client_id}:{account.client_secret}".encode()).decode()
+    return SandboxRequest("POST", "", headers={"authorization": f"Basic {pair}"}, body=b"grant_type=client_credentials")
 
 
 def test_a_check_with_wrong_credentials_names_them(box: Box) -> None:

@@ -78,9 +78,7 @@ def test_an_unknown_vendor_lists_those_that_there_are(
 
 def test_every_vendor_has_environment_variables_of_its_own() -> None:
     """No two blocks share a variable, nor does one hide behind another's prefix."""
-    names = [
-        f"{variable_prefix(cls.vendor)}{field}".upper() for cls in block_classes() for field in own_fields(cls)
-    ]
+    names = [f"{variable_prefix(cls.vendor)}{field}".upper() for cls in block_classes() for field in own_fields(cls)]
     assert len(names) == len(set(names))
     assert all(re.fullmatch(r"ENRICHMENT_[A-Z0-9_]+", name) for name in names)
 

@@ -164,24 +164,36 @@ def test_a_hold_reaches_those_who_wait_already() -> None:
     assert asyncio.run(scene()) is False
 
 
-def test_a_thread_that_waits_already_is_reached_by_a_long_hold() -> None:
-    """A pause beyond the bound that begins while a thread sleeps is raised when it wakes, not slept."""
-    pacer = Pacer("s", 200.0)
-    pacer.reserve()
-    caught: list[PostponedError] = []
+def test_a_hold_reaches_a_thread_that_sleeps_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that sleeps towards its slot when the pause begins waits for the end of the pause, too."""
+    pacer = Pacer("s", 1000.0)
+    sleep, slept = time.sleep, []
 
-    def wait() -> None:
-        try:
-            pacer.turn_blocking()
-        except PostponedError as error:
-            caught.append(error)
+    def sleep_into_a_hold(seconds: float) -> None:
+        if not slept:
+            pacer.hold(0.005)
+        slept.append(seconds)
+        sleep(seconds)
 
-    thread = threading.Thread(target=wait)
-    pacer.hold(0.001)  # so that the thread sleeps at all, whenever it starts
-    thread.start()
-    pacer.hold(3600.0)
-    thread.join()
-    assert [error.seconds > LONGEST_INLINE_WAIT_SECONDS for error in caught] == [True]
+    monkeypatch.setattr(time, "sleep", sleep_into_a_hold)
+    pacer.turn_blocking()
+    assert len(slept) >= 2
+    assert not pacer.held
+
+
+def test_a_long_hold_reaches_those_who_wait_already() -> None:
+    """A pause beyond the bound that begins while a caller sleeps is raised when it wakes, not slept."""
+
+    async def scene() -> None:
+        pacer = Pacer("s", 1000.0)
+        pacer.reserve()
+        waiting = asyncio.create_task(pacer.turn())
+        await asyncio.sleep(0)
+        pacer.hold(3600.0)
+        await waiting
+
+    with pytest.raises(PostponedError):
+        asyncio.run(scene())
 
 
 def test_a_service_has_one_pacer_for_each_credential() -> None:

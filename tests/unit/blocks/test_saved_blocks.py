@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import pytest
 from prefect.blocks.core import Block
 from prefect.blocks.system import Secret
-from prefect.settings import get_current_settings
+from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
 from pydantic import Field, SecretStr
 
@@ -15,7 +15,7 @@ from blocks.base import PipelineBlock, configure
 from blocks.notifiers.slack import Slack
 from blocks.registration import block_classes, make_limit, register_blocks, save_blocks
 from blocks.secrets import reveal
-from enrichment.errors import ConfigurationError
+from enrichment.errors import ConfigurationError, EnrichmentError
 
 VALUE = "s3cr3t-v4lue"
 SETTING = "ENRICHMENT_X_TOKEN"
@@ -155,6 +155,14 @@ def test_the_default_block_is_used_wherever_prefect_knows_its_server(
         monkeypatch.setenv("PREFECT_API_URL", str(get_current_settings().api.url))
     Crate(weight=9).save("default", overwrite=True)
     assert configure(Crate, "").weight == 9
+
+
+def test_a_prefect_server_that_is_down_is_said_in_our_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No foreign error escapes where saved configuration can't be read."""
+    nobody = "http://127.0.0.1:9/api"
+    monkeypatch.setenv("PREFECT_API_URL", nobody)
+    with temporary_settings({PREFECT_API_URL: nobody}), pytest.raises(EnrichmentError, match="Prefect"):
+        configure(Crate, "")
 
 
 def test_without_a_saved_default_a_block_has_its_defaults(monkeypatch: pytest.MonkeyPatch) -> None:

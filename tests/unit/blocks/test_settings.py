@@ -23,7 +23,7 @@ CASES = {
     "warehouse": Case("postgres", "postgres", ()),
     "notifiers": Case("slack,email/ops", "slack,email/ops", ()),
     "chunk_size": Case("500", 500, ("0", "-1", "10001", "many", "1.5")),
-    "chunks_in_flight": Case("8", 8, ("0", "33", "all")),
+    "chunks_in_flight": Case("8", 8, ("0", "1000", "all")),
     "lease_seconds": Case("900", 900, ("0", "86401", "10m")),
     "max_attempts": Case("3", 3, ("0", "101", "forever")),
     "fresh_days": Case("0", 0, ("-1", "3651", "a month")),
@@ -53,9 +53,7 @@ def test_a_valid_value_is_taken(monkeypatch: pytest.MonkeyPatch, name: str, case
     assert load_settings().model_dump() == untouched | {name: case.means}
 
 
-@pytest.mark.parametrize(
-    ("name", "text"), [(name, text) for name, case in CASES.items() for text in case.invalid]
-)
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, case in CASES.items() for text in case.invalid])
 def test_an_invalid_value_is_refused_by_its_variable_s_name(
     monkeypatch: pytest.MonkeyPatch, name: str, text: str
 ) -> None:
@@ -82,3 +80,13 @@ def test_settings_are_read_from_the_env_file_below_the_environment(
     monkeypatch.setenv("ENRICHMENT_CHUNK_SIZE", "30")
     loaded = load_settings()
     assert (loaded.chunk_size, loaded.fresh_days) == (30, 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "references"),
+    [("", []), (" , ", []), ("slack", ["slack"]), (" slack , email/ops,", ["slack", "email/ops"])],
+)
+def test_those_who_are_told_are_a_list(monkeypatch: pytest.MonkeyPatch, text: str, references: list[str]) -> None:
+    """Blanks and stray commas name nobody."""
+    monkeypatch.setenv("ENRICHMENT_NOTIFIERS", text)
+    assert load_settings().notifier_references == references

@@ -57,6 +57,8 @@ FAILURE = {
     "replayed_at": None,
 }
 
+LETTER = "became a dead letter at write_back: bad_value: the field takes no text; "
+
 
 @pytest.mark.parametrize(
     ("table", "row", "lines"),
@@ -121,18 +123,12 @@ FAILURE = {
         (
             "failures",
             FAILURE,
-            [
-                "became a dead letter at write_back: bad_value: the field takes no text; "
-                "replay it with `enrich stage --failed`"
-            ],
+            [LETTER + "replay it with `enrich stage --failed`"],
         ),
         (
             "failures",
             FAILURE | {"replayed_at": "2026-01-02T10:00:00.000Z"},
-            [
-                "became a dead letter at write_back: bad_value: the field takes no text; "
-                "replayed 2026-01-02T10:00:00.000Z"
-            ],
+            [LETTER + "replayed 2026-01-02T10:00:00.000Z"],
         ),
     ],
 )

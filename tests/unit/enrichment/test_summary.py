@@ -23,7 +23,10 @@ def lines_of(books: Books, *, lookups: dict[str, int] | None = None, versions: t
     ("dispositions", "rate"),
     [
         ({}, None),
-        ({Disposition.SKIPPED_FRESH: 5, Disposition.SUPPRESSED: 1, Disposition.INVALID: 2, Disposition.FAILED: 3}, None),
+        (
+            {Disposition.SKIPPED_FRESH: 5, Disposition.SUPPRESSED: 1, Disposition.INVALID: 2, Disposition.FAILED: 3},
+            None,
+        ),
         ({Disposition.UNMATCHED: 4}, 0.0),
         ({Disposition.WRITTEN: 4}, 1.0),
         ({Disposition.UNCHANGED: 4}, 1.0),

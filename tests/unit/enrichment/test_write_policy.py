@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from enrichment.write_policy import Change, FieldDescription, FieldRule, Refusal, Rule, WritePlan, plan_write
 
+TEXT, NUMBER, BOOL = FieldDescription("string"), FieldDescription("number"), FieldDescription("bool")
 RECEIVED = datetime(2026, 1, 15, tzinfo=UTC)
 BEFORE, AFTER = RECEIVED - timedelta(days=1), RECEIVED + timedelta(days=1)
 INDUSTRIES = frozenset({"Software", "Retail", "Food & Drink"})
@@ -37,7 +38,7 @@ def plan_one(  # one field called `f`, filled from the source `s`
     *,
     current: str | None = None,
     rule: Rule = Rule.ALWAYS,
-    description: FieldDescription = FieldDescription("string"),
+    description: FieldDescription = TEXT,
     **options: Any,
 ) -> WritePlan:
     return plan_write({"f": current}, {"s": value}, [FieldRule("f", "s", rule)], {"f": description}, **options)
@@ -62,6 +63,12 @@ def test_without_the_time_of_the_reply_nothing_is_newer() -> None:
     """What can't be compared counts as not newer."""
     plan = plan_one("new", current="old", rule=Rule.IF_NEWER, changed_at={"f": BEFORE})
     assert plan.refusals == (Refusal("f", "if_newer"),)
+
+
+def test_a_rule_that_nobody_knows_permits_nothing() -> None:
+    """Whatever slips past the mapping's checks is refused by its name."""
+    plan = plan_one("new", rule="sometimes")  # type: ignore[arg-type]
+    assert plan == WritePlan((), (Refusal("f", "sometimes"),))
 
 
 @pytest.mark.parametrize("value", [None, "", [], {}, " ", "\n\t", [""], [" "], [None], [None, ""]])
@@ -97,7 +104,6 @@ def test_a_field_that_can_not_be_written_is_refused(
     assert plan == WritePlan((), (Refusal("f", reason),))
 
 
-TEXT, NUMBER, BOOL = FieldDescription("string"), FieldDescription("number"), FieldDescription("bool")
 DATE, DATETIME = FieldDescription("date"), FieldDescription("datetime")
 SHORT, PICKLIST = FieldDescription("string", max_length=5), FieldDescription("enumeration", INDUSTRIES)
 
@@ -106,7 +112,7 @@ SHORT, PICKLIST = FieldDescription("string", max_length=5), FieldDescription("en
     ("description", "value", "wire"),
     [
         (TEXT, "Engines Ltd", "Engines Ltd"),
-        (TEXT, "Zoë – 株式会社", "Zoë – 株式会社"),
+        (TEXT, "Zoë, 株式会社", "Zoë, 株式会社"),
         (TEXT, 42, "42"),
         (TEXT, 0, "0"),
         (TEXT, ["python", "sql"], "python; sql"),
@@ -197,6 +203,7 @@ def test_an_option_spelled_exactly_is_taken_as_it_is(options: set[str], value: s
         (DATETIME, "2026-01-15T10:30:00.000Z", "2026-01-15T10:30:00Z"),
         (DATETIME, "2026-01-15T10:30:00Z", "2026-01-15T12:30:00+02:00"),
         (DATETIME, "2026-01-15T00:00:00Z", "2026-01-15"),
+        (DATETIME, "2026-01-15T00:00:00Z", date(2026, 1, 15)),
         (DATETIME, "2026-01-15T10:30:00Z", "2026-01-15T10:30:00"),
         (PICKLIST, "Software;Retail", ["Retail", "Software"]),
         (PICKLIST, "Software", ["software"]),
@@ -272,7 +279,9 @@ JSON_VALUES = st.recursive(
 LIKELY_VALUES = st.sampled_from(
     ["Software", "retail", ["Retail"], "2026-01-15", "2026-01-15T10:30:00Z", 5, "5", True, " ", [""]]
 )
-WIRE_TEXTS = st.sampled_from(["", "5", "5.0", "Software", "Retail;Software", "2026-01-15", "true"]) | st.text(max_size=8)
+WIRE_TEXTS = st.sampled_from(["", "5", "5.0", "Software", "Retail;Software", "2026-01-15", "true"]) | st.text(
+    max_size=8
+)
 MOMENTS = st.sampled_from([BEFORE, RECEIVED, AFTER, RECEIVED.astimezone(timezone(timedelta(hours=5)))])
 DESCRIPTIONS = st.builds(
     FieldDescription,

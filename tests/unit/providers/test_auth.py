@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pydantic import SecretStr, TypeAdapter
 
-from blocks.providers import auth
 from blocks.providers.auth import CredentialSource, Grant, apply_grant, credential_names, fetcher
 from blocks.providers.spec_sections import Auth
 from enrichment.errors import ConfigurationError, CredentialsRejectedError, EnrichmentError
@@ -81,7 +80,7 @@ def test_a_token_that_ages_is_renewed() -> None:
 def test_a_crowd_shares_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those who waited while fetching failed don't try the same again; a later caller does."""
     now = [100.0]
-    monkeypatch.setattr(auth.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("blocks.providers.auth.time.monotonic", lambda: now[0])
     office = Office(error=CredentialsRejectedError("no"))
     source = CredentialSource(office.fetch)
     assert all(isinstance(one, CredentialsRejectedError) for one in ask_together(source))

@@ -53,13 +53,13 @@ class Pacer:
             seconds to sleep until the slot.
 
         Raises:
-            PostponedError: a hold lasts longer than anybody should sleep.
+            PostponedError: the slot is later than anybody should sleep.
         """
         with self._lock:
             now = time.monotonic()
-            if self._held_until - now > LONGEST_INLINE_WAIT_SECONDS:
-                raise PostponedError(f"{self._name} asked for a pause", self._held_until - now)
             slot = max(now, self._next_slot, self._held_until)
+            if slot - now > LONGEST_INLINE_WAIT_SECONDS:
+                raise PostponedError(f"{self._name} has no slot for so long", slot - now)
             self._next_slot = slot + self._sharers / self._per_second
             return slot - now
 

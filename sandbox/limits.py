@@ -31,7 +31,10 @@ class SlidingWindow:
         excess = self.count(now) - limit
         if excess < 0:
             return 0.0
-        return self._moments[excess] + self._seconds - now if limit > 0 else self._seconds
+        if limit < 1:
+            return self._seconds
+        # The sum may be a hair above what it ought to be, which would be rounded up to a second.
+        return round(self._moments[excess] + self._seconds - now, 6)
 
     def take(self, now: float) -> None:
         """Count one."""

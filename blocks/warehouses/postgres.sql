@@ -320,6 +320,9 @@ FROM jsonb_array_elements(:rows::jsonb) AS r(value)
 ON CONFLICT (provider, request_key) DO UPDATE SET
     reply = excluded.reply, outcome = excluded.outcome, credits = excluded.credits, api_version = excluded.api_version,
     request_id = excluded.request_id, received_at = excluded.received_at, run_id = excluded.run_id
+-- A failed attempt never replaces a reply that was paid for.
+WHERE excluded.outcome IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input')
+    OR provider_replies.outcome NOT IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input')
 
 -- query: upsert_contacts
 INSERT INTO enriched_contacts (crm, crm_id, enrichment_timestamp, company_name, employee_count, industry, tech_stack,

@@ -191,6 +191,13 @@ def test_an_old_reply_is_no_reply(warehouse: Warehouse) -> None:
     assert warehouse.read_replies("zoominfo", ["k"], reply_days=0) == {}
 
 
+def test_a_failed_attempt_never_replaces_a_paid_reply(warehouse: Warehouse) -> None:
+    """What was bought stays in the journal, whatever a later attempt answers."""
+    warehouse.keep_replies("zoominfo", "run-1", [Reply("k", Outcome.MATCHED, {"a": 1})])
+    warehouse.keep_replies("zoominfo", "run-2", [Reply("k", Outcome.RETRYABLE, "<html>")])
+    assert warehouse.read_replies("zoominfo", ["k"], reply_days=1)["k"]["reply"] == {"a": 1}
+
+
 def test_results_are_stored_once_and_the_newest_wins(warehouse: Warehouse) -> None:
     """A repeated store adds no history, and an older reply never replaces a newer one."""
     open_run(warehouse)

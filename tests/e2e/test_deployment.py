@@ -66,4 +66,4 @@ def _agree(place: Place, warehouse: SqliteWarehouse) -> None:
     for crm_id in written:
         name = enriched[crm_id]["company_name"]
         assert held[crm_id].get("enr_company_name") == name
-    assert ledger["zoominfo"]["most_asked"] == 1
+    assert ledger["zoominfo"]["most_lookups_of_one_input"] == 1

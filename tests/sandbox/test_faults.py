@@ -147,5 +147,5 @@ def test_latency(box: Box, zoominfo: ZoomInfoCaller) -> None:
 
 
 def _catch_up(box: Box, http: httpx.Client) -> None:
-    """Return when the server has seen all that was sent before: it reads in the order of arrival."""
+    """Return when the server has seen all that was sent before, for it reads in that order."""
     http.get(f"{box.url}/control/health")

@@ -93,7 +93,7 @@ def test_forms_of_retry_after(box: Box, zoominfo: ZoomInfoCaller) -> None:
 def test_busiest_second_counts_requests_but_not_tokens(box: Box, zoominfo: ZoomInfoCaller) -> None:
     """The busiest second is kept, for tests of pacing."""
     box.world.clock.stop()
-    for pause in (0.6, 0.6, 0, 0):
+    for pause in (0.6, 0.6, 0.6, 0):
         box.world.clock.advance(pause)
         zoominfo.enrich(HIT)
     assert box.world.zoominfo.max_requests_in_any_second == 3

@@ -73,6 +73,7 @@ def test_a_missing_credential_names_its_variable() -> None:
 
 
 def test_an_unknown_provider_lists_those_found() -> None:
+    """A typing mistake in a reference is answered with the names that would have worked."""
     with pytest.raises(ConfigurationError, match=r"unknown provider 'acme': choose one of .*zoominfo"):
         load_provider("acme")
 

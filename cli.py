@@ -63,7 +63,7 @@ def demo(
     from sandbox.demo import run_demo  # noqa: PLC0415 - the only way from the product into the sandbox
 
     with told():
-        raise typer.Exit(run_demo(contacts, folder, out))
+        raise typer.Exit(run_demo(contacts, folder, out, run_table))
 
 
 @app.command(epilog="Example: `enrich setup --save-blocks`")

@@ -37,14 +37,10 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="of HTTP; 0 for any")
     parser.add_argument("--smtp-port", type=int, default=0, help="of SMTP; 0 for any")
-    parser.add_argument(
-        "--contacts", type=int, default=1000, help="that HubSpot has at the beginning"
-    )
+    parser.add_argument("--contacts", type=int, default=1000, help="that HubSpot has at the beginning")
     parser.add_argument("--seed", type=int, default=7, help="of everything that is made up")
     parser.add_argument("--latency-ms", type=float, default=0.0, help="of ZoomInfo and HubSpot")
-    parser.add_argument(
-        "--tier", choices=("starter", "professional", "enterprise"), default="professional"
-    )
+    parser.add_argument("--tier", choices=("starter", "professional", "enterprise"), default="professional")
     return parser.parse_args()
 
 

@@ -31,9 +31,7 @@ class App:
         self._holder = holder
         self._control = control
 
-    async def __call__(
-        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
@@ -66,9 +64,7 @@ async def _read(scope: HTTPScope, receive: ASGIReceiveCallable) -> Request:
         method=scope["method"],
         path=scope["path"],
         query_string=scope["query_string"].decode("latin-1"),
-        headers={
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        },
+        headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
         body=b"".join(parts),
     )
 

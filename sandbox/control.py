@@ -61,9 +61,7 @@ class Control:
     def _messages(self) -> Reply:
         world = self._box.world
         slack = [asdict(message) for message in world.slack.messages]
-        return json_reply(
-            {"slack": slack, "mail": [asdict(message) for message in world.mail.messages]}
-        )
+        return json_reply({"slack": slack, "mail": [asdict(message) for message in world.mail.messages]})
 
     def _contacts(self) -> Reply:
         return Reply(content_type="application/x-ndjson", stream=_lines(self._box.world))

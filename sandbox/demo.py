@@ -1,6 +1,7 @@
 """The demo: the whole pipeline as a user runs it, against the stand-ins, in a few processes of their own."""
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,11 @@ from sandbox.place import Place, started
 
 _SHOWN_CONTACTS = 3
 
+#: Shows a run's report as the command line does.
+RunTable = Callable[[dict[str, Any]], Table]
 
-def run_demo(contacts: int, folder: Path, console: Console) -> int:
+
+def run_demo(contacts: int, folder: Path, console: Console, run_table: RunTable) -> int:
     """
     Enrich made-up contacts and show what happened.
 
@@ -36,6 +40,7 @@ def run_demo(contacts: int, folder: Path, console: Console) -> int:
         stack.callback(warehouse.close)
         report, seconds = _run(place, warehouse, contacts, console)
         wrong = _differences(place, warehouse, report, contacts)
+        console.print(run_table(report))
         _show(console, place, warehouse, report, seconds)
     return _verdict(console, wrong)
 
@@ -77,9 +82,6 @@ def _differences(place: Place, warehouse: Warehouse, report: Any, contacts: int)
 
 
 def _show(console: Console, place: Place, warehouse: Warehouse, report: Any, seconds: float) -> None:
-    from cli import run_table  # noqa: PLC0415 - the command line imports the demo
-
-    console.print(run_table(report))
     claimed = report["books"]["claimed"]
     console.print(f"{claimed:,} contacts in {seconds:.1f} s, Prefect's start included\n")
     table = Table("contact", "field", "before", "after", title="Three contacts, before and after")

@@ -75,15 +75,11 @@ class Reply:
         return replace(self, headers={**headers, **self.headers})
 
 
-def json_reply(
-    value: Any, status: int = 200, *, inputs: int = 0, headers: Mapping[str, str] | None = None
-) -> Reply:
+def json_reply(value: Any, status: int = 200, *, inputs: int = 0, headers: Mapping[str, str] | None = None) -> Reply:
     """Return a reply of JSON."""
     return Reply(status, orjson.dumps(value), headers or {}, inputs=inputs)
 
 
-def text_reply(
-    text: str, status: int = 200, content_type: str = "text/plain; charset=utf-8"
-) -> Reply:
+def text_reply(text: str, status: int = 200, content_type: str = "text/plain; charset=utf-8") -> Reply:
     """Return a reply of text."""
     return Reply(status, text.encode(), content_type=content_type)

@@ -21,9 +21,7 @@ Kind = Literal[
 #: These lose the answer of a request that has taken effect; after all others nothing has happened.
 _TAKES_EFFECT = {"reset_after", "truncated", "slow"}
 
-_BAD_GATEWAY = (
-    "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
-)
+_BAD_GATEWAY = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 _EMPTY_RESULTS = b'{"status":"COMPLETE","results":[],"errors":[]}'
 _UNAUTHORIZED: Mapping[str, bytes] = {
     "zoominfo": b'{"error":{"code":"ZI0001","message":"Expired","status":401,"retryable":true}}',
@@ -102,9 +100,7 @@ class FaultScript:
         """
         fault = Fault(**options)
         if fault.kind not in _DISTORTIONS:
-            raise ValueError(
-                f"no fault is called '{fault.kind}'; there are {', '.join(_DISTORTIONS)}"
-            )
+            raise ValueError(f"no fault is called '{fault.kind}'; there are {', '.join(_DISTORTIONS)}")
         with self._lock:
             self._faults.append(fault)
         return fault
@@ -131,9 +127,7 @@ class FaultScript:
 def _status(fault: Fault, _: Reply) -> Reply:
     waiting = retry_after(fault.retry_after, fault.seconds)
     body = _BAD_GATEWAY if fault.body is None else fault.body
-    return Reply(
-        fault.status, body.encode(), {**waiting, **fault.headers}, content_type=fault.content_type
-    )
+    return Reply(fault.status, body.encode(), {**waiting, **fault.headers}, content_type=fault.content_type)
 
 
 def _unauthorized(fault: Fault, _: Reply) -> Reply:

@@ -81,9 +81,7 @@ class RateLimiter:
     def remaining(self, limits: Mapping[str, int]) -> dict[str, int]:
         """Return what is left of each window."""
         now = self._clock.monotonic()
-        return {
-            name: max(limits[name] - window.count(now), 0) for name, window in self._windows.items()
-        }
+        return {name: max(limits[name] - window.count(now), 0) for name, window in self._windows.items()}
 
     def _note_arrival(self, now: float) -> None:
         self._arrivals.take(now)

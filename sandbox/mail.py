@@ -68,9 +68,7 @@ def smtp_protocol(handler: Any) -> SMTP:
     )
 
 
-def _let_in(
-    _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, _data: Any
-) -> AuthResult:
+def _let_in(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, _data: Any) -> AuthResult:
     return AuthResult(success=True)
 
 

@@ -185,9 +185,7 @@ class _Crowd:
         company = self._dice.choice(self._companies)
         domain = self._dice.choice(FREE_MAIL_DOMAINS) if free else company.domain
         email = self._unique(self._dice.choice(_local_parts(given.ascii, family.ascii)), domain)
-        return Person(
-            given.native, family.native, email, company, self._dice.choice(_WORDS["job_titles"])
-        )
+        return Person(given.native, family.native, email, company, self._dice.choice(_WORDS["job_titles"]))
 
     def _name(self) -> tuple[_Name, _Name]:
         culture = self._dice.choices(self._cultures, cum_weights=self._weights)[0]
@@ -211,22 +209,12 @@ class _Crowd:
             "hs_linkedin_url": person.linkedin_url,
             "city": person.company.city,
         }
-        return {
-            name: known[name]
-            for name, share in _FILLED_SHARE.items()
-            if self._dice.random() < share
-        }
+        return {name: known[name] for name, share in _FILLED_SHARE.items() if self._dice.random() < share}
 
-    def _without_email(
-        self, person: Person, values: dict[str, str], *, named: bool
-    ) -> dict[str, str]:
+    def _without_email(self, person: Person, values: dict[str, str], *, named: bool) -> dict[str, str]:
         if named:
             return {**values, "company": person.company.name}
-        return (
-            {"firstname": person.first_name}
-            if self._dice.random() < 0.5
-            else {"phone": "+1 202 555 0143"}
-        )
+        return {"firstname": person.first_name} if self._dice.random() < 0.5 else {"phone": "+1 202 555 0143"}
 
     def _address(self, kind: str, person: Person) -> str:
         if kind == "role":
@@ -239,9 +227,7 @@ class _Crowd:
     def _duplicate(self) -> dict[str, str]:
         """Return the same person once more, as a careless import would write it."""
         person = self._dice.choice(self.people)
-        email = self._dice.choice(
-            (person.email.upper(), f" {person.email}", f"{person.email} ", person.email.title())
-        )
+        email = self._dice.choice((person.email.upper(), f" {person.email}", f"{person.email} ", person.email.title()))
         return {"email": email, "firstname": person.first_name, "lastname": person.last_name}
 
 
@@ -265,9 +251,7 @@ def _name(text: str) -> _Name:
     return _Name(native, transcribed or fold(native))
 
 
-def _companies(
-    dice: random.Random, cultures: list[_Culture], weights: list[int]
-) -> Iterator[Company]:
+def _companies(dice: random.Random, cultures: list[_Culture], weights: list[int]) -> Iterator[Company]:
     kinds = [(kind, industry) for industry, names in _WORDS["industries"].items() for kind in names]
     pairs = list(itertools.product(_WORDS["company_words"], kinds))
     for number, (word, (kind, industry)) in enumerate(dice.sample(pairs, COMPANIES)):

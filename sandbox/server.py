@@ -116,9 +116,7 @@ def running(*, port: int = 0, smtp_port: int = 0, **settings: Any) -> Iterator[B
             smtp_socket.getsockname()[1],
         )
         server = _Server(box, smtp_socket)
-        thread = threading.Thread(
-            target=server.run, args=([http_socket],), name="sandbox", daemon=True
-        )
+        thread = threading.Thread(target=server.run, args=([http_socket],), name="sandbox", daemon=True)
         thread.start()
         try:
             if not server.ready.wait(START_SECONDS):

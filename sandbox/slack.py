@@ -64,7 +64,5 @@ class Slack(Service):
             return text_reply("invalid_payload", 400)
         if not isinstance(payload, dict) or not (payload.get("text") or payload.get("blocks")):
             return text_reply("no_text", 400)
-        self._messages.append(
-            SlackMessage(str(payload.get("text") or ""), payload, self.clock.seconds())
-        )
+        self._messages.append(SlackMessage(str(payload.get("text") or ""), payload, self.clock.seconds()))
         return text_reply("ok")

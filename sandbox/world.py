@@ -33,14 +33,10 @@ class World:
         self.faults = FaultScript()
         self.population = populate(settings.contacts, settings.seed)
         self.zoominfo = ZoomInfo(self.population, settings.zoominfo, self.clock, self.faults)
-        self.hubspot = HubSpot(
-            self.population, settings.hubspot, self.clock, self.faults, self.lock
-        )
+        self.hubspot = HubSpot(self.population, settings.hubspot, self.clock, self.faults, self.lock)
         self.slack = Slack(settings.slack, self.clock, self.faults)
         self.mail = Mailbox(settings.mail, self.clock)
-        self.services: dict[str, Service] = {
-            each.name: each for each in (self.zoominfo, self.hubspot, self.slack)
-        }
+        self.services: dict[str, Service] = {each.name: each for each in (self.zoominfo, self.hubspot, self.slack)}
 
     def configure(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
         """

@@ -14,7 +14,7 @@ INDEX = "https://pypi.org/pypi/uv/json"
 
 def main(target: Path) -> None:
     """Put the uv program into `target/bin`."""
-    with urllib.request.urlopen(INDEX, timeout=60) as answer:  # noqa: S310 - a constant https address
+    with urllib.request.urlopen(INDEX, timeout=60) as answer:
         files = json.load(answer)["urls"]
     wheel = next(file for file in files if _fits(file["filename"]))
     with urllib.request.urlopen(wheel["url"], timeout=300) as answer:  # noqa: S310 - named by the index, checked below

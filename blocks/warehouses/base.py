@@ -6,17 +6,27 @@ Rows travel as one JSON text per statement, since that is what every engine can 
 clock, and cross the seam as ISO-8601 UTC text. Every later update of a claimed record names the claim it relies on.
 """
 
-import json
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 from blocks.base import PipelineBlock, block_class, configure
 from blocks.providers.base import Reply
+from blocks.warehouses._rows import (
+    JournalLookup,
+    NewRecord,
+    PlannedWrite,
+    Renewal,
+    Row,
+    RunEnd,
+    RunStart,
+    Settled,
+    contact_row,
+    enrichment_of,
+)
 from blocks.warehouses._sql import SqlFile
 from enrichment.books import Books
 from enrichment.records import (
@@ -32,82 +42,22 @@ from enrichment.records import (
     State,
     Unmatched,
 )
-from enrichment.write_policy import Change
 
-Row = dict[str, Any]
-
-_JSON_COLUMNS = frozenset({"reply", "tech_stack", "intent_keywords", "attributes", "api_versions"})
-_OWN_COLUMNS = ("company_name", "employee_count", "industry", "tech_stack", "linkedin_url", "intent_keywords")
-
-
-@dataclass(frozen=True, slots=True)
-class NewRecord:
-    """A request to enrich one contact; `contact_created_at` is ISO-8601 UTC text."""
-
-    crm: str
-    crm_id: str
-    email_address: str | None
-    source: str
-    lane: str
-    contact_created_at: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedWrite:
-    """What will be sent to the CRM for one staged record."""
-
-    record_id: str
-    crm_id: str
-    changes: tuple[Change, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class JournalLookup:
-    """What the journal says of request keys: the replies it has, and the keys that the asker may now pay for."""
-
-    replies: Mapping[str, Row]
-    granted: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Renewal:
-    """The records that the claim still holds, and how many runs are at work with this provider."""
-
-    held: frozenset[str]
-    runs_at_work: int
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """How many records of a chunk ended or went back; `lost` ones are held by another run now."""
-
-    dispositions: Mapping[str, int]
-    returned: int
-    lost: int
-
-
-@dataclass(frozen=True, slots=True)
-class RunStart:
-    """What is known of a run when it opens its books."""
-
-    run_id: str
-    flow_run_name: str
-    provider: str
-    crm: str
-    lane: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunEnd:
-    """What is known of a run when it closes its books."""
-
-    failure_rate: float
-    stop_kind: str = ""
-    alert_kind: str = ""
-    alert_sent: bool = False
-    credits: float = 0.0
-    api_versions: Sequence[str] = ()
-    state: str = "closed"
+__all__ = [
+    "JournalLookup",
+    "NewRecord",
+    "PlannedWrite",
+    "Renewal",
+    "Row",
+    "RunEnd",
+    "RunStart",
+    "Session",
+    "Settled",
+    "Warehouse",
+    "WarehouseBlock",
+    "load_warehouse",
+    "open_warehouse",
+]
 
 
 class Session(ABC):
@@ -304,7 +254,7 @@ class Warehouse(ABC):
         with self.transaction() as session:
             session.run("lock_claim", token=claim.token)
             held = frozenset(row["record_id"] for row in session.read("read_held", token=claim.token, ids=ids))
-            rows = [_contact_row(item) for item in found if item.record.record_id in held]
+            rows = [contact_row(item) for item in found if item.record.record_id in held]
             misses = [asdict(row) for row in unmatched if row.record_id in held]
             session.run("upsert_contacts", crm=crm, run_id=claim.run_id, rows=rows)
             session.run("append_history", crm=crm, run_id=claim.run_id, rows=rows)
@@ -315,7 +265,7 @@ class Warehouse(ABC):
     def read_enriched(self, crm: str, crm_ids: Collection[str]) -> dict[str, Enrichment]:
         """Return what is stored of these contacts, by CRM id."""
         rows = self.query("read_enriched", crm=crm, ids=list(crm_ids))
-        return {row["crm_id"]: _enrichment(row) for row in rows}
+        return {row["crm_id"]: enrichment_of(row) for row in rows}
 
     def plan_writes(self, claim: Claim, crm: str, planned: Sequence[PlannedWrite]) -> frozenset[str]:
         """
@@ -388,55 +338,6 @@ class Warehouse(ABC):
             ended = session.read("count_dispositions", run_id=run_id)
         counts = {Disposition(row["disposition"]): row["records"] for row in ended}
         return Books(run["claimed"], run["returned"], counts)
-
-
-def _contact_row(item: Found) -> Row:
-    enrichment = item.enrichment
-    own = {name: enrichment.fields.get(name) for name in _OWN_COLUMNS}
-    further = {name: value for name, value in enrichment.fields.items() if name not in _OWN_COLUMNS}
-    return {
-        "record_id": item.record.record_id,
-        "request_key": item.request_key,
-        "crm_id": item.record.crm_id,
-        "enrichment_timestamp": enrichment.received_at,
-        "provider": enrichment.provider,
-        "provider_record_id": enrichment.provider_record_id,
-        "confidence": enrichment.confidence,
-        "attributes": further,
-        **own,
-    }
-
-
-def _enrichment(row: Row) -> Enrichment:
-    own = {name: row[name] for name in _OWN_COLUMNS if row[name] is not None}
-    return Enrichment(
-        row["provider"],
-        row["provider_record_id"],
-        row["confidence"],
-        {**(row["attributes"] or {}), **own},
-        row["enrichment_timestamp"],
-    )
-
-
-def bind(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a statement's values with lists and dicts as JSON text."""
-    return {
-        name: json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
-        for name, value in values.items()
-    }
-
-
-def decode(row: Row) -> Row:
-    """Return a row with JSON read and timestamps as ISO-8601 UTC text, whatever the engine gave."""
-    return {name: _decode_value(name, value) for name, value in row.items()}
-
-
-def _decode_value(name: str, value: Any) -> Any:
-    if name in _JSON_COLUMNS and isinstance(value, str):
-        return json.loads(value)
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return value
 
 
 class WarehouseBlock(PipelineBlock):

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 from pydantic import Field, HttpUrl, SecretStr
 
 from blocks.secrets import reveal
+from blocks.warehouses._rows import Row, bind, decode
 from blocks.warehouses._sql import PARAMETER, read_sql
-from blocks.warehouses.base import Row, Session, Warehouse, WarehouseBlock, bind, decode
+from blocks.warehouses.base import Session, Warehouse, WarehouseBlock
 from enrichment.errors import ConfigurationError, TransientError
 
 try:

@@ -83,18 +83,12 @@ class PropertyCatalog:
         return definition
 
     def _check(self, wanted: Any) -> None:
-        if not isinstance(wanted, dict) or not all(
-            isinstance(wanted.get(name), str) for name in _REQUIRED
-        ):
+        if not isinstance(wanted, dict) or not all(isinstance(wanted.get(name), str) for name in _REQUIRED):
             raise invalid(f"A property needs {', '.join(_REQUIRED)}")
         if not _NAME.fullmatch(wanted["name"]):
-            raise invalid(
-                f"The name '{wanted['name']}' must be lower-case letters, digits and underscores"
-            )
+            raise invalid(f"The name '{wanted['name']}' must be lower-case letters, digits and underscores")
         if wanted["fieldType"] not in _FIELD_TYPES.get(wanted["type"], ()):
-            raise invalid(
-                f"The fieldType '{wanted['fieldType']}' doesn't go with the type '{wanted['type']}'"
-            )
+            raise invalid(f"The fieldType '{wanted['fieldType']}' doesn't go with the type '{wanted['type']}'")
         if wanted["groupName"] not in self.groups:
             raise invalid(f"The property group '{wanted['groupName']}' doesn't exist")
         if wanted["type"] == "enumeration" and not wanted.get("options"):

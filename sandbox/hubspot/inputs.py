@@ -44,16 +44,10 @@ def batch_inputs(body: Any, most: int = MOST_INPUTS) -> list[Mapping[str, Any]]:
         HubSpotError: they aren't well-formed, or too many.
     """
     inputs = body.get("inputs") if isinstance(body, dict) else None
-    if (
-        not isinstance(inputs, list)
-        or not inputs
-        or not all(isinstance(each, dict) for each in inputs)
-    ):
+    if not isinstance(inputs, list) or not inputs or not all(isinstance(each, dict) for each in inputs):
         raise invalid("Invalid input JSON: inputs must be a list of objects")
     if len(inputs) > most:
-        raise invalid(
-            f"The maximum number of inputs in a batch request is {most}, but {len(inputs)} came"
-        )
+        raise invalid(f"The maximum number of inputs in a batch request is {most}, but {len(inputs)} came")
     return inputs
 
 
@@ -103,9 +97,7 @@ def property_values(values: Any) -> dict[str, str]:
         raise invalid("Invalid input JSON: properties must be an object")
     for name, value in values.items():
         if value is not None and not isinstance(value, str):
-            raise invalid(
-                f"Invalid input JSON: cannot deserialize the value of '{name}' as a string"
-            )
+            raise invalid(f"Invalid input JSON: cannot deserialize the value of '{name}' as a string")
     return {name: value or "" for name, value in values.items()}
 
 

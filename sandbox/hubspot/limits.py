@@ -67,9 +67,7 @@ class AccountLimits:
 
 def burst_limit(settings: HubSpotSettings) -> int:
     """Return the requests in ten seconds."""
-    return (
-        _TIERS[settings.tier][0] if settings.per_ten_seconds is None else settings.per_ten_seconds
-    )
+    return _TIERS[settings.tier][0] if settings.per_ten_seconds is None else settings.per_ten_seconds
 
 
 def daily_limit(settings: HubSpotSettings) -> int:

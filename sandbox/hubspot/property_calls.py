@@ -18,14 +18,10 @@ class PropertyCalls:
         self._clock = clock
         self._calls: dict[tuple[str, str], Callable[[Request], Reply]] = {
             ("GET", ""): lambda _: _listed(self._catalog.definitions),
-            ("POST", ""): lambda request: json_reply(
-                self._catalog.create(json_object(request)), 201
-            ),
+            ("POST", ""): lambda request: json_reply(self._catalog.create(json_object(request)), 201),
             ("POST", "/batch/create"): self._create_many,
             ("GET", "/groups"): lambda _: _listed(self._catalog.groups),
-            ("POST", "/groups"): lambda request: json_reply(
-                self._catalog.create_group(json_object(request)), 201
-            ),
+            ("POST", "/groups"): lambda request: json_reply(self._catalog.create_group(json_object(request)), 201),
         }
 
     def answer(self, request: Request) -> Reply:

@@ -31,9 +31,7 @@ class ContactReads:
         history = split_names(query.get("propertiesWithHistory", []))
         view = view_of(self._catalog.definitions, split_names(query.get("properties", [])), history)
         limit = _page_size(query, LARGEST_PAGE_WITH_HISTORY if history else LARGEST_PAGE)
-        records, following = self._store.page(
-            _after(query), limit, archived=_is_true(query, "archived")
-        )
+        records, following = self._store.page(_after(query), limit, archived=_is_true(query, "archived"))
         body: dict[str, Any] = {"results": [view.render(record) for record in records]}
         if following:
             link = f"?after={following}&limit={limit}"
@@ -47,9 +45,7 @@ class ContactReads:
         record = self._store.with_email(wanted) if by_email else self._store.surviving(wanted)
         if record is None or record.archived is not _is_true(query, "archived"):
             raise not_found(wanted)
-        names = (
-            split_names(query.get(each, [])) for each in ("properties", "propertiesWithHistory")
-        )
+        names = (split_names(query.get(each, [])) for each in ("properties", "propertiesWithHistory"))
         return json_reply(view_of(self._catalog.definitions, *names).render(record), inputs=1)
 
     def batch(self, request: Request) -> Reply:
@@ -57,15 +53,9 @@ class ContactReads:
         body = json_object(request)
         history = body.get("propertiesWithHistory") or ()
         inputs = batch_inputs(body, LARGEST_PAGE_WITH_HISTORY if history else LARGEST_PAGE)
-        found = self._look_up(
-            [each.get("id") for each in inputs], str(body.get("idProperty") or "")
-        )
+        found = self._look_up([each.get("id") for each in inputs], str(body.get("idProperty") or ""))
         archived = _is_true(request.query(), "archived")
-        missing = [
-            wanted
-            for wanted, record in found.items()
-            if record is None or record.archived is not archived
-        ]
+        missing = [wanted for wanted, record in found.items() if record is None or record.archived is not archived]
         records = {r.id: r for wanted, r in found.items() if r and wanted not in missing}
         view = view_of(self._catalog.definitions, body.get("properties") or (), history)
         results = [view.render(records[each]) for each in sorted(records, key=int)]
@@ -91,13 +81,9 @@ class ContactReads:
             raise invalid(f"idProperty '{id_property}' is not a unique property")
         if id_property == "email":
             return {str(email): self._store.with_email(str(email)) for email in wanted}
-        return {
-            record_id: self._store.surviving(record_id) for record_id in map(numeric_id, wanted)
-        }
+        return {record_id: self._store.surviving(record_id) for record_id in map(numeric_id, wanted)}
 
-    def _batch_reply(
-        self, results: list[dict[str, Any]], missing: Sequence[str], inputs: int
-    ) -> Reply:
+    def _batch_reply(self, results: list[dict[str, Any]], missing: Sequence[str], inputs: int) -> Reply:
         now = iso_of(self._clock.milliseconds())
         body: dict[str, Any] = {
             "status": "COMPLETE",

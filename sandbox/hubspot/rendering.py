@@ -36,15 +36,11 @@ class View:
             "archived": record.archived,
         }
         if self.history:
-            shown["propertiesWithHistory"] = {
-                name: _versions(record, name) for name in self.history
-            }
+            shown["propertiesWithHistory"] = {name: _versions(record, name) for name in self.history}
         return shown
 
 
-def view_of(
-    definitions: Mapping[str, Any], wanted: Iterable[str], history: Iterable[str] = ()
-) -> View:
+def view_of(definitions: Mapping[str, Any], wanted: Iterable[str], history: Iterable[str] = ()) -> View:
     """Return the view that was asked for; names that aren't defined are left out without a word."""
     wanted = list(wanted)
     names = dict.fromkeys((*ALWAYS, *wanted) if wanted else DEFAULT_PROPERTIES)

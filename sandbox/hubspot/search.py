@@ -213,11 +213,7 @@ def _test(rule: Mapping[str, Any], definitions: Definitions) -> _Test:
     read, convert = _property(rule.get("propertyName"), definitions)
     try:
         operands = [convert(str(each)) for each in _operands(rule)]
-        return (
-            make(read, *operands)
-            if rule["operator"] not in ("IN", "NOT_IN")
-            else make(read, operands)
-        )
+        return make(read, *operands) if rule["operator"] not in ("IN", "NOT_IN") else make(read, operands)
     except TypeError:
         raise invalid(f"The operator {rule['operator']} lacks a value") from None
 
@@ -263,7 +259,5 @@ _OPERATORS: Mapping[str, Callable[..., _Test]] = {
     "HAS_PROPERTY": lambda read: lambda record: read(record) is not None,
     "NOT_HAS_PROPERTY": lambda read: lambda record: read(record) is None,
     "CONTAINS_TOKEN": _ordered(_has_token),
-    "NOT_CONTAINS_TOKEN": lambda read, operand: (
-        lambda record: not _has_token(read(record) or "", operand)
-    ),
+    "NOT_CONTAINS_TOKEN": lambda read, operand: lambda record: not _has_token(read(record) or "", operand),
 }

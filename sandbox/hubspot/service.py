@@ -162,11 +162,7 @@ class HubSpot(Service):
             reply = self._route(request)
         except HubSpotError as error:
             reply = error.render(f"00000000-5a5a-4000-8000-{self._answered:012d}")
-        return (
-            reply
-            if request.path.endswith(_SEARCH)
-            else reply.with_headers(self._limits.headers(self.settings))
-        )
+        return reply if request.path.endswith(_SEARCH) else reply.with_headers(self._limits.headers(self.settings))
 
     def _route(self, request: Request) -> Reply:
         if request.headers.get("authorization") != f"Bearer {self.settings.token}":
@@ -219,6 +215,4 @@ class HubSpot(Service):
             "companyCurrency": "USD",
         }
         domain = "app.hubspot.test"
-        return json_reply(
-            {**details, "uiDomain": domain, "dataHostingLocation": "na1", "utcOffset": "+00:00"}
-        )
+        return json_reply({**details, "uiDomain": domain, "dataHostingLocation": "na1", "utcOffset": "+00:00"})

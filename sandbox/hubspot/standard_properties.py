@@ -70,19 +70,13 @@ def standard_properties() -> list[dict[str, Any]]:
         _definition("date_of_birth", "Date of birth", "string", "text"),
         _definition("closedate", "Close Date", "datetime", "date"),
         _definition("hs_buying_role", "Buying Role", "enumeration", "checkbox")
-        | {
-            "options": [
-                _option(n, v) for n, v in enumerate(("BUDGET_HOLDER", "CHAMPION", "DECISION_MAKER"))
-            ]
-        },
+        | {"options": [_option(n, v) for n, v in enumerate(("BUDGET_HOLDER", "CHAMPION", "DECISION_MAKER"))]},
     ]
     locked = [_definition(name, *each, read_only=True) for name, each in _READ_ONLY.items()]
     return texts + phones + choices + others + locked
 
 
-def _definition(
-    name: str, label: str, kind: str, field_type: str, *, read_only: bool = False
-) -> dict[str, Any]:
+def _definition(name: str, label: str, kind: str, field_type: str, *, read_only: bool = False) -> dict[str, Any]:
     return {
         "name": name,
         "label": label,

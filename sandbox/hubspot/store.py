@@ -112,9 +112,7 @@ class ContactStore:
 
     def create(self, values: Mapping[str, str], source: str) -> Record:
         """Add a contact."""
-        return self._insert(
-            {k: v for k, v in values.items() if v != ""}, self._clock.milliseconds(), source
-        )
+        return self._insert({k: v for k, v in values.items() if v != ""}, self._clock.milliseconds(), source)
 
     def change(self, record: Record, values: Mapping[str, str], source: str) -> None:
         """Change properties; an empty text clears one."""
@@ -145,12 +143,8 @@ class ContactStore:
         self.erase(gone)
         earlier = {old: survivor_id for old, new in self._merged.items() if new == merged_id}
         self._merged |= {merged_id: survivor_id, **earlier}
-        missing = {
-            name: value for name, value in gone.values.items() if name not in survivor.values
-        }
-        known = [
-            part for part in survivor.values.get("hs_merged_object_ids", "").split(";") if part
-        ]
+        missing = {name: value for name, value in gone.values.items() if name not in survivor.values}
+        known = [part for part in survivor.values.get("hs_merged_object_ids", "").split(";") if part]
         missing["hs_merged_object_ids"] = ";".join(dict.fromkeys((*known, merged_id, *earlier)))
         self.change(survivor, missing, "MERGE_OBJECTS")
 

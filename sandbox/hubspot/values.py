@@ -50,17 +50,11 @@ def _check_text(value: str, _: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _check_number(value: str, _: Mapping[str, Any]) -> tuple[str, str] | None:
-    return (
-        None if _NUMBER.fullmatch(value) else ("INVALID_LONG", f"{value} was not a valid number.")
-    )
+    return None if _NUMBER.fullmatch(value) else ("INVALID_LONG", f"{value} was not a valid number.")
 
 
 def _check_bool(value: str, _: Mapping[str, Any]) -> tuple[str, str] | None:
-    return (
-        None
-        if value in ("true", "false")
-        else ("INVALID_OPTION", f"{value} was not one of true, false")
-    )
+    return None if value in ("true", "false") else ("INVALID_OPTION", f"{value} was not one of true, false")
 
 
 def _check_choice(value: str, definition: Mapping[str, Any]) -> tuple[str, str] | None:

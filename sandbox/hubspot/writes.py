@@ -74,11 +74,7 @@ class ContactWrites:
         """Delete a contact for good."""
         body = json_object(request)
         wanted = str(body.get("objectId") or "")
-        record = (
-            self._store.with_email(wanted)
-            if body.get("idProperty") == "email"
-            else self._store.get(wanted)
-        )
+        record = self._store.with_email(wanted) if body.get("idProperty") == "email" else self._store.get(wanted)
         if record:
             self._store.erase(record)
         return Reply(204, inputs=1)
@@ -98,9 +94,7 @@ class ContactWrites:
         errors = self._absences(inputs) | {place: invalid_values(f) for place, f in flaws.items()}
         if errors and not traced:
             raise invalid("; ".join(map(str, errors.values())))
-        results = [
-            self._update_input(each) for place, each in enumerate(inputs) if place not in errors
-        ]
+        results = [self._update_input(each) for place, each in enumerate(inputs) if place not in errors]
         return self._batch_reply([each for each in results if each], errors, inputs, 200)
 
     def create_many(self, request: Request) -> Reply:
@@ -110,11 +104,7 @@ class ContactWrites:
         errors = self._conflicts(inputs) | {place: invalid_values(f) for place, f in flaws.items()}
         if errors and not all(each.trace_id for each in inputs):
             raise next(iter(errors.values()))
-        results = [
-            _traced(self._create(e.values), e)
-            for place, e in enumerate(inputs)
-            if place not in errors
-        ]
+        results = [_traced(self._create(e.values), e) for place, e in enumerate(inputs) if place not in errors]
         return self._batch_reply(results, errors, inputs, 201)
 
     def _accepted_values(self, request: Request) -> dict[str, str]:
@@ -125,11 +115,7 @@ class ContactWrites:
         return values
 
     def _absences(self, inputs: Sequence[WriteInput]) -> dict[int, HubSpotError]:
-        return {
-            place: not_found(each.id)
-            for place, each in enumerate(inputs)
-            if not self._exists(each.id)
-        }
+        return {place: not_found(each.id) for place, each in enumerate(inputs) if not self._exists(each.id)}
 
     def _exists(self, record_id: str) -> bool:
         record = self._store.surviving(record_id)

@@ -29,9 +29,7 @@ class Account:
     def owns(self, record_id: str) -> bool:
         """Tell whether the record may be had again for nothing."""
         bought_at = self._bought_at.get(record_id)
-        return (
-            bought_at is not None and self._clock.monotonic() - bought_at < UNDER_MANAGEMENT_SECONDS
-        )
+        return bought_at is not None and self._clock.monotonic() - bought_at < UNDER_MANAGEMENT_SECONDS
 
     def cost(self, record_ids: list[str]) -> int:
         """Return the credits that these records would cost."""

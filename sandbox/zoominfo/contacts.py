@@ -79,13 +79,9 @@ class ContactCall:
         cost = self.account.cost([each.record_id for each in findings if self._is_billed(each)])
         none_left = mode == "rows_then_error" and self.account.credits_left < 1
         if none_left or (mode == "error" and cost > self.account.credits_left):
-            raise PlatformError(
-                errors.NO_CREDITS, "The credit limit of this account has been reached"
-            )
+            raise PlatformError(errors.NO_CREDITS, "The credit limit of this account has been reached")
 
-    def _row(
-        self, query: ContactQuery, lookup: Mapping[str, Any], key: str, finding: Finding
-    ) -> dict[str, Any]:
+    def _row(self, query: ContactQuery, lookup: Mapping[str, Any], key: str, finding: Finding) -> dict[str, Any]:
         meta: dict[str, Any] = {"matchStatus": finding.status, "input": lookup}
         if finding.person is None:
             return missed_row(meta)

@@ -52,10 +52,7 @@ def normalise(lookup: Mapping[str, Any]) -> str:
         return f"id:{lookup['personId']}"
     if lookup.get("emailAddress"):
         return str(lookup["emailAddress"]).strip().lower()
-    parts = [
-        str(lookup.get(key) or "").strip().casefold()
-        for key in ("firstName", "lastName", "companyName")
-    ]
+    parts = [str(lookup.get(key) or "").strip().casefold() for key in ("firstName", "lastName", "companyName")]
     return "|".join(parts) if all(parts) else ""
 
 
@@ -118,9 +115,7 @@ class Directory:
 
     def _invent(self, email: str, name: str) -> Person:
         """Make up the person behind an e-mail that nobody in the world has."""
-        given, *others = [part.capitalize() for part in re.split(r"[._-]+", name) if part] or [
-            "Robin"
-        ]
+        given, *others = [part.capitalize() for part in re.split(r"[._-]+", name) if part] or ["Robin"]
         company = self._company_of(email.partition("@")[2])
         person = Person(given, " ".join(others) or "Doe", email, company, "Operations Manager")
         self._by_email[email] = person

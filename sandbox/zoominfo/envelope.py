@@ -51,13 +51,9 @@ def check_media_type(request: Request) -> None:
         PlatformError: it doesn't.
     """
     accept = request.headers.get("accept", "*/*")
-    spoken = request.method == "GET" or request.headers.get("content-type", "").startswith(
-        MEDIA_TYPE
-    )
+    spoken = request.method == "GET" or request.headers.get("content-type", "").startswith(MEDIA_TYPE)
     if not spoken or not (MEDIA_TYPE in accept or "*/*" in accept):
-        raise PlatformError(
-            errors.MALFORMED, f"Content-Type and Accept must be {MEDIA_TYPE}", status=406
-        )
+        raise PlatformError(errors.MALFORMED, f"Content-Type and Accept must be {MEDIA_TYPE}", status=406)
 
 
 def open_envelope(request: Request, kind: str) -> Mapping[str, Any]:
@@ -71,15 +67,11 @@ def open_envelope(request: Request, kind: str) -> Mapping[str, Any]:
         data = request.json()["data"]
         attributes = data["attributes"]
     except (ValueError, KeyError, TypeError):
-        raise PlatformError(
-            errors.MALFORMED, "The request body is malformed", pointer="/data"
-        ) from None
+        raise PlatformError(errors.MALFORMED, "The request body is malformed", pointer="/data") from None
     if data.get("type") != kind:
         raise PlatformError(errors.WRONG_TYPE, f"The type must be '{kind}'", pointer="/data/type")
     if not isinstance(attributes, dict):
-        raise PlatformError(
-            errors.MALFORMED, "The attributes must be an object", pointer="/data/attributes"
-        )
+        raise PlatformError(errors.MALFORMED, "The attributes must be an object", pointer="/data/attributes")
     return attributes
 
 
@@ -112,9 +104,7 @@ def company_id_of(attributes: Mapping[str, Any]) -> int:
     if isinstance(company_id, str) and company_id.isdigit():
         return int(company_id)
     if not isinstance(company_id, int):
-        raise PlatformError(
-            errors.INVALID_VALUE, "companyId is required", pointer="/data/attributes/companyId"
-        )
+        raise PlatformError(errors.INVALID_VALUE, "companyId is required", pointer="/data/attributes/companyId")
     return company_id
 
 
@@ -127,18 +117,14 @@ def topics_of(attributes: Mapping[str, Any]) -> list[str]:
     """
     topics = attributes.get("topics")
     if not isinstance(topics, list) or not 1 <= len(topics) <= 50:
-        raise PlatformError(
-            errors.WRONG_COUNT, "topics takes 1 to 50 values", pointer="/data/attributes/topics"
-        )
+        raise PlatformError(errors.WRONG_COUNT, "topics takes 1 to 50 values", pointer="/data/attributes/topics")
     return [str(topic) for topic in topics]
 
 
 def _inputs(value: Any) -> list[Mapping[str, Any]]:
     pointer = "/data/attributes/matchPersonInput"
     if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
-        raise PlatformError(
-            errors.MALFORMED, "matchPersonInput must be a list of objects", pointer=pointer
-        )
+        raise PlatformError(errors.MALFORMED, "matchPersonInput must be a list of objects", pointer=pointer)
     if not 1 <= len(value) <= MOST_INPUTS:
         text = f"matchPersonInput takes 1 to {MOST_INPUTS} inputs, not {len(value)}"
         raise PlatformError(errors.WRONG_COUNT, text, pointer=pointer)
@@ -148,11 +134,7 @@ def _inputs(value: Any) -> list[Mapping[str, Any]]:
 def _check_input(number: int, value: Mapping[str, Any]) -> None:
     for key, content in value.items():
         # bool is an int to Python, but not to ZoomInfo.
-        if (
-            key not in _INPUT_KEYS
-            or not isinstance(content, _INPUT_KEYS[key])
-            or isinstance(content, bool)
-        ):
+        if key not in _INPUT_KEYS or not isinstance(content, _INPUT_KEYS[key]) or isinstance(content, bool):
             pointer = f"/data/attributes/matchPersonInput/{number}/{key}"
             raise PlatformError(errors.INVALID_VALUE, f"Invalid value of '{key}'", pointer=pointer)
 
@@ -163,9 +145,7 @@ def _fields(value: Any, disallowed: Collection[str], name: str) -> tuple[str, ..
         raise PlatformError(errors.MISSING_FIELDS, f"{name} is required", pointer=pointer)
     for field in value:
         if field not in OUTPUT_FIELDS:
-            raise PlatformError(
-                errors.UNKNOWN_FIELD, f"Invalid field '{field}' in {name}", pointer=pointer
-            )
+            raise PlatformError(errors.UNKNOWN_FIELD, f"Invalid field '{field}' in {name}", pointer=pointer)
         if field in disallowed:
             text = f"The field '{field}' is not allowed for this account"
             raise PlatformError(errors.DISALLOWED_FIELD, text, pointer=pointer)

@@ -61,9 +61,7 @@ def missing_fields(finding: Finding, required: Sequence[str]) -> list[str]:
     return lacking
 
 
-def contact_row(
-    finding: Finding, person: Person, fields: tuple[str, ...], meta: dict[str, Any]
-) -> dict[str, Any]:
+def contact_row(finding: Finding, person: Person, fields: tuple[str, ...], meta: dict[str, Any]) -> dict[str, Any]:
     """Return the JSON of a record that was found."""
     person_fields, company_fields = _split(fields)
     attributes: dict[str, Any] = {}

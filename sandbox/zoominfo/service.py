@@ -46,9 +46,7 @@ class ZoomInfo(Service):
 
     name = "zoominfo"
 
-    def __init__(
-        self, population: Population, settings: ZoomInfoSettings, clock: Clock, faults: FaultScript
-    ) -> None:
+    def __init__(self, population: Population, settings: ZoomInfoSettings, clock: Clock, faults: FaultScript) -> None:
         super().__init__(clock, faults)
         self.settings = settings
         self.tokens = TokenIssuer(clock)
@@ -154,9 +152,7 @@ class ZoomInfo(Service):
 
     def _authorise(self, request: Request, scope: str) -> None:
         if not self.tokens.is_valid(request.headers.get("authorization", "")):
-            raise GatewayError(
-                401, errors.UNAUTHORIZED, "The access token is missing, invalid or expired"
-            )
+            raise GatewayError(401, errors.UNAUTHORIZED, "The access token is missing, invalid or expired")
         if scope not in self.settings.scopes:
             raise GatewayError(403, errors.NO_SCOPE, f"The scope {scope} is required")
 
@@ -164,9 +160,7 @@ class ZoomInfo(Service):
         rejection = self._limiter.admit(self._limits())
         if rejection:
             headers = self._rejection_headers(rejection)
-            raise GatewayError(
-                429, errors.RATE_LIMITED, "Rate limit exceeded", retryable=True, headers=headers
-            )
+            raise GatewayError(429, errors.RATE_LIMITED, "Rate limit exceeded", retryable=True, headers=headers)
 
     def _limits(self) -> dict[str, int]:
         settings = self.settings
@@ -185,12 +179,8 @@ class ZoomInfo(Service):
         left = self._limiter.remaining(limits)
         if self.settings.remaining_unknown:
             left = dict.fromkeys(left, -1)
-        headers = {
-            f"X-RateLimit-Limit-{window.title()}": str(limit) for window, limit in limits.items()
-        }
-        headers |= {
-            f"X-RateLimit-Remaining-{window.title()}": str(count) for window, count in left.items()
-        }
+        headers = {f"X-RateLimit-Limit-{window.title()}": str(limit) for window, limit in limits.items()}
+        headers |= {f"X-RateLimit-Remaining-{window.title()}": str(count) for window, count in left.items()}
         if self.settings.deprecated_headers:
             headers["X-RateLimit-Limit"] = str(limits["second"])
             headers["X-RateLimit-Remaining"] = str(left["second"])
@@ -216,9 +206,7 @@ class ZoomInfo(Service):
     def _bought_company(self, company_id: int) -> Company | None:
         company = self._directory.company(company_id)
         if company and not self._account.buy(f"company:{company_id}"):
-            raise errors.PlatformError(
-                errors.NO_CREDITS, "The credit limit of this account has been reached"
-            )
+            raise errors.PlatformError(errors.NO_CREDITS, "The credit limit of this account has been reached")
         self._account.records += company is not None
         return company
 

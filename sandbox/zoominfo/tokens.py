@@ -21,28 +21,19 @@ class TokenIssuer:
 
     def answer(self, request: Request, settings: ZoomInfoSettings) -> Reply:
         """Answer a request for a token."""
-        form = {
-            name: values[0] for name, values in parse_qs(request.body.decode("latin-1")).items()
-        }
+        form = {name: values[0] for name, values in parse_qs(request.body.decode("latin-1")).items()}
         if _credentials(request, form) != (settings.client_id, settings.client_secret):
             return _error(401, "invalid_client", "Client authentication failed")
         if form.get("grant_type") != "client_credentials":
-            return _error(
-                400, "unsupported_grant_type", "Only client_credentials is enabled for this app"
-            )
+            return _error(400, "unsupported_grant_type", "Only client_credentials is enabled for this app")
         if set(form.get("scope", "").split()) - set(settings.scopes):
-            return _error(
-                400, "invalid_scope", "One or more scopes are not configured for this app"
-            )
+            return _error(400, "invalid_scope", "One or more scopes are not configured for this app")
         return json_reply(self._issue(settings))
 
     def is_valid(self, authorization: str) -> bool:
         """Tell whether the header carries a token that hasn't expired."""
         scheme, _, token = authorization.partition(" ")
-        return (
-            scheme.lower() == "bearer"
-            and self._expires_at.get(token, 0.0) > self._clock.monotonic()
-        )
+        return scheme.lower() == "bearer" and self._expires_at.get(token, 0.0) > self._clock.monotonic()
 
     def revoke_all(self) -> None:
         """Make every token invalid."""

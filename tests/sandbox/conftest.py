@@ -26,9 +26,7 @@ class ZoomInfoCaller:
         body = {"data": {"type": kind, "attributes": attributes}}
         return self.http.post(self.url + path, json=body, headers=self.headers() | headers)
 
-    def enrich(
-        self, *inputs: Any, fields: Any = ("id", "email", "companyName"), **more: Any
-    ) -> httpx.Response:
+    def enrich(self, *inputs: Any, fields: Any = ("id", "email", "companyName"), **more: Any) -> httpx.Response:
         """Look up inputs; a text is an e-mail."""
         people = [{"emailAddress": each} if isinstance(each, str) else each for each in inputs]
         attributes = {"matchPersonInput": people, "outputFields": list(fields), **more}
@@ -56,15 +54,11 @@ class HubSpotCaller:
 
     def get(self, path: str, **query: Any) -> httpx.Response:
         """Send a GET below the contacts."""
-        return self.http.get(
-            f"{self.url}/crm/v3/objects/contacts{path}", params=query, headers=self.headers()
-        )
+        return self.http.get(f"{self.url}/crm/v3/objects/contacts{path}", params=query, headers=self.headers())
 
     def post(self, path: str, body: Any) -> httpx.Response:
         """Send a POST below the contacts."""
-        return self.http.post(
-            f"{self.url}/crm/v3/objects/contacts{path}", json=body, headers=self.headers()
-        )
+        return self.http.post(f"{self.url}/crm/v3/objects/contacts{path}", json=body, headers=self.headers())
 
     def patch(self, path: str, properties: Any) -> httpx.Response:
         """Update one contact."""
@@ -80,16 +74,11 @@ class HubSpotCaller:
 
     def read(self, *ids: str, **more: Any) -> httpx.Response:
         """Read several contacts."""
-        return self.post(
-            "/batch/read", {"inputs": [{"id": i} for i in ids], "properties": ["email"], **more}
-        )
+        return self.post("/batch/read", {"inputs": [{"id": i} for i in ids], "properties": ["email"], **more})
 
     def search(self, *filters: tuple[str, str, Any], **more: Any) -> httpx.Response:
         """Search by filters that must all hold."""
-        rules = [
-            {"propertyName": name, "operator": operator, **value}
-            for name, operator, value in filters
-        ]
+        rules = [{"propertyName": name, "operator": operator, **value} for name, operator, value in filters]
         return self.post("/search", {"filterGroups": [{"filters": rules}], **more})
 
     def properties(self, method: str, path: str = "", body: Any = None) -> httpx.Response:

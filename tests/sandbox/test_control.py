@@ -17,9 +17,7 @@ def test_health_and_unknown_calls(box: Box, http: httpx.Client) -> None:
     assert http.get(f"{box.url}/nothing").status_code == 404
 
 
-def test_ledger(
-    box: Box, http: httpx.Client, zoominfo: ZoomInfoCaller, hubspot: HubSpotCaller
-) -> None:
+def test_ledger(box: Box, http: httpx.Client, zoominfo: ZoomInfoCaller, hubspot: HubSpotCaller) -> None:
     """The ledger has the totals of every service."""
     zoominfo.enrich("hit+a@b.example", "hit+a@b.example", "miss+a@b.example")
     contact_id = next(iter(box.world.hubspot.contacts))

@@ -58,9 +58,7 @@ def test_forms_of_retry_after(box: Box, hubspot: HubSpotCaller) -> None:
     """A 503 carries Retry-After in every form."""
     found = {}
     for form in ("seconds", "http-date", "garbage", "absent"):
-        box.world.faults.add(
-            service="hubspot", kind="status", status=503, retry_after=form, seconds=7
-        )
+        box.world.faults.add(service="hubspot", kind="status", status=503, retry_after=form, seconds=7)
         found[form] = hubspot.get("").headers.get("retry-after")
     assert (found["seconds"], found["garbage"], found["absent"]) == ("7", "soon", None)
     assert parsedate_to_datetime(found["http-date"] or "").tzinfo
@@ -78,9 +76,7 @@ def test_empty_successes(box: Box, hubspot: HubSpotCaller) -> None:
 
 
 @pytest.mark.parametrize("service", ["zoominfo", "hubspot"])
-def test_unauthorized_once(
-    box: Box, zoominfo: ZoomInfoCaller, hubspot: HubSpotCaller, service: str
-) -> None:
+def test_unauthorized_once(box: Box, zoominfo: ZoomInfoCaller, hubspot: HubSpotCaller, service: str) -> None:
     """A good token is refused once."""
     box.world.faults.add(service=service, kind="unauthorized")
     calls = {"zoominfo": lambda: zoominfo.enrich(HIT), "hubspot": lambda: hubspot.get("")}
@@ -139,9 +135,7 @@ def test_latency(box: Box, zoominfo: ZoomInfoCaller) -> None:
     """A service takes as long as is set, and has processed the request by then."""
     box.configure(zoominfo={"latency_ms": 1000})
     with pytest.raises(httpx.ReadTimeout):
-        zoominfo.http.get(
-            f"{zoominfo.url}/data/v1/users/usage", headers=zoominfo.headers(), timeout=0.2
-        )
+        zoominfo.http.get(f"{zoominfo.url}/data/v1/users/usage", headers=zoominfo.headers(), timeout=0.2)
     _catch_up(box, zoominfo.http)
     assert box.world.zoominfo.requests[-1].path == "/gtm/data/v1/users/usage"
 

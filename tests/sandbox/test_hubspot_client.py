@@ -19,24 +19,15 @@ def client(box: Box) -> Any:
 
 def test_models(box: Box, client: Any) -> None:
     """Answers fit the client's models: pages, partial failures and properties."""
-    page = client.crm.contacts.basic_api.get_page(
-        limit=10, properties=["email", "company"], archived=False
-    )
+    page = client.crm.contacts.basic_api.get_page(limit=10, properties=["email", "company"], archived=False)
     assert len(page.results) == 10
     assert page.paging.next.after
     ids = [record.id for record in page.results]
-    found = client.crm.contacts.batch_api.read(
-        {"inputs": [{"id": i} for i in [*ids, "1"]], "properties": ["email"]}
-    )
+    found = client.crm.contacts.batch_api.read({"inputs": [{"id": i} for i in [*ids, "1"]], "properties": ["email"]})
     assert len(found.results) == 10
     assert found.errors[0].context == {"ids": ["1"]}
-    assert any(
-        each.name == "numemployees"
-        for each in client.crm.properties.core_api.get_all("contacts").results
-    )
-    updated = client.crm.contacts.batch_api.update(
-        {"inputs": [{"id": ids[0], "properties": {"city": "Tromsø"}}]}
-    )
+    assert any(each.name == "numemployees" for each in client.crm.properties.core_api.get_all("contacts").results)
+    updated = client.crm.contacts.batch_api.update({"inputs": [{"id": ids[0], "properties": {"city": "Tromsø"}}]})
     assert updated.results[0].properties["city"] == "Tromsø"
 
 

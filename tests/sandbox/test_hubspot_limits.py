@@ -7,9 +7,7 @@ from sandbox.server import Box
 from tests.sandbox.conftest import HubSpotCaller
 
 
-@pytest.mark.parametrize(
-    "headers", [{}, {"Authorization": "Bearer other"}, {"Authorization": "sandbox-hubspot-token"}]
-)
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer other"}, {"Authorization": "sandbox-hubspot-token"}])
 def test_token_is_required(box: Box, http: httpx.Client, headers: dict[str, str]) -> None:
     """Without the right bearer token nothing is answered."""
     answer = http.get(f"{box.hubspot_url}/crm/v3/objects/contacts", headers=headers)
@@ -92,9 +90,7 @@ def test_account_details(box: Box, http: httpx.Client, hubspot: HubSpotCaller) -
     assert answer.json()["portalId"] == 24_680_135
 
 
-@pytest.mark.parametrize(
-    ("method", "path"), [("POST", "/123"), ("GET", "/1/2"), ("PUT", "/batch/update")]
-)
+@pytest.mark.parametrize(("method", "path"), [("POST", "/123"), ("GET", "/1/2"), ("PUT", "/batch/update")])
 def test_unknown_calls(hubspot: HubSpotCaller, method: str, path: str) -> None:
     """What HubSpot has not is not found."""
     url = f"{hubspot.url}/crm/v3/objects/contacts{path}"

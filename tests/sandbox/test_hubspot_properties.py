@@ -17,20 +17,13 @@ OURS = {
 
 
 def _group(hubspot: HubSpotCaller) -> None:
-    assert (
-        hubspot.properties(
-            "POST", "/groups", {"name": "enrichment", "label": "Enrichment"}
-        ).status_code
-        == 201
-    )
+    assert hubspot.properties("POST", "/groups", {"name": "enrichment", "label": "Enrichment"}).status_code == 201
 
 
 def test_standard_properties_are_listed(hubspot: HubSpotCaller) -> None:
     """The list tells type, options and what is read-only."""
     listed = {each["name"]: each for each in hubspot.properties("GET").json()["results"]}
-    assert {"email", "company", "jobtitle", "industry", "hs_linkedin_url", "lifecyclestage"} < set(
-        listed
-    )
+    assert {"email", "company", "jobtitle", "industry", "hs_linkedin_url", "lifecyclestage"} < set(listed)
     assert listed["numemployees"]["type"] == "enumeration"
     assert "1000+" in [option["value"] for option in listed["numemployees"]["options"]]
     assert listed["hs_object_id"]["modificationMetadata"]["readOnlyValue"] is True
@@ -43,10 +36,7 @@ def test_group_and_property_are_created_once(box: Box, hubspot: HubSpotCaller) -
     answers = [hubspot.properties("POST", "", OURS) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [201, 409]
     assert answers[1].json()["category"] == "OBJECT_ALREADY_EXISTS"
-    assert (
-        hubspot.properties("POST", "/groups", {"name": "enrichment", "label": "E"}).status_code
-        == 409
-    )
+    assert hubspot.properties("POST", "/groups", {"name": "enrichment", "label": "E"}).status_code == 409
     assert hubspot.properties("GET", "/enr_employee_count").json()["type"] == "number"
     assert hubspot.properties("GET", "/groups/enrichment").json()["label"] == "Enrichment"
     assert hubspot.properties("GET", "/nothing").status_code == 404
@@ -81,10 +71,7 @@ def test_definitions_are_checked(hubspot: HubSpotCaller, change: dict[str, Any])
     """Names, pairs of types, options and groups must be right."""
     _group(hubspot)
     assert hubspot.properties("POST", "", {**OURS, **change}).status_code == 400
-    assert (
-        hubspot.properties("POST", "/batch/create", {"inputs": [{**OURS, **change}]}).status_code
-        == 400
-    )
+    assert hubspot.properties("POST", "/batch/create", {"inputs": [{**OURS, **change}]}).status_code == 400
 
 
 def test_wrong_verb(hubspot: HubSpotCaller) -> None:

@@ -62,9 +62,7 @@ def test_dated_paths(box: Box, http: httpx.Client) -> None:
 def test_one_contact_by_id_and_email(box: Box, hubspot: HubSpotCaller) -> None:
     """A contact is found by its id, or by its e-mail in any case."""
     (contact_id,) = box.world.hubspot.create([{"email": "Zoë@x.example", "city": "Göteborg"}])
-    assert (
-        hubspot.get(f"/{contact_id}", properties="city").json()["properties"]["city"] == "Göteborg"
-    )
+    assert hubspot.get(f"/{contact_id}", properties="city").json()["properties"]["city"] == "Göteborg"
     assert hubspot.get("/zoë@X.example", idProperty="email").json()["id"] == contact_id
     missing = hubspot.get("/1")
     assert (missing.status_code, missing.json()["category"]) == (404, "OBJECT_NOT_FOUND")
@@ -140,9 +138,7 @@ def test_history(box: Box, hubspot: HubSpotCaller) -> None:
     box.world.hubspot.edit(contact_id, {"company": "Two"})
     box.world.clock.advance(60)
     hubspot.update((contact_id, {"company": ""}))
-    (result,) = hubspot.read(contact_id, propertiesWithHistory=["company", "city"]).json()[
-        "results"
-    ]
+    (result,) = hubspot.read(contact_id, propertiesWithHistory=["company", "city"]).json()["results"]
     versions = result["propertiesWithHistory"]["company"]
     assert [(v["value"], v["sourceType"]) for v in versions] == [
         ("", "INTEGRATION"),

@@ -58,10 +58,7 @@ def test_operators(
 
 def test_groups_are_alternatives(hubspot: HubSpotCaller, three: list[str]) -> None:
     """Filters of a group must all hold, one group is enough."""
-    groups = [
-        {"filters": [{"propertyName": "city", "operator": "EQ", "value": name}]}
-        for name in ("Oslo", "Bergen")
-    ]
+    groups = [{"filters": [{"propertyName": "city", "operator": "EQ", "value": name}]} for name in ("Oslo", "Bergen")]
     both = {"filters": [*groups[0]["filters"], *groups[1]["filters"]]}
     assert hubspot.post("/search", {"filterGroups": groups}).json()["total"] == 2
     assert hubspot.post("/search", {"filterGroups": [both]}).json()["total"] == 0
@@ -101,33 +98,12 @@ def test_paging_by_id(box: Box, hubspot: HubSpotCaller) -> None:
         {"query": "x" * 3000},
         {"filterGroups": [{"filters": []}] * 6},
         {"filterGroups": [{"filters": [{"propertyName": "city", "operator": "HAS_PROPERTY"}] * 7}]},
-        {
-            "filterGroups": [
-                {"filters": [{"propertyName": "city", "operator": "HAS_PROPERTY"}] * 5}
-            ]
-            * 4
-        },
-        {
-            "filterGroups": [
-                {"filters": [{"propertyName": "city", "operator": "LIKE", "value": "x"}]}
-            ]
-        },
-        {
-            "filterGroups": [
-                {"filters": [{"propertyName": "nothing", "operator": "EQ", "value": "x"}]}
-            ]
-        },
+        {"filterGroups": [{"filters": [{"propertyName": "city", "operator": "HAS_PROPERTY"}] * 5}] * 4},
+        {"filterGroups": [{"filters": [{"propertyName": "city", "operator": "LIKE", "value": "x"}]}]},
+        {"filterGroups": [{"filters": [{"propertyName": "nothing", "operator": "EQ", "value": "x"}]}]},
         {"filterGroups": [{"filters": [{"propertyName": "city", "operator": "EQ"}]}]},
-        {
-            "filterGroups": [
-                {"filters": [{"propertyName": "createdate", "operator": "GT", "value": "x"}]}
-            ]
-        },
-        {
-            "filterGroups": [
-                {"filters": [{"propertyName": "num_notes", "operator": "GT", "value": "x"}]}
-            ]
-        },
+        {"filterGroups": [{"filters": [{"propertyName": "createdate", "operator": "GT", "value": "x"}]}]},
+        {"filterGroups": [{"filters": [{"propertyName": "num_notes", "operator": "GT", "value": "x"}]}]},
         {"filterGroups": ["x"]},
         {"sorts": [{"propertyName": "city"}, {"propertyName": "email"}]},
     ],

@@ -52,9 +52,7 @@ def test_update_moves_lastmodifieddate(box: Box, hubspot: HubSpotCaller) -> None
     before = box.world.hubspot.contacts[contact_id]
     box.world.clock.advance(5)
     (result,) = hubspot.update((contact_id, {"city": "A"})).json()["results"]
-    assert (
-        result["updatedAt"] == result["properties"]["lastmodifieddate"] > before["lastmodifieddate"]
-    )
+    assert result["updatedAt"] == result["properties"]["lastmodifieddate"] > before["lastmodifieddate"]
     assert result["createdAt"] == before["createdate"]
 
 
@@ -181,9 +179,7 @@ def test_merged_contact_is_passed_over(box: Box, hubspot: HubSpotCaller) -> None
 def test_single_update_is_checked(box: Box, hubspot: HubSpotCaller) -> None:
     """A single update refuses bad values and unknown contacts."""
     (contact_id,) = _make(box, 1)
-    assert _flaws(hubspot.patch(f"/{contact_id}", {"numemployees": "7"})) == [
-        ("numemployees", "INVALID_OPTION")
-    ]
+    assert _flaws(hubspot.patch(f"/{contact_id}", {"numemployees": "7"})) == [("numemployees", "INVALID_OPTION")]
     assert hubspot.patch("/1", {"city": "A"}).status_code == 404
 
 
@@ -206,10 +202,7 @@ def test_batch_create(hubspot: HubSpotCaller) -> None:
     answer = hubspot.post("/batch/create", {"inputs": traced})
     assert (answer.status_code, len(answer.json()["results"])) == (207, 1)
     assert answer.json()["errors"][0]["context"] == {"objectWriteTraceId": ["1"]}
-    assert (
-        hubspot.post("/batch/create", {"inputs": [{"properties": {"city": "A"}}]}).status_code
-        == 201
-    )
+    assert hubspot.post("/batch/create", {"inputs": [{"properties": {"city": "A"}}]}).status_code == 201
 
 
 def test_delete(box: Box, hubspot: HubSpotCaller) -> None:
@@ -218,12 +211,7 @@ def test_delete(box: Box, hubspot: HubSpotCaller) -> None:
     url = f"{hubspot.url}/crm/v3/objects/contacts/{first}"
     assert hubspot.http.delete(url, headers=hubspot.headers()).status_code == 204
     assert hubspot.post("/batch/archive", {"inputs": [{"id": second}]}).status_code == 204
-    assert (
-        hubspot.post(
-            "/gdpr-delete", {"objectId": "new2@x.example", "idProperty": "email"}
-        ).status_code
-        == 204
-    )
+    assert hubspot.post("/gdpr-delete", {"objectId": "new2@x.example", "idProperty": "email"}).status_code == 204
     assert box.world.hubspot.contacts.keys().isdisjoint({first, second, third})
     assert hubspot.update((first, {"city": "A"}), traced=True).json()["numErrors"] == 1
     assert hubspot.get(f"/{third}", archived="true").status_code == 404
@@ -231,9 +219,5 @@ def test_delete(box: Box, hubspot: HubSpotCaller) -> None:
 
 def _define(hubspot: HubSpotCaller) -> None:
     common = {"label": "Label", "groupName": "contactinformation"}
-    hubspot.properties(
-        "POST", "", {"name": "size", "type": "number", "fieldType": "number", **common}
-    )
-    hubspot.properties(
-        "POST", "", {"name": "birthday", "type": "date", "fieldType": "date", **common}
-    )
+    hubspot.properties("POST", "", {"name": "size", "type": "number", "fieldType": "number", **common})
+    hubspot.properties("POST", "", {"name": "birthday", "type": "date", "fieldType": "date", **common})

@@ -49,9 +49,7 @@ def test_kinds_of_contacts() -> None:
 def test_contacts_without_email() -> None:
     """Some contacts without an e-mail can be looked up by name and company, others can't."""
     nameless = [contact for contact in CROWD.contacts if "email" not in contact]
-    usable = [
-        contact for contact in nameless if {"firstname", "lastname", "company"} <= contact.keys()
-    ]
+    usable = [contact for contact in nameless if {"firstname", "lastname", "company"} <= contact.keys()]
     assert 0 < len(usable) < len(nameless)
 
 
@@ -66,9 +64,7 @@ def test_contacts_are_created_over_ninety_days() -> None:
     now = datetime(2026, 3, 1, tzinfo=UTC)
     contacts = World(Settings(contacts=200, now=now)).hubspot.contacts
     created = [datetime.fromisoformat(values["createdate"]) for values in contacts.values()]
-    assert [int(contact_id) for contact_id in contacts] == sorted(
-        int(contact_id) for contact_id in contacts
-    )
+    assert [int(contact_id) for contact_id in contacts] == sorted(int(contact_id) for contact_id in contacts)
     assert created == sorted(created)
     assert now - timedelta(days=91) < created[0] < now - timedelta(days=85)
     assert now - timedelta(days=2) < created[-1] <= now

@@ -15,13 +15,9 @@ ALL_FIELDS = (
 )
 
 
-def _token(
-    http: httpx.Client, box: Box, secret: str = "sandbox-secret", **form: str
-) -> httpx.Response:
+def _token(http: httpx.Client, box: Box, secret: str = "sandbox-secret", **form: str) -> httpx.Response:
     form = {"grant_type": "client_credentials", **form}
-    return http.post(
-        f"{box.zoominfo_url}/oauth/v1/token", data=form, auth=("sandbox-client", secret)
-    )
+    return http.post(f"{box.zoominfo_url}/oauth/v1/token", data=form, auth=("sandbox-client", secret))
 
 
 def _codes(answer: httpx.Response) -> list[str]:
@@ -84,9 +80,7 @@ def test_missing_scope(box: Box, zoominfo: ZoomInfoCaller) -> None:
     assert (answer.status_code, _codes(answer)) == (403, ["ZI0002"])
 
 
-@pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/data/v1/contacts/enrich"), ("POST", "/data/v1/nothing")]
-)
+@pytest.mark.parametrize(("method", "path"), [("GET", "/data/v1/contacts/enrich"), ("POST", "/data/v1/nothing")])
 def test_unknown_path_or_verb(zoominfo: ZoomInfoCaller, method: str, path: str) -> None:
     """A wrong verb is the same 404 as a wrong path."""
     answer = zoominfo.http.request(method, zoominfo.url + path, headers=zoominfo.headers())
@@ -97,9 +91,7 @@ def test_unknown_path_or_verb(zoominfo: ZoomInfoCaller, method: str, path: str) 
 @pytest.mark.parametrize("header", ["Content-Type", "Accept"])
 def test_wrong_media_type(zoominfo: ZoomInfoCaller, header: str) -> None:
     """Plain JSON is not acceptable, neither sent nor asked for."""
-    answer = zoominfo.post(
-        "/data/v1/contacts/enrich", "ContactEnrich", {}, **{header: "application/json"}
-    )
+    answer = zoominfo.post("/data/v1/contacts/enrich", "ContactEnrich", {}, **{header: "application/json"})
     assert answer.status_code == 406
 
 
@@ -128,9 +120,7 @@ def test_number_of_inputs(zoominfo: ZoomInfoCaller, count: int) -> None:
     assert (answer.status_code, _codes(answer)) == (400, ["PFAPI0004"])
 
 
-@pytest.mark.parametrize(
-    "lookup", [{"personId": "12"}, {"email": "a@b.example"}, {"companyId": True}]
-)
+@pytest.mark.parametrize("lookup", [{"personId": "12"}, {"email": "a@b.example"}, {"companyId": True}])
 def test_input_keys_and_types(zoominfo: ZoomInfoCaller, lookup: dict[str, object]) -> None:
     """An unknown key and a value of the wrong type fail the whole call."""
     assert _codes(zoominfo.enrich("hit+a@b.example", lookup)) == ["PFAPI0006"]
@@ -221,19 +211,13 @@ def test_prefix_decides(zoominfo: ZoomInfoCaller, prefix: str, status: str) -> N
 
 def test_partial_matches_have_their_half(zoominfo: ZoomInfoCaller) -> None:
     """A match of the company only has no contact fields, one of the contact only no company."""
-    company, contact = zoominfo.enrich("companyonly+x@y.example", "contactonly+x@y.example").json()[
-        "data"
-    ]
+    company, contact = zoominfo.enrich("companyonly+x@y.example", "contactonly+x@y.example").json()["data"]
     assert set(company["attributes"]) == {"company"}
     assert set(contact["attributes"]) == {"email"}
 
 
-@pytest.mark.parametrize(
-    ("prefix", "status"), [("fault", 500), ("fault504", 504), ("fault400", 400)]
-)
-def test_fault_prefix_fails_the_call(
-    box: Box, zoominfo: ZoomInfoCaller, prefix: str, status: int
-) -> None:
+@pytest.mark.parametrize(("prefix", "status"), [("fault", 500), ("fault504", 504), ("fault400", 400)])
+def test_fault_prefix_fails_the_call(box: Box, zoominfo: ZoomInfoCaller, prefix: str, status: int) -> None:
     """A poisoned input fails the whole call, and nothing is billed."""
     answer = zoominfo.enrich("hit+a@b.example", f"{prefix}+x@y.example")
     assert answer.status_code == status
@@ -251,9 +235,7 @@ def test_shuffled_answers(box: Box, zoominfo: ZoomInfoCaller) -> None:
     """Answers may come in another order than the inputs, to be told apart by the echo."""
     emails = [f"hit+{number}@b.example" for number in range(25)]
     box.configure(zoominfo={"shuffle": True})
-    echoed = [
-        row["meta"]["input"]["emailAddress"] for row in zoominfo.enrich(*emails).json()["data"]
-    ]
+    echoed = [row["meta"]["input"]["emailAddress"] for row in zoominfo.enrich(*emails).json()["data"]]
     assert echoed != emails
     assert sorted(echoed) == sorted(emails)
 
@@ -262,9 +244,7 @@ def test_seeded_contacts_match_as_documented(box: Box, zoominfo: ZoomInfoCaller)
     """About three of four work e-mails match, role addresses never, malformed ones are invalid."""
     box.configure(zoominfo={"per_second": 1000})
     emails = [f"person{number}@northwind.example" for number in range(500)]
-    statuses = [
-        s for start in range(0, 500, 25) for s in zoominfo.statuses(*emails[start : start + 25])
-    ]
+    statuses = [s for start in range(0, 500, 25) for s in zoominfo.statuses(*emails[start : start + 25])]
     assert 0.68 < statuses.count("FULL_MATCH") / 500 < 0.80
     assert {"COMPANY_ONLY_MATCH", "CONTACT_ONLY_MATCH", "OPT_OUT", "NO_MATCH"} < set(statuses)
     assert zoominfo.statuses("info@northwind.example", "a(at)b", "") == [
@@ -277,19 +257,14 @@ def test_seeded_contacts_match_as_documented(box: Box, zoominfo: ZoomInfoCaller)
 def test_lookup_by_name_and_by_id(box: Box, zoominfo: ZoomInfoCaller) -> None:
     """A person is found by name and company, and again by the id that was returned."""
     people = box.world.population.people
-    names = [
-        {"firstName": p.first_name, "lastName": p.last_name, "companyName": p.company.name}
-        for p in people[:25]
-    ]
+    names = [{"firstName": p.first_name, "lastName": p.last_name, "companyName": p.company.name} for p in people[:25]]
     hits = [row for row in zoominfo.enrich(*names).json()["data"] if row["type"] == "Contact"]
     assert len(hits) > 10
     (again,) = zoominfo.enrich({"personId": int(hits[0]["id"])}).json()["data"]
     assert again["id"] == hits[0]["id"]
     (stranger,) = zoominfo.enrich("hit+new@new.example").json()["data"]
     assert zoominfo.statuses({"personId": int(stranger["id"])}) == ["FULL_MATCH"]
-    assert zoominfo.statuses({"firstName": "No", "lastName": "Body", "companyName": "Nowhere"}) == [
-        "NO_MATCH"
-    ]
+    assert zoominfo.statuses({"firstName": "No", "lastName": "Body", "companyName": "Nowhere"}) == ["NO_MATCH"]
     assert zoominfo.statuses({"firstName": "Half"}, {"personId": 5}) == [
         "INVALID_INPUT",
         "NO_MATCH",
@@ -298,19 +273,14 @@ def test_lookup_by_name_and_by_id(box: Box, zoominfo: ZoomInfoCaller) -> None:
 
 def test_required_fields(zoominfo: ZoomInfoCaller) -> None:
     """A record that lacks a required field is no match."""
-    statuses = zoominfo.statuses(
-        "companyonly+x@y.example", "hit+x@y.example", requiredFields=["email"]
-    )
+    statuses = zoominfo.statuses("companyonly+x@y.example", "hit+x@y.example", requiredFields=["email"])
     assert statuses == ["NON_MATCH_BY_REQUIRED_FIELDS", "FULL_MATCH"]
 
 
 def test_warnings_occur(box: Box, zoominfo: ZoomInfoCaller) -> None:
     """A few records carry warnings."""
     box.configure(zoominfo={"per_second": 1000})
-    pages = [
-        zoominfo.enrich(*[f"hit+{p}-{n}@b.example" for n in range(25)]).json()["data"]
-        for p in range(8)
-    ]
+    pages = [zoominfo.enrich(*[f"hit+{p}-{n}@b.example" for n in range(25)]).json()["data"] for p in range(8)]
     warned = [row for page in pages for row in page if "warnings" in row["meta"]]
     assert 0 < len(warned) < 30
     assert set(warned[0]["meta"]["warnings"][0]) == {"code", "message", "fields"}
@@ -319,9 +289,7 @@ def test_warnings_occur(box: Box, zoominfo: ZoomInfoCaller) -> None:
 def test_technologies_and_intent(box: Box, zoominfo: ZoomInfoCaller) -> None:
     """One company's technologies and intent signals come page by page, for one credit."""
     company_id = box.world.population.companies[0].id
-    tech = zoominfo.post(
-        "/data/v1/companies/technologies/enrich", "TechnologyEnrich", {"companyId": company_id}
-    )
+    tech = zoominfo.post("/data/v1/companies/technologies/enrich", "TechnologyEnrich", {"companyId": company_id})
     topics = ["ERP", "Zero Trust", "Payroll", "Kubernetes", "Observability", "E-Commerce"]
     intent = zoominfo.post(
         "/data/v1/intent/enrich?page[size]=1",
@@ -329,9 +297,7 @@ def test_technologies_and_intent(box: Box, zoominfo: ZoomInfoCaller) -> None:
         {"companyId": str(company_id), "topics": topics},
     )
     assert tech.json()["meta"]["totalResults"] == len(tech.json()["data"]) > 0
-    assert {"product", "vendor", "category", "categoryParent"} == set(
-        tech.json()["data"][0]["attributes"]
-    )
+    assert {"product", "vendor", "category", "categoryParent"} == set(tech.json()["data"][0]["attributes"])
     assert len(intent.json()["data"]) <= 1
     assert intent.json()["meta"]["page"]["total"] == intent.json()["meta"]["totalResults"]
     assert box.world.zoominfo.billed == {f"company:{company_id}": 1}
@@ -340,19 +306,12 @@ def test_technologies_and_intent(box: Box, zoominfo: ZoomInfoCaller) -> None:
 def test_company_calls_are_checked(zoominfo: ZoomInfoCaller) -> None:
     """An unknown company has no rows; a missing id, and topics beyond 50, are refused."""
     path = "/data/v1/intent/enrich"
-    assert (
-        zoominfo.post(path, "IntentEnrich", {"companyId": 1, "topics": ["ERP"]}).json()["data"]
-        == []
-    )
+    assert zoominfo.post(path, "IntentEnrich", {"companyId": 1, "topics": ["ERP"]}).json()["data"] == []
     assert _codes(zoominfo.post(path, "IntentEnrich", {"topics": ["ERP"]})) == ["PFAPI0006"]
-    assert _codes(zoominfo.post(path, "IntentEnrich", {"companyId": 1, "topics": ["x"] * 51})) == [
-        "PFAPI0004"
-    ]
+    assert _codes(zoominfo.post(path, "IntentEnrich", {"companyId": 1, "topics": ["x"] * 51})) == ["PFAPI0004"]
 
 
 def test_get_needs_no_content_type(zoominfo: ZoomInfoCaller) -> None:
     """The usage is read without a content type."""
     headers = {"Authorization": f"Bearer {zoominfo.token}", "Accept": MEDIA_TYPE}
-    assert (
-        zoominfo.http.get(f"{zoominfo.url}/data/v1/users/usage", headers=headers).status_code == 200
-    )
+    assert zoominfo.http.get(f"{zoominfo.url}/data/v1/users/usage", headers=headers).status_code == 200

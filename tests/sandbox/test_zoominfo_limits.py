@@ -41,12 +41,8 @@ def test_rate_headers(box: Box, zoominfo: ZoomInfoCaller) -> None:
     assert headers["X-RateLimit-Remaining-Day"] == "-1"
 
 
-@pytest.mark.parametrize(
-    ("setting", "bucket", "wait"), [("per_second", "second", 1), ("per_hour", "hour", 3600)]
-)
-def test_full_window_rejects(
-    box: Box, zoominfo: ZoomInfoCaller, setting: str, bucket: str, wait: int
-) -> None:
+@pytest.mark.parametrize(("setting", "bucket", "wait"), [("per_second", "second", 1), ("per_hour", "hour", 3600)])
+def test_full_window_rejects(box: Box, zoominfo: ZoomInfoCaller, setting: str, bucket: str, wait: int) -> None:
     """A full window answers 429, says which and for how long, and what it rejects doesn't count."""
     box.world.clock.stop()
     box.configure(zoominfo={setting: 2})
@@ -82,9 +78,7 @@ def test_forms_of_retry_after(box: Box, zoominfo: ZoomInfoCaller) -> None:
         box.configure(zoominfo={"retry_after": form})
         found[form] = zoominfo.enrich(HIT).headers
     assert found["seconds"]["Retry-After"] == "3600"
-    date, now = (
-        parsedate_to_datetime(found["http-date"][name]) for name in ("Retry-After", "Date")
-    )
+    date, now = (parsedate_to_datetime(found["http-date"][name]) for name in ("Retry-After", "Date"))
     assert 3595 < (date - now).total_seconds() < 3605
     assert found["garbage"]["Retry-After"] == "soon"
     assert "Retry-After" not in found["absent"]
@@ -99,9 +93,7 @@ def test_busiest_second_counts_requests_but_not_tokens(box: Box, zoominfo: ZoomI
     assert box.world.zoominfo.max_requests_in_any_second == 3
 
 
-def test_a_record_is_billed_once_in_twelve_months(
-    box: Box, zoominfo: ZoomInfoCaller, http: httpx.Client
-) -> None:
+def test_a_record_is_billed_once_in_twelve_months(box: Box, zoominfo: ZoomInfoCaller, http: httpx.Client) -> None:
     """A record costs one credit, again is free for a year, however its e-mail is spelt."""
     zoominfo.enrich("hit+a@b.example", "HIT+A@b.example ")
     zoominfo.enrich("hit+a@b.example")
@@ -111,9 +103,7 @@ def test_a_record_is_billed_once_in_twelve_months(
     )
     box.configure(zoominfo={"token_lifetime_seconds": 1e9})
     form = {"grant_type": "client_credentials"}
-    answer = http.post(
-        f"{zoominfo.url}/oauth/v1/token", data=form, auth=("sandbox-client", "sandbox-secret")
-    )
+    answer = http.post(f"{zoominfo.url}/oauth/v1/token", data=form, auth=("sandbox-client", "sandbox-secret"))
     box.world.clock.advance(366 * 86_400)
     ZoomInfoCaller(http, zoominfo.url, answer.json()["access_token"]).enrich("hit+a@b.example")
     assert box.world.zoominfo.credits_used == 2

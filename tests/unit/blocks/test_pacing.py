@@ -121,10 +121,21 @@ def test_a_hold_beyond_the_bound_postpones_with_all_that_is_left_of_it(asked: fl
     start = time.monotonic()
     pacer.hold(asked)
     for _ in range(3):
-        with pytest.raises(PostponedError, match="weather asked for a pause") as caught:
+        with pytest.raises(PostponedError, match="weather") as caught:
             pacer.reserve()
         assert asked - (time.monotonic() - start) <= caught.value.seconds <= asked
     assert pacer.held
+
+
+def test_a_slot_beyond_the_bound_postpones_and_is_not_taken() -> None:
+    """A slow service with many callers sends back those who would sleep too long, and each of them alike."""
+    pacer = Pacer("weather", 0.1)
+    waits, _ = reservations(pacer, 7)
+    assert waits[-1] <= LONGEST_INLINE_WAIT_SECONDS
+    for _ in range(3):
+        with pytest.raises(PostponedError, match="weather") as caught:
+            pacer.reserve()
+        assert LONGEST_INLINE_WAIT_SECONDS < caught.value.seconds <= 70.0
 
 
 def take_turn(pacer: Pacer) -> None:

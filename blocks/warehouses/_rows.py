@@ -1,0 +1,136 @@
+"""What crosses the seam to a warehouse, and how it becomes JSON and comes back."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from enrichment.records import Enrichment, Found
+from enrichment.write_policy import Change
+
+Row = dict[str, Any]
+
+_JSON_COLUMNS = frozenset({"reply", "tech_stack", "intent_keywords", "attributes", "api_versions"})
+_OWN_COLUMNS = ("company_name", "employee_count", "industry", "tech_stack", "linkedin_url", "intent_keywords")
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecord:
+    """A request to enrich one contact; `contact_created_at` is ISO-8601 UTC text."""
+
+    crm: str
+    crm_id: str
+    email_address: str | None
+    source: str
+    lane: str
+    contact_created_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedWrite:
+    """What will be sent to the CRM for one staged record."""
+
+    record_id: str
+    crm_id: str
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JournalLookup:
+    """What the journal says of request keys: the replies it has, and the keys that the asker may now pay for."""
+
+    replies: Mapping[str, Row]
+    granted: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """The records that the claim still holds, and how many runs are at work with this provider."""
+
+    held: frozenset[str]
+    runs_at_work: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How many records of a chunk ended or went back; `lost` ones are held by another run now."""
+
+    dispositions: Mapping[str, int]
+    returned: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunStart:
+    """What is known of a run when it opens its books."""
+
+    run_id: str
+    flow_run_name: str
+    provider: str
+    crm: str
+    lane: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """What is known of a run when it closes its books."""
+
+    failure_rate: float
+    stop_kind: str = ""
+    alert_kind: str = ""
+    alert_sent: bool = False
+    credits: float = 0.0
+    api_versions: Sequence[str] = ()
+    state: str = "closed"
+
+
+def contact_row(item: Found) -> Row:
+    """Return a result as the row of its tables; fields without a column of their own are attributes."""
+    enrichment = item.enrichment
+    own = {name: enrichment.fields.get(name) for name in _OWN_COLUMNS}
+    further = {name: value for name, value in enrichment.fields.items() if name not in _OWN_COLUMNS}
+    return {
+        "record_id": item.record.record_id,
+        "request_key": item.request_key,
+        "crm_id": item.record.crm_id,
+        "enrichment_timestamp": enrichment.received_at,
+        "provider": enrichment.provider,
+        "provider_record_id": enrichment.provider_record_id,
+        "confidence": enrichment.confidence,
+        "attributes": further,
+        **own,
+    }
+
+
+def enrichment_of(row: Row) -> Enrichment:
+    """Return what a row of `enriched_contacts` says."""
+    own = {name: row[name] for name in _OWN_COLUMNS if row[name] is not None}
+    return Enrichment(
+        row["provider"],
+        row["provider_record_id"],
+        row["confidence"],
+        {**(row["attributes"] or {}), **own},
+        row["enrichment_timestamp"],
+    )
+
+
+def bind(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a statement's values with lists and dicts as JSON text."""
+    return {
+        name: json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+        for name, value in values.items()
+    }
+
+
+def decode(row: Row) -> Row:
+    """Return a row with JSON read and timestamps as ISO-8601 UTC text, whatever the engine gave."""
+    return {name: _decode_value(name, value) for name, value in row.items()}
+
+
+def _decode_value(name: str, value: Any) -> Any:
+    if name in _JSON_COLUMNS and isinstance(value, str):
+        return json.loads(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return value

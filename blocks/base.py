@@ -14,12 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+import httpx
 from prefect.blocks.core import Block
+from prefect.settings import get_current_settings
 from pydantic import ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from enrichment.errors import ConfigurationError
+from enrichment.errors import ConfigurationError, TransientError
 
 ENV_PREFIX = "ENRICHMENT_"
 DEFAULT_DOCUMENT = "default"
@@ -124,10 +126,12 @@ def explain(error: ValidationError, prefix: str) -> str:
 
 def _saved_values(cls: type[PipelineBlock], document: str) -> dict[str, Any]:
     # Without a server, Prefect would start one only to say that it holds no block.
-    if not document and not os.environ.get("PREFECT_API_URL"):
+    if not document and not get_current_settings().api.url:
         return {}
     try:
         saved: Any = cls.load(document or DEFAULT_DOCUMENT)
+    except httpx.HTTPError as error:
+        raise TransientError(f"Prefect's server can't be read ({type(error).__name__})") from None
     except ValueError:
         if not document:
             return {}

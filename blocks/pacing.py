@@ -12,6 +12,9 @@ from collections.abc import Hashable
 from enrichment.errors import PostponedError
 from enrichment.retry import LONGEST_INLINE_WAIT_SECONDS
 
+#: Calls that woke late may follow each other a little faster than the rate, so that a stall costs no throughput.
+_LEAST_SPACING = 0.95
+
 
 class Pacer:
     """
@@ -27,6 +30,7 @@ class Pacer:
         self._per_second = per_second
         self._sharers = 1
         self._next_slot = 0.0
+        self._last_start = 0.0
         self._held_until = 0.0
         self._lock = threading.Lock()
 
@@ -58,10 +62,29 @@ class Pacer:
         with self._lock:
             now = time.monotonic()
             slot = max(now, self._next_slot, self._held_until)
-            if slot - now > LONGEST_INLINE_WAIT_SECONDS:
-                raise PostponedError(f"{self._name} has no slot for so long", slot - now)
+            self._refuse_long(slot - now)
             self._next_slot = slot + self._sharers / self._per_second
             return slot - now
+
+    def start(self) -> float:
+        """
+        Begin a call whose slot has come.
+
+        Returns:
+            0 if it may begin now, else seconds to wait: a pause was asked for meanwhile, or others that also woke late
+            began a moment ago. Else a stall of the machine would send a burst, which draws a 429 for everybody.
+
+        Raises:
+            PostponedError: the pause is longer than anybody should sleep.
+        """
+        with self._lock:
+            now = time.monotonic()
+            spacing = _LEAST_SPACING * self._sharers / self._per_second
+            wait = max(self._held_until, self._last_start + spacing) - now
+            self._refuse_long(wait)
+            if wait <= 0:
+                self._last_start = now
+            return max(wait, 0.0)
 
     @property
     def held(self) -> bool:
@@ -69,17 +92,21 @@ class Pacer:
         with self._lock:
             return self._held_until > time.monotonic()
 
+    def _refuse_long(self, wait: float) -> None:
+        if wait > LONGEST_INLINE_WAIT_SECONDS:
+            raise PostponedError(f"{self._name} has no slot for so long", wait)
+
     async def turn(self) -> None:
         """Wait for a slot without blocking the event loop."""
         await asyncio.sleep(self.reserve())
-        while self.held:  # noqa: ASYNC110 - the server asked for a pause while we slept; the hold is shared by threads
-            await asyncio.sleep(self.reserve())
+        while wait := self.start():  # noqa: ASYNC110 - the pause is shared by threads, each with a loop of its own
+            await asyncio.sleep(wait)
 
     def turn_blocking(self) -> None:
         """Wait for a slot in this thread."""
         time.sleep(self.reserve())
-        while self.held:
-            time.sleep(self.reserve())
+        while wait := self.start():
+            time.sleep(wait)
 
 
 _pacers: dict[Hashable, Pacer] = {}

@@ -16,6 +16,9 @@ from enrichment.records import Disposition, Finished, Returned, Settlement, Stag
 #: A wait up to this many seconds is slept inside the call; a longer one sends the records back to the queue.
 LONGEST_INLINE_WAIT_SECONDS = 60.0
 
+# A longer wait is a number of another unit, or garbage.
+_LONGEST_SENSIBLE_SECONDS = 366 * 86_400.0
+
 
 class Fault(StrEnum):
     """How a call failed, as far as repeating it is concerned."""
@@ -94,7 +97,7 @@ def decide(
     if server_wait is not None and server_wait > LONGEST_INLINE_WAIT_SECONDS:
         return RetryDecision(Verdict.POSTPONE, server_wait, holds_all)
     if attempt >= policy.attempts_for(fault):
-        return RetryDecision(Verdict.GIVE_UP)
+        return RetryDecision(Verdict.GIVE_UP, server_wait or 0.0, holds_all and server_wait is not None)
     jitter = backoff(attempt, policy.base_seconds, policy.cap_seconds, chance)
     if server_wait is None:
         return RetryDecision(Verdict.RETRY, jitter, holds_all)
@@ -157,13 +160,13 @@ def _seconds(value: str) -> float | None:
         seconds = float(value)
     except ValueError:
         return None
-    return float(math.ceil(seconds)) if 0 <= seconds < math.inf else None
+    return float(math.ceil(seconds)) if 0 <= seconds <= _LONGEST_SENSIBLE_SECONDS else None
 
 
 def _http_date(value: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     # The asctime form and "-0000" carry no zone; HTTP dates are UTC.
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -177,10 +180,12 @@ def _until_reset(value: str, form: str, now: datetime) -> float | None:
             return None
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return max(0.0, (aware - now).total_seconds())
-    seconds = _seconds(value)
-    if seconds is None or form == "delta_s":
-        return seconds
-    return max(0.0, seconds - now.timestamp())
+    if form == "delta_s":
+        return _seconds(value)
+    try:
+        return _seconds(str(max(0.0, float(value) - now.timestamp())))
+    except ValueError:
+        return None
 
 
 def settle_failure(

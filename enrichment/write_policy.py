@@ -7,7 +7,7 @@ description forbids, and a missing value never erases one.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -148,7 +148,11 @@ def to_wire(value: Any, description: FieldDescription) -> str:
 
 
 def _is_blank(value: Any) -> bool:
-    return value is None or value in ("", [], {})
+    if isinstance(value, str):
+        return not value.strip()
+    if isinstance(value, list):
+        return all(_is_blank(item) for item in value)
+    return value is None or value == {}
 
 
 def _check_field(rule: FieldRule, descriptions: Mapping[str, FieldDescription], protected: frozenset[str]) -> None:
@@ -214,19 +218,26 @@ def _moment(value: Any, kind: str) -> str:
         moment = value if isinstance(value, date) else datetime.fromisoformat(str(value))
     except ValueError:
         raise _UnfitError(f"not_a_{kind}") from None
-    return moment.isoformat()[:10] if kind == "date" else moment.isoformat().replace("+00:00", "Z")
+    if kind == "date":
+        return moment.isoformat()[:10]
+    if not isinstance(moment, datetime):
+        moment = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.isoformat().replace("+00:00", "Z")
 
 
 def _enumeration(value: Any, options: frozenset[str]) -> str:
     wanted = [str(item) for item in value] if isinstance(value, list) else [str(value)]
-    by_fold = {option.casefold(): option for option in options}
+    by_fold = {option.casefold(): option for option in sorted(options)}
     try:
-        return ";".join(by_fold[item.strip().casefold()] for item in wanted)
+        return ";".join(item if item in options else by_fold[item.strip().casefold()] for item in wanted)
     except KeyError:
         raise _UnfitError("not_an_option") from None
 
 
 def _text(value: Any, max_length: int | None) -> str:
+    if isinstance(value, dict):
+        raise _UnfitError("not_a_text")
     text = "; ".join(str(item) for item in value) if isinstance(value, list) else str(value)
     if max_length is not None and len(text) > max_length:
         raise _UnfitError("too_long")

@@ -1,9 +1,9 @@
 """The ASGI application: finds the service, and delivers its reply or a part of it."""
 
 import asyncio
-from typing import Any, Protocol
+from typing import Protocol
 
-from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+from starlette.types import Receive, Scope, Send
 
 from sandbox.control import Control
 from sandbox.exchange import Cut, Reply, Request, text_reply
@@ -31,7 +31,7 @@ class App:
         self._holder = holder
         self._control = control
 
-    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
@@ -53,11 +53,11 @@ class App:
             return service.answer(request) if service else text_reply("no such service", 404)
 
 
-async def _read(scope: HTTPScope, receive: ASGIReceiveCallable) -> Request:
+async def _read(scope: Scope, receive: Receive) -> Request:
     parts: list[bytes] = []
     more = True
     while more:
-        message: Any = await receive()
+        message = await receive()
         parts.append(message.get("body", b""))
         more = message.get("more_body", False)
     return Request(
@@ -69,7 +69,7 @@ async def _read(scope: HTTPScope, receive: ASGIReceiveCallable) -> Request:
     )
 
 
-async def _deliver(reply: Reply, send: ASGISendCallable) -> None:
+async def _deliver(reply: Reply, send: Send) -> None:
     if reply.cut is Cut.EVERYTHING:
         return
     await send({"type": "http.response.start", "status": reply.status, "headers": _head(reply)})
@@ -87,7 +87,7 @@ def _head(reply: Reply) -> list[tuple[bytes, bytes]]:
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
 
-async def _hang_up(cut: Cut, transport: asyncio.Transport, receive: ASGIReceiveCallable) -> None:
+async def _hang_up(cut: Cut, transport: asyncio.Transport, receive: Receive) -> None:
     # `close` sends what is still buffered, `abort` doesn't.
     if cut is Cut.HALF:
         transport.close()

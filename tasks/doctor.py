@@ -1,11 +1,11 @@
 """Asking every configured system for a sign of life."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from prefect import get_client
+from prefect.settings import get_current_settings
 
 from blocks.crms.base import load_crm
 from blocks.notifiers.base import load_notifier
@@ -67,7 +67,7 @@ def _crm(reference: str) -> str:
 
 
 def _prefect() -> str:
-    if not os.environ.get("PREFECT_API_URL"):
+    if not get_current_settings().api.url:
         return "no server is set (PREFECT_API_URL); each command starts a temporary one"
     with get_client(sync_client=True) as client:
         error = client.api_healthcheck()

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,9 @@ _PATIENCE = (0.5, 1.0, 2.0, 4.0, 8.0)
 _BUSY_WAIT_SECONDS = 30.0
 _PENDING_WAIT_SECONDS = 120.0
 
+# Two chunks keep the provider busy. More would share its rate, finish together, and leave it idle meanwhile.
+_AT_ONCE = threading.BoundedSemaphore(2)
+
 #: A staged record with the identifiers that it is looked up by.
 Asker = tuple[StagedRecord, Mapping[str, str]]
 
@@ -52,7 +56,7 @@ Wanted = Mapping[str, Sequence[Asker]]
 @step(name="look-up")
 def look_up(plan: RunPlan, claim: Claim) -> Chunk:
     """Return the chunk with what the provider knows of each record, from the journal where it has the reply."""
-    with open_warehouse(plan.warehouse) as warehouse:
+    with _AT_ONCE, open_warehouse(plan.warehouse) as warehouse:
         crm = load_crm(plan.crm)
         try:
             chunk = _LookUp(plan, claim, warehouse, load_provider(plan.provider), crm).run()

@@ -19,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field, SecretStr
+from pydantic import Field, HttpUrl, SecretStr
 
 from blocks.crms._hubspot_answers import Answer, RefusedError
 from blocks.crms._hubspot_api import MOST_CONNECTIONS, Call, HubSpotApi
@@ -69,6 +69,7 @@ _PROTECTED = (
 class HubSpot(CrmBlock):
     """Access to HubSpot's contacts, and how they are filled."""
 
+    _documentation_url = HttpUrl("https://developers.hubspot.com/docs/api-reference/legacy/crm/objects/contacts/guide")
     vendor: ClassVar[str] = "hubspot"
     _block_type_name = "HubSpot CRM"
     _block_type_slug = "enrichment-hubspot"

@@ -80,6 +80,8 @@ class EmailNotifier:
                 yield server
         except smtplib.SMTPAuthenticationError:
             raise ConfigurationError("the mail server refuses the sign-in: check ENRICHMENT_EMAIL_USERNAME") from None
+        except UnicodeError:
+            raise ConfigurationError("host, user or password holds a character that SMTP can't carry") from None
         except (smtplib.SMTPException, OSError) as error:
             raise TransientError(f"the mail server can't deliver ({type(error).__name__})") from None
 

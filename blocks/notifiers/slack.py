@@ -50,11 +50,11 @@ class SlackNotifier:
             answer = httpx.post(self._url, json={"text": f"*{subject}*\n{body}"}, timeout=self._timeout_seconds)
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise TransientError(f"Slack can't be reached ({type(error).__name__})") from None
-        if answer.status_code in {400, 403, 404, 410}:
+        if answer.status_code in {301, 302, 303, 307, 308, 400, 403, 404, 410}:
             raise ConfigurationError(
                 f"Slack refuses the webhook ({answer.status_code}): check ENRICHMENT_SLACK_WEBHOOK_URL"
             )
-        if answer.is_error:
+        if not answer.is_success:
             raise TransientError(f"Slack answered {answer.status_code}")
 
     def check(self) -> str:

@@ -104,6 +104,10 @@ class ContactStore:
         places = range(max(by_id, by_creation), len(self._ordered))
         return (self._ordered[place] for place in places)
 
+    def present(self) -> list[Record]:
+        """Return all contacts that aren't archived."""
+        return [record for record in self._ordered.copy() if not record.archived]
+
     def page(self, after: int, limit: int, *, archived: bool) -> tuple[list[Record], str | None]:
         """Return contacts from this id on, and the id at which the next page begins."""
         wanted = (record for record in self.records(above=after - 1) if record.archived is archived)

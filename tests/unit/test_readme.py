@@ -50,9 +50,9 @@ def test_the_commands_of_the_readme_exist() -> None:
 
     makefile = (ROOT / "Makefile").read_text()
     commands = {command.callback.__name__ for command in app.registered_commands if command.callback}
-    for target in re.findall(r"\bmake ([a-z]+)\b", README):
+    for target in re.findall(r"(?:`|^)make ([a-z]+)\b", README, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
-    for command in re.findall(r"\benrich ([a-z]+)\b(?! contacts)", README):
+    for command in re.findall(r"(?:`|bin/)enrich ([a-z]+)\b", README):
         assert command in commands, command
 
 

@@ -5,14 +5,14 @@ WORKDIR /app
 ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
 COPY pyproject.toml uv.lock README.md LICENSE ./
 # Dependencies first: they change less often than the code.
-RUN uv sync --locked --no-dev --extra postgres --no-install-project
+RUN uv sync --locked --no-dev --extra postgres --group sandbox --no-install-project
 COPY cli.py prefect.yaml ./
 COPY enrichment enrichment
 COPY blocks blocks
 COPY tasks tasks
 COPY flows flows
 COPY sandbox sandbox
-RUN uv sync --locked --no-dev --extra postgres
+RUN uv sync --locked --no-dev --extra postgres --group sandbox
 
 FROM python:3.11-slim
 RUN useradd --create-home --uid 10001 enrich

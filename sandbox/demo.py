@@ -13,6 +13,8 @@ from rich.table import Table
 
 from blocks.warehouses.base import Warehouse
 from blocks.warehouses.sqlite import SqliteWarehouse
+from enrichment.books import Books
+from enrichment.summary import summary_markdown
 from sandbox.place import Place, started
 
 _SHOWN_CONTACTS = 3
@@ -40,6 +42,7 @@ def run_demo(contacts: int, folder: Path, console: Console, run_table: RunTable)
         stack.callback(warehouse.close)
         report, seconds = _run(place, warehouse, contacts, console)
         wrong = _differences(place, warehouse, report, contacts)
+        (folder / "report.md").write_text(_markdown(report))
         console.print(run_table(report))
         _show(console, place, warehouse, report, seconds)
     return _verdict(console, wrong)
@@ -91,12 +94,27 @@ def _show(console: Console, place: Place, warehouse: Warehouse, report: Any, sec
             table.add_row(crm_id, row["field"], escape(row["before"] or ""), escape(row["after"]))
         table.add_section()
     console.print(table)
-    example = written[0]["crm_id"] if written else "1"
     console.print("Where to look next:")
-    console.print("  make ui                        the runs in Prefect's UI, on http://127.0.0.1:4200")
-    console.print(f"  {place.folder / 'warehouse.db'}   the tables, for any SQLite client")
-    console.print(
-        f"  ENRICHMENT_SQLITE_PATH={place.folder / 'warehouse.db'} .venv/bin/enrich why {example}   one contact's story"
+    console.print("  make ui   the runs in Prefect's UI, on http://127.0.0.1:4200")
+    console.print(f"  {_near(place.folder / 'report.md')}   this report")
+    console.print(f"  {_near(place.folder / 'warehouse.db')}   the tables, for any SQLite client")
+    if written:
+        setting = f"ENRICHMENT_SQLITE_PATH={_near(place.folder / 'warehouse.db')}"
+        console.print(f"  {setting} .venv/bin/enrich why {written[0]['crm_id']}   one contact's story")
+
+
+def _near(path: Path) -> Path:
+    """Return the path from here, if that is shorter."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _markdown(report: dict[str, Any]) -> str:
+    return summary_markdown(
+        Books(**report["books"]),
+        credits_used=report["credits"],
+        lookups=report["lookups"],
+        api_versions=report["api_versions"],
+        stop="",
     )
 
 

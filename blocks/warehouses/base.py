@@ -113,6 +113,8 @@ class Warehouse(ABC):
         """
         Put contacts into the queue; one that is in it already stays as it is, or moves up to the live lane.
 
+        A scheduled intake looks for new contacts and reads an overlap, so it leaves out those that have ended before.
+
         Args:
             records: the contacts.
             cursor: name and value of the intake's position, committed together with the rows.
@@ -307,11 +309,11 @@ class Warehouse(ABC):
         returned = [asdict(item) for item in settlements if isinstance(item, Returned)]
         with self.transaction() as session:
             session.run("lock_claim", token=claim.token)
+            session.run("confirm_writes", crm=crm, rows=[asdict(item) for item in confirmed])
+            session.run("forget_open_writes", token=claim.token, crm=crm, rows=finished)
             session.run("write_ledger", token=claim.token, run_id=claim.run_id, rows=finished)
             ended = session.read("count_ended", run_id=claim.run_id, ids=[row["record_id"] for row in finished])
             session.run("write_dead_letters", token=claim.token, run_id=claim.run_id, rows=finished)
-            session.run("confirm_writes", crm=crm, rows=[asdict(item) for item in confirmed])
-            session.run("forget_open_writes", token=claim.token, crm=crm, rows=finished)
             session.run("delete_finished", token=claim.token, rows=finished)
             back = session.run("return_records", token=claim.token, rows=returned)
             session.run("drop_claim_reservations", token=claim.token)

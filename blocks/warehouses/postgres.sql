@@ -188,6 +188,8 @@ INSERT INTO enrichment_staging
 SELECT value ->> 'record_id', value ->> 'crm', value ->> 'crm_id', value ->> 'email_address', value ->> 'source',
     value ->> 'lane', 'waiting', (value ->> 'contact_created_at')::timestamptz, now()
 FROM jsonb_array_elements(:rows::jsonb) AS r(value)
+WHERE value ->> 'source' <> 'schedule' OR NOT EXISTS (
+    SELECT 1 FROM record_ledger l WHERE l.crm = value ->> 'crm' AND l.crm_id = value ->> 'crm_id')
 ON CONFLICT (crm, crm_id) DO NOTHING
 
 -- query: save_cursor
@@ -359,8 +361,12 @@ SELECT :crm, value ->> 'crm_id', value ->> 'lookup_identifier', value ->> 'reaso
     now()
 FROM jsonb_array_elements(:rows::jsonb) AS r(value)
 ON CONFLICT (crm, crm_id, provider) DO UPDATE SET
+    -- What people have reviewed stays reviewed while nothing about it has changed.
+    reviewed_at = CASE WHEN unmatched_records.reason = excluded.reason
+        AND unmatched_records.lookup_identifier IS NOT DISTINCT FROM excluded.lookup_identifier
+        THEN unmatched_records.reviewed_at END,
     lookup_identifier = excluded.lookup_identifier, reason = excluded.reason, run_id = excluded.run_id,
-    unmatched_at = excluded.unmatched_at, reviewed_at = NULL
+    unmatched_at = excluded.unmatched_at
 
 -- query: mark_enriched
 UPDATE enrichment_staging SET

@@ -5,6 +5,7 @@ import os
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -90,7 +91,7 @@ def test_migrations_are_safe_to_repeat(warehouse: Warehouse) -> None:
 def test_a_warehouse_that_is_not_set_up_says_so(warehouse: Warehouse) -> None:
     """The message names the command that mends it."""
     with warehouse.transaction() as session:
-        session._connection.execute("DROP TABLE enrichment_staging")  # type: ignore[attr-defined]
+        session._connection.execute("DROP TABLE enrichment_staging")
     with pytest.raises(ConfigurationError, match="enrich setup"):
         stage(warehouse, "1")
 
@@ -281,6 +282,31 @@ def test_a_chunk_that_forgets_a_record_unbalances_the_books(warehouse: Warehouse
     mine = claim(warehouse)
     warehouse.settle(mine, "hubspot", [Finished(mine.records[0].record_id, Disposition.UNMATCHED)], [])
     assert not warehouse.read_books("run-1").balanced
+
+
+def test_a_scheduled_intake_leaves_out_what_has_ended(warehouse: Warehouse) -> None:
+    """The overlap of two intakes stages no contact again; people and backfills still can."""
+    open_run(warehouse)
+    stage(warehouse, "1")
+    mine = claim(warehouse)
+    warehouse.settle(mine, "hubspot", finish(mine, Disposition.UNMATCHED), [])
+    seen, new = (NewRecord("hubspot", crm_id, None, "schedule", "live") for crm_id in ("1", "2"))
+    assert warehouse.stage([seen, new]) == 1
+    assert stage(warehouse, "1") == 1
+
+
+def test_a_reviewed_miss_stays_reviewed_until_it_changes(warehouse: Warehouse) -> None:
+    """The weekly review shows nothing twice."""
+    open_run(warehouse)
+    stage(warehouse, "1")
+    mine = claim(warehouse)
+    miss = Unmatched(mine.records[0].record_id, "1", "a@b.example", "NO_MATCH")
+    warehouse.store(mine, "hubspot", [], [miss], provider="zoominfo")
+    with warehouse.transaction() as session:
+        session._connection.execute("UPDATE unmatched_records SET reviewed_at = unmatched_at")
+    for reason, reviewed in (("NO_MATCH", True), ("OPT_OUT", False)):
+        warehouse.store(mine, "hubspot", [], [replace(miss, reason=reason)], provider="zoominfo")
+        assert bool(warehouse.query("story_unmatched", crm="", crm_id="1")[0]["reviewed_at"]) is reviewed
 
 
 def test_dead_letters_can_be_put_back_once(warehouse: Warehouse) -> None:

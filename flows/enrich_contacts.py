@@ -25,7 +25,7 @@ from tasks.claims import claim_chunks, count_queue, run_limit
 from tasks.look_up import look_up
 from tasks.preview import Preview, preview
 from tasks.settle import release_chunk, settle
-from tasks.steps import event, where
+from tasks.steps import Parcel, event, where
 from tasks.store import store
 from tasks.write_back import write_back
 
@@ -96,7 +96,7 @@ class _Run:
 class _Flight:
     """A chunk on its way through the chain."""
 
-    claim: Claim
+    claim: Parcel[Claim]
     settled: "PrefectFuture[ChunkSummary]"
 
 
@@ -134,7 +134,7 @@ def _chunks(plan: RunPlan, most: int, budget: int, run: _Run) -> Iterator[ChunkS
     flying: deque[_Flight] = deque()
     while True:
         begun = _begin(plan, most - len(flying), budget) if run.stop is None else []
-        budget -= sum(len(flight.claim.records) for flight in begun)
+        budget -= sum(len(flight.claim.contents.records) for flight in begun)
         flying.extend(begun)
         if not flying:
             return

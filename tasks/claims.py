@@ -5,7 +5,7 @@ import uuid
 from blocks.warehouses.base import open_warehouse
 from enrichment.plan import RunPlan
 from enrichment.records import Claim
-from tasks.steps import event, step
+from tasks.steps import Parcel, event, step
 
 #: Global concurrency limits on runs at work, over all workers; made by setup. One each, so that live runs never queue
 #: behind backfills.
@@ -18,7 +18,7 @@ def run_limit(lane: str) -> str:
 
 
 @step(name="claim-chunks")
-def claim_chunks(plan: RunPlan, chunks: int, budget: int) -> list[Claim]:
+def claim_chunks(plan: RunPlan, chunks: int, budget: int) -> list[Parcel[Claim]]:
     """Claim up to so many chunks, and no more records than the budget; fewer if the queue has less."""
     claims: list[Claim] = []
     with open_warehouse(plan.warehouse) as warehouse:
@@ -36,7 +36,7 @@ def claim_chunks(plan: RunPlan, chunks: int, budget: int) -> list[Claim]:
             claims.append(claim)
             budget -= len(claim.records)
     event("chunks_claimed", chunks=len(claims), records=sum(len(claim.records) for claim in claims))
-    return claims
+    return [Parcel(claim) for claim in claims]
 
 
 @step(name="count-queue")

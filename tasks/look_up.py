@@ -33,7 +33,7 @@ from enrichment.records import (
 )
 from enrichment.retry import settle_failure
 from enrichment.stops import give_back, stop_of
-from tasks.steps import event, step
+from tasks.steps import Parcel, event, step
 
 #: Contacts that are asked for between two renewals of the claim.
 GROUP_SIZE = 250
@@ -54,8 +54,9 @@ Wanted = Mapping[str, Sequence[Asker]]
 
 
 @step(name="look-up")
-def look_up(plan: RunPlan, claim: Claim) -> Chunk:
+def look_up(plan: RunPlan, claimed: Parcel[Claim]) -> Parcel[Chunk]:
     """Return the chunk with what the provider knows of each record, from the journal where it has the reply."""
+    claim = claimed.contents
     with _AT_ONCE, open_warehouse(plan.warehouse) as warehouse:
         crm = load_crm(plan.crm)
         try:
@@ -65,7 +66,7 @@ def look_up(plan: RunPlan, claim: Claim) -> Chunk:
         finally:
             crm.close()
     event("chunk_looked_up", records=len(claim.records), found=len(chunk.found), settled=len(chunk.settlements))
-    return chunk
+    return Parcel(chunk)
 
 
 @dataclass

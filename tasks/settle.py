@@ -6,12 +6,13 @@ from blocks.warehouses.base import open_warehouse
 from enrichment.plan import RunPlan
 from enrichment.records import Chunk, ChunkSummary, Claim
 from enrichment.retry import settle_failure
-from tasks.steps import event, step
+from tasks.steps import Parcel, event, step
 
 
 @step(name="settle")
-def settle(plan: RunPlan, chunk: Chunk) -> ChunkSummary:
+def settle(plan: RunPlan, written: Parcel[Chunk]) -> ChunkSummary:
     """Write the ledger, clear the queue of what ended, and put the rest back."""
+    chunk = written.contents
     with open_warehouse(plan.warehouse) as warehouse:
         settled = warehouse.settle(chunk.claim, plan.crm_name, chunk.settlements, chunk.confirmed)
     event("chunk_settled", returned=settled.returned, lost=settled.lost, **settled.dispositions)
@@ -19,8 +20,9 @@ def settle(plan: RunPlan, chunk: Chunk) -> ChunkSummary:
 
 
 @step(name="release-chunk")
-def release_chunk(plan: RunPlan, claim: Claim, reason: str, detail: str) -> ChunkSummary:
+def release_chunk(plan: RunPlan, claimed: Parcel[Claim], reason: str, detail: str) -> ChunkSummary:
     """Put the records of a broken chain back, or file them as dead letters at their last attempt."""
+    claim = claimed.contents
     settlements = [
         settle_failure(
             record,

@@ -13,17 +13,18 @@ from enrichment.records import Chunk, Disposition, Enrichment, Finished, Found, 
 from enrichment.retry import settle_failure
 from enrichment.stops import give_back, stop_of
 from enrichment.write_policy import FieldRule, Rule, WritePlan, plan_write
-from tasks.steps import event, step
+from tasks.steps import Parcel, event, step
 
 #: Reasons with which a CRM says that no further update can succeed.
 STOP_REASONS = frozenset({"credentials_rejected", "quota_exhausted"})
 
 
 @step(name="write-back")
-def write_back(plan: RunPlan, chunk: Chunk) -> Chunk:
+def write_back(plan: RunPlan, stored: Parcel[Chunk]) -> Parcel[Chunk]:
     """Return the chunk with a settlement for every record that had something to write."""
+    chunk = stored.contents
     if not chunk.found:
-        return chunk
+        return stored
     crm = load_crm(plan.crm)
     with open_warehouse(plan.warehouse) as warehouse:
         try:
@@ -34,7 +35,7 @@ def write_back(plan: RunPlan, chunk: Chunk) -> Chunk:
         finally:
             crm.close()
     event("chunk_written_back", records=len(chunk.found), confirmed=len(done.confirmed))
-    return done
+    return Parcel(done)
 
 
 def values_of(enrichment: Enrichment) -> dict[str, object]:

@@ -75,4 +75,6 @@ def compose_alert(
 def _subject(kind: str, books: Books) -> str:
     if kind == "failure_rate":
         return f"Contact enrichment: {books.failure_rate:.1%} of {books.claimed} records failed"
+    if kind == "crashed":
+        return "Contact enrichment: a part of the run broke"
     return f"Contact enrichment stopped: {kind.replace('_', ' ')}"

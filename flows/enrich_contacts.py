@@ -94,10 +94,10 @@ class _Run:
 
 @dataclass(frozen=True)
 class _Flight:
-    """A chunk on its way through the chain."""
+    """A chunk on its way through the chain: its claim, and the task runs in their order."""
 
     claim: Parcel[Claim]
-    settled: "PrefectFuture[ChunkSummary]"
+    steps: "tuple[PrefectFuture[Any], ...]"
 
 
 def _plan(settings: Settings, **overrides: str) -> RunPlan:
@@ -151,17 +151,28 @@ def _begin(plan: RunPlan, places: int, budget: int) -> list[_Flight]:
     stored = store.map(unmapped(plan), looked_up)
     written = write_back.map(unmapped(plan), stored)
     settled = settle.map(unmapped(plan), written)
-    return [_Flight(claim, future) for claim, future in zip(claims, settled, strict=True)]
+    chains = zip(looked_up, stored, written, settled, strict=True)
+    return [_Flight(claim, steps) for claim, steps in zip(claims, chains, strict=True)]
 
 
 def _end(plan: RunPlan, flight: _Flight, run: _Run) -> ChunkSummary:
     try:
-        return flight.settled.result()
-    except Exception as error:  # noqa: BLE001 - whatever broke a chain, its records go back and the run goes on
+        summary: ChunkSummary = flight.steps[-1].result()
+    except Exception:  # noqa: BLE001 - whatever broke a chain, its records go back and the run goes on
         run.crashed += 1
-        detail = str(error) if isinstance(error, EnrichmentError) else where(error)
-        event("chunk_broken", error=type(error).__name__)
+        detail = _first_error(flight)
+        event("chunk_broken", error=detail)
         return release_chunk(plan, flight.claim, "chunk_broken", detail)
+    return summary
+
+
+def _first_error(flight: _Flight) -> str:
+    """Return what broke the chain; the steps behind it only say that their input is missing."""
+    for future in flight.steps:
+        error = future.result(raise_on_failure=False)
+        if isinstance(error, BaseException):
+            return str(error) if isinstance(error, EnrichmentError) else where(error)
+    return "unknown"
 
 
 def _judge(report: RunReport) -> None:

@@ -78,10 +78,9 @@ def close_books(
     """Count the run from the ledger, tell people if needed, and close the books whether they balance or not."""
     with open_warehouse(plan.warehouse) as warehouse:
         report = _count(plan, warehouse, stop, crashed)
-        failed = bool(stop or crashed or not report.books.balanced)
-        kind = alert_kind(
-            report.books, threshold=threshold, stop_kind=stop.kind if stop else "crashed" if crashed else ""
-        )
+        broken = crashed > 0 or not report.books.balanced
+        stop_kind = stop.kind if stop else "crashed" if broken else ""
+        kind = alert_kind(report.books, threshold=threshold, stop_kind=stop_kind)
         sent = _tell(plan, warehouse, report, kind, notifiers)
         end = RunEnd(
             failure_rate=report.books.failure_rate,
@@ -90,7 +89,7 @@ def close_books(
             alert_sent=sent,
             credits=report.credits,
             api_versions=report.api_versions,
-            state="failed" if failed else "closed",
+            state="failed" if stop_kind else "closed",
         )
         warehouse.close_run(plan.run_id, end)
     event("books_closed", run=plan.run_id, claimed=report.books.claimed, returned=report.books.returned)

@@ -227,6 +227,8 @@ def test_a_broken_chain_gives_its_records_back(pipeline: Pipeline) -> None:
         session._connection.execute("ALTER TABLE enrichment_history RENAME TO away")
     with pytest.raises(EnrichmentError, match="1 chunks broke"):
         run()
+    (message,) = pipeline.box.world.slack.messages
+    assert "a part of the run broke" in message.text
     assert pipeline.queue() == 40 - sum(pipeline.dispositions().values())
     with pipeline.warehouse.transaction() as session:
         session._connection.execute("ALTER TABLE away RENAME TO enrichment_history")

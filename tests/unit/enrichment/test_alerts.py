@@ -90,7 +90,7 @@ def test_an_alert_names_the_run_the_counts_and_the_causes(kind: str) -> None:
         ("failure_rate", "Contact enrichment: 2.0% of 1000 records failed", REPLAY),
         ("quota_exhausted", "Contact enrichment stopped: quota exhausted", "Raise the allowance"),
         ("credentials_rejected", "Contact enrichment stopped: credentials rejected", "`enrich doctor`"),
-        ("crashed", "Contact enrichment stopped: crashed", "flow run's log"),
+        ("crashed", "Contact enrichment: a part of the run broke", "flow run's log"),
     ],
 )
 def test_an_alert_says_what_happened_and_how_to_mend_it(kind: str, subject: str, mend: str) -> None:

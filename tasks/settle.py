@@ -4,7 +4,7 @@ import random
 
 from blocks.warehouses.base import open_warehouse
 from enrichment.plan import RunPlan
-from enrichment.records import Chunk, ChunkSummary, Claim
+from enrichment.records import Chunk, ChunkSummary, Claim, check_endings
 from enrichment.retry import settle_failure
 from tasks.steps import Parcel, event, step
 
@@ -13,6 +13,7 @@ from tasks.steps import Parcel, event, step
 def settle(plan: RunPlan, written: Parcel[Chunk]) -> ChunkSummary:
     """Write the ledger, clear the queue of what ended, and put the rest back."""
     chunk = written.contents
+    check_endings(chunk)
     with open_warehouse(plan.warehouse) as warehouse:
         settled = warehouse.settle(chunk.claim, plan.crm_name, chunk.settlements, chunk.confirmed)
     event("chunk_settled", returned=settled.returned, lost=settled.lost, **settled.dispositions)

@@ -11,9 +11,15 @@ from enrichment.records import (
     DISPOSITION_OF_OUTCOME,
     ENDINGS,
     MOVES,
+    Chunk,
+    Claim,
     Disposition,
+    Finished,
+    Returned,
+    StagedRecord,
     State,
     check_ending,
+    check_endings,
 )
 
 STATES_PAGE = Path(__file__).parents[3] / "docs" / "states.md"
@@ -83,3 +89,24 @@ def test_the_page_of_states_tells_the_truth() -> None:
     rows = re.findall(r"^\| (\w+) \|(.*)\|$", STATES_PAGE.read_text(), re.MULTILINE)
     told = {state: {name.strip() for name in names.split(",")} - {""} for state, names in rows if state != "from"}
     assert told == {str(state): {str(one) for one in endings} for state, endings in ENDINGS.items()}
+
+
+@pytest.mark.parametrize(
+    ("step", "disposition", "legal"),
+    [
+        ("look_up", Disposition.UNMATCHED, True),
+        ("look_up", Disposition.WRITTEN, False),
+        ("write_back", Disposition.WRITTEN, True),
+        ("write_back", Disposition.UNMATCHED, False),
+    ],
+)
+def test_a_chunk_is_not_settled_with_an_impossible_ending(step: str, disposition: Disposition, *, legal: bool) -> None:
+    """A record that was only looked up can't have been written, and one that was stored can't be unmatched."""
+    record = StagedRecord("r", "hubspot", "1", None, State.CLAIMED, 1)
+    settlements = (Finished("r", disposition, step=step), Returned("other", "throttled"))
+    chunk = Chunk(Claim("token", "run", (record,)), settlements=settlements)
+    if legal:
+        check_endings(chunk)
+    else:
+        with pytest.raises(IllegalMoveError):
+            check_endings(chunk)

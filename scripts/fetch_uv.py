@@ -8,6 +8,7 @@ import sys
 import urllib.request
 import zipfile
 from pathlib import Path
+from urllib.parse import urljoin
 
 INDEX = "https://pypi.org/pypi/uv/json"
 
@@ -15,9 +16,10 @@ INDEX = "https://pypi.org/pypi/uv/json"
 def main(target: Path) -> None:
     """Put the uv program into `target/bin`."""
     with urllib.request.urlopen(INDEX, timeout=60) as answer:
-        files = json.load(answer)["urls"]
+        files, base = json.load(answer)["urls"], answer.url
     wheel = next(file for file in files if _fits(file["filename"]))
-    with urllib.request.urlopen(wheel["url"], timeout=300) as answer:  # noqa: S310 - named by the index, checked below
+    # A mirror of the index may name its files by relative addresses.
+    with urllib.request.urlopen(urljoin(base, wheel["url"]), timeout=300) as answer:  # noqa: S310 - named by the index, checked below
         content = answer.read()
     if hashlib.sha256(content).hexdigest() != wheel["digests"]["sha256"]:
         raise SystemExit("bootstrap: the uv wheel arrived damaged; try again")

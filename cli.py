@@ -137,7 +137,7 @@ def run(
         if isinstance(report, Preview):
             say(report, as_json, lambda: _preview(report))
         else:
-            say(report, as_json, lambda: run_table(asdict(report)))
+            say(report, as_json, lambda: run_table(report))
 
 
 @app.command(epilog="Example: `enrich why 501`")
@@ -192,18 +192,11 @@ def _pairs(title: str, pairs: dict[str, Any]) -> Table:
     return table
 
 
-def run_table(report: dict[str, Any]) -> Table:
-    """Return a run's report, as JSON says it, as a table."""
-    from enrichment.books import Books  # noqa: PLC0415
+def run_table(report: Any) -> Table:
+    """Return a run's report as a table."""
     from enrichment.summary import summary_lines  # noqa: PLC0415
 
-    lines = summary_lines(
-        Books(**report["books"]),
-        credits_used=report["credits"],
-        lookups=report["lookups"],
-        api_versions=report["api_versions"],
-    )
-    return _pairs("Run", dict(lines))
+    return _pairs("Run", dict(summary_lines(report)))
 
 
 def _preview(preview: Any) -> Table:

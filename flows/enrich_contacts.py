@@ -20,7 +20,8 @@ from enrichment.errors import CredentialsRejectedError, EnrichmentError, QuotaEx
 from enrichment.plan import RunPlan
 from enrichment.records import ChunkSummary, Claim, Stop
 from enrichment.stops import stop_of
-from tasks.books import RunReport, close_books, describe_fields, open_books, publish_report
+from enrichment.summary import RunReport
+from tasks.books import close_books, describe_fields, open_books, publish_report
 from tasks.claims import claim_chunks, count_queue, run_limit
 from tasks.look_up import look_up
 from tasks.preview import Preview, preview

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,14 +12,13 @@ from rich.table import Table
 
 from blocks.warehouses.base import Warehouse
 from blocks.warehouses.sqlite import SqliteWarehouse
-from enrichment.books import Books
-from enrichment.summary import summary_markdown
+from enrichment.summary import RunReport, report_of, summary_markdown
 from sandbox.place import Place, started
 
 _SHOWN_CONTACTS = 3
 
 #: Shows a run's report as the command line does.
-RunTable = Callable[[dict[str, Any]], Table]
+RunTable = Callable[[RunReport], Table]
 
 
 def run_demo(contacts: int, folder: Path, console: Console, run_table: RunTable) -> int:
@@ -42,13 +40,13 @@ def run_demo(contacts: int, folder: Path, console: Console, run_table: RunTable)
         stack.callback(warehouse.close)
         report, seconds = _run(place, warehouse, contacts, console)
         wrong = _differences(place, warehouse, report, contacts)
-        (folder / "report.md").write_text(_markdown(report))
+        (folder / "report.md").write_text(summary_markdown(report))
         console.print(run_table(report))
         _show(console, place, warehouse, report, seconds)
     return _verdict(console, wrong)
 
 
-def _run(place: Place, warehouse: Warehouse, contacts: int, console: Console) -> tuple[Any, float]:
+def _run(place: Place, warehouse: Warehouse, contacts: int, console: Console) -> tuple[RunReport, float]:
     """Start the run, show its progress from the ledger, and return its report and how long it took."""
     columns = TextColumn("enriching"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     started = time.monotonic()
@@ -59,36 +57,36 @@ def _run(place: Place, warehouse: Warehouse, contacts: int, console: Console) ->
             progress.update(bar, completed=contacts - _queued(warehouse))
             time.sleep(0.5)
         progress.update(bar, completed=contacts - _queued(warehouse))
-    return place.finish(run, "run"), time.monotonic() - started
+    return report_of(place.finish(run, "run")), time.monotonic() - started
 
 
 def _queued(warehouse: Warehouse) -> int:
     return sum(row["records"] for row in warehouse.query("count_queue"))
 
 
-def _differences(place: Place, warehouse: Warehouse, report: Any, contacts: int) -> list[str]:
+def _differences(place: Place, warehouse: Warehouse, report: RunReport, contacts: int) -> list[str]:
     """Compare record by record what the warehouse says was written with what the CRM holds."""
     held = place.crm_contacts()
-    written = warehouse.query("read_written", run_id=report["run_id"], crm="hubspot")
+    written = warehouse.query("read_written", run_id=report.run_id, crm="hubspot")
     wrong = [
         f"contact {row['crm_id']}, {row['field']}: the warehouse says {row['after']!r}, the CRM doesn't"
         for row in written
         if held.get(row["crm_id"], {}).get(row["field"]) != row["after"]
     ]
-    books = report["books"]
-    finished = sum(books["dispositions"].values())
-    if books["claimed"] != finished + books["returned"]:
-        wrong.append(f"the books don't balance: {books}")
-    if finished != contacts:
-        wrong.append(f"{finished} of {contacts} contacts ended; {_queued(warehouse)} are still in the queue")
+    if not report.books.balanced:
+        wrong.append(f"the books don't balance: {report.books}")
+    if report.books.finished != contacts:
+        wrong.append(
+            f"{report.books.finished} of {contacts} contacts ended; {_queued(warehouse)} are still in the queue"
+        )
     return wrong
 
 
-def _show(console: Console, place: Place, warehouse: Warehouse, report: Any, seconds: float) -> None:
-    claimed = report["books"]["claimed"]
+def _show(console: Console, place: Place, warehouse: Warehouse, report: RunReport, seconds: float) -> None:
+    claimed = report.books.claimed
     console.print(f"{claimed:,} contacts in {seconds:.1f} s, Prefect's start included\n")
     table = Table("contact", "field", "before", "after", title="Three contacts, before and after")
-    written = warehouse.query("read_written", run_id=report["run_id"], crm="hubspot")
+    written = warehouse.query("read_written", run_id=report.run_id, crm="hubspot")
     for crm_id in list(dict.fromkeys(row["crm_id"] for row in written))[:_SHOWN_CONTACTS]:
         for row in (row for row in written if row["crm_id"] == crm_id):
             table.add_row(crm_id, row["field"], escape(row["before"] or ""), escape(row["after"]))
@@ -106,16 +104,6 @@ def _show(console: Console, place: Place, warehouse: Warehouse, report: Any, sec
 def _near(path: Path) -> Path:
     """Return the path from here, if that is shorter."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-def _markdown(report: dict[str, Any]) -> str:
-    return summary_markdown(
-        Books(**report["books"]),
-        credits_used=report["credits"],
-        lookups=report["lookups"],
-        api_versions=report["api_versions"],
-        stop="",
-    )
 
 
 def _verdict(console: Console, wrong: list[str]) -> int:

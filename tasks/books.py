@@ -1,8 +1,8 @@
 """Opening and closing a run's books, and what people see of a run."""
 
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
 
 from prefect import get_client
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -13,30 +13,14 @@ from blocks.notifiers.base import load_notifier
 from blocks.providers.block import load_provider
 from blocks.warehouses.base import Row, RunEnd, RunStart, Warehouse, open_warehouse
 from enrichment.alerts import Alert, Cause, alert_kind, compose_alert
-from enrichment.books import Books
 from enrichment.errors import ConfigurationError, EnrichmentError
 from enrichment.plan import RunPlan
 from enrichment.records import Disposition, Stop
-from enrichment.summary import failure_rows, summary_markdown
+from enrichment.summary import RunReport, failure_rows, summary_markdown
 from enrichment.write_policy import FieldDescription
 from tasks.steps import event, step
 
 REPLAY = "enrich stage --failed"
-
-
-@dataclass(frozen=True, slots=True)
-class RunReport:
-    """What a run did: counts only, so that it may be kept anywhere."""
-
-    run_id: str
-    books: Books
-    credits: float = 0.0
-    lookups: Mapping[str, int] = field(default_factory=dict)
-    api_versions: Sequence[str] = ()
-    causes: Sequence[Cause] = ()
-    stop: Stop | None = None
-    alert_kind: str = ""
-    crashed: int = 0
 
 
 @step(name="open-books")
@@ -77,11 +61,12 @@ def close_books(
 ) -> RunReport:
     """Count the run from the ledger, tell people if needed, and close the books whether they balance or not."""
     with open_warehouse(plan.warehouse) as warehouse:
-        report = _count(plan, warehouse, stop, crashed)
+        last = _last_run(plan, warehouse)
+        report = _count(plan, warehouse, stop, crashed, last)
         broken = crashed > 0 or not report.books.balanced
         stop_kind = stop.kind if stop else "crashed" if broken else ""
         kind = alert_kind(report.books, threshold=threshold, stop_kind=stop_kind)
-        sent = _tell(plan, warehouse, report, kind, notifiers)
+        sent = _tell(plan, report, kind, last.get("alert_kind") or "", notifiers)
         end = RunEnd(
             failure_rate=report.books.failure_rate,
             stop_kind=stop.kind if stop else "",
@@ -92,23 +77,26 @@ def close_books(
             state="failed" if stop_kind else "closed",
         )
         warehouse.close_run(plan.run_id, end)
+    if report.version_changed:
+        before, now = ",".join(report.versions_before), ",".join(report.api_versions)
+        event("api_version_changed", provider=plan.provider, before=before, now=now)
     event("books_closed", run=plan.run_id, claimed=report.books.claimed, returned=report.books.returned)
     return report
 
 
-def _count(plan: RunPlan, warehouse: Warehouse, stop: Stop | None, crashed: int) -> RunReport:
+def _count(plan: RunPlan, warehouse: Warehouse, stop: Stop | None, crashed: int, last: Row) -> RunReport:
     replies = warehouse.query("summarise_replies", run_id=plan.run_id)
-    failures = warehouse.query("count_failures", run_id=plan.run_id)
-    lookups: dict[str, int] = {}
+    lookups: Counter[str] = Counter()
     for row in replies:
-        lookups[row["outcome"]] = lookups.get(row["outcome"], 0) + row["replies"]
+        lookups[row["outcome"]] += row["replies"]
     return RunReport(
         plan.run_id,
         warehouse.read_books(plan.run_id),
         credits=sum(row["credits"] for row in replies),
-        lookups=lookups,
+        lookups=dict(lookups),
         api_versions=sorted({row["api_version"] for row in replies if row["api_version"]}),
-        causes=[_cause(row) for row in failures],
+        versions_before=last.get("api_versions") or (),
+        causes=[_cause(row) for row in warehouse.query("count_failures", run_id=plan.run_id)],
         stop=stop,
         crashed=crashed,
     )
@@ -118,14 +106,19 @@ def _cause(row: Row) -> Cause:
     return Cause(row["reason"], row["step"], row["records"], row["example"])
 
 
-def _tell(plan: RunPlan, warehouse: Warehouse, report: RunReport, kind: str, notifiers: Sequence[str]) -> bool:
+def _last_run(plan: RunPlan, warehouse: Warehouse) -> Row:
+    """Return the last run whose state people know, or nothing."""
+    rows = warehouse.query("read_last_run", provider=plan.provider, crm=plan.crm, run_id=plan.run_id)
+    return rows[0] if rows else {}
+
+
+def _tell(plan: RunPlan, report: RunReport, kind: str, previous: str, notifiers: Sequence[str]) -> bool:
     """Send one message if the state changed; return whether people know the present state."""
     if not report.books.claimed and not kind:
         return True
-    last = warehouse.query("read_last_run", provider=plan.provider, crm=plan.crm, run_id=plan.run_id)
     alert = compose_alert(
         kind,
-        last[0]["alert_kind"] if last else "",
+        previous,
         run=f"flow run {flow_run.get_name() or ''} ({plan.run_id})",
         books=report.books,
         causes=report.causes,
@@ -152,13 +145,7 @@ def _deliver(alert: Alert, notifiers: Sequence[str]) -> bool:
 def publish_report(plan: RunPlan, report: RunReport) -> None:
     """Publish the run's summary and its failures by cause as artifacts, and let the run's name say what was done."""
     create_markdown_artifact(
-        summary_markdown(
-            report.books,
-            credits_used=report.credits,
-            lookups=report.lookups,
-            api_versions=report.api_versions,
-            stop=report.stop.message if report.stop else "",
-        ),
+        summary_markdown(report),
         key="enrichment-summary",
         description="Books of the run",
     )

@@ -6,9 +6,9 @@ import pytest
 
 from enrichment.errors import CredentialsRejectedError, EnrichmentError, QuotaExhaustedError
 from enrichment.records import Disposition
+from enrichment.summary import RunReport
 from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
-from tasks.books import RunReport
 from tasks.preview import Preview
 from tests.integration.conftest import Pipeline
 
@@ -237,6 +237,18 @@ def test_a_broken_chain_gives_its_records_back(pipeline: Pipeline) -> None:
     assert run().books.balanced
     assert pipeline.queue() == 0
     assert sum(pipeline.box.world.zoominfo.lookups.values()) == asked
+
+
+def test_a_change_of_the_api_version_is_told(pipeline: Pipeline, caplog: pytest.LogCaptureFixture) -> None:
+    """The version of every run is kept, and the next run says so if the provider speaks another one."""
+    pipeline.new_world(20)
+    ingest_contacts(everything=True)
+    run(limit=10)
+    with pipeline.warehouse.transaction() as session:
+        session._connection.execute("UPDATE enrichment_runs SET api_versions = '[\"v0\"]'")
+    report = run()
+    assert (list(report.versions_before), list(report.api_versions)) == (["v0"], ["v1"])
+    assert "api_version_changed provider=zoominfo before=v0 now=v1" in caplog.text
 
 
 def test_a_suppressed_contact_is_never_looked_up(pipeline: Pipeline) -> None:

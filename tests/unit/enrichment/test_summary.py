@@ -1,11 +1,14 @@
 """What a run's summary says."""
 
+import json
+from dataclasses import asdict
+
 import pytest
 
 from enrichment.alerts import Cause
 from enrichment.books import Books
-from enrichment.records import Disposition
-from enrichment.summary import failure_rows, match_rate, summary_lines, summary_markdown
+from enrichment.records import Disposition, Stop
+from enrichment.summary import RunReport, failure_rows, match_rate, report_of, summary_lines, summary_markdown
 
 BOOKS = Books(
     12_345,
@@ -16,7 +19,7 @@ LOOKUPS = {"matched": 9_600, "unmatched": 2_400}
 
 
 def lines_of(books: Books, *, lookups: dict[str, int] | None = None, versions: tuple[str, ...] = ()) -> dict[str, str]:
-    return dict(summary_lines(books, credits_used=9_600.0, lookups=lookups or {}, api_versions=versions))
+    return dict(summary_lines(RunReport("run", books, credits=9_600.0, lookups=lookups or {}, api_versions=versions)))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +78,8 @@ def test_the_summary_says_whether_the_books_balance(claimed: int, said: str) -> 
 @pytest.mark.parametrize("stop", ["", "ZoomInfo: no credits are left"])
 def test_the_markdown_is_one_table_below_the_reason_of_a_stop(stop: str) -> None:
     """Each line of the summary is a row; a stop stands above the table."""
-    text = summary_markdown(BOOKS, credits_used=9_600.0, lookups=LOOKUPS, api_versions=[], stop=stop)
+    why = Stop("quota_exhausted", stop) if stop else None
+    text = summary_markdown(RunReport("run", BOOKS, credits=9_600.0, lookups=LOOKUPS, stop=why))
     rows = text.splitlines()
     assert ("stopped early" in rows[0]) == bool(stop)
     assert (stop in rows[0]) or not stop
@@ -96,3 +100,26 @@ def test_failures_are_rows_with_an_example_and_the_way_to_replay() -> None:
         },
         {"cause": "bad_value", "step": "write_back", "records": 3, "example": "", "replay": "enrich stage --failed"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        ((), ("v1",), "v1"),
+        (("v1",), ("v1",), "v1"),
+        (("v1",), ("v2",), "v2 (was v1)"),
+        (("v1",), (), "none seen"),
+    ],
+)
+def test_a_change_of_the_api_version_is_told(before: tuple[str, ...], now: tuple[str, ...], said: str) -> None:
+    """The summary names the version, and the one before if it was another."""
+    report = RunReport("run", Books(), api_versions=now, versions_before=before)
+    assert dict(summary_lines(report))["API versions"] == said
+    assert report.version_changed == ("was" in said)
+
+
+@pytest.mark.parametrize("stop", [None, Stop("quota_exhausted", "no credits")])
+def test_a_printed_report_can_be_read_back(stop: Stop | None) -> None:
+    """What the command line prints as JSON is the whole report."""
+    report = RunReport("run", BOOKS, 1.5, LOOKUPS, ["v1"], ["v0"], [Cause("bad", "store", 2, "7")], stop, 1)
+    assert report_of(json.loads(json.dumps(asdict(report)))) == report

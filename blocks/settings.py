@@ -14,7 +14,12 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", env_ignore_empty=True)
 
-    provider: str = Field("zoominfo", description="Provider to ask, `<name>` or `<name>/<block>`.")
+    provider: str = Field(
+        "zoominfo", description="Provider to ask, `<name>` or `<name>/<block>`; or several, in order."
+    )
+    required_fields: str = Field(
+        "", description="Fields without which the next provider is asked, comma-separated; empty: any match will do."
+    )
     crm: str = Field("hubspot", description="CRM to serve, `<name>` or `<name>/<block>`.")
     warehouse: str = Field("sqlite", description="Warehouse to keep everything in, `<name>` or `<name>/<block>`.")
     notifiers: str = Field("", description="Who is told, comma-separated: `slack`, `email`, or `<name>/<block>`.")
@@ -27,6 +32,11 @@ class Settings(BaseSettings):
     fresh_days: int = Field(30, ge=0, le=3650, description="Contacts enriched within so many days are skipped.")
     reply_days: int = Field(180, ge=0, le=3650, description="Journalled replies are reused for so many days.")
     alert_threshold: float = Field(0.01, ge=0, le=1, description="Failure rate of a run above which people are told.")
+
+    @property
+    def required_field_names(self) -> tuple[str, ...]:
+        """Return the canonical fields without which the next provider is asked."""
+        return tuple(name.strip() for name in self.required_fields.split(",") if name.strip())
 
     @property
     def notifier_references(self) -> list[str]:

@@ -13,7 +13,8 @@ class RunPlan:
 
     Args:
         run_id: the flow run's id.
-        provider, crm, warehouse: references to blocks.
+        provider, crm, warehouse: references to blocks; several providers are separated by commas.
+        required_fields: canonical fields without which the next provider is asked.
         lane: `live`, `backfill`, or empty for both.
         descriptions: the CRM's description of the mapped fields, read once per run.
     """
@@ -28,6 +29,7 @@ class RunPlan:
     max_attempts: int = 5
     fresh_days: int = 30
     reply_days: int = 180
+    required_fields: tuple[str, ...] = ()
     descriptions: Mapping[str, FieldDescription] = field(default_factory=dict)
 
     @property
@@ -36,6 +38,11 @@ class RunPlan:
         return self.crm.partition("/")[0]
 
     @property
-    def provider_name(self) -> str:
-        """Return the provider's name, under which replies are journalled."""
-        return self.provider.partition("/")[0]
+    def providers(self) -> tuple[str, ...]:
+        """Return the references of the providers, in the order in which they are asked."""
+        return tuple(part.strip() for part in self.provider.split(",") if part.strip())
+
+    @property
+    def provider_names(self) -> str:
+        """Return the providers' names, by which unmatched contacts are filed."""
+        return ",".join(reference.partition("/")[0] for reference in self.providers)

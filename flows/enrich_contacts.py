@@ -56,7 +56,9 @@ def run_name() -> str:
     persist_result=False,
 )
 def enrich_contacts(
-    provider: Annotated[str, Field(description="Provider, `<name>` or `<name>/<block>`; empty: the setting.")] = "",
+    provider: Annotated[
+        str, Field(description="Provider, `<name>` or `<name>/<block>`, or several; empty: the setting.")
+    ] = "",
     crm: Annotated[str, Field(description="CRM, `<name>` or `<name>/<block>`; empty: the setting.")] = "",
     warehouse: Annotated[str, Field(description="Warehouse, `<name>` or `<name>/<block>`; empty: the setting.")] = "",
     lane: Annotated[Literal["", "live", "backfill"], Field(description="Which lane; empty: both, live first.")] = "",
@@ -110,6 +112,7 @@ def _plan(settings: Settings, **overrides: str) -> RunPlan:
         max_attempts=settings.max_attempts,
         fresh_days=settings.fresh_days,
         reply_days=settings.reply_days,
+        required_fields=settings.required_field_names,
         **chosen,
     )
 

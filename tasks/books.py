@@ -26,7 +26,8 @@ REPLAY = "enrich stage --failed"
 @step(name="open-books")
 def open_books(plan: RunPlan) -> None:
     """Open the run's books, once it is known that its blocks can be built."""
-    load_provider(plan.provider)
+    for reference in plan.providers:
+        load_provider(reference)
     load_crm(plan.crm).close()
     with open_warehouse(plan.warehouse) as warehouse:
         start = RunStart(plan.run_id, flow_run.get_name() or plan.run_id, plan.provider, plan.crm, plan.lane)

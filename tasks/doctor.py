@@ -30,7 +30,7 @@ def examine() -> list[Finding]:
     settings = load_settings()
     systems: list[tuple[str, Callable[[], str]]] = [
         (f"warehouse {settings.warehouse}", partial(_warehouse, settings.warehouse)),
-        (f"provider {settings.provider}", partial(_provider, settings.provider)),
+        *((f"provider {name.strip()}", partial(_provider, name.strip())) for name in settings.provider.split(",")),
         (f"crm {settings.crm}", partial(_crm, settings.crm)),
         ("prefect", _prefect),
         *((f"notifier {name}", partial(_notifier, name)) for name in settings.notifier_references),

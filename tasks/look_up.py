@@ -1,19 +1,17 @@
-"""Step 1 of a chunk: decide who needs a lookup, ask the journal, pay for the rest."""
+"""Step 1 of a chunk: decide who needs a lookup, and ask one provider after the other until enough is known."""
 
-import asyncio
 import random
 import threading
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from blocks.crms.base import Crm, load_crm
-from blocks.providers.base import Provider, Reading, Reply, Request
+from blocks.providers.base import Provider, Reply
 from blocks.providers.block import load_provider
-from blocks.warehouses.base import Row, Warehouse, open_warehouse
+from blocks.warehouses.base import Warehouse, open_warehouse
 from enrichment.errors import PostponedError, RunStoppedError
 from enrichment.identifiers import suppression_keys, why_invalid
-from enrichment.outcomes import CONCLUSIVE, ENRICHED, STOPS_RUN, Outcome
+from enrichment.outcomes import ENRICHED, STOPS_RUN, Outcome
 from enrichment.plan import RunPlan
 from enrichment.records import (
     DISPOSITION_OF_OUTCOME,
@@ -33,40 +31,52 @@ from enrichment.records import (
 )
 from enrichment.retry import settle_failure
 from enrichment.stops import give_back, stop_of
+from enrichment.waterfall import is_complete, merge
+from tasks.asking import Answer, Asking, Wanted
 from tasks.steps import Parcel, event, step
 
-#: Contacts that are asked for between two renewals of the claim.
-GROUP_SIZE = 250
-
-#: Pauses in seconds while another chunk asks for the same person.
-_PATIENCE = (0.5, 1.0, 2.0, 4.0, 8.0)
-_BUSY_WAIT_SECONDS = 30.0
 _PENDING_WAIT_SECONDS = 120.0
 
 # Two chunks keep the provider busy. More would share its rate, finish together, and leave it idle meanwhile.
 _AT_ONCE = threading.BoundedSemaphore(2)
 
-#: A staged record with the identifiers that it is looked up by.
-Asker = tuple[StagedRecord, Mapping[str, str]]
-
-#: The records behind each request key: contacts with the same identifiers share one request.
-Wanted = Mapping[str, Sequence[Asker]]
-
 
 @step(name="look-up")
 def look_up(plan: RunPlan, claimed: Parcel[Claim]) -> Parcel[Chunk]:
-    """Return the chunk with what the provider knows of each record, from the journal where it has the reply."""
+    """Return the chunk with what the providers know of each record, from the journal where it has the reply."""
     claim = claimed.contents
     with _AT_ONCE, open_warehouse(plan.warehouse) as warehouse:
         crm = load_crm(plan.crm)
         try:
-            chunk = _LookUp(plan, claim, warehouse, load_provider(plan.provider), crm).run()
+            chunk = _LookUp(plan, claim, warehouse, crm).run()
         except (RunStoppedError, PostponedError) as error:
             chunk = Chunk(claim, settlements=give_back(claim.records, error), stop=stop_of(error))
         finally:
             crm.close()
     event("chunk_looked_up", records=len(claim.records), found=len(chunk.found), settled=len(chunk.settlements))
     return Parcel(chunk)
+
+
+@dataclass(frozen=True, slots=True)
+class _Miss:
+    """A provider's answer that it doesn't have the contact, or what it was asked with."""
+
+    disposition: Disposition
+    reason: str
+    identifier: str
+    request_key: str
+
+
+@dataclass(eq=False, slots=True)
+class _Case:
+    """A record that needs a lookup, and what the providers so far have said of it."""
+
+    record: StagedRecord
+    contact: Contact
+    found: list[Enrichment] = field(default_factory=list)
+    misses: list[_Miss] = field(default_factory=list)
+    request_key: str = ""
+    closed: bool = False
 
 
 @dataclass
@@ -76,7 +86,6 @@ class _LookUp:
     plan: RunPlan
     claim: Claim
     warehouse: Warehouse
-    provider: Provider
     crm: Crm
     found: list[Found] = field(default_factory=list)
     unmatched: list[Unmatched] = field(default_factory=list)
@@ -85,12 +94,15 @@ class _LookUp:
 
     def run(self) -> Chunk:
         undone = self._resume_enriched(self._refuse_exhausted(self.claim.records))
-        contacts = self._drop_unwanted(self._contacts(undone))
-        wanted: dict[str, list[Asker]] = {}
-        for record, contact in contacts:
-            self._sort_in(record, contact, wanted)
-        self._answer(wanted)
+        cases = [_Case(record, contact) for record, contact in self._drop_unwanted(self._contacts(undone))]
+        for reference in self.plan.providers:
+            self._consult(load_provider(reference), [case for case in cases if self._is_open(case)])
+        for case in cases:
+            self._conclude(case)
         return Chunk(self.claim, tuple(self.found), tuple(self.unmatched), tuple(self.settlements), stop=self.stop)
+
+    def _is_open(self, case: _Case) -> bool:
+        return not case.closed and not is_complete(case.found, self.plan.required_fields)
 
     def _finish(self, record: StagedRecord, disposition: Disposition, reason: str) -> None:
         self.settlements.append(Finished(record.record_id, disposition, reason, "look_up"))
@@ -149,115 +161,102 @@ class _LookUp:
                 kept.append((record, contact))
         return kept
 
-    def _sort_in(self, record: StagedRecord, contact: Contact, wanted: dict[str, list[Asker]]) -> None:
-        lookup_input = self.provider.choose_input(contact)
-        if lookup_input is None:
-            self._finish(record, Disposition.INVALID, why_invalid(contact))
-        else:
-            wanted.setdefault(self.provider.request_key(lookup_input), []).append((record, lookup_input))
-
-    def _answer(self, wanted: Wanted) -> None:
-        open_keys, unanswered = set(wanted), dict[str, Reply]()
-        for pause in (0.0, *_PATIENCE):
-            time.sleep(pause)
-            unanswered |= self._ask_for(open_keys, wanted)
-            open_keys -= unanswered.keys() | self._read_journal(open_keys, wanted)
-            if not open_keys or self.stop:
-                break
-        wait = 0.0 if self.stop else _BUSY_WAIT_SECONDS
-        for key in open_keys:
-            unanswered[key] = Reply(key, Outcome.RETRYABLE, reason="asked_elsewhere", wait_seconds=wait)
-        for key, reply in unanswered.items():
-            for record, _ in wanted[key]:
-                self._give_up(record, reply)
-
-    def _ask_for(self, keys: Iterable[str], wanted: Wanted) -> dict[str, Reply]:
-        """Pay for those keys that nobody asked before us; return the replies that settle nothing."""
-        looked = self.warehouse.open_requests(
-            self.plan.provider_name,
-            list(keys),
-            token=self.claim.token,
-            lease_seconds=self.plan.lease_seconds,
-            reply_days=self.plan.reply_days,
-        )
-        unsettled: dict[str, Reply] = {}
-        granted = sorted(looked.granted)
-        for start in range(0, len(granted), GROUP_SIZE):
-            for reply in self._ask_group(granted[start : start + GROUP_SIZE], wanted):
-                if reply.outcome not in CONCLUSIVE:
-                    unsettled[reply.key] = reply
-        return unsettled
-
-    def _ask_group(self, keys: Sequence[str], wanted: Wanted) -> list[Reply]:
+    def _consult(self, provider: Provider, cases: Sequence[_Case]) -> None:
+        """Let one provider say what it knows of these contacts."""
         if self.stop:
-            return [Reply(key, Outcome.QUOTA_EXHAUSTED, reason=self.stop.kind) for key in keys]
-        ids = [record.record_id for key in keys for record, _ in wanted[key]]
-        # Renewed just before money is spent: a run that lost its claim must not pay for it.
-        renewal = self.warehouse.renew(
-            self.claim, ids, provider=self.plan.provider, lease_seconds=self.plan.lease_seconds
+            for case in cases:
+                self._give_up(case, Reply("", Outcome.QUOTA_EXHAUSTED, reason=self.stop.kind), provider.name)
+            return
+        inputs, by_key = _group(provider, cases)
+        asking = Asking(self.plan, self.claim, self.warehouse, provider, self.crm)
+        asking.ask(
+            {key: Wanted(inputs[key], frozenset(case.record.record_id for case in by_key[key])) for key in by_key}
         )
-        self.provider.share(renewal.runs_at_work)
-        self.crm.share(renewal.runs_at_work)
-        held = [key for key in keys if any(record.record_id in renewal.held for record, _ in wanted[key])]
-        lost = [Reply(key, Outcome.RETRYABLE, reason="claim_lost", wait_seconds=0.0) for key in set(keys) - set(held)]
-        replies = asyncio.run(self.provider.ask([Request(key, wanted[key][0][1]) for key in held], self._keep))
-        self._note_stop(replies)
-        return [*replies, *lost]
+        self.stop = asking.stop
+        for key, answer in asking.answers.items():
+            for case in by_key[key]:
+                self._learn(case, provider.name, inputs[key], answer)
+        for key, reply in asking.unsettled.items():
+            for case in by_key[key]:
+                self._give_up(case, reply, provider.name)
 
-    def _keep(self, replies: Sequence[Reply]) -> None:
-        self.warehouse.keep_replies(self.plan.provider_name, self.plan.run_id, replies)
-
-    def _note_stop(self, replies: Iterable[Reply]) -> None:
-        for reply in replies:
-            if reply.outcome in STOPS_RUN and self.stop is None:
-                quota = reply.outcome is Outcome.QUOTA_EXHAUSTED
-                kind = "quota_exhausted" if quota else "credentials_rejected"
-                self.stop = Stop(kind, f"{self.plan.provider_name}: {reply.reason}")
-
-    def _read_journal(self, keys: Iterable[str], wanted: Wanted) -> set[str]:
-        """Sort the journal's replies into results; they are read back from it, so that only what is kept counts."""
-        rows = self.warehouse.read_replies(self.plan.provider_name, list(keys), reply_days=self.plan.reply_days)
-        for key, row in rows.items():
-            reading = self.provider.read(row["reply"])
-            for record, lookup_input in wanted[key]:
-                self._use(record, lookup_input, row, reading)
-        return set(rows)
-
-    def _use(self, record: StagedRecord, lookup_input: Mapping[str, str], row: Row, reading: Reading) -> None:
-        key = row["request_key"]
+    def _learn(self, case: _Case, provider: str, lookup_input: Mapping[str, str], answer: Answer) -> None:
+        reading, key = answer.reading, answer.row["request_key"]
+        case.request_key = case.request_key or key
         if reading.outcome in ENRICHED:
-            enrichment = Enrichment(
-                self.plan.provider_name,
-                reading.provider_record_id,
-                reading.confidence,
-                reading.fields,
-                row["received_at"],
+            case.found.append(
+                Enrichment(
+                    provider,
+                    reading.provider_record_id,
+                    reading.confidence,
+                    reading.fields,
+                    answer.row["received_at"],
+                )
             )
-            self.found.append(Found(record, enrichment, key))
             return
         disposition = DISPOSITION_OF_OUTCOME.get(reading.outcome)
         if disposition is None:  # today's spec reads an old reply otherwise than the one of its day
-            self._give_up(record, Reply(key, reading.outcome, reason=reading.reason))
+            self._give_up(case, Reply(key, reading.outcome, reason=reading.reason), provider)
             return
-        identifier = None if disposition is Disposition.SUPPRESSED else ", ".join(lookup_input.values())
-        self.unmatched.append(Unmatched(record.record_id, record.crm_id, identifier, reading.reason))
-        self.settlements.append(Finished(record.record_id, disposition, reading.reason, "look_up", request_key=key))
+        case.misses.append(_Miss(disposition, reading.reason, ", ".join(lookup_input.values()), key))
+        if disposition is Disposition.SUPPRESSED:  # an opt-out holds whatever the others know
+            case.found.clear()
+            self._conclude(case)
 
-    def _give_up(self, record: StagedRecord, reply: Reply) -> None:
+    def _conclude(self, case: _Case) -> None:
+        """Settle a case by all that was said of it."""
+        if case.closed:
+            return
+        case.closed = True
+        if case.found:
+            self.found.append(Found(case.record, merge(case.found), case.request_key))
+        elif case.misses:
+            self._miss(case.record, case.misses[-1])
+        else:
+            self._finish(case.record, Disposition.INVALID, why_invalid(case.contact))
+
+    def _miss(self, record: StagedRecord, miss: _Miss) -> None:
+        identifier = None if miss.disposition is Disposition.SUPPRESSED else miss.identifier
+        self.unmatched.append(Unmatched(record.record_id, record.crm_id, identifier, miss.reason))
+        self.settlements.append(
+            Finished(record.record_id, miss.disposition, miss.reason, "look_up", request_key=miss.request_key)
+        )
+
+    def _give_up(self, case: _Case, reply: Reply, provider: str) -> None:
+        """Put a record back, unless this was its last attempt and another provider knows something."""
+        settlement = self._settlement(case.record, reply, provider)
+        if isinstance(settlement, Finished) and case.found:
+            self._conclude(case)
+            return
+        case.closed = True
+        self.settlements.append(settlement)
+
+    def _settlement(self, record: StagedRecord, reply: Reply, provider: str) -> Settlement:
         reason = reply.reason or reply.outcome
         if reply.outcome in STOPS_RUN or reply.wait_seconds is not None:
-            wait = reply.wait_seconds or 0.0
-            self.settlements.append(Returned(record.record_id, reason, wait, costs_attempt=False))
-        elif reply.outcome is Outcome.PENDING:
-            self.settlements.append(Returned(record.record_id, reason, _PENDING_WAIT_SECONDS))
-        else:
-            self.settlements.append(
-                settle_failure(
-                    record,
-                    reason=reason,
-                    step="look_up",
-                    detail=f"{self.plan.provider_name} gave no usable answer: {reason} (request {reply.request_id})",
-                    max_attempts=self.plan.max_attempts,
-                    chance=random.random(),  # noqa: S311 - jitter
-                )
-            )
+            # A wait that the provider asked for is not the contact's fault.
+            pending = reply.outcome is Outcome.PENDING
+            return Returned(record.record_id, reason, reply.wait_seconds or 0.0, costs_attempt=pending)
+        if reply.outcome is Outcome.PENDING:
+            return Returned(record.record_id, reason, _PENDING_WAIT_SECONDS)
+        return settle_failure(
+            record,
+            reason=reason,
+            step="look_up",
+            detail=f"{provider} gave no usable answer: {reason} (request {reply.request_id})",
+            max_attempts=self.plan.max_attempts,
+            chance=random.random(),  # noqa: S311 - jitter
+        )
+
+
+def _group(provider: Provider, cases: Iterable[_Case]) -> tuple[dict[str, Mapping[str, str]], dict[str, list[_Case]]]:
+    """Return by request key what to ask with and for whom; contacts with the same identifiers share a request."""
+    inputs: dict[str, Mapping[str, str]] = {}
+    by_key: dict[str, list[_Case]] = {}
+    for case in cases:
+        lookup_input = provider.choose_input(case.contact)
+        if lookup_input is not None:
+            key = provider.request_key(lookup_input)
+            inputs[key] = lookup_input
+            by_key.setdefault(key, []).append(case)
+    return inputs, by_key

@@ -1,13 +1,16 @@
 """A dry run: what would be written, from the journal where it has the reply; nothing is spent, claimed or written."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from blocks.crms.base import load_crm
+from blocks.crms.base import CrmContact, load_crm
+from blocks.providers.base import Provider
 from blocks.providers.block import load_provider
-from blocks.warehouses.base import open_warehouse
+from blocks.warehouses.base import Row, Warehouse, open_warehouse
 from enrichment.outcomes import ENRICHED
 from enrichment.plan import RunPlan
 from enrichment.records import Contact, Enrichment, StagedRecord
+from enrichment.waterfall import is_complete, merge
 from enrichment.write_policy import Change
 from tasks.steps import event, step
 from tasks.write_back import history_fields, plan_contact
@@ -32,36 +35,68 @@ class Preview:
 @step(name="preview")
 def preview(plan: RunPlan, limit: int) -> Preview:
     """Return what the next records of the queue would have written to the CRM."""
-    provider, crm = load_provider(plan.provider), load_crm(plan.crm)
+    crm = load_crm(plan.crm)
     try:
         with open_warehouse(plan.warehouse) as warehouse:
             records = warehouse.peek(crm=plan.crm_name, lane=plan.lane, limit=limit)
             fields = [rule.field for rule in crm.rules]
             contacts = crm.read([r.crm_id for r in records], fields, history=history_fields(crm.rules))
-            keys = {}
-            for record in records:
-                given = contacts[record.crm_id].contact if record.crm_id in contacts else Contact(record.crm_id)
-                lookup_input = provider.choose_input(_known(record, given))
-                if lookup_input:
-                    keys[record.crm_id] = provider.request_key(lookup_input)
-            replies = warehouse.read_replies(plan.provider_name, set(keys.values()), reply_days=plan.reply_days)
-        changes = {}
-        for crm_id, key in keys.items():
-            reading = provider.read(replies[key]["reply"]) if key in replies else None
-            if reading and reading.outcome in ENRICHED and crm_id in contacts:
-                enrichment = Enrichment(
-                    plan.provider_name,
-                    reading.provider_record_id,
-                    reading.confidence,
-                    reading.fields,
-                    replies[key]["received_at"],
-                )
-                changes[crm_id] = plan_contact(plan, crm, contacts[crm_id], enrichment).changes
+            known = _read_journal(plan, warehouse, [_known(record, contacts) for record in records])
     finally:
         crm.close()
-    event("previewed", records=len(records), would_ask=len(set(keys.values()) - set(replies)))
-    return Preview(len(records), len(set(keys.values()) - set(replies)), changes)
+    changes = {
+        crm_id: plan_contact(plan, crm, contacts[crm_id], merge(found)).changes
+        for crm_id, found in known.found.items()
+        if crm_id in contacts
+    }
+    event("previewed", records=len(records), would_ask=known.would_ask)
+    return Preview(len(records), known.would_ask, changes)
 
 
-def _known(record: StagedRecord, contact: Contact) -> Contact:
-    return Contact(record.crm_id, record.email_address) if record.email_address else contact
+@dataclass
+class _Known:
+    """What the journal knows, by CRM id, and how many requests it lacks."""
+
+    found: dict[str, list[Enrichment]] = field(default_factory=dict)
+    would_ask: int = 0
+
+
+def _read_journal(plan: RunPlan, warehouse: Warehouse, contacts: Sequence[Contact]) -> _Known:
+    """Go through the providers as a run would, as far as the journal reaches."""
+    known, open_contacts = _Known(), list(contacts)
+    for reference in plan.providers:
+        provider = load_provider(reference)
+        keys = {contact.crm_id: _key(provider, contact) for contact in open_contacts}
+        wanted = {key for key in keys.values() if key}
+        replies = warehouse.read_replies(provider.name, wanted, reply_days=plan.reply_days)
+        known.would_ask += len(wanted - replies.keys())
+        for crm_id, key in keys.items():
+            if key in replies:
+                _note(known.found, crm_id, provider, replies[key])
+        open_contacts = [
+            contact
+            for contact in open_contacts
+            if (keys[contact.crm_id] in replies or not keys[contact.crm_id])
+            and not is_complete(known.found.get(contact.crm_id, []), plan.required_fields)
+        ]
+    return known
+
+
+def _note(found: dict[str, list[Enrichment]], crm_id: str, provider: Provider, row: Row) -> None:
+    reading = provider.read(row["reply"])
+    if reading.outcome in ENRICHED:
+        enrichment = Enrichment(
+            provider.name, reading.provider_record_id, reading.confidence, reading.fields, row["received_at"]
+        )
+        found.setdefault(crm_id, []).append(enrichment)
+
+
+def _key(provider: Provider, contact: Contact) -> str:
+    lookup_input = provider.choose_input(contact)
+    return provider.request_key(lookup_input) if lookup_input else ""
+
+
+def _known(record: StagedRecord, contacts: Mapping[str, CrmContact]) -> Contact:
+    if record.email_address or record.crm_id not in contacts:
+        return Contact(record.crm_id, record.email_address)
+    return replace(contacts[record.crm_id].contact, crm_id=record.crm_id)

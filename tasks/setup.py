@@ -40,7 +40,8 @@ def check_ready(provider: str = "") -> None:
     with open_warehouse(settings.warehouse) as warehouse:
         warehouse.query("count_queue")
     load_crm(settings.crm).close()
-    load_provider(provider or settings.provider)
+    for reference in (provider or settings.provider).split(","):
+        load_provider(reference.strip())
     for reference in settings.notifier_references:
         load_notifier(reference)
 
@@ -52,6 +53,6 @@ def _prepare_prefect(settings: Settings, save: bool, runs: int) -> dict[str, Any
     done: dict[str, Any] = {"block types": register_blocks()}
     done["concurrency limits made"] = [name for name in RUN_LIMITS if make_limit(name, runs)]
     if save:
-        chosen = [settings.provider, settings.crm, settings.warehouse, *settings.notifier_references]
-        done["blocks saved"] = save_blocks({reference.partition("/")[0] for reference in chosen})
+        chosen = [*settings.provider.split(","), settings.crm, settings.warehouse, *settings.notifier_references]
+        done["blocks saved"] = save_blocks({reference.strip().partition("/")[0] for reference in chosen})
     return done

@@ -15,7 +15,7 @@ def store(plan: RunPlan, looked_up: Parcel[Chunk]) -> Parcel[Chunk]:
     if not chunk.found and not chunk.unmatched:
         return looked_up
     with open_warehouse(plan.warehouse) as warehouse:
-        held = warehouse.store(chunk.claim, plan.crm_name, chunk.found, chunk.unmatched, provider=plan.provider_name)
+        held = warehouse.store(chunk.claim, plan.crm_name, chunk.found, chunk.unmatched, provider=plan.provider_names)
     kept = tuple(item for item in chunk.found if item.record.record_id in held)
     lost = [item.record.record_id for item in chunk.found if item.record.record_id not in held]
     event("chunk_stored", found=len(kept), unmatched=len(chunk.unmatched), lost=len(lost))

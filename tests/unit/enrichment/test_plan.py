@@ -14,7 +14,7 @@ from enrichment.write_policy import FieldDescription
 def test_names_are_references_without_the_block(reference: str, name: str) -> None:
     """Contacts and replies are kept under the vendor's name, whichever of its blocks is used."""
     plan = RunPlan("r1", reference, reference, "sqlite")
-    assert (plan.crm_name, plan.provider_name) == (name, name)
+    assert (plan.crm_name, plan.provider_names) == (name, name)
 
 
 def test_a_plan_travels_to_another_process() -> None:

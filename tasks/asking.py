@@ -1,0 +1,124 @@
+"""Asking one provider for some contacts: the journal first, then money, and never twice at once."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from blocks.crms.base import Crm
+from blocks.providers.base import Provider, Reading, Reply, Request
+from blocks.warehouses.base import Row, Warehouse
+from enrichment.outcomes import CONCLUSIVE, STOPS_RUN, Outcome
+from enrichment.plan import RunPlan
+from enrichment.records import Claim, Stop
+
+#: Contacts that are asked for between two renewals of the claim.
+GROUP_SIZE = 250
+
+#: Pauses in seconds while another chunk asks for the same person.
+_PATIENCE = (0.5, 1.0, 2.0, 4.0, 8.0)
+_BUSY_WAIT_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One request: the identifiers to ask with, and the staged records that wait for its reply."""
+
+    lookup_input: Mapping[str, str]
+    record_ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A journalled reply, and what today's spec makes of it."""
+
+    row: Row
+    reading: Reading
+
+
+@dataclass
+class Asking:
+    """
+    One provider's part in a chunk.
+
+    Args:
+        plan: of the run.
+        claim: of the chunk.
+        warehouse: keeps the journal.
+        provider: is asked.
+        crm: paced alike.
+    """
+
+    plan: RunPlan
+    claim: Claim
+    warehouse: Warehouse
+    provider: Provider
+    crm: Crm
+    answers: dict[str, Answer] = field(default_factory=dict)
+    unsettled: dict[str, Reply] = field(default_factory=dict)
+    stop: Stop | None = None
+
+    def ask(self, wanted: Mapping[str, Wanted]) -> None:
+        """Fill `answers` and `unsettled` by request key; every key ends in one of them."""
+        open_keys = set(wanted)
+        for pause in (0.0, *_PATIENCE):
+            time.sleep(pause)
+            self._pay_for(open_keys, wanted)
+            self._read_journal(open_keys - self.unsettled.keys())
+            open_keys -= self.unsettled.keys() | self.answers.keys()
+            if not open_keys or self.stop:
+                break
+        wait = 0.0 if self.stop else _BUSY_WAIT_SECONDS
+        for key in open_keys:
+            self.unsettled[key] = Reply(key, Outcome.RETRYABLE, reason="asked_elsewhere", wait_seconds=wait)
+
+    def _pay_for(self, keys: Iterable[str], wanted: Mapping[str, Wanted]) -> None:
+        """Ask for those keys that the journal lacks and that nobody else is asking for."""
+        looked = self.warehouse.open_requests(
+            self.provider.name,
+            list(keys),
+            token=self.claim.token,
+            lease_seconds=self.plan.lease_seconds,
+            reply_days=self.plan.reply_days,
+        )
+        granted = sorted(looked.granted)
+        for start in range(0, len(granted), GROUP_SIZE):
+            for reply in self._ask_group(granted[start : start + GROUP_SIZE], wanted):
+                if reply.outcome not in CONCLUSIVE:
+                    self.unsettled[reply.key] = reply
+
+    def _ask_group(self, keys: Sequence[str], wanted: Mapping[str, Wanted]) -> list[Reply]:
+        if self.stop:
+            return [Reply(key, Outcome.QUOTA_EXHAUSTED, reason=self.stop.kind) for key in keys]
+        held = self._still_held(keys, wanted)
+        lost = [Reply(key, Outcome.RETRYABLE, reason="claim_lost", wait_seconds=0.0) for key in set(keys) - set(held)]
+        requests = [Request(key, wanted[key].lookup_input) for key in held]
+        replies = asyncio.run(self.provider.ask(requests, self._keep))
+        self._note_stop(replies)
+        return [*replies, *lost]
+
+    def _still_held(self, keys: Sequence[str], wanted: Mapping[str, Wanted]) -> list[str]:
+        """Renew the claim just before money is spent: a run that lost it must not pay."""
+        ids = [record_id for key in keys for record_id in wanted[key].record_ids]
+        renewal = self.warehouse.renew(
+            self.claim, ids, provider=self.plan.provider, lease_seconds=self.plan.lease_seconds
+        )
+        self.provider.share(renewal.runs_at_work)
+        self.crm.share(renewal.runs_at_work)
+        return [key for key in keys if wanted[key].record_ids & renewal.held]
+
+    def _keep(self, replies: Sequence[Reply]) -> None:
+        self.warehouse.keep_replies(self.provider.name, self.plan.run_id, replies)
+
+    def _note_stop(self, replies: Iterable[Reply]) -> None:
+        for reply in replies:
+            if reply.outcome in STOPS_RUN and self.stop is None:
+                quota = reply.outcome is Outcome.QUOTA_EXHAUSTED
+                kind = "quota_exhausted" if quota else "credentials_rejected"
+                self.stop = Stop(kind, f"{self.provider.name}: {reply.reason}")
+
+    def _read_journal(self, keys: Iterable[str]) -> None:
+        """Read replies back from the journal, so that only what is kept counts."""
+        rows = self.warehouse.read_replies(self.provider.name, list(keys), reply_days=self.plan.reply_days)
+        for key, row in rows.items():
+            self.answers[key] = Answer(row, self.provider.read(row["reply"]))

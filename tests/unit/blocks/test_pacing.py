@@ -168,7 +168,7 @@ def test_a_hold_reaches_those_who_wait_already() -> None:
         pacer.reserve()
         waiting = asyncio.create_task(pacer.turn())
         await asyncio.sleep(0)
-        pacer.hold(0.005)
+        pacer.hold(0.3)
         await waiting
         return pacer.held
 
@@ -182,7 +182,7 @@ def test_a_hold_reaches_a_thread_that_sleeps_already(monkeypatch: pytest.MonkeyP
 
     def sleep_into_a_hold(seconds: float) -> None:
         if not slept:
-            pacer.hold(0.005)
+            pacer.hold(0.3)
         slept.append(seconds)
         sleep(seconds)
 

@@ -47,7 +47,12 @@ BAD: dict[str, tuple[list[str], dict[str, str], int, list[str]]] = {
         ["unknown provider 'zoomifno'", "zoominfo"],
     ),
     "an unknown CRM": (["run"], {"ENRICHMENT_CRM": "hubsopt"}, 2, ["unknown crm 'hubsopt'", "hubspot"]),
-    "an unknown warehouse": (["run"], {"ENRICHMENT_WAREHOUSE": "oracle"}, 2, ["unknown warehouse", "postgres", "sqlite"]),
+    "an unknown warehouse": (
+        ["run"],
+        {"ENRICHMENT_WAREHOUSE": "oracle"},
+        2,
+        ["unknown warehouse", "postgres", "sqlite"],
+    ),
     "a missing credential": (["run"], {"ENRICHMENT_ZOOMINFO_CLIENT_ID": ""}, 2, ["ENRICHMENT_ZOOMINFO_CLIENT_ID"]),
     "a missing token": (["run"], {"ENRICHMENT_HUBSPOT_ACCESS_TOKEN": ""}, 2, ["ENRICHMENT_HUBSPOT_ACCESS_TOKEN"]),
     "a setting out of range": (["run"], {"ENRICHMENT_CHUNK_SIZE": "0"}, 2, ["ENRICHMENT_CHUNK_SIZE", "greater"]),

@@ -33,7 +33,13 @@ class Box:
         self.world = World(settings)
         self.url = f"http://{HOST}:{port}"
         self.zoominfo_url = f"{self.url}/zoominfo/gtm"
+        self.zoominfo_legacy_url = f"{self.url}/zoominfo_legacy"
+        self.clearbit_url = f"{self.url}/clearbit"
+        self.peopledatalabs_url = f"{self.url}/peopledatalabs/v5"
+        self.apollo_url = f"{self.url}/apollo/api/v1"
+        self.hunter_url = f"{self.url}/hunter/v2"
         self.hubspot_url = f"{self.url}/hubspot"
+        self.salesforce_url = f"{self.url}/salesforce"
         self.slack_url = f"{self.url}/slack{WEBHOOK_PATH}"
         self.smtp_port = smtp_port
 

@@ -64,6 +64,130 @@ class ZoomInfoSettings(ServiceSettings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SellerSettings(ServiceSettings):
+    """
+    An account at a seller of data.
+
+    Args:
+        per_minute: requests of the plan.
+        credits_left: that may still be spent.
+        retry_after: form of the header of a throttle.
+    """
+
+    per_minute: int = 600
+    credits_left: int = 1_000_000
+    retry_after: RetryAfterForm = "absent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeySettings(SellerSettings):
+    """
+    An account that a key opens.
+
+    Args:
+        api_key: of the account.
+    """
+
+    api_key: str = "sandbox-key"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoomInfoLegacySettings(SellerSettings):
+    """
+    An account at ZoomInfo's older API.
+
+    Args:
+        username: of the user, in both ways to log in.
+        password: of the user.
+        client_id: of the key pair.
+        public_key: in PEM form; without it, no assertion is taken.
+        token_lifetime_seconds: of what the login gives.
+        logins_per_second: that are let in.
+        per_second: requests of the plan, beside those per minute.
+        disallowed_fields: output fields that the account lacks.
+        shuffle: whether answers come in another order than the inputs.
+    """
+
+    username: str = "sandbox-user"
+    password: str = "sandbox-password"
+    client_id: str = "sandbox-client"
+    public_key: str = ""
+    token_lifetime_seconds: float = 3600
+    logins_per_second: int = 1
+    per_second: int = 25
+    per_minute: int = 1500
+    disallowed_fields: tuple[str, ...] = ()
+    shuffle: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearbitSettings(KeySettings):
+    """
+    A Clearbit account.
+
+    Args:
+        api_version: that the account is pinned to.
+        pending_share: the part of all e-mails that is answered 202 once.
+        pending_body: of a 202.
+        pending_retry_after: form of the header of a 202.
+        pending_seconds: that it asks for.
+    """
+
+    api_version: str = "2019-12-19"
+    pending_share: float = 0.0
+    pending_body: str = ""
+    pending_retry_after: RetryAfterForm = "absent"
+    pending_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeopleDataLabsSettings(KeySettings):
+    """
+    A People Data Labs account.
+
+    Args:
+        breaks_above: how many requests in one call end in a 502.
+        shuffle: whether answers come in another order than the requests.
+        restricted: fields that the plan shows as true instead of a value.
+    """
+
+    per_minute: int = 1000
+    breaks_above: int = 80
+    shuffle: bool = False
+    restricted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApolloSettings(KeySettings):
+    """
+    An Apollo account.
+
+    Args:
+        per_hour: requests of the plan, or None for no limit; so is per_day.
+        may_match: whether the key is good for this endpoint.
+    """
+
+    per_minute: int = 1000
+    per_hour: int | None = None
+    per_day: int | None = None
+    may_match: bool = True
+    retry_after: RetryAfterForm = "seconds"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HunterSettings(KeySettings):
+    """
+    A Hunter account.
+
+    Args:
+        per_second: requests, beside those per minute.
+    """
+
+    per_second: int = 15
+    per_minute: int = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HubSpotSettings(ServiceSettings):
     """
     A HubSpot account.
@@ -94,6 +218,40 @@ class HubSpotSettings(ServiceSettings):
     index_lag_seconds: float = 0.0
     trace_ids_cover_validation: bool = False
     portal_id: int = 24_680_135
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SalesforceSettings(ServiceSettings):
+    """
+    A Salesforce org.
+
+    Args:
+        consumer_key: of the external client app.
+        consumer_secret: of the external client app.
+        username: in whose name assertions may be made.
+        public_key: in PEM form, of the app's certificate.
+        refresh_token: that was once given.
+        sessions_hold: whether a session that was given out is taken.
+        daily_calls: that are allowed in 24 hours.
+        query_page: rows of one page of a query.
+        custom_fields: whether the pipeline's own fields were added to Contact.
+        limits_visible: whether the user may see the org's limits.
+        bulk_polls: how often a bulk job says that it is in progress; it never ends if negative.
+        bulk_unprocessed: how many rows at the end of each bulk job are left.
+    """
+
+    consumer_key: str = "sandbox-consumer"
+    consumer_secret: str = "sandbox-secret"
+    username: str = "integration@sandbox.example"
+    public_key: str = ""
+    refresh_token: str = "sandbox-refresh"
+    sessions_hold: bool = True
+    daily_calls: int = 100_000
+    query_page: int = 2000
+    custom_fields: bool = True
+    limits_visible: bool = True
+    bulk_polls: int = 1
+    bulk_unprocessed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +293,12 @@ class Settings:
     seed: int = 7
     now: datetime | None = None
     zoominfo: ZoomInfoSettings = field(default_factory=ZoomInfoSettings)
+    zoominfo_legacy: ZoomInfoLegacySettings = field(default_factory=ZoomInfoLegacySettings)
+    clearbit: ClearbitSettings = field(default_factory=ClearbitSettings)
+    peopledatalabs: PeopleDataLabsSettings = field(default_factory=PeopleDataLabsSettings)
+    apollo: ApolloSettings = field(default_factory=ApolloSettings)
+    hunter: HunterSettings = field(default_factory=HunterSettings)
     hubspot: HubSpotSettings = field(default_factory=HubSpotSettings)
+    salesforce: SalesforceSettings = field(default_factory=SalesforceSettings)
     slack: SlackSettings = field(default_factory=SlackSettings)
     mail: MailSettings = field(default_factory=MailSettings)

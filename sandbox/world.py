@@ -5,17 +5,34 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from sandbox.apollo.service import Apollo
+from sandbox.clearbit.service import Clearbit
 from sandbox.clock import Clock
 from sandbox.faults import FaultScript
 from sandbox.hubspot.service import HubSpot
+from sandbox.hunter.service import Hunter
 from sandbox.mail import Mailbox
 from sandbox.people import populate
+from sandbox.peopledatalabs.service import PeopleDataLabs
+from sandbox.salesforce.service import Salesforce
 from sandbox.service import Service
 from sandbox.settings import Settings
 from sandbox.slack import Slack
 from sandbox.zoominfo.service import ZoomInfo
+from sandbox.zoominfo_legacy.service import ZoomInfoLegacy
 
-CONFIGURABLE = ("zoominfo", "hubspot", "slack", "mail")
+CONFIGURABLE = (
+    "zoominfo",
+    "zoominfo_legacy",
+    "clearbit",
+    "peopledatalabs",
+    "apollo",
+    "hunter",
+    "hubspot",
+    "salesforce",
+    "slack",
+    "mail",
+)
 
 
 class World:
@@ -33,10 +50,26 @@ class World:
         self.faults = FaultScript()
         self.population = populate(settings.contacts, settings.seed)
         self.zoominfo = ZoomInfo(self.population, settings.zoominfo, self.clock, self.faults)
+        self.zoominfo_legacy = ZoomInfoLegacy(self.population, settings.zoominfo_legacy, self.clock, self.faults)
+        self.clearbit = Clearbit(self.population, settings.clearbit, self.clock, self.faults)
+        self.peopledatalabs = PeopleDataLabs(self.population, settings.peopledatalabs, self.clock, self.faults)
+        self.apollo = Apollo(self.population, settings.apollo, self.clock, self.faults)
+        self.hunter = Hunter(self.population, settings.hunter, self.clock, self.faults)
         self.hubspot = HubSpot(self.population, settings.hubspot, self.clock, self.faults, self.lock)
+        self.salesforce = Salesforce(self.population, settings.salesforce, self.clock, self.faults, self.lock)
         self.slack = Slack(settings.slack, self.clock, self.faults)
         self.mail = Mailbox(settings.mail, self.clock)
-        self.services: dict[str, Service] = {each.name: each for each in (self.zoominfo, self.hubspot, self.slack)}
+        sellers: tuple[Service, ...] = (
+            self.zoominfo,
+            self.zoominfo_legacy,
+            self.clearbit,
+            self.peopledatalabs,
+            self.apollo,
+            self.hunter,
+        )
+        self.services: dict[str, Service] = {
+            each.name: each for each in (*sellers, self.hubspot, self.salesforce, self.slack)
+        }
 
     def configure(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
         """

@@ -60,7 +60,7 @@ def _send(spec: ProviderSpec, options: Options, shared: Shared, call: Call, gran
     shared.pacer.turn_blocking()
     try:
         with httpx.Client(verify=tls(), follow_redirects=False) as client:
-            return read_answer(client.send(build_request(spec, options.base_url, call, grant)))
+            return read_answer(client.send(build_request(spec, options, call, grant)))
     except httpx.HTTPError as error:
         raise TransientError(
             f"{spec.title} can't be reached at {options.base_url} ({type(error).__name__}): "
@@ -76,7 +76,7 @@ def _refusal(spec: ProviderSpec, options: Options, answer: Answer, step: Step) -
         names = ", ".join(_variable(spec, name) for name in credential_names(spec.auth))
         return CredentialsRejectedError(f"{said}: check {names}, and what the account is entitled to")
     if step.action is Action.REPEAT and not answer.success:
-        wait = wait_of_answer(spec, answer, datetime.now(UTC))
+        wait = wait_of_answer(spec, answer, step.fault, datetime.now(UTC))
         later = f"{said}: try again later"
         return TransientError(later) if wait is None else PostponedError(f"{later}, after {wait:.0f} s", wait)
     return ConfigurationError(f"{said} at {options.base_url}: check {_variable(spec, 'base_url')}")

@@ -15,13 +15,13 @@ import httpx
 
 from blocks.providers.base import Reply, Request
 from blocks.providers.channel import AskingStoppedError, Channel, Options, Shared
-from blocks.providers.interpret import Answer, Meaning
+from blocks.providers.interpret import Answer, Meaning, miscounted
 from blocks.providers.replies import UNREADABLE, item_replies, raw_replies, request_id, same_replies, settled_replies
 from blocks.providers.request import Call, build_call, provider_input
 from blocks.providers.spec import ProviderSpec
 from blocks.providers.spec_sections import Identifier
 from blocks.providers.steps import Action, Step, next_step
-from blocks.providers.troubles import Trouble, retry_policy, trouble_of_answer, trouble_of_error
+from blocks.providers.troubles import Trouble, retry_policy, trouble_of_answer, trouble_of_error, wait_of_pending
 from enrichment.errors import ConfigurationError, EnrichmentError, RunStoppedError, TransientError
 from enrichment.outcomes import CONCLUSIVE, STOPS_RUN, Outcome
 from enrichment.retry import SHARED_FAULTS, RetryDecision, Verdict, decide
@@ -117,6 +117,8 @@ class Asking:
         match step.action:
             case Action.READ:
                 self._form_passes = True
+                if len(group) > 1 and miscounted(self._spec, answer, len(group)):
+                    return await self._one_by_one(group, answer, attempt)
                 return await self._kept(item_replies(self._spec, group, answer))
             case Action.DROP_FIELDS:
                 self._drop(step.fields)
@@ -128,7 +130,14 @@ class Asking:
             case Action.REPEAT:
                 return await self._repeat_answered(step, group, answer, attempt)
             case _:
-                return await self._kept(settled_replies(self._spec, group, answer, step.meaning))
+                pending = step.meaning.outcome is Outcome.PENDING
+                wait = wait_of_pending(answer, datetime.now(UTC)) if pending else None
+                return await self._kept(settled_replies(self._spec, group, answer, step.meaning, wait))
+
+    async def _one_by_one(self, group: Sequence[Request], answer: Answer, attempt: int) -> list[Reply]:
+        logger.warning("items_miscounted provider=%s contacts=%s", self._spec.id, len(group))
+        await self._kept(raw_replies(self._spec, group, answer))
+        return await self._ask_all([[one] for one in group], attempt)
 
     async def _kept(self, replies: list[Reply]) -> list[Reply]:
         self._stop_if_told(replies)  # before anything is awaited, so that nobody makes another call meanwhile

@@ -16,9 +16,19 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
+from blocks.pacing import Pacer
 from blocks.providers.codes import short_code
+from blocks.providers.logins import LOGINS
 from blocks.providers.spec import ProviderSpec
-from blocks.providers.spec_sections import Auth, BasicAuth, BearerAuth, ClientCredentialsAuth, HeaderAuth, QueryAuth
+from blocks.providers.spec_auth import (
+    Auth,
+    BasicAuth,
+    BearerAuth,
+    ClientCredentialsAuth,
+    HeaderAuth,
+    LoginAuth,
+    QueryAuth,
+)
 from blocks.providers.transforms import number
 from blocks.secrets import reveal
 from enrichment.errors import (
@@ -62,14 +72,15 @@ class CredentialSource:
         value, renew_at = self._value, self._renew_at
         return value if time.monotonic() < renew_at else None
 
-    def get(self, refused: str | None = None) -> str:
+    def get(self, refused: str | None = None, asked_at: float | None = None) -> str:
         """
         Return a grant; may block for as long as fetching takes.
 
         Args:
             refused: a grant that the provider didn't take, which is dropped.
+            asked_at: the monotonic time since which the caller has waited, also for a thread to wait in; now if None.
         """
-        asked_at = time.monotonic()
+        asked_at = time.monotonic() if asked_at is None else asked_at
         with self._lock:
             if self._failure and self._failure[0] >= asked_at:  # it failed while we waited for the same thing
                 raise self._failure[1]
@@ -87,15 +98,27 @@ class CredentialSource:
         return grant.value
 
 
-def credential_names(auth: Auth) -> list[str]:
-    """Return the names of the secrets that a kind of auth needs."""
+def credential_ways(auth: Auth) -> list[list[str]]:
+    """Return the names of the secrets that a kind of auth needs; each list of them is enough."""
     match auth:
         case ClientCredentialsAuth():
-            return ["client_id", "client_secret"]
+            return [["client_id", "client_secret"]]
         case BasicAuth():
-            return [name for name in (auth.username, auth.password) if name]
+            return [[name for name in (auth.username, auth.password) if name]]
+        case LoginAuth():
+            return [list(way.credentials) for way in auth.ways]
         case _:
-            return [auth.credential]
+            return [[auth.credential]]
+
+
+def credential_names(auth: Auth) -> list[str]:
+    """Return the names of all secrets that a kind of auth may use."""
+    return list(dict.fromkeys(name for way in credential_ways(auth) for name in way))
+
+
+def is_set(secret: SecretStr | None) -> bool:
+    """Tell whether there is a secret at all."""
+    return secret is not None and bool(secret.get_secret_value())
 
 
 def apply_grant(auth: Auth, value: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -107,7 +130,7 @@ def apply_grant(auth: Auth, value: str) -> tuple[dict[str, str], dict[str, str]]
             return {}, {auth.name: value}
         case BasicAuth():
             return {"Authorization": f"Basic {value}"}, {}
-        case BearerAuth() | ClientCredentialsAuth():
+        case BearerAuth() | ClientCredentialsAuth() | LoginAuth():
             return {"Authorization": f"Bearer {value}"}, {}
 
 
@@ -128,6 +151,8 @@ def fetcher(spec: ProviderSpec, base_url: str, secrets: Mapping[str, SecretStr |
             return lambda: _fetch_token(spec, auth, base_url, _basic(secret("client_id"), secret("client_secret")))
         case BasicAuth(username=username, password=password):
             return lambda: _static(_basic(secret(username), secret(password) if password else ""))
+        case LoginAuth():
+            return _login_fetcher(spec, auth, base_url, secrets)
         case HeaderAuth() | QueryAuth() | BearerAuth():
             return lambda: _static(secret(auth.credential))
 
@@ -145,18 +170,39 @@ def token_url(auth: ClientCredentialsAuth, base_url: str) -> str:
     return auth.token_path if "://" in auth.token_path else f"{base_url.rstrip('/')}/{auth.token_path.lstrip('/')}"
 
 
-def _fetch_token(spec: ProviderSpec, auth: ClientCredentialsAuth, base_url: str, basic: str) -> Grant:
+def _login_fetcher(
+    spec: ProviderSpec, auth: LoginAuth, base_url: str, secrets: Mapping[str, SecretStr | None]
+) -> Callable[[], Grant]:
+    pacer = Pacer(f"{spec.title}'s token endpoint", auth.per_second)
+    url = f"{base_url.rstrip('/')}/{auth.path.lstrip('/')}"
+
+    def fetch() -> Grant:
+        way = next(one for one in auth.ways if all(is_set(secrets.get(name)) for name in one.credentials))
+        shown = {name: reveal(secrets.get(name), f"{name} of {spec.title}").strip() for name in way.credentials}
+        form = LOGINS[way.plugin](shown)
+        pacer.turn_blocking()
+        answer = _post(spec, url, headers={"Accept": "application/json", **form.headers}, json=form.body)
+        token = auth.token.find(_json_object(answer))
+        if answer.is_success and isinstance(token, str) and token:
+            return Grant(token, max(auth.lifetime_seconds - auth.renew_before_seconds, auth.lifetime_seconds / 2))
+        raise _no_token(spec, answer, f"check {' and '.join(way.credentials)}")
+
+    return fetch
+
+
+def _post(spec: ProviderSpec, url: str, **content: Any) -> httpx.Response:
     limits = spec.timeouts
+    timeout = httpx.Timeout(limits.read_seconds, connect=limits.connect_seconds)
     try:
-        answer = httpx.post(
-            token_url(auth, base_url),
-            data={"grant_type": "client_credentials"},
-            headers={"Authorization": f"Basic {basic}", "Accept": "application/json"},
-            timeout=httpx.Timeout(limits.read_seconds, connect=limits.connect_seconds),
-        )
+        return httpx.post(url, timeout=timeout, **content)
     except httpx.HTTPError as error:
         raise TransientError(f"{spec.title}'s token endpoint can't be reached ({type(error).__name__})") from None
-    return _read_grant(spec, auth, answer)
+
+
+def _fetch_token(spec: ProviderSpec, auth: ClientCredentialsAuth, base_url: str, basic: str) -> Grant:
+    headers = {"Authorization": f"Basic {basic}", "Accept": "application/json"}
+    form = {"grant_type": "client_credentials"}
+    return _read_grant(spec, auth, _post(spec, token_url(auth, base_url), data=form, headers=headers))
 
 
 def _read_grant(spec: ProviderSpec, auth: ClientCredentialsAuth, answer: httpx.Response) -> Grant:
@@ -166,21 +212,17 @@ def _read_grant(spec: ProviderSpec, auth: ClientCredentialsAuth, answer: httpx.R
         seconds = stated if stated and stated > 0 else auth.default_lifetime_seconds
         # A token that lives shorter than the margin would otherwise be renewed before each call.
         return Grant(body["access_token"], max(seconds - auth.renew_before_seconds, seconds / 2))
-    if answer.is_success or fault_of_status(answer.status_code):
-        _raise_transient(spec, answer)
-    code = short_code(body.get("error")) or f"status_{answer.status_code}"
-    raise CredentialsRejectedError(
-        f"{spec.title} gives no token for these credentials ({code}): check client_id and client_secret, "
-        "and that the app is approved for the client-credentials grant"
-    )
+    advice = "check client_id and client_secret, and that the app is approved for the client-credentials grant"
+    raise _no_token(spec, answer, advice)
 
 
-def _raise_transient(spec: ProviderSpec, answer: httpx.Response) -> None:
+def _no_token(spec: ProviderSpec, answer: httpx.Response, advice: str) -> EnrichmentError:
+    if not answer.is_success and not fault_of_status(answer.status_code):
+        code = short_code(_json_object(answer).get("error")) or f"status_{answer.status_code}"
+        return CredentialsRejectedError(f"{spec.title} gives no token for these credentials ({code}): {advice}")
     message = f"{spec.title}'s token endpoint answers {answer.status_code} and no token"
     wait = asked_wait({name.lower(): value for name, value in answer.headers.items()}, now=datetime.now(UTC))
-    if wait is not None:
-        raise PostponedError(message, wait)
-    raise TransientError(message)
+    return TransientError(message) if wait is None else PostponedError(message, wait)
 
 
 def _json_object(answer: httpx.Response) -> dict[str, Any]:

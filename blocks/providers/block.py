@@ -1,6 +1,7 @@
 """The Prefect block of each provider, made from its spec: credentials and what a user may set."""
 
 import functools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -8,7 +9,7 @@ import httpx
 from pydantic import Field, SecretStr
 
 from blocks.base import PipelineBlock, configure, variable_prefix
-from blocks.providers.auth import credential_names
+from blocks.providers.auth import credential_names, credential_ways, is_set
 from blocks.providers.base import Provider
 from blocks.providers.channel import Options
 from blocks.providers.engine import HttpProvider
@@ -55,16 +56,26 @@ class ProviderBlock(PipelineBlock):
         """
         spec = self.spec
         secrets: dict[str, SecretStr | None] = {name: getattr(self, name) for name in credential_names(spec.auth)}
-        missing = [name for name, secret in secrets.items() if not secret or not secret.get_secret_value()]
-        if missing:
-            variables = " and ".join(f"{variable_prefix(spec.id)}{name}".upper() for name in missing)
-            raise ConfigurationError(
-                f"{spec.title} needs {' and '.join(missing)}: set {variables} in the environment or in .env, "
-                f"or save a block of the type '{self.get_block_type_slug()}'"
-            )
-        size = min(self.batch_size or spec.batch.max, spec.batch.max)
+        self._require_one_way(secrets)
+        size = min(self.batch_size or spec.batch.default or spec.batch.max, spec.batch.max)
         base_url = _checked_url(self.base_url or spec.base_url, spec)
-        return HttpProvider(spec, Options(base_url, secrets, self.requests_per_second, self.concurrency, size))
+        version = getattr(self, "api_version", None) or ""
+        return HttpProvider(spec, Options(base_url, secrets, self.requests_per_second, self.concurrency, size, version))
+
+    def _require_one_way(self, secrets: Mapping[str, SecretStr | None]) -> None:
+        ways = credential_ways(self.spec.auth)
+        missing = [[name for name in way if not is_set(secrets[name])] for way in ways]
+        if not all(missing):
+            return
+        variables = [[f"{variable_prefix(self.spec.id)}{name}".upper() for name in way] for way in missing]
+        raise ConfigurationError(
+            f"{self.spec.title} needs {_alternatives(missing)}: set {_alternatives(variables)} in the environment or "
+            f"in .env, or save a block of the type '{self.get_block_type_slug()}'"
+        )
+
+
+def _alternatives(ways: Sequence[Sequence[str]]) -> str:
+    return ", or ".join(" and ".join(names) for names in ways)
 
 
 def provider_block_class(name: str) -> type[ProviderBlock]:
@@ -82,11 +93,13 @@ def make_block_class(spec: ProviderSpec) -> type[ProviderBlock]:
     """Return a block class for a spec: one secret field for each credential that its auth names."""
     cls_name = "".join(part.capitalize() for part in spec.id.split("_")) + "Provider"
     secrets = {name: Field(None, description=_secret_description(name, spec)) for name in credential_names(spec.auth)}
+    versions = {"api_version": _version_field(spec)} if spec.version_request_header else {}
     namespace: dict[str, Any] = {
         "__module__": __name__,
         "__doc__": f"{spec.description}\n{_EXAMPLE.format(cls=cls_name, vendor=spec.id)}",
         "__annotations__": {
             **dict.fromkeys(secrets, SecretStr | None),
+            **dict.fromkeys(versions, str | None),
             "vendor": ClassVar[str],
             "spec": ClassVar[ProviderSpec],
         },
@@ -95,6 +108,7 @@ def make_block_class(spec: ProviderSpec) -> type[ProviderBlock]:
         "vendor": spec.id,
         "spec": spec,
         **secrets,
+        **versions,
     }
     return type(cls_name, (ProviderBlock,), namespace)
 
@@ -122,3 +136,8 @@ def _checked_url(url: str, spec: ProviderSpec) -> str:
 
 def _secret_description(name: str, spec: ProviderSpec) -> str:
     return f"The {name} of {spec.title}, or `block:<type>/<name>` of a secret block that holds it."
+
+
+def _version_field(spec: ProviderSpec) -> Any:
+    text = f"API version to ask for in the header {spec.version_request_header}, if not the account's own."
+    return Field(None, pattern=r"^[!-~]{1,64}$", description=text)

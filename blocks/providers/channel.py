@@ -7,6 +7,7 @@ import hashlib
 import json
 import ssl
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +38,7 @@ class Options:
         requests_per_second: the highest rate to call at, or None for what the account allows.
         concurrency: calls under way at once.
         batch_size: contacts per call.
+        api_version: to ask for, where the provider lets callers choose; empty for the account's own.
     """
 
     base_url: str
@@ -44,6 +46,7 @@ class Options:
     requests_per_second: float | None
     concurrency: int
     batch_size: int
+    api_version: str = ""
 
 
 @dataclass(slots=True)
@@ -140,7 +143,7 @@ class Channel:
             grant = await self._grant()
             call, answer = await self._call_in_turn(build, grant)
             if answer.status == 401:
-                renewed = await asyncio.to_thread(self._shared.credentials.get, grant)
+                renewed = await asyncio.to_thread(self._shared.credentials.get, grant, time.monotonic())
                 return (call, answer) if renewed == grant else await self._call_in_turn(build, renewed)
             return call, answer
 
@@ -150,25 +153,29 @@ class Channel:
 
     async def _grant(self) -> str:
         at_hand = self._shared.credentials.at_hand()
-        return at_hand if at_hand is not None else await asyncio.to_thread(self._shared.credentials.get)
+        if at_hand is not None:
+            return at_hand
+        return await asyncio.to_thread(self._shared.credentials.get, None, time.monotonic())
 
     async def _call_in_turn(self, build: Callable[[], Call], grant: str) -> tuple[Call, Answer]:
         await self._shared.pacer.turn()
         self._require_going()
         call = build()
         async with asyncio.timeout(self._spec.timeouts.total_seconds):
-            request = build_request(self._spec, self._options.base_url, call, grant)
+            request = build_request(self._spec, self._options, call, grant)
             answer = read_answer(await self._client.send(request))
         self._shared.pacer.allow(pace_after(self._spec.rate, answer.headers, self._options.requests_per_second))
         return call, answer
 
 
-def build_request(spec: ProviderSpec, base_url: str, call: Call, grant: str) -> httpx.Request:
+def build_request(spec: ProviderSpec, options: Options, call: Call, grant: str) -> httpx.Request:
     """Return the HTTP request of a call, with credentials."""
     headers, query = apply_grant(spec.auth, grant)
+    if options.api_version:
+        headers[spec.version_request_header] = options.api_version
     return httpx.Request(
         call.method,
-        f"{base_url.rstrip('/')}/{call.path.lstrip('/')}",
+        f"{options.base_url.rstrip('/')}/{call.path.lstrip('/')}",
         params={**call.query, **query},
         headers={"User-Agent": "contact-enrichment", "Accept-Encoding": "gzip, deflate", **call.headers, **headers},
         content=call.content,

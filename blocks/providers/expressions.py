@@ -5,7 +5,7 @@ from typing import Any
 
 import jmespath
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
-from jmespath.functions import Functions
+from jmespath.functions import Functions, signature
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
@@ -21,6 +21,16 @@ _CHAINS = {
 }
 _PROJECTIONS = {"projection", "filter_projection", "value_projection", "flatten"}
 _LITERAL_WORDS = {"null", "true", "false"}
+
+
+class _OurFunctions(Functions):
+    @signature({"types": ["string", "null"]})
+    def _func_lower(self, text: str | None) -> str:
+        """Return a text in lower case, and an empty one for null: codes come in any case, messages all the more."""
+        return (text or "").casefold()
+
+
+_OPTIONS = jmespath.Options(custom_functions=_OurFunctions())
 
 
 class Expression:
@@ -63,7 +73,7 @@ class Expression:
     def find(self, value: Any) -> Any:
         """Return what the expression finds; null also where a value's type is another than the one it asks for."""
         try:
-            return self._compiled.search(value)
+            return self._compiled.search(value, options=_OPTIONS)
         except JMESPathTypeError:
             return None
 
@@ -102,7 +112,7 @@ def _check_node(node: Mapping[str, Any]) -> None:
 
 
 def _check_function(name: str, arguments: int) -> None:
-    known = Functions.FUNCTION_TABLE
+    known = _OurFunctions.FUNCTION_TABLE
     if name not in known:
         raise ValueError(f"unknown JMESPath function {name}(); known functions: {', '.join(sorted(known))}")
     signature = known[name]["signature"]

@@ -12,6 +12,7 @@ from typing import Any
 
 from blocks.providers.base import Reading
 from blocks.providers.codes import short_code
+from blocks.providers.request import reference
 from blocks.providers.spec import ProviderSpec
 from blocks.providers.spec_sections import CanonicalField, Rule
 from blocks.providers.transforms import TRANSFORMS, TYPES, number
@@ -120,7 +121,16 @@ def correlate(spec: ProviderSpec, sent: Sequence[Mapping[str, Any]], items: Sequ
     if spec.correlate.by == "position" or echo is None:
         in_order = len(items) == len(sent)
         return Placed(dict(enumerate(items))) if in_order else Placed({}, tuple(items))
-    return _by_echo([_fold(one) for one in sent], [_fold(echo.find(item)) for item in items], items)
+    echoes = [echo.find(item) for item in items]
+    if spec.correlate.by == "reference":
+        return _by_echo([reference(place) for place in range(len(sent))], [_plain(one) for one in echoes], items)
+    return _by_echo([_fold(one) for one in sent], [_fold(one) for one in echoes], items)
+
+
+def miscounted(spec: ProviderSpec, answer: Answer, contacts: int) -> bool:
+    """Tell whether places say nothing, because there are more or fewer items than contacts, and nothing else does."""
+    items = spec.items.find(answer.body) if spec.items else None
+    return spec.correlate.by == "position" and isinstance(items, list) and len(items) != contacts
 
 
 def has_record(spec: ProviderSpec, item: Any) -> bool:
@@ -130,6 +140,9 @@ def has_record(spec: ProviderSpec, item: Any) -> bool:
 
 def refused_fields(spec: ProviderSpec, answer: Answer, asked: Sequence[str]) -> list[str]:
     """Return the output fields that a refusal names as not permitted."""
+    listed = spec.output_fields.refused.find(answer.seen) if spec.output_fields.refused else None
+    if not answer.success and isinstance(listed, list):
+        return [name for name in asked if name in listed]
     codes = spec.errors.codes.find(answer.seen)
     if answer.status != 400 or not set(_as_list(codes)) & set(spec.output_fields.drop_on):
         return []
@@ -207,6 +220,10 @@ def _fold(value: Any) -> frozenset[tuple[str, str]]:
     """Return an input in the form in which echoes are compared: neither case nor blanks nor nulls count."""
     pairs = value.items() if isinstance(value, Mapping) else ()
     return frozenset((str(name).casefold(), _folded_text(one)) for name, one in pairs if one not in (None, "", [], {}))
+
+
+def _plain(value: Any) -> str:
+    return str(value) if isinstance(value, (str, int)) else ""
 
 
 def _folded_text(value: Any) -> str:

@@ -1,5 +1,6 @@
 """At which rate to call, by the spec's windows and by what the last answer says is left: pure."""
 
+import json
 from collections.abc import Mapping
 
 from blocks.providers.spec_sections import Rate, Window
@@ -32,14 +33,19 @@ def pace_after(rate: Rate, headers: Mapping[str, str], ceiling: float | None) ->
         ceiling: the rate that the user allows, or None.
     """
     shortest = _shortest(rate)
-    binding = [window for window in rate.windows if window is shortest or _low(window, headers)]
+    binding = [window for window in rate.windows if _unseen(window) or window is shortest or _low(window, headers)]
     paces = [_pace(window, headers, shortest) for window in binding]
     return min([*paces, ceiling] if ceiling else paces)
 
 
 def _pace(window: Window, headers: Mapping[str, str], shortest: Window) -> float:
     pace = _limit(window, headers) / window.per_seconds
-    return pace * HEADROOM if window is shortest else max(pace, SLOWEST)
+    return pace * HEADROOM if _unseen(window) or window is shortest else max(pace, SLOWEST)
+
+
+def _unseen(window: Window) -> bool:
+    """Tell whether no header says what is left of the window, so that only pacing keeps us within it."""
+    return not window.remaining_header
 
 
 def _shortest(rate: Rate) -> Window:
@@ -47,19 +53,20 @@ def _shortest(rate: Rate) -> Window:
 
 
 def _limit(window: Window, headers: Mapping[str, str]) -> float:
-    stated = _number(headers, window.limit_header)
+    stated = _number(headers, window.limit_header, window.member)
     return stated if stated is not None and stated > 0 else window.limit
 
 
 def _low(window: Window, headers: Mapping[str, str]) -> bool:
-    left = _number(headers, window.remaining_header)
+    left = _number(headers, window.remaining_header, window.member)
     return left is not None and left < PLENTY * _limit(window, headers)
 
 
-def _number(headers: Mapping[str, str], name: str) -> float | None:
-    """Return a header's number; a negative one or none at all means that nobody knows."""
+def _number(headers: Mapping[str, str], name: str, member: str) -> float | None:
+    """Return a header's number; a negative one or none at all means that nobody knows, or that there is no limit."""
+    text = headers.get(name.lower(), "")
     try:
-        value = float(headers.get(name.lower(), ""))
-    except ValueError:
+        value = float(json.loads(text)[member] if member else text)
+    except (ValueError, TypeError, KeyError):
         return None
     return value if value >= 0 else None

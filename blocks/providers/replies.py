@@ -1,6 +1,7 @@
 """How answers and failures become replies, one for each request: pure."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from blocks.providers.base import Reply, Request
@@ -19,10 +20,17 @@ def same_replies(requests: Sequence[Request], meaning: Meaning, wait_seconds: fl
     return [Reply(one.key, meaning.outcome, reason=meaning.reason, wait_seconds=wait_seconds) for one in requests]
 
 
-def settled_replies(spec: ProviderSpec, requests: Sequence[Request], answer: Answer, meaning: Meaning) -> list[Reply]:
+def settled_replies(
+    spec: ProviderSpec,
+    requests: Sequence[Request],
+    answer: Answer,
+    meaning: Meaning,
+    wait_seconds: float | None = None,
+) -> list[Reply]:
     """Return the replies of an answer that means the same for all its contacts; a conclusive one carries its body."""
     body = keepable(answer, answer.body) if meaning.outcome in CONCLUSIVE else None
-    return [_reply(spec, one, answer, meaning, body) for one in requests]
+    replies = [_reply(spec, one, answer, meaning, body) for one in requests]
+    return [replace(one, wait_seconds=wait_seconds) for one in replies]
 
 
 def raw_replies(spec: ProviderSpec, requests: Sequence[Request], answer: Answer) -> list[Reply]:
@@ -73,5 +81,6 @@ def _reply(spec: ProviderSpec, request: Request, answer: Answer, meaning: Meanin
 
 def request_id(spec: ProviderSpec, answer: Answer) -> str:
     """Return the id by which the provider knows the call, for its support."""
-    ids = (short_code(answer.headers.get(name.lower())) for name in spec.request_id_headers)
-    return next((one for one in ids if one), "")
+    named = [answer.headers.get(name.lower()) for name in spec.request_id_headers]
+    within = spec.request_id_path.find(answer.seen) if spec.request_id_path else None
+    return next((code for code in map(short_code, [*named, within]) if code), "")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from blocks.providers.spec import ProviderSpec
+from blocks.providers.spec_sections import SPREAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ def build_call(spec: ProviderSpec, inputs: Sequence[Mapping[str, str]], output_f
         output_fields: the provider's fields to ask for.
     """
     form = spec.request
-    items = [_fill(form.item, {"$input": one}) for one in inputs]
+    items = [_fill(form.item, {"$input": one, "$reference": reference(place)}) for place, one in enumerate(inputs)]
     values = {"$items": items, "$item": items[0], "$input": inputs[0], "$output_fields": list(output_fields)}
     body = _fill(form.body, values)
     query = _fill(form.query, values) or {}
@@ -48,9 +49,15 @@ def build_call(spec: ProviderSpec, inputs: Sequence[Mapping[str, str]], output_f
     return Call(form.method, form.path, _flat(query), headers, content, tuple(output_fields))
 
 
+def reference(place: int) -> str:
+    """Return the text by which an answer may name the contact at this place of a call."""
+    return str(place)
+
+
 def _fill(template: Any, values: Mapping[str, Any]) -> Any:
     if isinstance(template, Mapping):
-        filled = {name: _fill(part, values) for name, part in template.items()}
+        filled = {name: _fill(part, values) for name, part in template.items() if name != SPREAD}
+        filled |= values[SPREAD] if SPREAD in template else {}
         return {name: part for name, part in filled.items() if part not in (None, "", [], {})}
     if isinstance(template, list):
         return [_fill(part, values) for part in template]

@@ -15,10 +15,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from blocks.base import ENV_PREFIX, env_file
 from blocks.providers.expressions import Expression
+from blocks.providers.spec_auth import Auth
 from blocks.providers.spec_errors import explain_spec
 from blocks.providers.spec_sections import (
+    ANSWER_NAMES,
     ITEM_NAMES,
-    Auth,
     Batch,
     CanonicalField,
     Correlate,
@@ -49,7 +50,9 @@ class ProviderSpec(Part):
     base_url: str = Field(pattern=r"^https?://")
     api_version: str = ""
     version_header: str = ""
+    version_request_header: str = ""
     request_id_headers: tuple[str, ...] = ()
+    request_id_path: Expression | None = None
     auth: Auth
     request: RequestForm
     batch: Batch = Batch()
@@ -74,6 +77,12 @@ class ProviderSpec(Part):
     @classmethod
     def _sees_the_item(cls, expression: Expression | None) -> Expression | None:
         check_names(expression, ITEM_NAMES)
+        return expression
+
+    @field_validator("request_id_path")
+    @classmethod
+    def _sees_the_answer(cls, expression: Expression | None) -> Expression | None:
+        check_names(expression, ANSWER_NAMES)
         return expression
 
     @field_validator("items")

@@ -8,7 +8,7 @@ must mean the same tomorrow. `record` is relative to the item, and `fields` are 
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -19,6 +19,9 @@ from enrichment.outcomes import Outcome
 Identifier = Literal["email", "first_name", "last_name", "company_name"]
 ANSWER_NAMES = frozenset({"status", "headers", "body"})
 PLACEHOLDERS = ("$items", "$item", "$input", "$output_fields")
+ITEM_PLACEHOLDERS = ("$input", "$reference")
+#: As a key of a mapping, it puts the identifiers among the others.
+SPREAD = "$input"
 ITEM_NAMES = frozenset({"item"})
 
 
@@ -35,56 +38,14 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class HeaderAuth(Part):
-    """A secret in a header of the provider's own."""
-
-    kind: Literal["header"]
-    name: str
-    credential: str = "api_key"
-
-
-class BearerAuth(Part):
-    """A long-lived bearer token."""
-
-    kind: Literal["bearer"]
-    credential: str = "api_key"
-
-
-class BasicAuth(Part):
-    """HTTP Basic; some providers take the key as user name and no password."""
-
-    kind: Literal["basic"]
-    username: str = "username"
-    password: str | None = "password"  # noqa: S105  a field's name
-
-
-class QueryAuth(Part):
-    """A secret in the query string; only for providers that take it nowhere else."""
-
-    kind: Literal["query"]
-    name: str
-    credential: str = "api_key"
-
-
-class ClientCredentialsAuth(Part):
-    """OAuth2 client credentials: id and secret by HTTP Basic, no scope asked for, so that all granted ones come."""
-
-    kind: Literal["oauth2_client_credentials"]
-    token_path: str
-    default_lifetime_seconds: float = Field(3600, gt=0)
-    renew_before_seconds: float = Field(60, ge=0)
-
-
-Auth = Annotated[HeaderAuth | BearerAuth | BasicAuth | QueryAuth | ClientCredentialsAuth, Field(discriminator="kind")]
-
-
 class RequestForm(Part):
     """
     The call that asks for contacts.
 
     Args:
         inputs: the provider's name of each identifier.
-        item: what stands for one contact; `$input` is its identifiers under the provider's names.
+        item: what stands for one contact; `$input` is its identifiers under the provider's names, and as a key without
+            a value puts them among other keys. `$reference` is a text by which the answer may name the contact.
         body: `$items` is the list of all contacts, `$item` the only one, `$output_fields` the fields asked for.
         query: takes the same names; a list is joined by commas. Null and empty values are left out of both.
         probe: an input that surely matches nobody, so that asking is free. It tells a wrong form of request from a
@@ -105,7 +66,7 @@ class RequestForm(Part):
     @field_validator("item", "body", "query")
     @classmethod
     def _placeholders_are_known(cls, template: Any, info: ValidationInfo) -> Any:
-        known = ("$input",) if info.field_name == "item" else PLACEHOLDERS
+        known = ITEM_PLACEHOLDERS if info.field_name == "item" else PLACEHOLDERS
         unknown = {name for name in _placeholders(template) if name not in known}
         if unknown:
             raise ValueError(f"unknown placeholder {', '.join(sorted(unknown))}; known are {', '.join(known)}")
@@ -115,28 +76,37 @@ class RequestForm(Part):
 def _placeholders(template: Any) -> Iterator[str]:
     if isinstance(template, str) and template.startswith("$"):
         yield template
+    if isinstance(template, Mapping):
+        yield from (f"key {name}" for name in template if str(name).startswith("$") and name != SPREAD)
     parts = template.values() if isinstance(template, Mapping) else template if isinstance(template, list) else ()
     for part in parts:
         yield from _placeholders(part)
 
 
 class Batch(Part):
-    """How many contacts one call takes, and which statuses a smaller batch may cure."""
+    """How many contacts one call takes, how many are sent unless the user says, and which statuses fewer may cure."""
 
     max: int = Field(1, ge=1)
+    default: int | None = Field(None, ge=1)
     split_on: tuple[Literal[400, 413, 422, 502, 504], ...] = ()
 
 
 class Correlate(Part):
-    """How an item is known to answer a request: by the echo of its input, or by its place."""
+    """
+    How an item is known to answer a request: by the echo of its input, by that of our reference, or by its place.
 
-    by: Literal["echo", "position"] = "position"
+    Args:
+        by: the way.
+        echo: the path of the input, or of the reference, in an item.
+    """
+
+    by: Literal["echo", "reference", "position"] = "position"
     echo: Expression | None = None
 
     @model_validator(mode="after")
     def _echo_has_a_path(self) -> Self:
-        if self.by == "echo" and self.echo is None:
-            raise ValueError("by: echo needs the key echo: the path of the input in an item")
+        if self.by != "position" and self.echo is None:
+            raise ValueError(f"by: {self.by} needs the key echo: the path of the input or reference in an item")
         return self
 
 
@@ -178,12 +148,22 @@ class Errors(Part):
 
 
 class Window(Part):
-    """One allowance of calls; the headers say what the account really has, and what is left."""
+    """
+    One allowance of calls; the headers say what the account really has, and what is left.
+
+    Args:
+        limit: the calls, until a header says otherwise.
+        per_seconds: the length.
+        limit_header: holds the limit.
+        remaining_header: holds what is left.
+        member: of the JSON objects that the headers hold, where they hold such.
+    """
 
     limit: int = Field(gt=0)
     per_seconds: float = Field(gt=0)
     limit_header: str = ""
     remaining_header: str = ""
+    member: str = ""
 
 
 class Reset(Part):
@@ -241,10 +221,24 @@ class CanonicalField(Part):
 
 
 class OutputFields(Part):
-    """The provider's fields to ask for; one that a refusal with such a code names is dropped, and the call repeated."""
+    """
+    The provider's fields to ask for; those that a refusal names are dropped, and the call repeated.
+
+    Args:
+        names: of the fields.
+        drop_on: codes of refusals whose texts quote the refused fields.
+        refused: where a refusal lists them instead.
+    """
 
     names: tuple[str, ...] = ()
     drop_on: tuple[str, ...] = ()
+    refused: Expression | None = None
+
+    @field_validator("refused")
+    @classmethod
+    def _sees_the_answer(cls, expression: Expression | None) -> Expression | None:
+        check_names(expression, ANSWER_NAMES)
+        return expression
 
 
 class Timeouts(Part):
@@ -256,11 +250,11 @@ class Timeouts(Part):
 
 
 class Usage(Part):
-    """A free call that tells what is left; the expressions see its body."""
+    """A free call that shows that the credentials are taken; the expressions find in its body what is left, if said."""
 
     path: str
-    remaining: Expression
-    limit: Expression
+    remaining: Expression = Expression("`null`")
+    limit: Expression = Expression("`null`")
 
 
 class Fixture(Part):

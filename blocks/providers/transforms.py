@@ -6,6 +6,8 @@ from typing import Any
 
 _LINKEDIN = re.compile(r"(?:https?://)?(?:[a-z]{2,3}\.)?linkedin\.com/(?P<path>.+)", re.IGNORECASE)
 
+_RANGE = re.compile(r"(?P<least>\d[\d,]*)(?P<thousands>[kK]?)\s*(?:[-–+]|$)")  # noqa: RUF001  providers write both
+
 
 def linkedin_url(value: Any) -> str | None:
     """Return one spelling of a LinkedIn address, from a URL with or without scheme and country, or None."""
@@ -14,12 +16,30 @@ def linkedin_url(value: Any) -> str | None:
     return f"https://www.linkedin.com/{path}" if path else None
 
 
+def linkedin_handle(value: Any) -> str | None:
+    """Return the LinkedIn address of a handle: a path such as `in/ada` or `company/acme`, a person's slug, or a URL."""
+    handle = str(value).strip().strip("/")
+    if not handle or " " in handle:
+        return None
+    if "linkedin.com/" in handle.lower():
+        return linkedin_url(handle)
+    return linkedin_url(f"linkedin.com/{handle if '/' in handle else f'in/{handle}'}")
+
+
 def website(value: Any) -> str | None:
     """Return a website as a URL with scheme; providers give bare domains too."""
     text = str(value).strip().rstrip("/")
     if not text or " " in text:
         return None
     return text if "://" in text else f"https://{text}"
+
+
+def least_of_range(value: Any) -> int | None:
+    """Return the least number of a range such as `11-50`, `1K-5K` or `10,001+`; a number stands for itself."""
+    found = _RANGE.match(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        return integer(value)
+    return int(found["least"].replace(",", "")) * (1000 if found["thousands"] else 1)
 
 
 def first(value: Any) -> Any:
@@ -78,6 +98,8 @@ TYPES: Mapping[str, Callable[[Any], Any]] = {
 
 TRANSFORMS: Mapping[str, Callable[[Any], Any]] = {
     "linkedin_url": linkedin_url,
+    "linkedin_handle": linkedin_handle,
     "website": website,
+    "least_of_range": least_of_range,
     "first": first,
 }

@@ -11,6 +11,9 @@ from blocks.providers.steps import Step
 from enrichment.errors import PostponedError, TransientError
 from enrichment.retry import Fault, RetryPolicy, asked_wait
 
+#: Asking again at once would be asking without end.
+_LEAST_PENDING_SECONDS = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
@@ -36,18 +39,26 @@ def trouble_of_error(error: Exception) -> Trouble:
 
 def trouble_of_answer(spec: ProviderSpec, answer: Answer, step: Step, now: datetime) -> Trouble:
     """Return what an answer that asks for a repetition says of when."""
-    return Trouble(step.fault, step.meaning.reason, wait_of_answer(spec, answer, now))
+    return Trouble(step.fault, step.meaning.reason, wait_of_answer(spec, answer, step.fault, now))
 
 
-def wait_of_answer(spec: ProviderSpec, answer: Answer, now: datetime) -> float | None:
+def wait_of_answer(spec: ProviderSpec, answer: Answer, fault: Fault, now: datetime) -> float | None:
     """Return the seconds that an answer asks us to wait, by the headers and the hint that the spec names."""
-    hint, reset = spec.retry.body_hint, spec.rate.reset
+    hint = spec.retry.body_hint
+    # Many providers send it with each answer, also with those that have nothing to do with the allowance.
+    reset = spec.rate.reset if fault is Fault.THROTTLED else None
     return asked_wait(
         answer.headers,
         now=now,
         body_hint=hint.find(answer.seen) if hint else None,
         reset=(reset.header, reset.format) if reset else None,
     )
+
+
+def wait_of_pending(answer: Answer, now: datetime) -> float | None:
+    """Return the seconds after which to ask again for what is still being made; the body has nothing to say."""
+    wait = asked_wait(answer.headers, now=now)
+    return None if wait is None else max(wait, _LEAST_PENDING_SECONDS)
 
 
 def retry_policy(spec: ProviderSpec) -> RetryPolicy:

@@ -83,7 +83,7 @@ def test_settings_over_http(box: Box, http: httpx.Client) -> None:
     assert box.world.zoominfo.credits_left == 10
     assert box.world.hubspot.settings.tier == "starter"
     assert http.post(url, json={"zoominfo": {"colour": 1}}).status_code == 400
-    assert http.post(url, json={"clearbit": {}}).status_code == 400
+    assert http.post(url, json={"lusha": {}}).status_code == 400
     assert http.post(url, content=b"{").status_code == 400
 
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr, TypeAdapter
 
 from blocks.providers.auth import CredentialSource, Grant, apply_grant, credential_names, fetcher
-from blocks.providers.spec_sections import Auth
+from blocks.providers.spec_auth import Auth
 from enrichment.errors import ConfigurationError, CredentialsRejectedError, EnrichmentError
 from tests.unit.providers.samples import CARDFILE
 

@@ -3,6 +3,7 @@
 import pytest
 
 from blocks.providers.pace import first_pace, pace_after
+from blocks.providers.spec import load_spec
 from tests.unit.providers.samples import ZOOMINFO
 
 LIMIT, LEFT = "x-ratelimit-limit-", "x-ratelimit-remaining-"
@@ -41,3 +42,23 @@ def test_the_pace_follows_the_headers(headers: dict[str, str], ceiling: float | 
 def test_the_first_pace_is_that_of_the_shortest_window() -> None:
     """Before any answer, the spec's own limit holds."""
     assert first_pace(ZOOMINFO.rate) == pytest.approx(23.5)
+
+
+PDL = load_spec("peopledatalabs")
+
+
+@pytest.mark.parametrize(
+    ("header", "pace"),
+    [
+        ('{"minute":100,"day":null,"month":null}', 1.5666),
+        ('{"minute":null}', 15.6666),
+        ("{}", 15.6666),
+        ("[1]", 15.6666),
+        ("7", 15.6666),
+        ("not JSON", 15.6666),
+        ("", 15.6666),
+    ],
+)
+def test_a_header_may_hold_json(header: str, pace: float) -> None:
+    """The member for the window counts; null, garbage and an empty header change nothing."""
+    assert pace_after(PDL.rate, {"x-ratelimit-limit": header}, None) == pytest.approx(pace, abs=0.001)

@@ -33,7 +33,7 @@ def line_of(text: str, part: str) -> int:
         ("{path: jobTitle}", "{path: 'jobTitle['}", "fields.title.path", "bad JMESPath 'jobTitle['"),
         ("{path: jobTitle}", "{path: 5}", "fields.title.path", "a JMESPath expression in quotes is wanted, not 5"),
         ("{path: city}", "{path: city, type: txt}", "fields.city.type", "unknown type 'txt'; choose one of text, "),
-        ("transform: website", "transform: web", "fields.website.transform", "choose one of linkedin_url, website"),
+        ("transform: website", "transform: web", "fields.website.transform", "choose one of linkedin_url, "),
         ("starts_with(item", "starts(item", "outcomes.item.4.when", "unknown JMESPath function starts()"),
         ("== `406`", "== null", "outcomes.response.5.when", "write the literal as `null`"),
         ("status == `406`", "stats == `406`", "outcomes.response", "sees only body, headers, status, not stats"),

@@ -1,0 +1,93 @@
+"""The walk-through of docs/add-a-provider.md, followed to the letter."""
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from blocks.providers.base import Reply, Request
+from blocks.providers.block import load_provider
+from blocks.providers.spec import load_spec, spec_names
+from enrichment.outcomes import Outcome
+from enrichment.records import Contact
+from tests.contract.test_providers import replay
+from tests.integration.providers.stub import Seen, Stub, Told, running_stub
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "add-a-provider.md").read_text("utf-8")
+
+KNOWN = {
+    "ada@analytical.example": {
+        "id": 7,
+        "position": "Analyst",
+        "employer": {"name": "Analytical Engines", "staff": "51+"},
+    },
+    "out@opted.example": {"optedOut": True},
+    "bob@freelance.example": {"id": 8, "position": "Writer"},
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write the document's YAML where the document says."""
+    [yaml] = re.findall(r"```yaml\n(.*?)```", DOCUMENT, re.DOTALL)
+    (tmp_path / "namebook.yaml").write_text(yaml, "utf-8")
+    monkeypatch.setenv("ENRICHMENT_PROVIDER_DIR", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def namebook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
+    """Serve what the document says of Namebook."""
+
+    def answer(seen: Seen) -> Told:
+        if seen.headers.get("x-namebook-key") != "key-1":
+            return Told(401)
+        if (seen.method, seen.path) != ("POST", "/v3/lookup"):
+            return Told(404)
+        people = [KNOWN.get(person["mail"]) for person in json.loads(seen.body)["people"]]
+        return Told(200, json.dumps({"people": people}))
+
+    monkeypatch.setenv("ENRICHMENT_NAMEBOOK_API_KEY", "key-1")
+    with running_stub() as stub:
+        monkeypatch.setenv("ENRICHMENT_NAMEBOOK_BASE_URL", stub.url)
+        stub.answer = answer
+        yield stub
+
+
+def test_the_file_of_the_walk_through_enriches_contacts(namebook: Stub) -> None:
+    """A folder with the document's file and two variables: contacts are found, missed and left alone as it says."""
+    provider = load_provider("namebook")
+    emails = [*KNOWN, *(f"stranger{number}@x.example" for number in range(27))]
+    wanted = {email: provider.choose_input(Contact("1", email)) or {} for email in emails}
+    kept: list[Reply] = []
+    requests = [Request(provider.request_key(one), one) for one in wanted.values()]
+    replies = {one.key: one for one in asyncio.run(provider.ask(requests, kept.extend))}
+    found = [provider.read(replies[provider.request_key(one)].body) for one in wanted.values()]
+    assert [one.outcome for one in found[:3]] == [Outcome.MATCHED, Outcome.SUPPRESSED, Outcome.PARTIAL]
+    assert {one.outcome for one in found[3:]} == {Outcome.UNMATCHED}
+    assert found[0].fields == {"company_name": "Analytical Engines", "employee_count": 51, "title": "Analyst"}
+    assert sum(one.credits for one in kept) == 2
+    assert sorted(len(json.loads(seen.body)["people"]) for seen in namebook.seen) == [10, 20]
+
+
+def test_its_fixtures_hold() -> None:
+    """The recorded answers of the document mean what they say."""
+    spec = load_spec("namebook")
+    assert "namebook" in spec_names()
+    for fixture in spec.fixtures:
+        assert tuple(one.outcome for one in replay(spec, fixture)) == fixture.outcomes
+
+
+def test_what_the_document_names_is_there() -> None:
+    """Every file that it sends the reader to exists, and so does every outcome that it explains."""
+    root = Path(__file__).parents[2]
+    for name in re.findall(r"`(\w+\.yaml)`", DOCUMENT):
+        assert name == "namebook.yaml" or (root / "blocks" / "providers" / name).is_file()
+    for path in re.findall(r"`(blocks/[\w/.]+)`", DOCUMENT):
+        assert (root / path).exists()
+    table = DOCUMENT.partition("## What the words of `outcome` do")[2].partition("\n## ")[0]
+    explained = set(re.findall(r"`(\w+)`", "\n".join(row.split("|")[1] for row in table.splitlines() if "|" in row)))
+    assert explained - {"outcome"} == {str(outcome) for outcome in Outcome}

@@ -119,6 +119,6 @@ class CrmBlock(PipelineBlock):
 
 
 def load_crm(reference: str) -> Crm:
-    """Return the CRM that a reference names."""
+    """Return the CRM that a reference names; what follows a colon keeps contacts of several files apart."""
     vendor, _, document = reference.partition("/")
-    return configure(block_class(__package__, vendor, CrmBlock), document).get_crm()
+    return configure(block_class(__package__, vendor.partition(":")[0], CrmBlock), document).get_crm()

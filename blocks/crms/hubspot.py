@@ -25,7 +25,6 @@ from blocks.crms._hubspot_answers import Answer, RefusedError
 from blocks.crms._hubspot_api import MOST_CONNECTIONS, Call, HubSpotApi
 from blocks.crms._hubspot_contacts import READ_SCOPE, ContactReader, Wanted
 from blocks.crms._hubspot_fields import DEFAULT_RULES, FieldCatalog
-from blocks.crms._hubspot_mapping import read_rules
 from blocks.crms._hubspot_updates import (
     CREDENTIALS_REJECTED,
     NOT_CONFIRMED,
@@ -35,6 +34,7 @@ from blocks.crms._hubspot_updates import (
     UNAVAILABLE,
     UpdateWriter,
 )
+from blocks.crms._mapping import read_rules
 from blocks.crms.base import CrmBlock, CrmContact, NewContact, Update, UpdateResult
 from blocks.secrets import reveal
 from enrichment.write_policy import FieldDescription, FieldRule

@@ -38,8 +38,36 @@ def _hubspot(_: Path) -> Iterator[StandIn]:
         )
 
 
+@contextmanager
+def _file(folder: Path) -> Iterator[StandIn]:
+    rows = [f"{number};Zoë {number};p{number}@example.com;" for number in range(1, 31)]
+    (folder / "contacts.csv").write_text("\n".join(["crm_id;First Name;E-Mail;Company", *rows]), encoding="utf-8-sig")
+    yield StandIn(
+        {"ENRICHMENT_FILE_PATH": str(folder / "contacts.csv"), "ENRICHMENT_FILE_OUTPUT": str(folder / "enriched.csv")},
+        absent_id="31",
+    )
+
+
+@contextmanager
+def _salesforce(_: Path) -> Iterator[StandIn]:
+    with server.running(contacts=30, seed=7) as box:
+        yield StandIn(
+            {
+                "ENRICHMENT_SALESFORCE_LOGIN_URL": box.salesforce_url,
+                "ENRICHMENT_SALESFORCE_CONSUMER_KEY": "sandbox-consumer",
+                "ENRICHMENT_SALESFORCE_CONSUMER_SECRET": "sandbox-secret",
+                "ENRICHMENT_SALESFORCE_REQUESTS_PER_SECOND": "1000",
+            },
+            absent_id="0035e00000zzzzzAAA",
+        )
+
+
 #: How to start the stand-in of each CRM; a new CRM needs an entry here, or this suite fails.
-STAND_INS: dict[str, Callable[[Path], AbstractContextManager[StandIn]]] = {"hubspot": _hubspot}
+STAND_INS: dict[str, Callable[[Path], AbstractContextManager[StandIn]]] = {
+    "file": _file,
+    "hubspot": _hubspot,
+    "salesforce": _salesforce,
+}
 
 
 @dataclass(frozen=True, slots=True)

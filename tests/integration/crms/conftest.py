@@ -15,6 +15,7 @@ from blocks.crms.hubspot import HubSpot, HubSpotCrm
 from enrichment.retry import RetryPolicy
 from enrichment.write_policy import Change
 from sandbox import server
+from tests.integration.crms.salesforce_org import SECRET, Org, new_key
 
 UPDATE = "batch/update"
 READ = "batch/read"
@@ -112,3 +113,16 @@ def reasons(updates: list[Update], results: list[UpdateResult]) -> list[str]:
     assert len(results) == len(updates)
     found = {result.trace_id: result.reason for result in results}
     return [found[each.trace_id] for each in updates]
+
+
+@pytest.fixture
+def org(running_box: server.Box) -> Iterator[Org]:
+    """Give a Salesforce org with five contacts, and an app of its own."""
+    key = new_key()
+    running_box.reset(contacts=5, salesforce={"consumer_key": key, "consumer_secret": SECRET})
+    org = Org(running_box, key)
+    try:
+        yield org
+    finally:
+        for crm in org.opened:
+            crm.close()

@@ -1,0 +1,1 @@
+"""A Salesforce org: sessions, queries, collections and bulk jobs of its contacts."""

@@ -1,0 +1,99 @@
+"""Updates of contacts, as collections and bulk jobs make them."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from sandbox.clock import Clock
+from sandbox.exchange import Reply, json_reply
+from sandbox.salesforce.errors import RecordError, malformed
+from sandbox.salesforce.fields import check, fits_json, stored
+from sandbox.salesforce.store import OrgStore, Record
+
+MOST_RECORDS = 200
+
+
+class Write(NamedTuple):
+    """An update that was accepted; the time is in seconds since the epoch."""
+
+    contact_id: str
+    fields: dict[str, Any]
+    at: float
+
+
+class ContactWrites:
+    """Updates contacts, and keeps what was written."""
+
+    def __init__(self, store: OrgStore, fields: Mapping[str, Mapping[str, Any]], clock: Clock) -> None:
+        self._store = store
+        self._fields = fields
+        self._clock = clock
+        self.writes: list[Write] = []
+        self.updates_by_contact: Counter[str] = Counter()
+        self._locks: Counter[str] = Counter()
+
+    def lock(self, contact_id: str, times: int) -> None:
+        """Let so many updates of a contact meet somebody else's lock."""
+        self._locks[contact_id[:15]] += times
+
+    def update_many(self, body: Any) -> Reply:
+        """Update up to 200 contacts; the answer has one entry for each, in the same order."""
+        records = body.get("records") if isinstance(body, dict) else None
+        if not isinstance(records, list) or not all(isinstance(each, dict) for each in records):
+            raise malformed("JSON_PARSER_ERROR", "records must be a list of objects")
+        if len(records) > MOST_RECORDS:
+            raise malformed("INVALID_INPUT", f"The maximum number of records is {MOST_RECORDS}")
+        self._check_json(records)
+        seen: set[str] = set()
+        entries = [self._entry(each, seen) for each in records]
+        return json_reply(entries, inputs=len(records))
+
+    def update(self, contact_id: str, values: Mapping[str, Any]) -> Record:
+        """
+        Update one contact.
+
+        Raises:
+            RecordError: it isn't taken.
+        """
+        record = self._writable(contact_id)
+        for name, value in values.items():
+            check(name, value, self._fields.get(name))
+        self._meet_lock(record)
+        self._store.change(record, {name: stored(value, self._fields[name]) for name, value in values.items()})
+        self.writes.append(Write(record.id, dict(values), self._clock.seconds()))
+        self.updates_by_contact[record.id] += 1
+        return record
+
+    def _entry(self, each: Mapping[str, Any], seen: set[str]) -> dict[str, Any]:
+        contact_id = str(each.get("id") or each.get("Id") or "")
+        values = {name: value for name, value in each.items() if name not in ("attributes", "id", "Id")}
+        try:
+            if contact_id[:15] in seen:
+                raise RecordError("DUPLICATE_VALUE", "Duplicate id in list")  # noqa: TRY301 - an entry like the others
+            seen.add(contact_id[:15])
+            record = self.update(contact_id, values)
+        except RecordError as error:
+            return error.render()
+        return {"id": record.id, "success": True, "errors": []}
+
+    def _check_json(self, records: list[dict[str, Any]]) -> None:
+        for each in records:
+            for name, value in each.items():
+                if not fits_json(value, self._fields.get(name)):
+                    message = f"Cannot deserialize instance of double from VALUE_STRING value {value}"
+                    raise malformed("JSON_PARSER_ERROR", message)
+
+    def _writable(self, contact_id: str) -> Record:
+        if len(contact_id) not in (15, 18) or not contact_id.isalnum():
+            raise RecordError("MALFORMED_ID", f"Contact ID: id value of incorrect type: {contact_id}", ["Id"])
+        record = self._store.get(contact_id)
+        if record is None:
+            raise RecordError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
+        if record.deleted:
+            raise RecordError("ENTITY_IS_DELETED", "entity is deleted")
+        return record
+
+    def _meet_lock(self, record: Record) -> None:
+        if self._locks[record.id[:15]] > 0:
+            self._locks[record.id[:15]] -= 1
+            raise RecordError("UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record or 1 records")

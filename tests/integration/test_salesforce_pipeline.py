@@ -1,0 +1,102 @@
+"""The whole loop with Salesforce as the CRM: real flows, real sockets, the stand-ins' ledgers."""
+
+import pytest
+
+from enrichment.records import Disposition
+from flows.enrich_contacts import enrich_contacts
+from flows.ingest_contacts import ingest_contacts
+from tasks.books import RunReport
+from tests.integration.conftest import Pipeline
+
+
+@pytest.fixture
+def salesforce(pipeline: Pipeline) -> Pipeline:
+    """Give the pipeline with Salesforce as its CRM."""
+    settings = {
+        "ENRICHMENT_CRM": "salesforce",
+        "ENRICHMENT_SALESFORCE_LOGIN_URL": pipeline.box.salesforce_url,
+        "ENRICHMENT_SALESFORCE_CONSUMER_KEY": "sandbox-consumer",
+        "ENRICHMENT_SALESFORCE_CONSUMER_SECRET": "sandbox-secret",
+        "ENRICHMENT_SALESFORCE_REQUESTS_PER_SECOND": "1000",
+    }
+    for name, value in settings.items():
+        pipeline.setenv(name, value)
+    return pipeline
+
+
+def run() -> RunReport:
+    report = enrich_contacts()
+    assert isinstance(report, RunReport)
+    return report
+
+
+def crm_agrees(pipeline: Pipeline, run_id: str) -> int:
+    """Compare every confirmed write of text with what the CRM holds; return how many there are."""
+    held = pipeline.box.world.salesforce.contacts
+    written = pipeline.warehouse.query("read_written", run_id=run_id, crm="salesforce")
+    texts = [row for row in written if isinstance(held[row["crm_id"]][row["field"]], str)]
+    texts = [row for row in texts if row["field"] != "Enr_Enriched_At__c"]  # Salesforce keeps no fractions of a second
+    assert [row for row in texts if held[row["crm_id"]][row["field"]] != row["after"]] == []
+    return len(texts)
+
+
+@pytest.mark.parametrize("pipeline", ["sqlite", "postgres"], indirect=True)
+def test_every_contact_ends_once_and_salesforce_holds_what_the_warehouse_says(salesforce: Pipeline) -> None:
+    """The queue is empty, the books balance, nobody was asked or written twice, and both sides agree field by field."""
+    salesforce.new_world(320)
+    assert ingest_contacts(everything=True) == 320
+    report = run()
+    assert report.books.balanced
+    assert report.books.claimed == report.books.finished == 320
+    assert salesforce.queue() == 0
+    assert report.books.dispositions["written"] > 150
+    assert {"unmatched", "invalid"} <= set(report.books.dispositions)
+    assert crm_agrees(salesforce, report.run_id) > 500
+    world = salesforce.box.world
+    assert set(world.salesforce.updates_by_contact.values()) == {1}
+    assert max(world.zoominfo.lookups.values()) == 1
+    assert world.hubspot.writes == []
+    assert world.slack.messages == world.mail.messages == []
+
+
+def test_a_second_run_finds_salesforce_up_to_date(salesforce: Pipeline) -> None:
+    """What Salesforce gives back compares equal to what was written, so nothing is written again."""
+    salesforce.new_world(120)
+    ingest_contacts(everything=True)
+    first = run()
+    salesforce.setenv("ENRICHMENT_FRESH_DAYS", "0")
+    ingest_contacts(everything=True)
+    again = run()
+    assert again.books.count(Disposition.UNCHANGED) == first.books.count(Disposition.WRITTEN)
+    assert set(salesforce.box.world.salesforce.updates_by_contact.values()) == {1}
+
+
+def test_transient_trouble_of_salesforce_changes_no_result(salesforce: Pipeline) -> None:
+    """Ended sessions, dropped connections, outages, locks and a busy org end with the same books."""
+    salesforce.new_world(150)
+    world = salesforce.box.world
+    ingest_contacts(everything=True)
+    world.salesforce.sessions.end_all()
+    world.salesforce.be_busy(1)
+    for crm_id in list(world.salesforce.contacts)[:20]:
+        world.salesforce.hold(crm_id, 1)
+    for kind in ("reset_before", "reset_after", "truncated", "empty_200"):
+        world.faults.add(service="salesforce", path_contains="composite/sobjects", kind=kind, after=1)
+    world.faults.add(service="salesforce", path_contains="composite/sobjects", kind="status", status=503)
+    report = run()
+    assert report.books.balanced
+    assert report.books.count(Disposition.FAILED) == 0
+    assert salesforce.queue() == 0
+    assert crm_agrees(salesforce, report.run_id)
+
+
+def test_intake_takes_new_contacts_and_keeps_its_place(salesforce: Pipeline) -> None:
+    """The second incremental intake stages only what was created since the first."""
+    salesforce.new_world(60)
+    salesforce.box.world.salesforce.create([{"Email": "first@new.example"}])
+    assert ingest_contacts() >= 1
+    run()
+    (crm_id,) = salesforce.box.world.salesforce.create([{"Email": "second@new.example", "FirstName": "Zoë"}])
+    ingest_contacts()
+    assert salesforce.warehouse.query("story_staging", crm="salesforce", crm_id=crm_id)
+    assert run().books.balanced

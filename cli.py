@@ -140,6 +140,39 @@ def run(
             say(report, as_json, lambda: run_table(report))
 
 
+@app.command(epilog="Example: `enrich file contacts.csv --out enriched.csv`")
+def file(
+    path: Annotated[Path, typer.Argument(help="CSV file in UTF-8 whose first line names the columns.")],
+    target: Annotated[Path | None, typer.Option("--out", help="CSV file to write.")] = None,
+    in_place: Annotated[bool, typer.Option(help="Write into the input itself.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace values that the input has.")] = False,
+    force: Annotated[bool, typer.Option(help="Replace an existing output, whatever it holds.")] = False,
+    column: Annotated[
+        list[str] | None, typer.Option(help="Choose a column, such as `email=Mail`; by default by its name.")
+    ] = None,
+    provider: Annotated[str, typer.Option(help="Provider; default: the setting.")] = "",
+    limit: Annotated[int, typer.Option(min=0, help="The most contacts to enrich; 0: all.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Enrich a CSV file, without a CRM; to repeat it costs nothing, and finishes what was left."""
+    with told():
+        from tasks.csv_file import FileJob, prepare_file  # noqa: PLC0415
+
+        if (target is None) is not in_place:
+            raise ConfigurationError("choose one of `--out FILE` and `--in-place`")
+        job = FileJob(path, target, overwrite, dict(_assignment(each) for each in column or ()))
+        contacts = prepare_file(job, provider=provider, force=force)
+        from flows.enrich_contacts import enrich_contacts  # noqa: PLC0415
+        from flows.ingest_contacts import ingest_contacts  # noqa: PLC0415
+
+        ingest_contacts(everything=True)
+        report: Any = enrich_contacts(provider=provider, limit=limit)
+        say(report, as_json, lambda: run_table(report))
+        left = contacts - report.books.finished
+        if left and not limit:
+            raise EnrichmentError(f"{left:,} contacts wait for another attempt: run the same command again later")
+
+
 @app.command(epilog="Example: `enrich why 501`")
 def why(
     crm_id: Annotated[str, typer.Argument(help="The contact's id in the CRM.")],
@@ -173,6 +206,13 @@ def doctor(as_json: Json = False) -> None:
         )
         if not all(finding.well for finding in findings):
             raise typer.Exit(FAILED)
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not value:
+        raise ConfigurationError(f"'{text}' chooses no column: write it as `email=Mail`")
+    return name.strip(), value
 
 
 def _lane(lane: str) -> Any:

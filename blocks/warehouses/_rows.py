@@ -1,7 +1,7 @@
 """What crosses the seam to a warehouse, and how it becomes JSON and comes back."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +12,8 @@ from enrichment.write_policy import Change
 Row = dict[str, Any]
 
 _JSON_COLUMNS = frozenset({"reply", "tech_stack", "intent_keywords", "attributes", "api_versions"})
+_TIMESTAMPS = frozenset({"enrichment_timestamp", "not_before", "reserved_until"})
+_LISTS = frozenset({"rows", "ids", "keys"})
 _OWN_COLUMNS = ("company_name", "employee_count", "industry", "tech_stack", "linkedin_url", "intent_keywords")
 
 
@@ -123,6 +125,29 @@ def bind(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def sliced(values: Mapping[str, Any], *, most_items: int, most_bytes: int) -> Iterator[dict[str, Any]]:
+    """
+    Return a statement's values once, or several times with a part of a list too long for one statement each.
+
+    A list without items gives nothing: there is nothing to do or to find.
+    """
+    name = next((name for name in values if name in _LISTS), None)
+    if name is None:
+        yield dict(values)
+        return
+    part: list[Any] = []
+    size = 0
+    for item in values[name]:
+        length = len(json.dumps(item, ensure_ascii=False).encode())
+        if part and (len(part) == most_items or size + length > most_bytes):
+            yield {**values, name: part}
+            part, size = [], 0
+        part.append(item)
+        size += length
+    if part:
+        yield {**values, name: part}
+
+
 def decode(row: Row) -> Row:
     """Return a row with JSON read and timestamps as ISO-8601 UTC text, whatever the engine gave."""
     return {name: _decode_value(name, value) for name, value in row.items()}
@@ -131,6 +156,8 @@ def decode(row: Row) -> Row:
 def _decode_value(name: str, value: Any) -> Any:
     if name in _JSON_COLUMNS and isinstance(value, str):
         return json.loads(value)
+    if isinstance(value, int) and (name.endswith("_at") or name in _TIMESTAMPS):
+        value = datetime.fromtimestamp(value / 1000, UTC)  # an engine that gives milliseconds since 1970
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return value

@@ -8,6 +8,7 @@ clock, and cross the seam as ISO-8601 UTC text. Every later update of a claimed 
 
 import uuid
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
@@ -15,6 +16,7 @@ from typing import Any, ClassVar
 
 from blocks.base import PipelineBlock, block_class, configure
 from blocks.providers.base import Reply
+from blocks.warehouses._replay import replayed
 from blocks.warehouses._rows import (
     JournalLookup,
     NewRecord,
@@ -77,7 +79,7 @@ class Warehouse(ABC):
     What the pipeline asks of a warehouse.
 
     Every verb raises ConfigurationError if the warehouse isn't set up or refuses us, and TransientError if it can't be
-    reached now.
+    reached now. A verb whose transaction gave way to another one (ConflictError) is repeated as a whole.
     """
 
     name: ClassVar[str]
@@ -89,6 +91,10 @@ class Warehouse(ABC):
 
     def reading(self) -> AbstractContextManager[Session]:
         """Open a transaction that only reads."""
+        return self.transaction()
+
+    def claiming(self) -> AbstractContextManager[Session]:
+        """Open what a claim is made in: a transaction, or single statements where the engine is surer of those."""
         return self.transaction()
 
     @abstractmethod
@@ -109,6 +115,7 @@ class Warehouse(ABC):
         with self.reading() as session:
             return session.read(name, **values)
 
+    @replayed
     def stage(self, records: Sequence[NewRecord], *, cursor: tuple[str, str] | None = None) -> int:
         """
         Put contacts into the queue; one that is in it already stays as it is, or moves up to the live lane.
@@ -130,6 +137,7 @@ class Warehouse(ABC):
                 session.run("save_cursor", name=cursor[0], cursor=cursor[1])
         return staged
 
+    @replayed
     def restage_failed(self, run_id: str = "") -> int:
         """Put dead letters back into the queue, all or one run's, and return how many."""
         with self.transaction() as session:
@@ -140,6 +148,7 @@ class Warehouse(ABC):
             session.run("mark_replayed", rows=letters)
         return len(letters)
 
+    @replayed
     def claim(
         self, run_id: str, *, crm: str, lane: str, limit: int, lease_seconds: int, make_token: Callable[[], str]
     ) -> Claim:
@@ -155,7 +164,7 @@ class Warehouse(ABC):
             make_token: gives a fresh token, never used before.
         """
         token = make_token()
-        with self.transaction() as session:
+        with self.claiming() as session:
             session.run(
                 "claim_records",
                 token=token,
@@ -175,6 +184,7 @@ class Warehouse(ABC):
         rows = self.query("peek_records", crm=crm, lane=lane, limit=limit)
         return [StagedRecord(**row | {"state": State(row["state"])}) for row in rows]
 
+    @replayed
     def renew(self, claim: Claim, record_ids: Collection[str], *, provider: str, lease_seconds: int) -> Renewal:
         """Prolong the claim of these records and its reservations, just before money is spent on them."""
         with self.transaction() as session:
@@ -185,6 +195,7 @@ class Warehouse(ABC):
             runs = session.read("count_runs_at_work", provider=provider)
         return Renewal(frozenset(row["record_id"] for row in held), max(1, runs[0]["runs"]))
 
+    @replayed
     def screen(
         self, crm: str, crm_ids: Collection[str], keys: Collection[str], *, fresh_days: int
     ) -> tuple[set[str], set[str]]:
@@ -199,11 +210,13 @@ class Warehouse(ABC):
             suppressed = session.read("read_suppressed", keys=list(keys))
         return {row["crm_id"] for row in fresh}, {row["key_hash"] for row in suppressed}
 
+    @replayed
     def suppress(self, keys: Collection[str], reason: str) -> None:
         """Remember hashed identifiers that must never be looked up."""
         with self.transaction() as session:
             session.run("suppress_keys", keys=list(keys), reason=reason)
 
+    @replayed
     def open_requests(
         self, provider: str, keys: Collection[str], *, token: str, lease_seconds: int, reply_days: int
     ) -> JournalLookup:
@@ -226,6 +239,7 @@ class Warehouse(ABC):
         rows = self.query("read_replies", provider=provider, keys=list(keys), reply_days=reply_days)
         return {row["request_key"]: row for row in rows}
 
+    @replayed
     def keep_replies(self, provider: str, run_id: str, replies: Sequence[Reply]) -> None:
         """Commit replies to the journal, as received, and end their reservations."""
         rows = [
@@ -243,6 +257,7 @@ class Warehouse(ABC):
             session.run("keep_replies", provider=provider, run_id=run_id, rows=rows)
             session.run("drop_reservations", provider=provider, keys=[reply.key for reply in replies])
 
+    @replayed
     def store(
         self, claim: Claim, crm: str, found: Sequence[Found], unmatched: Sequence[Unmatched], *, provider: str
     ) -> frozenset[str]:
@@ -269,6 +284,7 @@ class Warehouse(ABC):
         rows = self.query("read_enriched", crm=crm, ids=list(crm_ids))
         return {row["crm_id"]: enrichment_of(row) for row in rows}
 
+    @replayed
     def plan_writes(self, claim: Claim, crm: str, planned: Sequence[PlannedWrite]) -> frozenset[str]:
         """
         Record what will be sent to the CRM before it is sent, so that a crash in between loses no `before`.
@@ -293,6 +309,7 @@ class Warehouse(ABC):
         """Return the writes to these contacts that were planned and never confirmed."""
         return [OpenWrite(**row) for row in self.query("read_open_writes", crm=crm, ids=list(crm_ids))]
 
+    @replayed
     def settle(
         self, claim: Claim, crm: str, settlements: Sequence[Settlement], confirmed: Sequence[OpenWrite]
     ) -> Settled:
@@ -317,22 +334,27 @@ class Warehouse(ABC):
             session.run("delete_finished", token=claim.token, rows=finished)
             back = session.run("return_records", token=claim.token, rows=returned)
             session.run("drop_claim_reservations", token=claim.token)
-            dispositions = {row["disposition"]: row["records"] for row in ended}
+            dispositions = Counter[str]()
+            for row in ended:  # a long list is counted in several parts
+                dispositions[row["disposition"]] += row["records"]
             lost = len(settlements) - sum(dispositions.values()) - back
             session.run("count_returned", run_id=claim.run_id, returned=back + lost)
         return Settled(dispositions, back, lost)
 
+    @replayed
     def open_run(self, start: RunStart, *, lease_seconds: int) -> None:
         """Open a run's books, and mark runs that died as abandoned."""
         with self.transaction() as session:
             session.run("abandon_runs", lease_seconds=lease_seconds)
             session.run("open_run", **asdict(start))
 
+    @replayed
     def close_run(self, run_id: str, end: RunEnd) -> None:
         """Close a run's books."""
         with self.transaction() as session:
             session.run("close_run", run_id=run_id, **asdict(end) | {"api_versions": list(end.api_versions)})
 
+    @replayed
     def read_books(self, run_id: str) -> Books:
         """Return a run's books, counted from the ledger."""
         with self.transaction() as session:

@@ -84,7 +84,10 @@ class PostgresWarehouse(Warehouse):
             with connection.transaction():
                 # Two setups at once would both find the schema absent.
                 connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (self._schema,))
-                connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self._schema)))
+                # `IF NOT EXISTS` asks for the right to create schemas even where this one exists.
+                named = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
+                if not connection.execute(named, (self._schema,)).fetchone():
+                    connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(self._schema)))
                 return self._apply_missing(connection)
 
     def close(self) -> None:

@@ -1,0 +1,229 @@
+"""Amazon Redshift through redshift_connector."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field, HttpUrl, SecretStr
+
+from blocks.secrets import reveal
+from blocks.warehouses._redshift_connection import BATCHES, Connection, Error, unpack
+from blocks.warehouses._replay import ConflictError
+from blocks.warehouses._rows import Row, bind, decode
+from blocks.warehouses._sql import PARAMETER, read_sql
+from blocks.warehouses.base import Session, Warehouse, WarehouseBlock
+from enrichment.errors import ConfigurationError, ContractError, TransientError
+
+_NOT_SET_UP = frozenset({"42P01", "42703", "3F000"})
+_REFUSED = frozenset({"28000", "28P01", "3D000", "42501"})
+#: Another transaction was in the way, or the server ended ours: the same again may do.
+_MAY_HEAL = frozenset({"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "53300"})
+
+
+class Redshift(WarehouseBlock):
+    """
+    An Amazon Redshift database, a cluster's or a workgroup's, as the warehouse.
+
+    Example:
+        Keep everything in the schema `enrichment_pipeline` of one database::
+
+            Redshift(host="crm.abc123.eu-central-1.redshift.amazonaws.com", user="enrichment").save("default")
+    """
+
+    _block_type_name = "Redshift Warehouse"
+    _description = "Keeps the queue, the journal and the results of contact enrichment in an Amazon Redshift schema."
+    _documentation_url = HttpUrl("https://docs.aws.amazon.com/redshift/latest/mgmt/python-configuration-options.html")
+    vendor: ClassVar[str] = "redshift"
+
+    host: str | None = Field(
+        default=None, description="Endpoint of the cluster or workgroup, without port and database."
+    )
+    port: int = Field(default=5439, ge=1, le=65535, description="Port of the endpoint.")
+    database: str = Field(default="dev", description="Database that holds the schema.")
+    user: str | None = Field(default=None, description="Database user that owns the schema.")
+    password: SecretStr | None = Field(
+        default=None, description="The user's password, or the name of a secret block that holds it."
+    )
+    ssl: bool = Field(default=True, description="Whether to talk to the server over TLS; leave it on.")
+    pipeline_schema: str = Field(
+        default="enrichment_pipeline",
+        pattern=r"^[a-z_][a-z0-9_]*$",
+        description="Schema of all tables; made by setup if absent.",
+    )
+    timeout_seconds: int = Field(
+        default=120, ge=1, description="How long to wait for a connection, and for a statement with its locks."
+    )
+
+    def get_warehouse(self) -> Warehouse:
+        """Return the adapter."""
+        for value, name in ((self.host, "HOST"), (self.user, "USER")):
+            if not value:
+                raise ConfigurationError(
+                    f"ENRICHMENT_REDSHIFT_{name} is not set: set it in the environment, in .env or in its Prefect block"
+                )
+        settings = {
+            "host": self.host,
+            "port": self.port,
+            "database": self.database,
+            "user": self.user,
+            "password": reveal(self.password, "ENRICHMENT_REDSHIFT_PASSWORD"),
+            "ssl": self.ssl,
+        }
+        return RedshiftWarehouse(settings, self.pipeline_schema, self.timeout_seconds)
+
+
+class RedshiftWarehouse(Warehouse):
+    """One connection, shared by the threads of one task; writers take one lock before they do anything else."""
+
+    name = "redshift"
+    sql = read_sql(Path(__file__).with_suffix(".sql"))
+
+    def __init__(self, settings: dict[str, Any], schema: str, timeout_seconds: int) -> None:
+        self._settings = settings
+        self._schema = schema
+        self._timeout_seconds = timeout_seconds
+        self._connection: Connection | None = None
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Open a transaction that waits for the other writers first: the snapshot is taken after that."""
+        with self._begin("LOCK schema_migrations") as session:
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Open a transaction that reads one snapshot, and waits for nobody."""
+        with self._begin() as session:
+            yield session
+
+    def migrate(self) -> list[str]:
+        """Apply the missing migrations in one transaction; Redshift's DDL takes part in it."""
+        with self._lock, self._translated():
+            connection = self._connect()
+            connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"')
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS schema_migrations (version VARCHAR(256) NOT NULL, applied_at TIMESTAMP)"
+            )
+        with self._begin("LOCK schema_migrations") as session:
+            return session.migrate()
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+            if connection:
+                connection.close()
+
+    @contextmanager
+    def _begin(self, *first: str) -> Iterator["_RedshiftSession"]:
+        with self._lock, self._translated():
+            connection = self._connect()
+            connection.forget_batches()
+            connection.execute("BEGIN")
+            try:
+                for statement in first:
+                    connection.execute(statement)
+                yield _RedshiftSession(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                self._roll_back(connection)
+                raise
+
+    def _roll_back(self, connection: Connection) -> None:
+        try:
+            connection.execute("ROLLBACK")
+        except Error:
+            self.close()  # the next transaction connects again
+
+    def _connect(self) -> "Connection":
+        if self._connection is None:
+            self._connection = Connection(
+                self._settings, self.sql.session, schema=self._schema, timeout_seconds=self._timeout_seconds
+            )
+        return self._connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except Error as error:
+            raise self._translate(error) from None  # the driver's text may repeat a row
+
+    def _translate(self, error: Error) -> Exception:
+        facts = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
+        code, words = str(facts.get("C", "")), str(facts.get("M", ""))
+        if code in _NOT_SET_UP:
+            return ConfigurationError(f"the schema {self._schema} is not set up: run `enrich setup`")
+        if code in _REFUSED:
+            return ConfigurationError(
+                f"Redshift refuses our user ({words}): check ENRICHMENT_REDSHIFT_USER, its password and its grants "
+                f"on the schema {self._schema}"
+            )
+        if code in _MAY_HEAL or "1023" in words:
+            return ConflictError(f"Redshift gave way to another transaction or ran out of time (SQLSTATE {code})")
+        if code:
+            return ContractError(f"Redshift did not take a statement (SQLSTATE {code})")
+        self.close()
+        return TransientError(
+            f"Redshift can't be reached or dropped us ({type(error).__name__}): check ENRICHMENT_REDSHIFT_HOST, "
+            "ENRICHMENT_REDSHIFT_PORT, the security group and the server"
+        )
+
+
+class _RedshiftSession(Session):
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def run(self, query: str, /, **values: Any) -> int:
+        return sum(cursor.rowcount for cursor in self._execute(query, values))
+
+    def read(self, query: str, /, **values: Any) -> list[Row]:
+        return [
+            _decode(row, cursor.description) for cursor in self._execute(query, values) for row in cursor.fetchall()
+        ]
+
+    def migrate(self) -> list[str]:
+        known = {row[0] for row in self._connection.execute("SELECT version FROM schema_migrations").fetchall()}
+        missing = [name for name in RedshiftWarehouse.sql.migrations if name not in known]
+        for name in missing:
+            for statement in RedshiftWarehouse.sql.migrations[name].split(";\n"):
+                self._connection.execute(statement)
+            self._connection.execute("INSERT INTO schema_migrations VALUES (%s, GETDATE())", [name])
+        return missing
+
+    def _execute(self, query: str, values: dict[str, Any]) -> list[Any]:
+        for name, table in BATCHES.items():
+            if name in values:
+                if not values[name]:
+                    return []  # asked about nothing
+                self._connection.fill(table, list(values[name]))
+        bound = bind({name: value for name, value in values.items() if name not in BATCHES})
+        return [
+            self._connection.execute(statement, [bound[name] for name in names])
+            for statement, names in _STATEMENTS[query]
+        ]
+
+
+def _compile(query: str) -> list[tuple[str, list[str]]]:
+    """Return a query's statements with numbered places for values, and the names of the values."""
+    compiled = []
+    for statement in query.split(";\n"):
+        names = [name for name in PARAMETER.findall(statement) if name not in BATCHES]
+        compiled.append((PARAMETER.sub(lambda found: BATCHES.get(found[1], "%s"), statement), names))
+    return compiled
+
+
+_STATEMENTS = {name: _compile(text) for name, text in RedshiftWarehouse.sql.queries.items()}
+
+
+def _decode(row: Sequence[Any], description: Sequence[Sequence[Any]]) -> Row:
+    """Return a row by column name; timestamps without a zone are UTC here."""
+    named = {column[0]: value for column, value in zip(description, row, strict=True)}
+    for name, value in named.items():
+        if isinstance(value, datetime) and value.tzinfo is None:
+            named[name] = value.replace(tzinfo=UTC)
+    return {name: unpack(value) for name, value in decode(named).items()}

@@ -1,0 +1,275 @@
+"""Snowflake through prefect-snowflake's credentials and plain cursors of its connector."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, HttpUrl, SecretStr
+
+from blocks.secrets import reveal
+from blocks.warehouses._replay import ConflictError, replayed
+from blocks.warehouses._rows import Row, bind, decode, sliced
+from blocks.warehouses._sql import PARAMETER, read_sql
+from blocks.warehouses.base import Session, Warehouse, WarehouseBlock
+from enrichment.errors import ConfigurationError, EnrichmentError, TransientError
+
+try:
+    from prefect_snowflake import SnowflakeConnector, SnowflakeCredentials  # type: ignore[import-untyped]
+    from prefect_snowflake.credentials import InvalidPemFormat  # type: ignore[import-untyped]
+    from snowflake.connector import SnowflakeConnection, errors
+
+    from blocks.warehouses._snowflake_errors import explain_sign_in, explain_statement
+except ImportError as error:
+    raise ConfigurationError(
+        "Snowflake needs prefect-snowflake: install the extra, `uv sync --extra snowflake`"
+    ) from error
+
+#: A statement's text should stay below 1 MB, and quoting may add to a value.
+_MOST_ITEMS, _MOST_BYTES = 2_000, 600_000
+
+
+class Snowflake(WarehouseBlock):
+    """
+    A Snowflake schema as the warehouse.
+
+    Example:
+        Sign in with a key pair, which a secret block holds::
+
+            Snowflake(
+                account="myorg-myaccount",
+                user="ENRICHMENT",
+                private_key="block:secret/snowflake-key",
+                warehouse="ENRICHMENT_WH",
+                database="CRM",
+            ).save("default")
+    """
+
+    _block_type_name = "Snowflake Warehouse"
+    _description = "Keeps the queue, the journal and the results of contact enrichment in a Snowflake schema."
+    _documentation_url = HttpUrl("https://docs.snowflake.com/en/developer-guide/python-connector/python-connector-api")
+    vendor: ClassVar[str] = "snowflake"
+
+    account: str | None = Field(default=None, description="Account identifier, `<organisation>-<account>`.")
+    user: str | None = Field(default=None, description="User that signs in; a service user of its own is best.")
+    private_key: SecretStr | None = Field(
+        default=None,
+        description="Private key (PEM) of the user's key pair, or the name of a secret block that holds it.",
+    )
+    private_key_passphrase: SecretStr | None = Field(
+        default=None, description="Passphrase of the private key, or the name of a secret block that holds it."
+    )
+    password: SecretStr | None = Field(
+        default=None,
+        description="Password, or the name of a secret block that holds it; read only without a private key.",
+    )
+    role: str | None = Field(default=None, description="Role to use; the user's default role if empty.")
+    warehouse: str | None = Field(default=None, description="Virtual warehouse that runs the statements.")
+    database: str | None = Field(default=None, description="Database that holds the schema.")
+    pipeline_schema: str = Field(
+        default="ENRICHMENT_PIPELINE",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_$]*$",
+        description="Schema of all tables; made by setup if absent.",
+    )
+    host: str | None = Field(default=None, description="Host to connect to instead of the account's own.")
+    port: int | None = Field(default=None, ge=1, le=65535, description="Port to connect to instead of 443.")
+    protocol: Literal["https", "http"] = Field(
+        default="https", description="Protocol to the host; `http` is for a stand-in on this machine."
+    )
+    network_timeout_seconds: int = Field(
+        default=60, ge=1, description="How long a request is repeated while Snowflake can't be reached."
+    )
+    lock_timeout_seconds: int = Field(
+        default=60, ge=1, description="How long a statement waits for another one's lock before it is repeated."
+    )
+
+    def get_warehouse(self) -> Warehouse:
+        """Return the adapter."""
+        names = ("account", "user", "warehouse", "database")
+        missing = [f"ENRICHMENT_SNOWFLAKE_{name.upper()}" for name in names if not getattr(self, name)]
+        if missing:
+            raise ConfigurationError(
+                f"{', '.join(missing)} must be set: set it in the environment, in .env or in its Prefect block"
+            )
+        credentials = self._credentials()
+        options = {
+            "protocol": self.protocol,
+            "autocommit": True,  # transactions are opened by name
+            "paramstyle": "pyformat",
+            "login_timeout": self.network_timeout_seconds,
+            "network_timeout": self.network_timeout_seconds,
+            "session_parameters": {
+                "LOCK_TIMEOUT": self.lock_timeout_seconds,
+                "QUERY_TAG": "contact-enrichment",
+                "TIMEZONE": "UTC",
+            },
+            **{name: value for name in ("host", "port") if (value := getattr(self, name))},
+        }
+
+        def connect() -> SnowflakeConnection:
+            # A connector of its own for each: it would give an open connection again, whatever is asked of it.
+            connector = SnowflakeConnector(
+                credentials=credentials,
+                database=self.database,
+                warehouse=self.warehouse,
+                schema=self.pipeline_schema,
+            )
+            connection: SnowflakeConnection = connector.get_connection(**options)
+            return connection
+
+        return SnowflakeWarehouse(connect, self.database or "", self.pipeline_schema)
+
+    def _credentials(self) -> SnowflakeCredentials:
+        account: dict[str, Any] = {"account": self.account, "user": self.user}
+        if self.role:
+            account["role"] = self.role
+        if not self.private_key:
+            password = reveal(self.password, "ENRICHMENT_SNOWFLAKE_PRIVATE_KEY (or ENRICHMENT_SNOWFLAKE_PASSWORD)")
+            return SnowflakeCredentials(**account, password=password)
+        # A variable can't hold line ends everywhere; then they are written as \n.
+        key = reveal(self.private_key, "ENRICHMENT_SNOWFLAKE_PRIVATE_KEY").replace("\\n", "\n")
+        if self.private_key_passphrase:
+            passphrase = reveal(self.private_key_passphrase, "ENRICHMENT_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE")
+            account["private_key_passphrase"] = passphrase
+        credentials = SnowflakeCredentials(**account, private_key=key.encode(), authenticator="snowflake_jwt")
+        try:
+            credentials.resolve_private_key()
+        except (InvalidPemFormat, ValueError, TypeError) as error:
+            raise ConfigurationError(
+                f"ENRICHMENT_SNOWFLAKE_PRIVATE_KEY can't be read ({type(error).__name__}): give the whole PEM text of "
+                "a PKCS#8 key, and ENRICHMENT_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE if it is encrypted"
+            ) from None
+        return credentials
+
+
+class SnowflakeWarehouse(Warehouse):
+    """One session, shared by the threads of one task; a claim has a session of its own."""
+
+    name = "snowflake"
+    sql = read_sql(Path(__file__).with_suffix(".sql"))
+
+    def __init__(self, connect: Callable[[], SnowflakeConnection], database: str, schema: str) -> None:
+        self._connect = connect
+        self._schema = schema
+        self._place = f"{database}.{schema}"
+        self._connection: SnowflakeConnection | None = None
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Open a transaction; tables are locked as statements change them."""
+        with self._session() as session:
+            session.execute("BEGIN TRANSACTION")
+            try:
+                yield session
+                session.execute("COMMIT")
+            except BaseException as error:
+                # What is left open keeps its locks; but who can't be reached can't be told.
+                if isinstance(error, ConflictError) or not isinstance(error, TransientError):
+                    with suppress(EnrichmentError):
+                        session.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Give a session without a transaction: what only reads waits for nobody."""
+        with self._session() as session:
+            yield session
+
+    @contextmanager
+    def claiming(self) -> Iterator[Session]:
+        """
+        Give a new session, in which each statement commits at once.
+
+        Only a session that was opened after another one's commit is sure to see it: a claim on an old session could
+        overlook that records were taken just now.
+        """
+        connection = self._open()
+        try:
+            yield _ClaimSession(connection, self._place)
+        except ConflictError as error:  # not to be repeated as a whole: records may have been taken
+            raise TransientError(str(error)) from None
+        finally:
+            connection.close()
+
+    def migrate(self) -> list[str]:
+        """Apply the missing migrations; DDL commits by itself, so that every statement is safe to repeat."""
+        with self._session() as session:
+            if not session.own("read_schema")[0]["name"]:
+                session.execute(self.sql.session["create_schema"].replace(":schema", self._schema))
+            session.own("create_migrations")
+            known = {row["version"] for row in session.own("read_migrations")}
+            missing = [name for name in self.sql.migrations if name not in known]
+            for name in missing:
+                for statement in self.sql.migrations[name].split(";\n"):
+                    session.execute(statement)
+                session.own("record_migration", version=name)
+            return missing
+
+    def close(self) -> None:
+        """Close the session."""
+        with self._lock:
+            if self._connection:
+                self._connection.close()
+            self._connection = None
+
+    @contextmanager
+    def _session(self) -> Iterator["_SnowflakeSession"]:
+        with self._lock:
+            if self._connection is None or self._connection.is_closed():
+                self._connection = self._open()
+            try:
+                yield _SnowflakeSession(self._connection, self._place)
+            except TransientError:  # of unknown state: the next verb gets a new one
+                self.close()
+                raise
+
+    def _open(self) -> SnowflakeConnection:
+        try:
+            return self._connect()
+        except errors.Error as error:
+            raise explain_sign_in(error) from None
+
+
+class _SnowflakeSession(Session):
+    _statements: ClassVar[dict[str, list[str]]] = {
+        name: PARAMETER.sub(r"%(\1)s", text).split(";\n")
+        for name, text in {**SnowflakeWarehouse.sql.queries, **SnowflakeWarehouse.sql.session}.items()
+    }
+
+    def __init__(self, connection: SnowflakeConnection, place: str) -> None:
+        self._connection = connection
+        self._place = place
+
+    def run(self, query: str, /, **values: Any) -> int:
+        parts = sliced(values, most_items=_MOST_ITEMS, most_bytes=_MOST_BYTES)
+        return sum(self._named(query, part)[0] for part in parts)
+
+    def read(self, query: str, /, **values: Any) -> list[Row]:
+        parts = sliced(values, most_items=_MOST_ITEMS, most_bytes=_MOST_BYTES)
+        return [row for part in parts for row in self._named(query, part)[1]]
+
+    def own(self, name: str, **values: Any) -> list[Row]:
+        """Run one of the engine's own statements and return its rows."""
+        return self._named(name, values)[1]
+
+    def _named(self, name: str, values: dict[str, Any]) -> tuple[int, list[Row]]:
+        return [self.execute(statement, bind(values)) for statement in self._statements[name]][-1]
+
+    def execute(self, statement: str, values: dict[str, Any] | None = None) -> tuple[int, list[Row]]:
+        """Run a statement and return how many rows it changed, and its rows."""
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(statement, values)
+                names = [column.name.lower() for column in cursor.description]
+                rows = [decode(dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+                return cursor.rowcount or 0, rows
+        except errors.Error as error:
+            raise explain_statement(error, self._place) from None
+
+
+class _ClaimSession(_SnowflakeSession):
+    """Repeats single statements after a conflict, since each is a transaction."""
+
+    execute = replayed(_SnowflakeSession.execute)

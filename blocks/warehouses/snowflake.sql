@@ -1,0 +1,651 @@
+-- Snowflake. Everything stands in the schema that the block names (ENRICHMENT_PIPELINE). Keys are declared where the
+-- user's tables have them, and relied upon nowhere: Snowflake doesn't enforce them. What is unique is kept so by MERGE,
+-- whose source never has a key twice. Timestamps are UTC without a zone, of the server's clock (SYSDATE()), and are read
+-- as milliseconds since 1970. A list arrives as one JSON text and is unpacked by LATERAL FLATTEN.
+
+-- session: read_schema
+SELECT CURRENT_SCHEMA() AS name
+
+-- session: create_schema
+CREATE SCHEMA IF NOT EXISTS :schema
+
+-- session: create_migrations
+CREATE TABLE IF NOT EXISTS schema_migrations (version VARCHAR NOT NULL, applied_at TIMESTAMP_NTZ NOT NULL)
+
+-- session: read_migrations
+SELECT version FROM schema_migrations
+
+-- session: record_migration
+MERGE INTO schema_migrations t USING (SELECT :version AS version) s ON t.version = s.version
+WHEN NOT MATCHED THEN INSERT (version, applied_at) VALUES (s.version, SYSDATE())
+
+-- migration: 0001 queue, results, journal and books
+-- Never OR REPLACE: a second setup would empty the queue.
+CREATE TRANSIENT TABLE IF NOT EXISTS enrichment_staging (
+    record_id VARCHAR NOT NULL PRIMARY KEY,
+    crm_id VARCHAR NOT NULL,
+    email_address VARCHAR,
+    processed_at TIMESTAMP_NTZ,
+    crm VARCHAR NOT NULL,
+    source VARCHAR NOT NULL,
+    lane VARCHAR NOT NULL,
+    state VARCHAR NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    not_before TIMESTAMP_NTZ,
+    claimed_by VARCHAR,
+    claim_run_id VARCHAR,
+    claim_expires_at TIMESTAMP_NTZ,
+    staged_at TIMESTAMP_NTZ NOT NULL,
+    contact_created_at TIMESTAMP_NTZ,
+    request_key VARCHAR
+);
+
+CREATE TABLE IF NOT EXISTS enriched_contacts (
+    crm VARCHAR NOT NULL,
+    crm_id VARCHAR NOT NULL,
+    enrichment_timestamp TIMESTAMP_NTZ NOT NULL,
+    company_name VARCHAR,
+    employee_count INTEGER,
+    industry VARCHAR,
+    tech_stack VARIANT,
+    linkedin_url VARCHAR,
+    intent_keywords ARRAY,
+    provider VARCHAR NOT NULL,
+    provider_record_id VARCHAR,
+    confidence DOUBLE,
+    attributes VARIANT,
+    run_id VARCHAR NOT NULL,
+    PRIMARY KEY (crm, crm_id)
+);
+
+CREATE TABLE IF NOT EXISTS enrichment_history (
+    crm VARCHAR NOT NULL,
+    crm_id VARCHAR NOT NULL,
+    enrichment_timestamp TIMESTAMP_NTZ NOT NULL,
+    company_name VARCHAR,
+    employee_count INTEGER,
+    industry VARCHAR,
+    tech_stack VARIANT,
+    linkedin_url VARCHAR,
+    intent_keywords ARRAY,
+    provider VARCHAR NOT NULL,
+    provider_record_id VARCHAR,
+    confidence DOUBLE,
+    attributes VARIANT,
+    run_id VARCHAR NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS unmatched_records (
+    crm VARCHAR NOT NULL,
+    crm_id VARCHAR NOT NULL,
+    lookup_identifier VARCHAR,
+    reason VARCHAR NOT NULL,
+    provider VARCHAR NOT NULL,
+    run_id VARCHAR NOT NULL,
+    unmatched_at TIMESTAMP_NTZ NOT NULL,
+    reviewed_at TIMESTAMP_NTZ
+);
+
+CREATE TABLE IF NOT EXISTS provider_replies (
+    provider VARCHAR NOT NULL,
+    request_key VARCHAR NOT NULL,
+    reply VARIANT,
+    outcome VARCHAR NOT NULL,
+    credits DOUBLE NOT NULL DEFAULT 0,
+    api_version VARCHAR,
+    request_id VARCHAR,
+    received_at TIMESTAMP_NTZ NOT NULL,
+    run_id VARCHAR NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS lookup_reservations (
+    provider VARCHAR NOT NULL,
+    request_key VARCHAR NOT NULL,
+    reserved_by VARCHAR NOT NULL,
+    reserved_until TIMESTAMP_NTZ NOT NULL
+);
+
+-- One row that belongs to nobody: whoever wants to reserve changes it first, and so waits for whoever is reserving.
+MERGE INTO lookup_reservations t USING (SELECT '' AS provider, '' AS request_key) s
+ON t.provider = s.provider AND t.request_key = s.request_key
+WHEN NOT MATCHED THEN INSERT (provider, request_key, reserved_by, reserved_until)
+    VALUES (s.provider, s.request_key, '', SYSDATE());
+
+CREATE TABLE IF NOT EXISTS crm_writes (
+    crm VARCHAR NOT NULL,
+    crm_id VARCHAR NOT NULL,
+    field VARCHAR NOT NULL,
+    before VARCHAR,
+    after VARCHAR,
+    run_id VARCHAR NOT NULL,
+    planned_at TIMESTAMP_NTZ NOT NULL,
+    written_at TIMESTAMP_NTZ,
+    reverted_at TIMESTAMP_NTZ
+);
+
+CREATE TABLE IF NOT EXISTS failed_records (
+    record_id VARCHAR NOT NULL,
+    crm VARCHAR NOT NULL,
+    crm_id VARCHAR NOT NULL,
+    email_address VARCHAR,
+    lane VARCHAR NOT NULL,
+    source VARCHAR NOT NULL,
+    step VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    error VARCHAR NOT NULL,
+    attempts INTEGER NOT NULL,
+    run_id VARCHAR NOT NULL,
+    failed_at TIMESTAMP_NTZ NOT NULL,
+    replayed_at TIMESTAMP_NTZ
+);
+
+CREATE TABLE IF NOT EXISTS record_ledger (
+    record_id VARCHAR NOT NULL,
+    crm VARCHAR NOT NULL,
+    crm_id VARCHAR NOT NULL,
+    disposition VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    request_key VARCHAR NOT NULL,
+    lane VARCHAR NOT NULL,
+    source VARCHAR NOT NULL,
+    attempts INTEGER NOT NULL,
+    contact_created_at TIMESTAMP_NTZ,
+    staged_at TIMESTAMP_NTZ NOT NULL,
+    finished_at TIMESTAMP_NTZ NOT NULL,
+    run_id VARCHAR NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS enrichment_runs (
+    run_id VARCHAR NOT NULL,
+    flow_run_name VARCHAR NOT NULL,
+    provider VARCHAR NOT NULL,
+    crm VARCHAR NOT NULL,
+    lane VARCHAR NOT NULL,
+    state VARCHAR NOT NULL,
+    started_at TIMESTAMP_NTZ NOT NULL,
+    seen_at TIMESTAMP_NTZ NOT NULL,
+    finished_at TIMESTAMP_NTZ,
+    claimed INTEGER NOT NULL DEFAULT 0,
+    returned INTEGER NOT NULL DEFAULT 0,
+    failure_rate DOUBLE,
+    credits DOUBLE,
+    api_versions VARIANT,
+    stop_kind VARCHAR,
+    alert_kind VARCHAR,
+    alert_sent BOOLEAN
+);
+
+CREATE TABLE IF NOT EXISTS suppressed_contacts (
+    key_hash VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    suppressed_at TIMESTAMP_NTZ NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS event_cursors (
+    name VARCHAR NOT NULL,
+    cursor VARCHAR NOT NULL,
+    updated_at TIMESTAMP_NTZ NOT NULL
+);
+
+-- query: promote_staged
+UPDATE enrichment_staging SET lane = 'live'
+WHERE lane = 'backfill' AND (crm, crm_id) IN (
+    SELECT f.value['crm']::VARCHAR, f.value['crm_id']::VARCHAR
+    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f
+    WHERE f.value['lane']::VARCHAR = 'live')
+
+-- query: stage_records
+MERGE INTO enrichment_staging t USING (
+    SELECT r.record_id, r.crm, r.crm_id, r.email_address, r.source, r.lane, r.contact_created_at
+    FROM (
+        SELECT f.value['record_id']::VARCHAR AS record_id, f.value['crm']::VARCHAR AS crm,
+            f.value['crm_id']::VARCHAR AS crm_id, f.value['email_address']::VARCHAR AS email_address,
+            f.value['source']::VARCHAR AS source, f.value['lane']::VARCHAR AS lane,
+            CAST(f.value['contact_created_at']::VARCHAR AS TIMESTAMP_NTZ) AS contact_created_at, f.index AS place
+        FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) r
+    LEFT JOIN (SELECT DISTINCT crm, crm_id FROM record_ledger) l ON l.crm = r.crm AND l.crm_id = r.crm_id
+    WHERE r.source <> 'schedule' OR l.crm_id IS NULL
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY r.crm, r.crm_id ORDER BY r.place) = 1) s
+ON t.crm = s.crm AND t.crm_id = s.crm_id
+WHEN NOT MATCHED THEN INSERT
+    (record_id, crm, crm_id, email_address, source, lane, state, contact_created_at, staged_at)
+    VALUES (s.record_id, s.crm, s.crm_id, s.email_address, s.source, s.lane, 'waiting', s.contact_created_at, SYSDATE())
+
+-- query: save_cursor
+MERGE INTO event_cursors t USING (SELECT :name AS name, :cursor AS cursor) s ON t.name = s.name
+WHEN MATCHED THEN UPDATE SET cursor = s.cursor, updated_at = SYSDATE()
+WHEN NOT MATCHED THEN INSERT (name, cursor, updated_at) VALUES (s.name, s.cursor, SYSDATE())
+
+-- query: read_cursor
+SELECT cursor FROM event_cursors WHERE name = :name
+
+-- query: read_dead_letters
+SELECT record_id, crm, crm_id, email_address, lane FROM failed_records
+WHERE replayed_at IS NULL AND (:run_id = '' OR run_id = :run_id)
+
+-- query: restage_dead_letters
+MERGE INTO enrichment_staging t USING (
+    SELECT f.value['new_record_id']::VARCHAR AS record_id, f.value['crm']::VARCHAR AS crm,
+        f.value['crm_id']::VARCHAR AS crm_id, f.value['email_address']::VARCHAR AS email_address,
+        f.value['lane']::VARCHAR AS lane
+    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f
+    QUALIFY ROW_NUMBER() OVER (
+        PARTITION BY f.value['crm']::VARCHAR, f.value['crm_id']::VARCHAR ORDER BY f.index) = 1) s
+ON t.crm = s.crm AND t.crm_id = s.crm_id
+WHEN NOT MATCHED THEN INSERT (record_id, crm, crm_id, email_address, source, lane, state, staged_at)
+    VALUES (s.record_id, s.crm, s.crm_id, s.email_address, 'manual', s.lane, 'waiting', SYSDATE())
+
+-- query: mark_replayed
+UPDATE failed_records SET replayed_at = SYSDATE()
+WHERE record_id IN (
+    SELECT f.value['record_id']::VARCHAR FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
+-- query: claim_records
+-- The condition stands twice on purpose: the outer one is judged again at the moment of the update. Of a contact that
+-- two intakes staged at the same instant, which no key prevents here, only the older record is free.
+UPDATE enrichment_staging SET
+    claimed_by = :token,
+    claim_run_id = :run_id,
+    claim_expires_at = DATEADD(second, :lease_seconds, SYSDATE()),
+    state = CASE state WHEN 'waiting' THEN 'claimed' ELSE state END,
+    attempts = attempts + 1,
+    not_before = NULL
+WHERE record_id IN (
+    SELECT s.record_id FROM (
+        SELECT record_id, lane, staged_at, claimed_by, claim_expires_at, not_before FROM enrichment_staging
+        WHERE crm = :crm QUALIFY ROW_NUMBER() OVER (PARTITION BY crm_id ORDER BY staged_at, record_id) = 1) s
+    WHERE (:lane = '' OR s.lane = :lane)
+        AND (s.claimed_by IS NULL OR s.claim_expires_at < SYSDATE())
+        AND (s.not_before IS NULL OR s.not_before <= SYSDATE())
+    ORDER BY s.lane DESC, s.staged_at LIMIT :limit)
+AND (claimed_by IS NULL OR claim_expires_at < SYSDATE())
+
+-- query: read_claim
+SELECT record_id, crm, crm_id, email_address, state, attempts FROM enrichment_staging
+WHERE claimed_by = :token ORDER BY staged_at, record_id
+
+-- query: peek_records
+SELECT s.record_id, s.crm, s.crm_id, s.email_address, s.state, s.attempts FROM (
+    SELECT record_id, crm, crm_id, email_address, state, attempts, lane, staged_at, claimed_by, claim_expires_at,
+        not_before
+    FROM enrichment_staging
+    WHERE crm = :crm QUALIFY ROW_NUMBER() OVER (PARTITION BY crm_id ORDER BY staged_at, record_id) = 1) s
+WHERE (:lane = '' OR s.lane = :lane)
+    AND (s.claimed_by IS NULL OR s.claim_expires_at < SYSDATE())
+    AND (s.not_before IS NULL OR s.not_before <= SYSDATE())
+ORDER BY s.lane DESC, s.staged_at LIMIT :limit
+
+-- query: count_queue
+SELECT lane, state, COUNT(*) AS records FROM enrichment_staging GROUP BY lane, state ORDER BY lane, state
+
+-- query: count_claimed
+UPDATE enrichment_runs SET claimed = claimed + :claimed, seen_at = SYSDATE() WHERE run_id = :run_id
+
+-- query: renew_claim
+UPDATE enrichment_staging SET claim_expires_at = DATEADD(second, :lease_seconds, SYSDATE())
+WHERE claimed_by = :token AND record_id IN (
+    SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
+-- query: renew_reservations
+UPDATE lookup_reservations SET reserved_until = DATEADD(second, :lease_seconds, SYSDATE())
+WHERE reserved_by = :token
+
+-- query: mark_run_seen
+UPDATE enrichment_runs SET seen_at = SYSDATE() WHERE run_id = :run_id
+
+-- query: lock_claim
+-- An update that changes nothing takes the table's lock until the transaction ends.
+UPDATE enrichment_staging SET claimed_by = claimed_by WHERE claimed_by = :token
+
+-- query: read_held
+SELECT record_id FROM enrichment_staging
+WHERE claimed_by = :token AND record_id IN (
+    SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
+-- query: count_runs_at_work
+SELECT COUNT(DISTINCT s.claim_run_id) AS runs FROM enrichment_staging s
+JOIN enrichment_runs r ON r.run_id = s.claim_run_id
+WHERE r.provider = :provider AND s.claim_expires_at >= SYSDATE()
+
+-- query: read_fresh
+SELECT DISTINCT crm_id FROM record_ledger
+WHERE crm = :crm AND disposition IN ('written', 'unchanged')
+    AND finished_at > DATEADD(day, -1 * :fresh_days, SYSDATE())
+    AND crm_id IN (SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
+-- query: read_suppressed
+SELECT key_hash FROM suppressed_contacts
+WHERE key_hash IN (SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
+-- query: suppress_keys
+MERGE INTO suppressed_contacts t USING (
+    SELECT DISTINCT f.value::VARCHAR AS key_hash
+    FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) s
+ON t.key_hash = s.key_hash
+WHEN NOT MATCHED THEN INSERT (key_hash, reason, suppressed_at) VALUES (s.key_hash, :reason, SYSDATE())
+
+-- query: reserve_requests
+-- The first statement waits until nobody else is reserving; only then does the second one begin, and see their rows.
+UPDATE lookup_reservations SET reserved_until = SYSDATE() WHERE provider = '' AND request_key = '';
+MERGE INTO lookup_reservations t USING (
+    SELECT DISTINCT f.value::VARCHAR AS request_key
+    FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) s
+ON t.provider = :provider AND t.request_key = s.request_key
+WHEN MATCHED AND (t.reserved_until < SYSDATE() OR t.reserved_by = :token) THEN UPDATE SET
+    reserved_by = :token, reserved_until = DATEADD(second, :lease_seconds, SYSDATE())
+WHEN NOT MATCHED THEN INSERT (provider, request_key, reserved_by, reserved_until)
+    VALUES (:provider, s.request_key, :token, DATEADD(second, :lease_seconds, SYSDATE()))
+
+-- query: read_reservations
+SELECT request_key FROM lookup_reservations
+WHERE provider = :provider AND reserved_by = :token AND request_key IN (
+    SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
+-- query: drop_reservations
+DELETE FROM lookup_reservations
+WHERE provider = :provider AND request_key IN (
+    SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
+-- query: drop_claim_reservations
+DELETE FROM lookup_reservations WHERE reserved_by = :token
+
+-- query: read_replies
+SELECT p.request_key, p.reply, p.outcome, p.credits, p.api_version, p.request_id,
+    DATE_PART(epoch_millisecond, p.received_at) AS received_at, p.run_id
+FROM provider_replies p
+WHERE p.provider = :provider
+    AND p.outcome IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input')
+    AND p.received_at > DATEADD(day, -1 * :reply_days, SYSDATE())
+    AND p.request_key IN (
+        SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:keys) AS j) q, LATERAL FLATTEN(INPUT => q.j) f)
+
+-- query: keep_replies
+-- A failed attempt never replaces a reply that was paid for.
+MERGE INTO provider_replies t USING (
+    SELECT f.value['request_key']::VARCHAR AS request_key, f.value['reply'] AS reply,
+        f.value['outcome']::VARCHAR AS outcome, f.value['credits']::DOUBLE AS credits,
+        f.value['api_version']::VARCHAR AS api_version, f.value['request_id']::VARCHAR AS request_id,
+        f.value['outcome']::VARCHAR IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input') AS conclusive
+    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f
+    QUALIFY ROW_NUMBER() OVER (
+        PARTITION BY f.value['request_key']::VARCHAR ORDER BY
+            IFF(f.value['outcome']::VARCHAR IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input'), 0, 1),
+            f.index DESC) = 1) s
+ON t.provider = :provider AND t.request_key = s.request_key
+WHEN MATCHED AND (
+    s.conclusive OR t.outcome NOT IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input')) THEN UPDATE SET
+    reply = s.reply, outcome = s.outcome, credits = s.credits, api_version = s.api_version, request_id = s.request_id,
+    received_at = SYSDATE(), run_id = :run_id
+WHEN NOT MATCHED THEN INSERT
+    (provider, request_key, reply, outcome, credits, api_version, request_id, received_at, run_id)
+    VALUES (:provider, s.request_key, s.reply, s.outcome, s.credits, s.api_version, s.request_id, SYSDATE(), :run_id)
+
+-- query: upsert_contacts
+MERGE INTO enriched_contacts t USING (
+    SELECT f.value['crm_id']::VARCHAR AS crm_id,
+        CAST(f.value['enrichment_timestamp']::VARCHAR AS TIMESTAMP_NTZ) AS enrichment_timestamp,
+        f.value['company_name']::VARCHAR AS company_name, f.value['employee_count']::INTEGER AS employee_count,
+        f.value['industry']::VARCHAR AS industry, f.value['tech_stack'] AS tech_stack,
+        f.value['linkedin_url']::VARCHAR AS linkedin_url, f.value['intent_keywords']::ARRAY AS intent_keywords,
+        f.value['provider']::VARCHAR AS provider, f.value['provider_record_id']::VARCHAR AS provider_record_id,
+        f.value['confidence']::DOUBLE AS confidence, f.value['attributes'] AS attributes
+    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f
+    QUALIFY ROW_NUMBER() OVER (
+        PARTITION BY f.value['crm_id']::VARCHAR
+        ORDER BY CAST(f.value['enrichment_timestamp']::VARCHAR AS TIMESTAMP_NTZ) DESC, f.index DESC) = 1) s
+ON t.crm = :crm AND t.crm_id = s.crm_id
+WHEN MATCHED AND s.enrichment_timestamp >= t.enrichment_timestamp THEN UPDATE SET
+    enrichment_timestamp = s.enrichment_timestamp, company_name = s.company_name, employee_count = s.employee_count,
+    industry = s.industry, tech_stack = s.tech_stack, linkedin_url = s.linkedin_url,
+    intent_keywords = s.intent_keywords, provider = s.provider, provider_record_id = s.provider_record_id,
+    confidence = s.confidence, attributes = s.attributes, run_id = :run_id
+WHEN NOT MATCHED THEN INSERT (crm, crm_id, enrichment_timestamp, company_name, employee_count, industry, tech_stack,
+    linkedin_url, intent_keywords, provider, provider_record_id, confidence, attributes, run_id)
+    VALUES (:crm, s.crm_id, s.enrichment_timestamp, s.company_name, s.employee_count, s.industry, s.tech_stack,
+    s.linkedin_url, s.intent_keywords, s.provider, s.provider_record_id, s.confidence, s.attributes, :run_id)
+
+-- query: append_history
+MERGE INTO enrichment_history t USING (
+    SELECT f.value['crm_id']::VARCHAR AS crm_id,
+        CAST(f.value['enrichment_timestamp']::VARCHAR AS TIMESTAMP_NTZ) AS enrichment_timestamp,
+        f.value['company_name']::VARCHAR AS company_name, f.value['employee_count']::INTEGER AS employee_count,
+        f.value['industry']::VARCHAR AS industry, f.value['tech_stack'] AS tech_stack,
+        f.value['linkedin_url']::VARCHAR AS linkedin_url, f.value['intent_keywords']::ARRAY AS intent_keywords,
+        f.value['provider']::VARCHAR AS provider, f.value['provider_record_id']::VARCHAR AS provider_record_id,
+        f.value['confidence']::DOUBLE AS confidence, f.value['attributes'] AS attributes
+    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f
+    QUALIFY ROW_NUMBER() OVER (
+        PARTITION BY f.value['crm_id']::VARCHAR, f.value['provider']::VARCHAR,
+            CAST(f.value['enrichment_timestamp']::VARCHAR AS TIMESTAMP_NTZ)
+        ORDER BY f.index) = 1) s
+ON t.crm = :crm AND t.crm_id = s.crm_id AND t.provider = s.provider
+    AND t.enrichment_timestamp = s.enrichment_timestamp
+WHEN NOT MATCHED THEN INSERT (crm, crm_id, enrichment_timestamp, company_name, employee_count, industry, tech_stack,
+    linkedin_url, intent_keywords, provider, provider_record_id, confidence, attributes, run_id)
+    VALUES (:crm, s.crm_id, s.enrichment_timestamp, s.company_name, s.employee_count, s.industry, s.tech_stack,
+    s.linkedin_url, s.intent_keywords, s.provider, s.provider_record_id, s.confidence, s.attributes, :run_id)
+
+-- query: upsert_unmatched
+-- What people have reviewed stays reviewed while nothing about it has changed.
+MERGE INTO unmatched_records t USING (
+    SELECT f.value['crm_id']::VARCHAR AS crm_id, f.value['lookup_identifier']::VARCHAR AS lookup_identifier,
+        f.value['reason']::VARCHAR AS reason
+    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY f.value['crm_id']::VARCHAR ORDER BY f.index DESC) = 1) s
+ON t.crm = :crm AND t.crm_id = s.crm_id AND t.provider = :provider
+WHEN MATCHED THEN UPDATE SET
+    reviewed_at = IFF(t.reason = s.reason AND t.lookup_identifier IS NOT DISTINCT FROM s.lookup_identifier,
+        t.reviewed_at, NULL),
+    lookup_identifier = s.lookup_identifier, reason = s.reason, run_id = :run_id, unmatched_at = SYSDATE()
+WHEN NOT MATCHED THEN INSERT (crm, crm_id, lookup_identifier, reason, provider, run_id, unmatched_at)
+    VALUES (:crm, s.crm_id, s.lookup_identifier, s.reason, :provider, :run_id, SYSDATE())
+
+-- query: mark_enriched
+UPDATE enrichment_staging SET
+    state = 'enriched',
+    processed_at = SYSDATE(),
+    request_key = COALESCE(NULLIF(r.request_key, ''), enrichment_staging.request_key)
+FROM (
+    SELECT f.value['record_id']::VARCHAR AS record_id, f.value['request_key']::VARCHAR AS request_key
+    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) r
+WHERE enrichment_staging.claimed_by = :token AND enrichment_staging.state IN ('claimed', 'enriched')
+    AND enrichment_staging.record_id = r.record_id
+
+-- query: read_enriched
+SELECT c.crm_id, DATE_PART(epoch_millisecond, c.enrichment_timestamp) AS enrichment_timestamp, c.company_name,
+    c.employee_count, c.industry, c.tech_stack, c.linkedin_url, c.intent_keywords, c.provider, c.provider_record_id,
+    c.confidence, c.attributes
+FROM enriched_contacts c
+WHERE c.crm = :crm AND c.crm_id IN (
+    SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
+-- query: plan_writes
+MERGE INTO crm_writes t USING (
+    SELECT f.value['crm_id']::VARCHAR AS crm_id, f.value['field']::VARCHAR AS field,
+        f.value['before']::VARCHAR AS before, f.value['after']::VARCHAR AS after
+    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f
+    QUALIFY ROW_NUMBER() OVER (
+        PARTITION BY f.value['crm_id']::VARCHAR, f.value['field']::VARCHAR ORDER BY f.index DESC) = 1) s
+ON t.crm = :crm AND t.crm_id = s.crm_id AND t.field = s.field AND t.run_id = :run_id
+WHEN MATCHED AND t.written_at IS NULL THEN UPDATE SET before = s.before, after = s.after
+WHEN NOT MATCHED THEN INSERT (crm, crm_id, field, before, after, run_id, planned_at)
+    VALUES (:crm, s.crm_id, s.field, s.before, s.after, :run_id, SYSDATE())
+
+-- query: read_open_writes
+SELECT crm_id, field, after, run_id FROM crm_writes
+WHERE crm = :crm AND written_at IS NULL AND crm_id IN (
+    SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
+-- query: confirm_writes
+UPDATE crm_writes SET written_at = SYSDATE()
+WHERE crm = :crm AND written_at IS NULL AND (crm_id, field, run_id) IN (
+    SELECT f.value['crm_id']::VARCHAR, f.value['field']::VARCHAR, f.value['run_id']::VARCHAR
+    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
+-- query: forget_open_writes
+DELETE FROM crm_writes WHERE crm = :crm AND written_at IS NULL AND crm_id IN (
+    SELECT s.crm_id FROM enrichment_staging s
+    JOIN (
+        SELECT f.value['record_id']::VARCHAR AS record_id
+        FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) r ON r.record_id = s.record_id
+    WHERE s.claimed_by = :token)
+
+-- query: write_ledger
+MERGE INTO record_ledger t USING (
+    SELECT s.record_id, s.crm, s.crm_id, r.disposition, r.reason,
+        COALESCE(NULLIF(r.request_key, ''), s.request_key, '') AS request_key,
+        s.lane, s.source, s.attempts, s.contact_created_at, s.staged_at
+    FROM enrichment_staging s
+    JOIN (
+        SELECT f.value['record_id']::VARCHAR AS record_id, f.value['disposition']::VARCHAR AS disposition,
+            f.value['reason']::VARCHAR AS reason, f.value['request_key']::VARCHAR AS request_key
+        FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) r ON r.record_id = s.record_id
+    WHERE s.claimed_by = :token
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY s.record_id ORDER BY s.staged_at) = 1) s
+ON t.record_id = s.record_id
+WHEN NOT MATCHED THEN INSERT (record_id, crm, crm_id, disposition, reason, request_key, lane, source, attempts,
+    contact_created_at, staged_at, finished_at, run_id)
+    VALUES (s.record_id, s.crm, s.crm_id, s.disposition, s.reason, s.request_key, s.lane, s.source, s.attempts,
+    s.contact_created_at, s.staged_at, SYSDATE(), :run_id)
+
+-- query: count_ended
+SELECT disposition, COUNT(*) AS records FROM record_ledger
+WHERE run_id = :run_id AND record_id IN (
+    SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+GROUP BY disposition
+
+-- query: write_dead_letters
+MERGE INTO failed_records t USING (
+    SELECT s.record_id, s.crm, s.crm_id, s.email_address, s.lane, s.source, r.step, r.reason, r.detail, s.attempts
+    FROM enrichment_staging s
+    JOIN (
+        SELECT f.value['record_id']::VARCHAR AS record_id, f.value['disposition']::VARCHAR AS disposition,
+            f.value['step']::VARCHAR AS step, f.value['reason']::VARCHAR AS reason, f.value['detail']::VARCHAR AS detail
+        FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) r ON r.record_id = s.record_id
+    WHERE s.claimed_by = :token AND r.disposition = 'failed'
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY s.record_id ORDER BY s.staged_at) = 1) s
+ON t.record_id = s.record_id
+WHEN NOT MATCHED THEN INSERT
+    (record_id, crm, crm_id, email_address, lane, source, step, reason, error, attempts, run_id, failed_at)
+    VALUES (s.record_id, s.crm, s.crm_id, s.email_address, s.lane, s.source, s.step, s.reason, s.detail, s.attempts,
+    :run_id, SYSDATE())
+
+-- query: delete_finished
+DELETE FROM enrichment_staging
+WHERE claimed_by = :token AND record_id IN (
+    SELECT f.value['record_id']::VARCHAR FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
+-- query: return_records
+UPDATE enrichment_staging SET
+    claimed_by = NULL,
+    claim_run_id = NULL,
+    claim_expires_at = NULL,
+    state = CASE enrichment_staging.state WHEN 'claimed' THEN 'waiting' ELSE enrichment_staging.state END,
+    not_before = DATEADD(millisecond, r.wait_milliseconds, SYSDATE()),
+    attempts = enrichment_staging.attempts - IFF(r.costs_attempt, 0, 1)
+FROM (
+    SELECT f.value['record_id']::VARCHAR AS record_id, f.value['costs_attempt']::BOOLEAN AS costs_attempt,
+        ROUND(f.value['wait_seconds']::DOUBLE * 1000)::INTEGER AS wait_milliseconds
+    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) r
+WHERE enrichment_staging.claimed_by = :token AND enrichment_staging.record_id = r.record_id
+
+-- query: count_returned
+UPDATE enrichment_runs SET returned = returned + :returned, seen_at = SYSDATE() WHERE run_id = :run_id
+
+-- query: abandon_runs
+UPDATE enrichment_runs SET state = 'abandoned', finished_at = SYSDATE()
+WHERE state = 'open' AND seen_at < DATEADD(second, -2 * :lease_seconds, SYSDATE())
+
+-- query: open_run
+MERGE INTO enrichment_runs t USING (SELECT :run_id AS run_id) s ON t.run_id = s.run_id
+WHEN MATCHED THEN UPDATE SET state = 'open', seen_at = SYSDATE()
+WHEN NOT MATCHED THEN INSERT (run_id, flow_run_name, provider, crm, lane, state, started_at, seen_at)
+    VALUES (s.run_id, :flow_run_name, :provider, :crm, :lane, 'open', SYSDATE(), SYSDATE())
+
+-- query: close_run
+UPDATE enrichment_runs SET state = :state, finished_at = SYSDATE(), failure_rate = :failure_rate, credits = :credits,
+    api_versions = PARSE_JSON(:api_versions), stop_kind = :stop_kind, alert_kind = :alert_kind, alert_sent = :alert_sent
+WHERE run_id = :run_id
+
+-- query: read_run
+SELECT r.run_id, r.flow_run_name, r.provider, r.crm, r.lane, r.state,
+    DATE_PART(epoch_millisecond, r.started_at) AS started_at, DATE_PART(epoch_millisecond, r.seen_at) AS seen_at,
+    DATE_PART(epoch_millisecond, r.finished_at) AS finished_at, r.claimed, r.returned, r.failure_rate, r.credits,
+    r.api_versions, r.stop_kind, r.alert_kind, r.alert_sent
+FROM enrichment_runs r WHERE r.run_id = :run_id
+
+-- query: read_last_run
+SELECT r.run_id, r.flow_run_name, r.provider, r.crm, r.lane, r.state,
+    DATE_PART(epoch_millisecond, r.started_at) AS started_at, DATE_PART(epoch_millisecond, r.seen_at) AS seen_at,
+    DATE_PART(epoch_millisecond, r.finished_at) AS finished_at, r.claimed, r.returned, r.failure_rate, r.credits,
+    r.api_versions, r.stop_kind, r.alert_kind, r.alert_sent
+FROM enrichment_runs r
+WHERE r.provider = :provider AND r.crm = :crm AND r.run_id <> :run_id AND r.state IN ('closed', 'failed')
+    AND (r.claimed > 0 OR r.stop_kind <> '')
+    AND (r.alert_kind = '' OR r.alert_sent)
+ORDER BY r.finished_at DESC LIMIT 1
+
+-- query: count_dispositions
+SELECT disposition, COUNT(*) AS records FROM record_ledger WHERE run_id = :run_id GROUP BY disposition
+
+-- query: summarise_replies
+SELECT p.outcome, p.api_version, COUNT(*) AS replies, SUM(p.credits) AS credits FROM provider_replies p
+WHERE p.run_id = :run_id GROUP BY p.outcome, p.api_version
+
+-- query: count_failures
+SELECT reason, step, COUNT(*) AS records, MIN(crm_id) AS example FROM failed_records
+WHERE run_id = :run_id GROUP BY reason, step ORDER BY records DESC
+
+-- query: read_written
+SELECT w.crm_id, w.field, w.before, w.after FROM crm_writes w
+WHERE w.run_id = :run_id AND w.crm = :crm AND w.written_at IS NOT NULL AND w.reverted_at IS NULL
+ORDER BY w.crm_id, w.field
+
+-- query: story_staging
+SELECT s.record_id, s.crm_id, s.email_address, DATE_PART(epoch_millisecond, s.processed_at) AS processed_at, s.crm,
+    s.source, s.lane, s.state, s.attempts, DATE_PART(epoch_millisecond, s.not_before) AS not_before, s.claimed_by,
+    s.claim_run_id, DATE_PART(epoch_millisecond, s.claim_expires_at) AS claim_expires_at,
+    DATE_PART(epoch_millisecond, s.staged_at) AS staged_at,
+    DATE_PART(epoch_millisecond, s.contact_created_at) AS contact_created_at, s.request_key
+FROM enrichment_staging s WHERE s.crm_id = :crm_id AND (:crm = '' OR s.crm = :crm)
+
+-- query: story_ledger
+SELECT l.record_id, l.crm, l.crm_id, l.disposition, l.reason, l.request_key, l.lane, l.source, l.attempts,
+    DATE_PART(epoch_millisecond, l.contact_created_at) AS contact_created_at,
+    DATE_PART(epoch_millisecond, l.staged_at) AS staged_at,
+    DATE_PART(epoch_millisecond, l.finished_at) AS finished_at, l.run_id, r.provider, r.flow_run_name
+FROM record_ledger l LEFT JOIN enrichment_runs r ON r.run_id = l.run_id
+WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm) ORDER BY l.finished_at
+
+-- query: story_replies
+SELECT p.provider, p.outcome, p.credits, p.api_version, p.request_id,
+    DATE_PART(epoch_millisecond, p.received_at) AS received_at, p.run_id
+FROM provider_replies p
+WHERE p.request_key IN (
+    SELECT l.request_key FROM record_ledger l WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm))
+ORDER BY p.received_at
+
+-- query: story_contact
+SELECT c.crm, c.crm_id, DATE_PART(epoch_millisecond, c.enrichment_timestamp) AS enrichment_timestamp, c.company_name,
+    c.employee_count, c.industry, c.tech_stack, c.linkedin_url, c.intent_keywords, c.provider, c.provider_record_id,
+    c.confidence, c.attributes, c.run_id
+FROM enriched_contacts c WHERE c.crm_id = :crm_id AND (:crm = '' OR c.crm = :crm)
+
+-- query: story_unmatched
+SELECT u.crm, u.crm_id, u.lookup_identifier, u.reason, u.provider, u.run_id,
+    DATE_PART(epoch_millisecond, u.unmatched_at) AS unmatched_at,
+    DATE_PART(epoch_millisecond, u.reviewed_at) AS reviewed_at
+FROM unmatched_records u WHERE u.crm_id = :crm_id AND (:crm = '' OR u.crm = :crm) ORDER BY u.unmatched_at
+
+-- query: story_writes
+SELECT w.crm, w.crm_id, w.field, w.before, w.after, w.run_id,
+    DATE_PART(epoch_millisecond, w.planned_at) AS planned_at,
+    DATE_PART(epoch_millisecond, w.written_at) AS written_at,
+    DATE_PART(epoch_millisecond, w.reverted_at) AS reverted_at
+FROM crm_writes w WHERE w.crm_id = :crm_id AND (:crm = '' OR w.crm = :crm) ORDER BY w.planned_at, w.field
+
+-- query: story_failures
+SELECT d.record_id, d.crm, d.crm_id, d.email_address, d.lane, d.source, d.step, d.reason, d.error, d.attempts,
+    d.run_id, DATE_PART(epoch_millisecond, d.failed_at) AS failed_at,
+    DATE_PART(epoch_millisecond, d.replayed_at) AS replayed_at
+FROM failed_records d WHERE d.crm_id = :crm_id AND (:crm = '' OR d.crm = :crm) ORDER BY d.failed_at

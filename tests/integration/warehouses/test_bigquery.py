@@ -1,0 +1,95 @@
+"""BigQuery alone: its dialect's own rules, and what its adapter says when something is wrong."""
+
+import re
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from blocks.providers.base import Reply
+from blocks.warehouses.base import NewRecord, Warehouse, load_warehouse
+from blocks.warehouses.bigquery import BigQueryWarehouse
+from enrichment.errors import ConfigurationError, ContractError, TransientError
+from enrichment.outcomes import Outcome
+
+SQL = BigQueryWarehouse.sql
+#: What the emulator, which runs on DuckDB, would take and BigQuery wouldn't, or would take and not keep.
+FORBIDDEN = (r"ON\s+CONFLICT", r"RETURNING", r"::", r"VARCHAR", r"TEXT", r"now\s*\(", r"PRIMARY\s+KEY", r"CHECK\s*\(")
+
+
+@pytest.fixture
+def bigquery(make_warehouse: Callable[[str], Warehouse]) -> Warehouse:
+    return make_warehouse("bigquery")
+
+
+def statements() -> list[tuple[str, str]]:
+    """Return each statement without its comments, with the name of its section."""
+    sections = {**SQL.migrations, **SQL.queries}
+    return [(name, re.sub(r"--.*\n", "", text).strip()) for name in sections for text in sections[name].split(";\n")]
+
+
+def test_no_statement_uses_what_bigquery_lacks() -> None:
+    """DuckDB, on which the emulator stands, would run more than BigQuery does."""
+    found = [(name, word) for name, text in statements() for word in FORBIDDEN if re.search(word, text, re.IGNORECASE)]
+    assert found == []
+
+
+def test_an_update_and_a_delete_say_which_rows() -> None:
+    """BigQuery refuses either without WHERE."""
+    changing = [(name, text) for name, text in statements() if re.match(r"UPDATE|DELETE", text)]
+    assert changing
+    assert [name for name, text in changing if "WHERE" not in text] == []
+
+
+def test_a_migration_may_be_repeated_in_parts() -> None:
+    """DDL takes part in no transaction, so a setup that was cut short starts over."""
+    ddl = [text for name, text in statements() if name in SQL.migrations]
+    assert all(re.search(r"IF NOT EXISTS|WHERE NOT EXISTS", text) for text in ddl)
+
+
+def test_a_text_as_reply_stays_a_text(bigquery: Warehouse) -> None:
+    """What a provider answered is kept as received, whatever its shape."""
+    bodies = {"text": "<html>", "number": 1.5, "object": {"a": [1, None]}}
+    bigquery.keep_replies("zoominfo", "run-1", [Reply(key, Outcome.MATCHED, body) for key, body in bodies.items()])
+    kept = bigquery.read_replies("zoominfo", list(bodies), reply_days=1)
+    assert {key: row["reply"] for key, row in kept.items()} == bodies
+
+
+def test_a_failed_statement_tells_nothing_of_a_row(bigquery: Warehouse) -> None:
+    """The service's own words may repeat a value, ours don't."""
+    with pytest.raises((ContractError, TransientError)) as caught:
+        bigquery.stage([NewRecord("hubspot", "1", None, "manual", "live", "no-time-at-all")])
+    assert "no-time" not in str(caught.value)
+    assert bigquery.query("count_queue") == []
+
+
+def test_an_unreachable_service_may_heal(bigquery: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody listens: another try may find someone."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    monkeypatch.setenv("ENRICHMENT_BIGQUERY_API_ENDPOINT", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("ENRICHMENT_BIGQUERY_TIMEOUT_SECONDS", "1")
+    with pytest.raises(TransientError, match="can't be reached"):
+        load_warehouse("bigquery").check()
+
+
+def test_a_missing_project_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """People read which variable to set."""
+    with pytest.raises(ConfigurationError, match="ENRICHMENT_BIGQUERY_PROJECT"):
+        load_warehouse("bigquery")
+
+
+def test_a_key_that_is_none_is_refused_without_repeating_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong secret never shows in the message."""
+    monkeypatch.setenv("ENRICHMENT_BIGQUERY_PROJECT", "test")
+    monkeypatch.setenv("ENRICHMENT_BIGQUERY_CREDENTIALS", "not-a-key")
+    with pytest.raises(ConfigurationError, match="ENRICHMENT_BIGQUERY_CREDENTIALS") as caught:
+        load_warehouse("bigquery")
+    assert "not-a-key" not in str(caught.value)
+
+
+def test_a_dataset_that_is_not_set_up_says_so(bigquery: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the command that mends it."""
+    monkeypatch.setenv("ENRICHMENT_BIGQUERY_DATASET", "NEVER_MADE")
+    with pytest.raises(ConfigurationError, match="enrich setup"):
+        load_warehouse("bigquery").check()

@@ -6,7 +6,10 @@ A secret field holds either the secret itself or `block:<block type>/<block name
 just before use, so that a rotated secret needs no restart.
 """
 
+import importlib
 import json
+import logging
+from collections.abc import Mapping
 from typing import Any
 
 from prefect.blocks.core import Block
@@ -15,6 +18,15 @@ from pydantic import SecretStr
 from enrichment.errors import ConfigurationError
 
 REFERENCE_PREFIX = "block:"
+
+#: What reading these block types needs: the modules, and the extra that installs them.
+_LIBRARIES: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "aws-secret": (("prefect_aws",), "aws"),
+    "gcpsecret": (("prefect_gcp", "google.cloud.secretmanager"), "gcp"),
+}
+
+#: Loggers that at DEBUG repeat whole answers of the clouds, secrets included.
+_TALKATIVE = ("botocore.parsers", "google.cloud.secretmanager_v1")
 
 
 def reveal(secret: SecretStr | None, purpose: str) -> str:
@@ -39,15 +51,28 @@ def reveal(secret: SecretStr | None, purpose: str) -> str:
 
 
 def _read_block(reference: str, purpose: str) -> Any:
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.INFO)
     try:
         block: Any = Block.load(reference)
         value = block.get() if hasattr(block, "get") else block.read_secret()
+        return value.decode() if isinstance(value, bytes) else value
     except Exception as error:  # noqa: BLE001 - every secret store has its own errors, and some repeat the value
+        mend = _missing_library(reference) or "check the block's name and its credentials in Prefect"
         raise ConfigurationError(
-            f"{purpose} names the secret block '{reference}', which can't be read ({type(error).__name__}): "
-            "check the block's name and its credentials in Prefect"
+            f"{purpose} names the secret block '{reference}', which can't be read ({type(error).__name__}): {mend}"
         ) from None
-    return value.decode() if isinstance(value, bytes) else value
+
+
+def _missing_library(reference: str) -> str:
+    """Return how to install what the block's type needs; empty if it is there, or nothing of ours."""
+    modules, extra = _LIBRARIES.get(reference.partition("/")[0], ((), ""))
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ImportError:
+            return f"its library isn't installed, `uv sync --extra {extra}`"
+    return ""
 
 
 def _select(value: Any, key: str, reference: str) -> str:

@@ -1,6 +1,6 @@
 """The seam to people."""
 
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
 from blocks.base import PipelineBlock, block_class, configure
 
@@ -22,6 +22,11 @@ class NotifierBlock(PipelineBlock):
 
     kind: ClassVar[str] = "notifier"
 
+    @classmethod
+    def named(cls, document: str) -> Self:
+        """Return the configuration by the name that it was saved under; empty for the default."""
+        return configure(cls, document)
+
     def get_notifier(self) -> Notifier:
         """Return the adapter."""
         raise NotImplementedError
@@ -30,4 +35,4 @@ class NotifierBlock(PipelineBlock):
 def load_notifier(reference: str) -> Notifier:
     """Return the notifier that a reference names."""
     vendor, _, document = reference.strip().partition("/")
-    return configure(block_class(__package__, vendor, NotifierBlock), document).get_notifier()
+    return block_class(__package__, vendor, NotifierBlock).named(document).get_notifier()

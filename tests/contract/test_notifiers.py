@@ -12,6 +12,9 @@ from typing import Any, ClassVar, Protocol
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
+from prefect.blocks.notifications import CustomWebhookNotificationBlock, MattermostWebhook
+from prefect.blocks.system import Secret
+from prefect.testing.utilities import prefect_test_harness
 
 from blocks.base import module_names, variable_prefix
 from blocks.notifiers.base import Notifier, load_notifier
@@ -199,9 +202,64 @@ class EmailStandIn:
         self._controller.stop()
 
 
+class NotificationBlockStandIn(SlackStandIn):
+    """A webhook of one's own, to which a notification block in Prefect leads."""
+
+    refusals: ClassVar[Mapping[str, type[Exception]]] = {
+        **SlackStandIn.refusals,
+        "no scheme": ConfigurationError,
+        "no URL": ConfigurationError,
+        "no such block": ConfigurationError,
+        "no notification block": ConfigurationError,
+        "no block name": ConfigurationError,
+    }
+
+    def _saved(self, name: str, url: str, timeout: float = 10.0) -> dict[str, str]:
+        CustomWebhookNotificationBlock(
+            name=name,
+            url=f"{url}/{{{{path}}}}",
+            json_data={"text": "{{subject}}\n{{body}}"},
+            secrets={"path": SECRET},
+            timeout=timeout,
+        ).save(name, overwrite=True)
+        return {"ENRICHMENT_NOTIFICATION_BLOCK_REFERENCE": f"custom-webhook/{name}"}
+
+    def _url(self, port: int) -> dict[str, str]:
+        return self._saved("ops", f"http://127.0.0.1:{port}/services")
+
+    def refuse(self, how: str) -> dict[str, str]:
+        match how:
+            case "hangs":
+                self.awake.clear()
+                return self._saved("hanging", f"http://127.0.0.1:{self._server.server_port}", timeout=0.01)
+            case "no scheme":
+                return self._saved("no-scheme", "hooks.example.com")
+            case "no URL":
+                return self._saved("no-url", "https://hooks.example.com:port")
+            case "no such block" | "no block name":
+                absent = "custom-webhook/nobody" if how == "no such block" else "custom-webhook"
+                return {"ENRICHMENT_NOTIFICATION_BLOCK_REFERENCE": absent}
+            case "no notification block":
+                Secret(value=SECRET).save("no-notifier", overwrite=True)
+                return {"ENRICHMENT_NOTIFICATION_BLOCK_REFERENCE": "secret/no-notifier"}
+            case _:
+                return super().refuse(how)
+
+
 #: A new notifier needs a stand-in here, or this suite fails.
-STAND_INS: dict[str, type[SlackStandIn] | type[EmailStandIn]] = {"slack": SlackStandIn, "email": EmailStandIn}
+STAND_INS: dict[str, type[SlackStandIn] | type[EmailStandIn]] = {
+    "slack": SlackStandIn,
+    "email": EmailStandIn,
+    "notification_block": NotificationBlockStandIn,
+}
 REFUSALS = [(vendor, how) for vendor, server in STAND_INS.items() for how in server.refusals]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def prefect_server() -> Iterator[None]:
+    """Give a Prefect server, since one notifier is kept there whole."""
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
 
 
 @pytest.fixture
@@ -284,5 +342,35 @@ def test_without_a_user_nobody_signs_in(monkeypatch: pytest.MonkeyPatch) -> None
             monkeypatch.setenv(name, value)
         with pytest.raises(TransientError, match="SMTPSenderRefused"):
             load_notifier("email").send(SUBJECT, BODY)
+    finally:
+        server.close()
+
+
+def test_a_notification_block_is_named_in_the_reference() -> None:
+    """The setting that lists the notifiers can name the block itself, without another setting."""
+    server = NotificationBlockStandIn()
+    try:
+        server.environment()
+        load_notifier("notification_block/custom-webhook/ops").send(SUBJECT, BODY)
+        assert server.received == [f"{SUBJECT}\n{BODY}"]
+    finally:
+        server.close()
+
+
+def test_a_service_behind_apprise_is_told_and_its_refusal_is_an_error() -> None:
+    """Those blocks that Prefect sends through Apprise deliver, and keep no failure to themselves."""
+    server = SlackStandIn()  # both services take JSON with a text
+    try:
+        port = server._server.server_port
+        MattermostWebhook(hostname="127.0.0.1", token=SECRET, port=port).save("ops", overwrite=True)
+        notifier = load_notifier("notification_block/mattermost-webhook/ops")
+        notifier.send(SUBJECT, BODY)
+        (text,) = server.received
+        assert SUBJECT in text
+        assert "17 x status_500" in text
+        server.status = 403
+        with pytest.raises(TransientError, match="mattermost-webhook/ops") as caught:
+            notifier.send(SUBJECT, BODY)
+        assert SECRET not in "".join(traceback.format_exception(caught.value))
     finally:
         server.close()

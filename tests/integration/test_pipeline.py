@@ -27,7 +27,7 @@ def crm_agrees(pipeline: Pipeline, run_id: str) -> int:
     return len(written)
 
 
-@pytest.mark.parametrize("pipeline", ["sqlite", "postgres"], indirect=True)
+@pytest.mark.parametrize("pipeline", ["sqlite", "postgres", "redshift", "snowflake"], indirect=True)
 def test_every_contact_ends_once_and_the_crm_holds_what_the_warehouse_says(pipeline: Pipeline) -> None:
     """The queue is empty, the books balance, nobody was asked or written twice, and both sides agree field by field."""
     pipeline.new_world(320)

@@ -11,6 +11,7 @@ COPY enrichment enrichment
 COPY blocks blocks
 COPY tasks tasks
 COPY flows flows
+COPY triggers triggers
 COPY sandbox sandbox
 RUN uv sync --locked --no-dev --extra postgres --group sandbox
 

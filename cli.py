@@ -23,6 +23,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # locals hold contacts and secrets
     rich_markup_mode="markdown",
 )
+listen = typer.Typer(help="Wait for new contacts, and put them into the queue as they appear.", no_args_is_help=True)
+app.add_typer(listen, name="listen")
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 

@@ -1,0 +1,1 @@
+"""What starts the pipeline by itself: long-running listeners, beside the flows."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from blocks.crms.base import Crm
 from blocks.providers.base import Provider, Reading, Reply, Request
-from blocks.warehouses.base import Row, Warehouse
+from blocks.warehouses.base import MadeFor, Row, Warehouse
+from enrichment.identifiers import email_key
 from enrichment.outcomes import CONCLUSIVE, STOPS_RUN, Outcome
 from enrichment.plan import RunPlan
 from enrichment.records import Claim, Stop
@@ -81,7 +82,7 @@ class Asking:
             token=self.claim.token,
             lease_seconds=self.plan.lease_seconds,
             reply_days=self.plan.reply_days,
-            record_ids={key: wanted[key].record_ids for key in keys},
+            made_for=[made for key in keys for made in _made_for(key, wanted[key])],
         )
         self.erased |= looked.erased
         granted = sorted(looked.granted)
@@ -125,3 +126,9 @@ class Asking:
         rows = self.warehouse.read_replies(self.provider.name, list(keys), reply_days=self.plan.reply_days)
         for key, row in rows.items():
             self.answers[key] = Answer(row, self.provider.read(row["reply"]))
+
+
+def _made_for(key: str, wanted: Wanted) -> list[MadeFor]:
+    """Return for whom a request is made."""
+    hashed = email_key(wanted.lookup_input.get("email"))
+    return [MadeFor(record_id, key, hashed) for record_id in sorted(wanted.record_ids)]

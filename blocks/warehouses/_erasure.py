@@ -118,8 +118,8 @@ def _blank_replies(session: Session, requests: Sequence[Row]) -> int:
 
     What two contacts with the same identifiers were answered is about the same person, so it goes for both.
     """
-    keys = sorted({row["request_key"] for row in requests})
-    session.run("suppress_keys", keys=keys, reason=REASON)
+    keys = {row[name] for row in requests for name in ("request_key", "email_key") if row[name]}
+    session.run("suppress_keys", keys=sorted(keys), reason=REASON)
     blanked = 0
     for provider, rows in groupby(sorted(requests, key=itemgetter("provider")), key=itemgetter("provider")):
         asked = {"provider": provider, "keys": sorted(row["request_key"] for row in rows)}

@@ -40,6 +40,15 @@ class PlannedWrite:
 
 
 @dataclass(frozen=True, slots=True)
+class MadeFor:
+    """For which staged record a request is made; `email_key` is the hashed address that it asks with, if any."""
+
+    record_id: str
+    request_key: str
+    email_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JournalLookup:
     """
     What the journal says of request keys.

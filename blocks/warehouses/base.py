@@ -9,7 +9,7 @@ clock, and cross the seam as ISO-8601 UTC text. Every later update of a claimed 
 import uuid
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, ClassVar
@@ -21,6 +21,7 @@ from blocks.warehouses._replay import replayed
 from blocks.warehouses._rows import (
     Erased,
     JournalLookup,
+    MadeFor,
     NewRecord,
     PlannedWrite,
     Renewal,
@@ -51,6 +52,7 @@ from enrichment.records import (
 __all__ = [
     "Erased",
     "JournalLookup",
+    "MadeFor",
     "NewRecord",
     "PlannedWrite",
     "Renewal",
@@ -215,21 +217,20 @@ class Warehouse(RunBooks):
         token: str,
         lease_seconds: int,
         reply_days: int,
-        record_ids: Mapping[str, Collection[str]] | None = None,
+        made_for: Sequence[MadeFor] = (),
     ) -> JournalLookup:
         """
         Look requests up in the journal, and reserve those that it lacks.
 
         A key that is in none of the results is being asked by another claim at this moment. The reservation
-        comes before the reading: the other way round, a reply that arrives in between would be paid for again. By
-        `record_ids` it is noted for whom each request is made, so that an erasure finds its reply.
+        comes before the reading: the other way round, a reply that arrives in between would be paid for again. It is
+        noted for whom a request is made, so that an erasure finds its reply.
         """
-        notes = [{"record_id": one, "request_key": key} for key, ids in (record_ids or {}).items() for one in ids]
         with self.transaction() as session:
             erased = _erasure.erased_among(session, keys)
             wanted = {"provider": provider, "keys": [key for key in keys if key not in erased]}
             session.run("reserve_requests", token=token, lease_seconds=lease_seconds, **wanted)
-            session.run("note_requests", provider=provider, token=token, rows=notes)
+            session.run("note_requests", provider=provider, token=token, rows=[asdict(one) for one in made_for])
             replies = {row["request_key"]: row for row in session.read("read_replies", reply_days=reply_days, **wanted)}
             session.run("drop_reservations", provider=provider, keys=list(replies))
             reserved = session.read("read_reservations", token=token, **wanted)

@@ -174,7 +174,8 @@ CREATE TABLE IF NOT EXISTS contact_requests (
     crm_id STRING NOT NULL,
     crm STRING NOT NULL,
     provider STRING NOT NULL,
-    request_key STRING NOT NULL
+    request_key STRING NOT NULL,
+    email_key STRING
 );
 
 MERGE contact_requests t USING (
@@ -331,13 +332,15 @@ WHEN NOT MATCHED THEN INSERT (provider, request_key, reserved_by, reserved_until
 -- query: note_requests
 MERGE contact_requests q
 USING (
-    SELECT DISTINCT s.crm_id, s.crm, r.request_key
+    SELECT DISTINCT s.crm_id, s.crm, r.request_key, r.email_key
     FROM (
-        SELECT JSON_VALUE(value, '$.record_id') AS record_id, JSON_VALUE(value, '$.request_key') AS request_key
+        SELECT JSON_VALUE(value, '$.record_id') AS record_id, JSON_VALUE(value, '$.request_key') AS request_key,
+            JSON_VALUE(value, '$.email_key') AS email_key
         FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) r JOIN enrichment_staging s ON s.record_id = r.record_id
     WHERE s.claimed_by = :token) r
 ON q.crm_id = r.crm_id AND q.crm = r.crm AND q.provider = :provider AND q.request_key = r.request_key
-WHEN NOT MATCHED THEN INSERT (crm_id, crm, provider, request_key) VALUES (r.crm_id, r.crm, :provider, r.request_key)
+WHEN NOT MATCHED THEN INSERT (crm_id, crm, provider, request_key, email_key)
+    VALUES (r.crm_id, r.crm, :provider, r.request_key, r.email_key)
 
 -- query: read_reservations
 SELECT request_key FROM lookup_reservations
@@ -601,7 +604,7 @@ SELECT email_address FROM failed_records WHERE crm = :crm AND crm_id = :crm_id
 UNION ALL SELECT lookup_identifier FROM unmatched_records WHERE crm = :crm AND crm_id = :crm_id
 
 -- query: read_requests
-SELECT provider, request_key FROM contact_requests WHERE crm = :crm AND crm_id = :crm_id
+SELECT provider, request_key, email_key FROM contact_requests WHERE crm = :crm AND crm_id = :crm_id
 
 -- query: forget_contact
 DELETE FROM enriched_contacts WHERE crm = :crm AND crm_id = :crm_id

@@ -17,7 +17,7 @@ CREATE TEMP TABLE IF NOT EXISTS batch_rows (
     intent_keywords VARCHAR(65535), provider VARCHAR(256), provider_record_id VARCHAR(256), confidence VARCHAR(64),
     attributes VARCHAR(65535), lookup_identifier VARCHAR(4096), reason VARCHAR(4096), field VARCHAR(256),
     before VARCHAR(65535), after VARCHAR(65535), run_id VARCHAR(256), disposition VARCHAR(256), step VARCHAR(256),
-    detail VARCHAR(65535), wait_seconds VARCHAR(64), costs_attempt VARCHAR(8)
+    detail VARCHAR(65535), wait_seconds VARCHAR(64), costs_attempt VARCHAR(8), email_key VARCHAR(256)
 )
 
 -- session: make ids
@@ -29,7 +29,7 @@ INSERT INTO batch_rows VALUES
     :outcome, :credits, :api_version, :request_id, :enrichment_timestamp, :company_name, :employee_count, :industry,
     :tech_stack, :linkedin_url, :intent_keywords, :provider, :provider_record_id, :confidence, :attributes,
     :lookup_identifier, :reason, :field, :before, :after, :run_id, :disposition, :step, :detail, :wait_seconds,
-    :costs_attempt)
+    :costs_attempt, :email_key)
 
 -- session: fill ids
 INSERT INTO batch_ids VALUES
@@ -212,7 +212,8 @@ CREATE TABLE contact_requests (
     crm_id VARCHAR(256) NOT NULL,
     crm VARCHAR(256) NOT NULL,
     provider VARCHAR(256) NOT NULL,
-    request_key VARCHAR(256) NOT NULL
+    request_key VARCHAR(256) NOT NULL,
+    email_key VARCHAR(256)
 );
 
 INSERT INTO contact_requests (crm_id, crm, provider, request_key)
@@ -347,8 +348,8 @@ FROM (SELECT DISTINCT value FROM :keys) r
 WHERE NOT EXISTS (SELECT 1 FROM lookup_reservations v WHERE v.provider = :provider AND v.request_key = r.value)
 
 -- query: note_requests
-INSERT INTO contact_requests (crm_id, crm, provider, request_key)
-SELECT DISTINCT s.crm_id, s.crm, :provider, r.request_key
+INSERT INTO contact_requests (crm_id, crm, provider, request_key, email_key)
+SELECT DISTINCT s.crm_id, s.crm, :provider, r.request_key, r.email_key
 FROM :rows r JOIN enrichment_staging s ON s.record_id = r.record_id
 WHERE s.claimed_by = :token AND NOT EXISTS (
     SELECT 1 FROM contact_requests q
@@ -564,7 +565,7 @@ SELECT email_address FROM failed_records WHERE crm = :crm AND crm_id = :crm_id
 UNION ALL SELECT lookup_identifier FROM unmatched_records WHERE crm = :crm AND crm_id = :crm_id
 
 -- query: read_requests
-SELECT provider, request_key FROM contact_requests WHERE crm = :crm AND crm_id = :crm_id
+SELECT provider, request_key, email_key FROM contact_requests WHERE crm = :crm AND crm_id = :crm_id
 
 -- query: forget_contact
 DELETE FROM enriched_contacts WHERE crm = :crm AND crm_id = :crm_id

@@ -192,7 +192,8 @@ CREATE TABLE IF NOT EXISTS contact_requests (
     crm_id VARCHAR NOT NULL,
     crm VARCHAR NOT NULL,
     provider VARCHAR NOT NULL,
-    request_key VARCHAR NOT NULL
+    request_key VARCHAR NOT NULL,
+    email_key VARCHAR
 );
 
 MERGE INTO contact_requests t USING (
@@ -357,14 +358,16 @@ WHEN NOT MATCHED THEN INSERT (provider, request_key, reserved_by, reserved_until
 
 -- query: note_requests
 MERGE INTO contact_requests t USING (
-    SELECT DISTINCT s.crm_id, s.crm, r.request_key
+    SELECT DISTINCT s.crm_id, s.crm, r.request_key, r.email_key
     FROM enrichment_staging s
     JOIN (
-        SELECT f.value['record_id']::VARCHAR AS record_id, f.value['request_key']::VARCHAR AS request_key
+        SELECT f.value['record_id']::VARCHAR AS record_id, f.value['request_key']::VARCHAR AS request_key,
+            f.value['email_key']::VARCHAR AS email_key
         FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) r ON r.record_id = s.record_id
     WHERE s.claimed_by = :token) s
 ON t.crm_id = s.crm_id AND t.crm = s.crm AND t.provider = :provider AND t.request_key = s.request_key
-WHEN NOT MATCHED THEN INSERT (crm_id, crm, provider, request_key) VALUES (s.crm_id, s.crm, :provider, s.request_key)
+WHEN NOT MATCHED THEN INSERT (crm_id, crm, provider, request_key, email_key)
+    VALUES (s.crm_id, s.crm, :provider, s.request_key, s.email_key)
 
 -- query: read_reservations
 SELECT request_key FROM lookup_reservations
@@ -644,7 +647,7 @@ SELECT email_address FROM failed_records WHERE crm = :crm AND crm_id = :crm_id
 UNION ALL SELECT lookup_identifier FROM unmatched_records WHERE crm = :crm AND crm_id = :crm_id
 
 -- query: read_requests
-SELECT provider, request_key FROM contact_requests WHERE crm = :crm AND crm_id = :crm_id
+SELECT provider, request_key, email_key FROM contact_requests WHERE crm = :crm AND crm_id = :crm_id
 
 -- query: forget_contact
 DELETE FROM enriched_contacts WHERE crm = :crm AND crm_id = :crm_id

@@ -183,6 +183,7 @@ CREATE TABLE contact_requests (
     crm TEXT NOT NULL,
     provider TEXT NOT NULL,
     request_key TEXT NOT NULL,
+    email_key TEXT,
     PRIMARY KEY (crm_id, crm, provider, request_key)
 ) WITHOUT ROWID;
 
@@ -317,8 +318,8 @@ WHERE lookup_reservations.reserved_until < strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     OR lookup_reservations.reserved_by = excluded.reserved_by
 
 -- query: note_requests
-INSERT INTO contact_requests (crm_id, crm, provider, request_key)
-SELECT s.crm_id, s.crm, :provider, r.value ->> 'request_key'
+INSERT INTO contact_requests (crm_id, crm, provider, request_key, email_key)
+SELECT s.crm_id, s.crm, :provider, r.value ->> 'request_key', r.value ->> 'email_key'
 FROM json_each(:rows) r CROSS JOIN enrichment_staging s ON s.record_id = r.value ->> 'record_id'
 WHERE s.claimed_by = :token
 ON CONFLICT (crm_id, crm, provider, request_key) DO NOTHING
@@ -524,7 +525,7 @@ SELECT email_address FROM failed_records WHERE crm = :crm AND crm_id = :crm_id
 UNION ALL SELECT lookup_identifier FROM unmatched_records WHERE crm = :crm AND crm_id = :crm_id
 
 -- query: read_requests
-SELECT provider, request_key FROM contact_requests WHERE crm = :crm AND crm_id = :crm_id
+SELECT provider, request_key, email_key FROM contact_requests WHERE crm = :crm AND crm_id = :crm_id
 
 -- query: forget_contact
 DELETE FROM enriched_contacts WHERE crm = :crm AND crm_id = :crm_id

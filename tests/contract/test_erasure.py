@@ -7,9 +7,9 @@ import pytest
 
 from blocks.base import module_names
 from blocks.providers.base import Reply
-from blocks.warehouses.base import PlannedWrite, Row, Session, Warehouse
+from blocks.warehouses.base import MadeFor, PlannedWrite, Row, Session, Warehouse
 from enrichment.books import check_books
-from enrichment.identifiers import suppression_keys
+from enrichment.identifiers import email_key, suppression_keys
 from enrichment.outcomes import Outcome
 from enrichment.records import Claim, Contact, Disposition, OpenWrite, Unmatched
 from enrichment.write_policy import Change
@@ -54,7 +54,9 @@ def fill_every_table(warehouse: Warehouse, crm_id: str, email: str) -> Claim:
     record = first.records[0].record_id
     key = f"key-{crm_id}"
     ask = {"lease_seconds": LEASE, "reply_days": 30}
-    warehouse.open_requests("zoominfo", [key], token=first.token, record_ids={key: [record]}, **ask)
+    warehouse.open_requests(
+        "zoominfo", [key], token=first.token, made_for=[MadeFor(record, key, email_key(email))], **ask
+    )
     warehouse.keep_replies("zoominfo", "run-1", [Reply(key, Outcome.MATCHED, {"email": email}, credits=1.0)])
     item = replace(found(first), request_key=key)
     warehouse.store(first, "hubspot", [item], [Unmatched(record, crm_id, email, "NO_MATCH")], provider="zoominfo")
@@ -63,7 +65,9 @@ def fill_every_table(warehouse: Warehouse, crm_id: str, email: str) -> Claim:
     stage(warehouse, crm_id, email=email)
     second = claim(warehouse)
     record = second.records[0].record_id
-    warehouse.open_requests("zoominfo", [key], token=second.token, record_ids={key: [record]}, **ask)
+    warehouse.open_requests(
+        "zoominfo", [key], token=second.token, made_for=[MadeFor(record, key, email_key(email))], **ask
+    )
     warehouse.store(second, "hubspot", [replace(item, record=second.records[0])], [], provider="zoominfo")
     warehouse.plan_writes(second, "hubspot", [PlannedWrite(record, crm_id, (Change("phone", "2", "3"),))])
     return second
@@ -151,13 +155,14 @@ def test_a_run_at_work_loses_an_erased_contact_and_its_books_balance(warehouse: 
 
 
 def test_a_reply_that_comes_after_the_erasure_is_not_kept(warehouse: Warehouse) -> None:
-    """Of a call that was under way only its cost is kept, and the same request is granted to nobody any more."""
+    """Of a call that was under way only its cost is kept; the request and the address it asks with are suppressed."""
     open_run(warehouse)
-    stage(warehouse, "1")
+    stage(warehouse, "1", email=None)
     mine = claim(warehouse)
     ask = {"lease_seconds": LEASE, "reply_days": 30}
-    record_ids = {"k1": [mine.records[0].record_id], "k2": ["x"]}
-    looked = warehouse.open_requests("zoominfo", ["k1", "k2"], token=mine.token, record_ids=record_ids, **ask)
+    hashed = email_key("zoe@acme.example")
+    made_for = [MadeFor(mine.records[0].record_id, "k1", hashed), MadeFor("x", "k2")]
+    looked = warehouse.open_requests("zoominfo", ["k1", "k2"], token=mine.token, made_for=made_for, **ask)
     assert (looked.granted, looked.erased) == ({"k1", "k2"}, set())
     warehouse.erase("hubspot", "1")
     replies = [Reply(key, Outcome.MATCHED, {"name": "Zoë"}, credits=1.0) for key in ("k1", "k2")]
@@ -166,6 +171,7 @@ def test_a_reply_that_comes_after_the_erasure_is_not_kept(warehouse: Warehouse) 
     again = warehouse.open_requests("zoominfo", ["k1", "k2"], token=mine.token, **ask)
     assert (again.granted, set(again.replies), again.erased) == (set(), {"k2"}, {"k1"})
     assert sum(row["credits"] for row in warehouse.query("summarise_replies", run_id="run-1")) == 2.0
+    assert warehouse.screen("hubspot", [], [hashed or ""], fresh_days=1)[1] == {hashed}
 
 
 def test_the_address_of_an_erased_person_is_not_staged_again(warehouse: Warehouse) -> None:

@@ -1,5 +1,6 @@
 """Erasing one contact from the warehouse."""
 
+from blocks.crms.base import crm_name
 from blocks.warehouses.base import Erased, open_warehouse
 from tasks.steps import event, sealed, step
 
@@ -21,11 +22,12 @@ def erase_contact(warehouse: str, crm: str, crm_id: str) -> Erased:
 
     Raises:
         TransientError: the warehouse can't be reached now; nothing or a part was removed, so repeat it.
-        ConfigurationError: the warehouse isn't set up or refuses us.
+        ConfigurationError: there is no such CRM, or the warehouse isn't set up or refuses us.
     """
+    name = crm_name(crm)
     with open_warehouse(warehouse) as target:
-        erased = target.erase(crm.partition("/")[0], crm_id)
-    event("contact_erased", crm=crm, crm_id=crm_id, **erased.rows)
+        erased = target.erase(name, crm_id)
+    event("contact_erased", crm=name, crm_id=crm_id, **erased.rows)
     return erased
 
 

@@ -193,6 +193,26 @@ def why(
         say(rows, as_json, lambda: escape(text))
 
 
+@app.command(epilog="Example: `enrich erase 501`")
+def erase(
+    crm_id: Annotated[str, typer.Argument(help="The contact's id in the CRM.")],
+    crm: Annotated[str, typer.Option(help="The CRM; default: the setting.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask first.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Erase one contact from the warehouse for good, and never look it up again; the CRM isn't touched."""
+    with told():
+        from blocks.settings import load_settings  # noqa: PLC0415
+        from tasks.erasure import erase_contact  # noqa: PLC0415
+
+        settings = load_settings()
+        crm = crm or settings.crm
+        if not yes:
+            typer.confirm(f"Erase contact {crm_id} of {crm} for good?", abort=True, err=True)
+        erased = erase_contact(settings.warehouse, crm, crm_id)
+        say(erased.rows, as_json, lambda: _pairs(f"Rows erased of contact {crm_id} of {crm}", dict(erased.rows)))
+
+
 @app.command(epilog="Example: `enrich doctor --json`")
 def doctor(as_json: Json = False) -> None:
     """Ask every configured system for a sign of life, with free calls only."""

@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     chunks_in_flight: int = Field(
         4, ge=1, le=MOST_CHUNKS_IN_FLIGHT, description="Chunks that one run works on at once."
     )
+    live_share: float = Field(
+        0.8, ge=0.05, le=0.95, description="Part of every rate that live runs get together beside backfills."
+    )
     lease_seconds: int = Field(600, ge=1, le=86_400, description="How long a claim lasts unless it is renewed.")
     max_attempts: int = Field(5, ge=1, le=100, description="Attempts before a record becomes a dead letter.")
     fresh_days: int = Field(30, ge=0, le=3650, description="Contacts enriched within so many days are skipped.")

@@ -107,6 +107,7 @@ def _plan(settings: Settings, **overrides: str) -> RunPlan:
     chosen: dict[str, Any] = {name: value or getattr(settings, name, "") for name, value in overrides.items()}
     return RunPlan(
         str(flow_run.get_id() or uuid.uuid4()),
+        live_share=settings.live_share,
         chunk_size=settings.chunk_size,
         lease_seconds=settings.lease_seconds,
         max_attempts=settings.max_attempts,

@@ -28,7 +28,7 @@ from enrichment.lanes import rate_share
     ],
 )
 def test_a_run_gets_its_part_of_its_lane_s_part(lane: str, at_work: dict[str, int], share: float) -> None:
-    """Alone, a lane has all; beside the other one live runs have their share together; within a lane all get the same."""
+    """Alone, a lane has all; beside the other, live runs have their share together; in a lane all get the same."""
     assert rate_share(lane, at_work, 0.8) == pytest.approx(share)
 
 

@@ -28,7 +28,7 @@ class Pacer:
     def __init__(self, name: str, per_second: float) -> None:
         self._name = name
         self._per_second = per_second
-        self._sharers = 1
+        self._share = 1.0
         self._next_slot = 0.0
         self._last_start = 0.0
         self._held_until = 0.0
@@ -39,10 +39,10 @@ class Pacer:
         with self._lock:
             self._per_second = per_second
 
-    def share(self, runs: int) -> None:
-        """Take one part of the rate, since so many runs are at work."""
+    def share(self, fraction: float) -> None:
+        """Use this part of the rate (more than 0, at most 1), since others are at work too."""
         with self._lock:
-            self._sharers = max(1, runs)
+            self._share = fraction
 
     def hold(self, seconds: float) -> None:
         """Make every caller wait, because the server asked for it."""
@@ -63,7 +63,7 @@ class Pacer:
             now = time.monotonic()
             slot = max(now, self._next_slot, self._held_until)
             self._refuse_long(slot - now)
-            self._next_slot = slot + self._sharers / self._per_second
+            self._next_slot = slot + 1.0 / (self._per_second * self._share)
             return slot - now
 
     def start(self) -> float:
@@ -79,7 +79,7 @@ class Pacer:
         """
         with self._lock:
             now = time.monotonic()
-            spacing = _LEAST_SPACING * self._sharers / self._per_second
+            spacing = _LEAST_SPACING / (self._per_second * self._share)
             wait = max(self._held_until, self._last_start + spacing) - now
             self._refuse_long(wait)
             if wait <= 0:

@@ -1,8 +1,9 @@
-"""Makes our blocks and limits known to Prefect."""
+"""Makes our blocks, limits and work pool known to Prefect."""
 
 from prefect import get_client
-from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
-from prefect.exceptions import ObjectNotFound
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoolCreate
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, ObjectUnsupported
+from prefect.workers.process import ProcessWorker
 
 from blocks.base import DEFAULT_DOCUMENT, PipelineBlock, block_class, configure, module_names
 from blocks.crms.base import CrmBlock
@@ -60,5 +61,25 @@ def make_limit(name: str, slots: int) -> bool:
             client.read_global_concurrency_limit_by_name(name)
         except ObjectNotFound:
             client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=slots))
+            return True
+    return False
+
+
+def make_work_pool(name: str) -> bool:
+    """
+    Make a work pool for process workers if there is none of this name, and return whether it was made.
+
+    One that people made, of whatever type, is left as it is.
+    """
+    with get_client(sync_client=True) as client:
+        try:
+            client.read_work_pool(name)
+        except ObjectNotFound:
+            template = ProcessWorker.get_default_base_job_template()
+            pool = WorkPoolCreate(name=name, type=ProcessWorker.type, base_job_template=template)
+            try:
+                client.create_work_pool(pool)
+            except (ObjectAlreadyExists, ObjectUnsupported):  # made a moment ago; or Prefect Cloud's plan has none
+                return False
             return True
     return False

@@ -1,5 +1,7 @@
 """Settings of the pipeline itself; those of a vendor are the fields of its block."""
 
+from typing import Literal
+
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -27,10 +29,24 @@ class Settings(BaseSettings):
     chunks_in_flight: int = Field(
         4, ge=1, le=MOST_CHUNKS_IN_FLIGHT, description="Chunks that one run works on at once."
     )
+    live_share: float = Field(
+        0.8, ge=0.05, le=0.95, description="Part of every rate that live runs get together beside backfills."
+    )
     lease_seconds: int = Field(600, ge=1, le=86_400, description="How long a claim lasts unless it is renewed.")
     max_attempts: int = Field(5, ge=1, le=100, description="Attempts before a record becomes a dead letter.")
     fresh_days: int = Field(30, ge=0, le=3650, description="Contacts enriched within so many days are skipped.")
     reply_days: int = Field(180, ge=0, le=3650, description="Journalled replies are reused for so many days.")
+    start_runs_by: Literal["event", "deployment", "schedule"] = Field(
+        "event",
+        description="What starts a run when contacts were staged: an `event` for prefect.yaml's triggers, the "
+        "`deployment` by its name, or the next `schedule`.",
+    )
+    start_deployment: str = Field(
+        "enrich-contacts/live", description="Deployment that is started by its name, `<flow>/<deployment>`."
+    )
+    start_interval_seconds: float = Field(
+        4.0, ge=1, le=3600, description="Contacts that are staged within so many seconds lead to one run."
+    )
     alert_threshold: float = Field(0.01, ge=0, le=1, description="Failure rate of a run above which people are told.")
 
     @property

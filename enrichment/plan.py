@@ -16,6 +16,7 @@ class RunPlan:
         provider, crm, warehouse: references to blocks; several providers are separated by commas.
         required_fields: canonical fields without which the next provider is asked.
         lane: `live`, `backfill`, or empty for both.
+        live_share: part of every rate that live runs get together while backfills are at work.
         descriptions: the CRM's description of the mapped fields, read once per run.
     """
 
@@ -24,6 +25,7 @@ class RunPlan:
     crm: str
     warehouse: str
     lane: str = ""
+    live_share: float = 0.8
     chunk_size: int = 1000
     lease_seconds: int = 600
     max_attempts: int = 5

@@ -10,7 +10,7 @@ from prefect import flow, unmapped
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.concurrency.sync import concurrency
 from prefect.futures import PrefectFuture
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
@@ -25,6 +25,7 @@ from tasks.books import close_books, describe_fields, open_books, publish_report
 from tasks.claims import claim_chunks, count_queue, run_limit
 from tasks.look_up import look_up
 from tasks.preview import Preview, preview
+from tasks.run_starts import look_again
 from tasks.settle import release_chunk, settle
 from tasks.steps import Parcel, event, where
 from tasks.store import store
@@ -85,6 +86,8 @@ def enrich_contacts(
     report = close_books(plan, run.stop, run.crashed, settings.alert_threshold, settings.notifier_references)
     publish_report(plan, report)
     _judge(report)
+    if deployment.id and plan.lane != "backfill" and not limit:
+        look_again(plan)
     return report
 
 
@@ -107,6 +110,7 @@ def _plan(settings: Settings, **overrides: str) -> RunPlan:
     chosen: dict[str, Any] = {name: value or getattr(settings, name, "") for name, value in overrides.items()}
     return RunPlan(
         str(flow_run.get_id() or uuid.uuid4()),
+        live_share=settings.live_share,
         chunk_size=settings.chunk_size,
         lease_seconds=settings.lease_seconds,
         max_attempts=settings.max_attempts,

@@ -9,6 +9,7 @@ from blocks.crms.base import Crm
 from blocks.providers.base import Provider, Reading, Reply, Request
 from blocks.warehouses.base import MadeFor, Row, Warehouse
 from enrichment.identifiers import email_key
+from enrichment.lanes import rate_share
 from enrichment.outcomes import CONCLUSIVE, STOPS_RUN, Outcome
 from enrichment.plan import RunPlan
 from enrichment.records import Claim, Stop
@@ -46,6 +47,7 @@ class Asking:
         plan: of the run.
         claim: of the chunk.
         warehouse: keeps the journal.
+        reference: of the provider's block; runs that name it share its rate.
         provider: is asked.
         crm: paced alike.
     """
@@ -53,6 +55,7 @@ class Asking:
     plan: RunPlan
     claim: Claim
     warehouse: Warehouse
+    reference: str
     provider: Provider
     crm: Crm
     answers: dict[str, Answer] = field(default_factory=dict)
@@ -105,10 +108,10 @@ class Asking:
         """Renew the claim just before money is spent: a run that lost it must not pay."""
         ids = [record_id for key in keys for record_id in wanted[key].record_ids]
         renewal = self.warehouse.renew(
-            self.claim, ids, provider=self.plan.provider, lease_seconds=self.plan.lease_seconds
+            self.claim, ids, provider=self.reference, crm=self.plan.crm, lease_seconds=self.plan.lease_seconds
         )
-        self.provider.share(renewal.runs_at_work)
-        self.crm.share(renewal.runs_at_work)
+        self.provider.share(rate_share(self.plan.lane, renewal.at_provider, self.plan.live_share))
+        self.crm.share(rate_share(self.plan.lane, renewal.at_crm, self.plan.live_share))
         return [key for key in keys if wanted[key].record_ids & renewal.held]
 
     def _keep(self, replies: Sequence[Reply]) -> None:

@@ -96,7 +96,7 @@ class _LookUp:
         undone = self._resume_enriched(self._refuse_exhausted(self.claim.records))
         cases = [_Case(record, contact) for record, contact in self._drop_unwanted(self._contacts(undone))]
         for reference in self.plan.providers:
-            self._consult(load_provider(reference), [case for case in cases if self._is_open(case)])
+            self._consult(reference, [case for case in cases if self._is_open(case)])
         for case in cases:
             self._conclude(case)
         return Chunk(self.claim, tuple(self.found), tuple(self.unmatched), tuple(self.settlements), stop=self.stop)
@@ -161,14 +161,15 @@ class _LookUp:
                 kept.append((record, contact))
         return kept
 
-    def _consult(self, provider: Provider, cases: Sequence[_Case]) -> None:
+    def _consult(self, reference: str, cases: Sequence[_Case]) -> None:
         """Let one provider say what it knows of these contacts."""
+        provider = load_provider(reference)
         if self.stop:
             for case in cases:
                 self._give_up(case, Reply("", Outcome.QUOTA_EXHAUSTED, reason=self.stop.kind), provider.name)
             return
         inputs, by_key = _group(provider, cases)
-        asking = Asking(self.plan, self.claim, self.warehouse, provider, self.crm)
+        asking = Asking(self.plan, self.claim, self.warehouse, reference, provider, self.crm)
         asking.ask(
             {key: Wanted(inputs[key], frozenset(case.record.record_id for case in by_key[key])) for key in by_key}
         )

@@ -9,6 +9,9 @@ from blocks.settings import Settings, load_settings
 from blocks.warehouses.base import open_warehouse
 from tasks.steps import sealed
 
+#: The work pool that prefect.yaml names.
+WORK_POOL = "enrichment"
+
 
 @sealed
 def set_up(*, save: bool, runs: int) -> dict[str, Any]:
@@ -47,11 +50,17 @@ def check_ready(provider: str = "") -> None:
 
 
 def _prepare_prefect(settings: Settings, save: bool, runs: int) -> dict[str, Any]:
-    from blocks.registration import make_limit, register_blocks, save_blocks  # noqa: PLC0415 - starts a server if none runs
+    from blocks.registration import (  # noqa: PLC0415 - starts a server if none runs
+        make_limit,
+        make_work_pool,
+        register_blocks,
+        save_blocks,
+    )
     from tasks.claims import RUN_LIMITS  # noqa: PLC0415
 
     done: dict[str, Any] = {"block types": register_blocks()}
     done["concurrency limits made"] = [name for name in RUN_LIMITS if make_limit(name, runs)]
+    done["work pools made"] = [WORK_POOL] if make_work_pool(WORK_POOL) else []
     if save:
         chosen = [*settings.provider.split(","), settings.crm, settings.warehouse, *settings.notifier_references]
         done["blocks saved"] = save_blocks({reference.strip().partition("/")[0] for reference in chosen})

@@ -138,10 +138,10 @@ class HubSpotApi:
             self._recover(call, outcome, attempt)
             attempt += 1
 
-    def share(self, runs: int) -> None:
-        """Pace for so many runs at work."""
-        self._pacer.share(runs)
-        self._search_pacer.share(runs)
+    def share(self, fraction: float) -> None:
+        """Use this part of the rate; others are at work too."""
+        self._pacer.share(fraction)
+        self._search_pacer.share(fraction)
 
     def close(self) -> None:
         """Give the connections back."""

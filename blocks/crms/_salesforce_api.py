@@ -100,9 +100,9 @@ class SalesforceApi:
         """The org's address."""
         return self._present().instance_url.partition("//")[2]
 
-    def share(self, runs: int) -> None:
-        """Pace for so many runs at work."""
-        self._pacer.share(runs)
+    def share(self, fraction: float) -> None:
+        """Use this part of the rate; others are at work too."""
+        self._pacer.share(fraction)
 
     def close(self) -> None:
         """Give the connections back."""

@@ -101,8 +101,8 @@ class Crm(Protocol):
     def check(self) -> str:
         """Make one free call, and return a line that says which account answered."""
 
-    def share(self, runs: int) -> None:
-        """Pace for so many runs at work."""
+    def share(self, fraction: float) -> None:
+        """Use this part of the rate; others are at work too."""
 
     def close(self) -> None:
         """Give connections back."""

@@ -205,7 +205,7 @@ class FileCrm:
         rows = sum(1 for row in self._given.rows if row)
         return f"the file {self._path.name} has {rows:,} contacts in {len(self._given.header)} columns"
 
-    def share(self, runs: int) -> None:
+    def share(self, fraction: float) -> None:
         """Do nothing: a file has no rate."""
 
     def close(self) -> None:

@@ -187,9 +187,9 @@ class HubSpotCrm:
         left = _calls_left(answer.headers)
         return f"HubSpot portal {portal} answers{left}" if portal else f"HubSpot answers{left}"
 
-    def share(self, runs: int) -> None:
-        """Pace for so many runs at work."""
-        self._api.share(runs)
+    def share(self, fraction: float) -> None:
+        """Use this part of the rate; others are at work too."""
+        self._api.share(fraction)
 
     def close(self) -> None:
         """Give connections and threads back."""

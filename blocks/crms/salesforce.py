@@ -278,9 +278,9 @@ class SalesforceCrm:
         left = f"; {found[0]:,} of {found[1]:,} calls left in these 24 hours" if found else ""
         return f"Salesforce org {self._api.host} answers{left}"
 
-    def share(self, runs: int) -> None:
-        """Pace for so many runs at work."""
-        self._api.share(runs)
+    def share(self, fraction: float) -> None:
+        """Use this part of the rate; others are at work too."""
+        self._api.share(fraction)
 
     def close(self) -> None:
         """Give connections and threads back."""

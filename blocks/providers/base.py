@@ -79,8 +79,8 @@ class Provider(Protocol):
     def read(self, body: Any) -> Reading:
         """Say what a journalled reply means by today's spec."""
 
-    def share(self, runs: int) -> None:
-        """Pace for so many runs at work."""
+    def share(self, fraction: float) -> None:
+        """Use this part of the rate; others are at work too."""
 
     def check(self) -> str:
         """Make one free call, and return a line that says which account answered and what is left."""

@@ -53,9 +53,9 @@ class HttpProvider:
         """Say what a journalled reply means by today's spec."""
         return read_reply(self._spec, body)
 
-    def share(self, runs: int) -> None:
-        """Pace for so many runs at work."""
-        self._shared.pacer.share(runs)
+    def share(self, fraction: float) -> None:
+        """Use this part of the rate; others are at work too."""
+        self._shared.pacer.share(fraction)
 
     def check(self) -> str:
         """

@@ -66,10 +66,11 @@ class JournalLookup:
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """The records that the claim still holds, and how many runs are at work with this provider."""
+    """The records that the claim still holds, and by lane how many runs are at work with this provider, this CRM."""
 
     held: frozenset[str]
-    runs_at_work: int
+    at_provider: Mapping[str, int]
+    at_crm: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,15 @@ def enrichment_of(row: Row) -> Enrichment:
         row["confidence"],
         {**(row["attributes"] or {}), **own},
         row["enrichment_timestamp"],
+    )
+
+
+def renewal_of(held: Sequence[Row], runs: Sequence[Row]) -> Renewal:
+    """Return what the rows of a renewal say."""
+    return Renewal(
+        frozenset(row["record_id"] for row in held),
+        {row["lane"]: row["at_provider"] for row in runs},
+        {row["lane"]: row["at_crm"] for row in runs},
     )
 
 

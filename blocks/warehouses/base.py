@@ -31,6 +31,7 @@ from blocks.warehouses._rows import (
     Settled,
     contact_row,
     enrichment_of,
+    renewal_of,
     reply_row,
 )
 from blocks.warehouses._run_books import RunBooks
@@ -171,15 +172,17 @@ class Warehouse(RunBooks):
         return [StagedRecord(**row | {"state": State(row["state"])}) for row in rows]
 
     @replayed
-    def renew(self, claim: Claim, record_ids: Collection[str], *, provider: str, lease_seconds: int) -> Renewal:
-        """Prolong the claim of these records and its reservations, just before money is spent on them."""
+    def renew(
+        self, claim: Claim, record_ids: Collection[str], *, provider: str, crm: str, lease_seconds: int
+    ) -> Renewal:
+        """Prolong the claim of these records just before money is spent, and see who else is at work with both."""
         with self.transaction() as session:
             session.run("renew_claim", token=claim.token, lease_seconds=lease_seconds, ids=list(record_ids))
             session.run("renew_reservations", token=claim.token, lease_seconds=lease_seconds)
             session.run("mark_run_seen", run_id=claim.run_id)
             held = session.read("read_held", token=claim.token, ids=list(record_ids))
-            runs = session.read("count_runs_at_work", provider=provider)
-        return Renewal(frozenset(row["record_id"] for row in held), max(1, runs[0]["runs"]))
+            runs = session.read("count_runs_at_work", provider=provider, crm=crm)
+        return renewal_of(held, runs)
 
     @replayed
     def screen(

@@ -295,9 +295,14 @@ SELECT COUNT(*) AS records FROM enrichment_staging WHERE claimed_by = :token
 SELECT record_id FROM enrichment_staging WHERE claimed_by = :token AND record_id IN UNNEST(JSON_VALUE_ARRAY(:ids))
 
 -- query: count_runs_at_work
-SELECT COUNT(DISTINCT s.claim_run_id) AS runs FROM enrichment_staging s
+SELECT n.lane,
+    COUNT(DISTINCT IF(STRPOS(CONCAT(',', REPLACE(n.provider, ' ', ''), ','), CONCAT(',', :provider, ',')) > 0,
+        n.run_id, NULL)) AS at_provider,
+    COUNT(DISTINCT IF(n.crm = :crm, n.run_id, NULL)) AS at_crm
+FROM enrichment_staging s
 JOIN enrichment_runs n ON n.run_id = s.claim_run_id
-WHERE n.provider = :provider AND s.claim_expires_at >= CURRENT_TIMESTAMP()
+WHERE s.claim_expires_at >= CURRENT_TIMESTAMP()
+GROUP BY n.lane
 
 -- query: read_fresh
 SELECT DISTINCT crm_id FROM record_ledger

@@ -287,9 +287,14 @@ SELECT record_id FROM enrichment_staging
 WHERE claimed_by = :token AND record_id IN (SELECT jsonb_array_elements_text(:ids::jsonb))
 
 -- query: count_runs_at_work
-SELECT count(DISTINCT s.claim_run_id) AS runs FROM enrichment_staging s
+SELECT r.lane,
+    count(DISTINCT r.run_id) FILTER (
+        WHERE strpos(',' || replace(r.provider, ' ', '') || ',', ',' || :provider || ',') > 0) AS at_provider,
+    count(DISTINCT r.run_id) FILTER (WHERE r.crm = :crm) AS at_crm
+FROM enrichment_staging s
 JOIN enrichment_runs r ON r.run_id = s.claim_run_id
-WHERE r.provider = :provider AND s.claim_expires_at >= now()
+WHERE s.claim_expires_at >= now()
+GROUP BY r.lane
 
 -- query: read_fresh
 SELECT DISTINCT crm_id FROM record_ledger

@@ -317,9 +317,14 @@ SELECT COUNT(*) AS records FROM enrichment_staging WHERE claimed_by = :token
 SELECT record_id FROM enrichment_staging WHERE claimed_by = :token AND record_id IN (SELECT r.value FROM :ids r)
 
 -- query: count_runs_at_work
-SELECT COUNT(DISTINCT s.claim_run_id) AS runs FROM enrichment_staging s
+SELECT n.lane,
+    COUNT(DISTINCT CASE WHEN STRPOS(',' || REPLACE(n.provider, ' ', '') || ',', ',' || :provider || ',') > 0
+        THEN n.run_id END) AS at_provider,
+    COUNT(DISTINCT CASE WHEN n.crm = :crm THEN n.run_id END) AS at_crm
+FROM enrichment_staging s
 JOIN enrichment_runs n ON n.run_id = s.claim_run_id
-WHERE n.provider = :provider AND s.claim_expires_at >= GETDATE()
+WHERE s.claim_expires_at >= GETDATE()
+GROUP BY n.lane
 
 -- query: read_fresh
 SELECT DISTINCT crm_id FROM record_ledger

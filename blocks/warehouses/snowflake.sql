@@ -321,9 +321,14 @@ WHERE claimed_by = :token AND record_id IN (
     SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
 
 -- query: count_runs_at_work
-SELECT COUNT(DISTINCT s.claim_run_id) AS runs FROM enrichment_staging s
+SELECT r.lane,
+    COUNT(DISTINCT CASE WHEN CONTAINS(',' || REPLACE(r.provider, ' ', '') || ',', ',' || :provider || ',')
+        THEN r.run_id END) AS at_provider,
+    COUNT(DISTINCT CASE WHEN r.crm = :crm THEN r.run_id END) AS at_crm
+FROM enrichment_staging s
 JOIN enrichment_runs r ON r.run_id = s.claim_run_id
-WHERE r.provider = :provider AND s.claim_expires_at >= SYSDATE()
+WHERE s.claim_expires_at >= SYSDATE()
+GROUP BY r.lane
 
 -- query: read_fresh
 SELECT DISTINCT crm_id FROM record_ledger

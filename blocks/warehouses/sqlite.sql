@@ -288,9 +288,14 @@ SELECT record_id FROM enrichment_staging
 WHERE claimed_by = :token AND record_id IN (SELECT value FROM json_each(:ids))
 
 -- query: count_runs_at_work
-SELECT count(DISTINCT s.claim_run_id) AS runs FROM enrichment_staging s
+SELECT r.lane,
+    count(DISTINCT CASE WHEN instr(',' || replace(r.provider, ' ', '') || ',', ',' || :provider || ',') > 0
+        THEN r.run_id END) AS at_provider,
+    count(DISTINCT CASE WHEN r.crm = :crm THEN r.run_id END) AS at_crm
+FROM enrichment_staging s
 JOIN enrichment_runs r ON r.run_id = s.claim_run_id
-WHERE r.provider = :provider AND s.claim_expires_at >= strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+WHERE s.claim_expires_at >= strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+GROUP BY r.lane
 
 -- query: read_fresh
 SELECT DISTINCT crm_id FROM record_ledger

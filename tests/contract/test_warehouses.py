@@ -11,7 +11,16 @@ import pytest
 
 from blocks.base import module_names
 from blocks.providers.base import Reply
-from blocks.warehouses.base import NewRecord, PlannedWrite, RunEnd, RunStart, Session, Warehouse, load_warehouse
+from blocks.warehouses.base import (
+    NewRecord,
+    PlannedWrite,
+    Renewal,
+    RunEnd,
+    RunStart,
+    Session,
+    Warehouse,
+    load_warehouse,
+)
 from enrichment.books import check_books
 from enrichment.errors import ConfigurationError
 from enrichment.outcomes import Outcome
@@ -57,6 +66,10 @@ def claim(
 def found(claim: Claim, index: int = 0, received_at: str = "2026-11-01T00:00:00.000Z", **fields: object) -> Found:
     values = {"company_name": "Ünïcode ГмбХ", "employee_count": 12, "tech_stack": ["a", "b"], "title": "CTO"} | fields
     return Found(claim.records[index], Enrichment("zoominfo", "77", 95.0, values, received_at), "key-1")
+
+
+def renew(warehouse: Warehouse, claim: Claim, ids: list[str]) -> Renewal:
+    return warehouse.renew(claim, ids, provider="zoominfo", crm="hubspot", lease_seconds=LEASE)
 
 
 def finish(claim: Claim, disposition: Disposition, **extra: str) -> list[Finished]:
@@ -145,9 +158,7 @@ def test_an_expired_claim_may_be_taken_and_the_late_run_changes_nothing(warehous
     mine = claim(warehouse, "next")
     assert len(mine.records) == 1
     assert mine.records[0].attempts == 2
-    assert (
-        warehouse.renew(late, ["x", late.records[0].record_id], provider="zoominfo", lease_seconds=LEASE).held == set()
-    )
+    assert renew(warehouse, late, ["x", late.records[0].record_id]).held == set()
     assert warehouse.store(late, "hubspot", [found(late)], [], provider="zoominfo") == set()
     planned = PlannedWrite(late.records[0].record_id, "1", (Change("f", None, "v"),))
     assert warehouse.plan_writes(late, "hubspot", [planned]) == set()
@@ -159,14 +170,31 @@ def test_an_expired_claim_may_be_taken_and_the_late_run_changes_nothing(warehous
     assert queue(warehouse) == 0
 
 
-def test_renewing_counts_the_runs_at_work(warehouse: Warehouse) -> None:
-    """Runs that hold a live claim share the provider's rate."""
-    stage(warehouse, "1", "2", "3")
-    claims = [claim(warehouse, open_run(warehouse, run), limit=1) for run in ("a", "b")]
+#: Runs at work, by their id: providers, CRM and lane.
+AT_WORK = {
+    "mine": ("zoominfo", "hubspot", "live"),
+    "waterfall": ("clearbit, zoominfo", "hubspot", ""),
+    "backfill": ("zoominfo,clearbit", "hubspot", "backfill"),
+    "other-org": ("zoominfo", "hubspot/eu", "backfill"),
+    "other-account": ("zoominfo/eu", "hubspot", "live"),
+    "other-name": ("zoominfo_legacy", "hubspot", "backfill"),
+}
+
+
+def test_renewing_counts_by_lane_who_is_at_work_with_the_provider_and_the_crm(warehouse: Warehouse) -> None:
+    """Runs with a live claim count, once each however many they hold; a waterfall counts for each of its providers."""
+    stage(warehouse, *(str(number) for number in range(9)))
+    claims = {}
+    for run_id, (provider, crm, lane) in AT_WORK.items():
+        warehouse.open_run(RunStart(run_id, "a run", provider, crm, lane), lease_seconds=LEASE)
+        claims[run_id] = claim(warehouse, run_id, limit=1)
+    claim(warehouse, "waterfall", limit=1)
     claim(warehouse, open_run(warehouse, "dead"), limit=1, lease=-1)
-    ids = [record.record_id for record in claims[0].records]
-    renewal = warehouse.renew(claims[0], ids, provider="zoominfo", lease_seconds=LEASE)
-    assert (renewal.held, renewal.runs_at_work) == (set(ids), 2)
+    ids = [record.record_id for record in claims["mine"].records]
+    renewal = renew(warehouse, claims["mine"], ids)
+    assert renewal.held == set(ids)
+    assert dict(renewal.at_provider) == {"live": 1, "": 1, "backfill": 2}
+    assert dict(renewal.at_crm) == {"live": 2, "": 1, "backfill": 2}
 
 
 def test_a_request_is_granted_to_one_claim_and_its_reply_to_all(warehouse: Warehouse) -> None:

@@ -195,5 +195,5 @@ def test_our_changes_carry_our_name(org: Org) -> None:
     """Change events repeat it, by which a listener leaves out what we did ourselves."""
     crm = org.crm()
     assert crm._api._transport._http.headers["Sforce-Call-Options"] == "client=contact-enrichment"
-    crm.share(3)
+    crm.share(0.3)
     assert crm.read(org.ids[:1], [])

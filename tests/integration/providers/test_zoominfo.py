@@ -406,9 +406,9 @@ def test_a_check_without_figures_says_so(box: Box, provider: HttpProvider) -> No
 
 
 def test_the_pace_is_shared_with_other_runs(box: Box, provider: HttpProvider) -> None:
-    """The number of runs at work reaches the pacer of this client, which all its adapters use."""
-    connect(box).share(4)
-    assert provider._shared.pacer._sharers == 4
+    """The share reaches the pacer of this client, which all its adapters use."""
+    connect(box).share(0.25)
+    assert provider._shared.pacer._share == 0.25
 
 
 def test_a_token_without_a_lifetime_is_taken(box: Box, provider: HttpProvider) -> None:

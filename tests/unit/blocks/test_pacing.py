@@ -57,29 +57,29 @@ def test_threads_share_one_row_of_slots() -> None:
     assert max(slots) >= start + 79 / 10.0 - elapsed
 
 
-@pytest.mark.parametrize(("runs", "per_second"), [(1, 10.0), (2, 5.0), (4, 2.5), (0, 10.0)])
-def test_each_run_takes_its_share_of_the_rate(runs: int, per_second: float) -> None:
-    """Two runs at work halve the rate of each; none known to be at work is one."""
+@pytest.mark.parametrize(("fraction", "per_second"), [(1.0, 10.0), (0.5, 5.0), (0.25, 2.5)])
+def test_each_run_takes_its_share_of_the_rate(fraction: float, per_second: float) -> None:
+    """With half of the rate, slots are twice as far apart."""
     pacer = Pacer("s", 10.0)
-    pacer.share(runs)
+    pacer.share(fraction)
     waits, elapsed = reservations(pacer, 10)
     assert 9 / per_second - elapsed <= waits[-1] <= 9 / per_second
 
 
 def test_the_share_of_a_run_that_has_ended_comes_back() -> None:
-    """The rate follows the number of runs both ways."""
+    """The rate follows the share both ways."""
     pacer = Pacer("s", 10.0)
-    pacer.share(5)
-    pacer.share(1)
+    pacer.share(0.2)
+    pacer.share(1.0)
     waits, elapsed = reservations(pacer, 10)
     assert 0.9 - elapsed <= waits[-1] <= 0.9
 
 
 def test_the_service_s_own_rate_is_adopted() -> None:
-    """From the next slot on, the rate that the service states counts, divided among the runs."""
+    """From the next slot on, our share of the rate that the service states counts."""
     pacer = Pacer("s", 1000.0)
     pacer.allow(20.0)
-    pacer.share(2)
+    pacer.share(0.5)
     waits, elapsed = reservations(pacer, 11)
     assert 1.0 - elapsed <= waits[-1] <= 1.0
 

@@ -25,6 +25,7 @@ CASES = {
     "notifiers": Case("slack,email/ops", "slack,email/ops", ()),
     "chunk_size": Case("500", 500, ("0", "-1", "10001", "many", "1.5")),
     "chunks_in_flight": Case("8", 8, ("0", "1000", "all")),
+    "live_share": Case("0.5", 0.5, ("0", "1", "half")),
     "lease_seconds": Case("900", 900, ("0", "86401", "10m")),
     "max_attempts": Case("3", 3, ("0", "101", "forever")),
     "fresh_days": Case("0", 0, ("-1", "3651", "a month")),

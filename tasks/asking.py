@@ -1,4 +1,4 @@
-"""Asking one provider for some contacts: the journal first, then money, and never twice at once."""
+"""Asking one provider for some contacts or companies: the journal first, then money, and never twice at once."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from blocks.crms.base import Crm
-from blocks.providers.base import Provider, Reading, Reply, Request
+from blocks.providers.base import Asked, Reading, Reply, Request
 from blocks.warehouses.base import Row, Warehouse
 from enrichment.outcomes import CONCLUSIVE, STOPS_RUN, Outcome
 from enrichment.plan import RunPlan
@@ -39,7 +39,7 @@ class Answer:
 @dataclass
 class Asking:
     """
-    One provider's part in a chunk.
+    One provider's part in a chunk, or that of one of its follow-ups.
 
     Args:
         plan: of the run.
@@ -52,7 +52,7 @@ class Asking:
     plan: RunPlan
     claim: Claim
     warehouse: Warehouse
-    provider: Provider
+    provider: Asked
     crm: Crm
     answers: dict[str, Answer] = field(default_factory=dict)
     unsettled: dict[str, Reply] = field(default_factory=dict)
@@ -61,13 +61,15 @@ class Asking:
     def ask(self, wanted: Mapping[str, Wanted]) -> None:
         """Fill `answers` and `unsettled` by request key; every key ends in one of them."""
         open_keys = set(wanted)
-        for pause in (0.0, *_PATIENCE):
-            time.sleep(pause)
+        pauses = [0.0, *_PATIENCE]
+        while open_keys and pauses:
+            time.sleep(pauses.pop(0))
             self._pay_for(open_keys, wanted)
             self._read_journal(open_keys - self.unsettled.keys())
-            open_keys -= self.unsettled.keys() | self.answers.keys()
-            if not open_keys or self.stop:
-                break
+            settled = open_keys & (self.unsettled.keys() | self.answers.keys())
+            open_keys -= settled
+            # While others' answers come in, it is worth waiting for the rest of them.
+            pauses = [] if self.stop else [*_PATIENCE] if settled else pauses
         wait = 0.0 if self.stop else _BUSY_WAIT_SECONDS
         for key in open_keys:
             self.unsettled[key] = Reply(key, Outcome.RETRYABLE, reason="asked_elsewhere", wait_seconds=wait)

@@ -266,7 +266,7 @@ def _preview(preview: Any) -> Table:
     for crm_id, changes in preview.changes.items():
         for change in changes:
             table.add_row(crm_id, change.field, escape(change.before or ""), escape(change.after))
-    table.caption = f"{preview.would_ask:,} contacts would have to be asked for first"
+    table.caption = f"{preview.would_ask:,} replies would have to be paid for first"
     return table
 
 

@@ -54,8 +54,12 @@ def why_invalid(contact: Contact) -> str:
 
 def request_key(provider: str, lookup_input: Mapping[str, str], output_fields: Iterable[str]) -> str:
     """Return the journal's key: equal for requests that a provider would answer, and bill, alike."""
-    folded = {name: value.casefold() for name, value in lookup_input.items()}
-    return _digest([provider, folded, sorted(output_fields)])
+    return _digest([provider, _folded(lookup_input), sorted(output_fields)])
+
+
+def follow_up_key(provider: str, step: str, lookup_input: Mapping[str, str], asked: Iterable[str]) -> str:
+    """Return the journal's key of a follow-up: one for all contacts of whom it would be the same request."""
+    return _digest([provider, step, _folded(lookup_input), sorted(set(asked))])
 
 
 def suppression_keys(contact: Contact, crm: str) -> list[str]:
@@ -68,6 +72,10 @@ def email_key(address: str | None) -> str | None:
     """Return the hashed address under which a suppression may be kept, or None if it is no address."""
     email = normalise_email(address)
     return _digest(["email", email]) if email else None
+
+
+def _folded(lookup_input: Mapping[str, str]) -> dict[str, str]:
+    return {name: value.casefold() for name, value in lookup_input.items()}
 
 
 def _digest(value: Any) -> str:

@@ -20,7 +20,8 @@ def tell(rows: Mapping[str, Iterable[Row]]) -> list[StoryLine]:
     Return the story.
 
     Args:
-        rows: by table: `suppressions`, `staging`, `ledger`, `replies`, `unmatched`, `writes`, `failures`.
+        rows: by table: `suppressions`, `staging`, `ledger`, `replies`, `follow_ups`, `unmatched`, `writes`,
+            `failures`.
     """
     lines: list[StoryLine] = []
     for table, line_of in _TELLERS.items():
@@ -56,8 +57,9 @@ def _ledger(row: Row) -> list[StoryLine]:
 
 def _reply(row: Row) -> list[StoryLine]:
     version = f", API version {row['api_version']}" if row["api_version"] else ""
-    what = f"{row['provider']} answered {row['outcome']}, {row['credits']:g} credit(s){version}, run {row['run_id']}"
-    return [StoryLine(row["received_at"], what)]
+    about = f" of the company ({row['step']})" if row.get("step") else ""
+    cost = f"{row['credits']:g} credit(s){version}, run {row['run_id']}"
+    return [StoryLine(row["received_at"], f"{row['provider']} answered {row['outcome']}{about}, {cost}")]
 
 
 def _unmatched(row: Row) -> list[StoryLine]:
@@ -85,6 +87,7 @@ _TELLERS = {
     "staging": _staging,
     "ledger": _ledger,
     "replies": _reply,
+    "follow_ups": _reply,
     "unmatched": _unmatched,
     "writes": _write,
     "failures": _failure,

@@ -35,6 +35,7 @@ class ZoomInfoSettings(ServiceSettings):
             uses them up and the error in the calls after it.
         bill_partial_matches: whether a match of company or contact only costs a credit.
         shuffle: whether answers come in another order than the inputs.
+        longest_page: rows of one page about a company, whatever is asked for.
         record_limit: records that may be returned, as shown by the usage.
         request_limit: requests, as shown by the usage.
     """
@@ -59,6 +60,7 @@ class ZoomInfoSettings(ServiceSettings):
     exhaustion: Literal["rows", "error", "rows_then_error"] = "rows_then_error"
     bill_partial_matches: bool = True
     shuffle: bool = False
+    longest_page: int = 100
     record_limit: int = 25_000_000
     request_limit: int = 100_000_000
 
@@ -104,6 +106,7 @@ class ZoomInfoLegacySettings(SellerSettings):
         token_lifetime_seconds: of what the login gives.
         logins_per_second: that are let in.
         per_second: requests of the plan, beside those per minute.
+        calls: that the account may make below `/enrich`.
         disallowed_fields: output fields that the account lacks.
         shuffle: whether answers come in another order than the inputs.
     """
@@ -116,6 +119,7 @@ class ZoomInfoLegacySettings(SellerSettings):
     logins_per_second: int = 1
     per_second: int = 25
     per_minute: int = 1500
+    calls: tuple[str, ...] = ("contact", "company", "tech", "intent")
     disallowed_fields: tuple[str, ...] = ()
     shuffle: bool = False
 

@@ -1,4 +1,4 @@
-"""Asking one provider for some contacts: the journal first, then money, and never twice at once."""
+"""Asking one provider for some contacts or companies: the journal first, then money, and never twice at once."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from blocks.crms.base import Crm
-from blocks.providers.base import Provider, Reading, Reply, Request
+from blocks.providers.base import Asked, Reading, Reply, Request
 from blocks.warehouses.base import MadeFor, Row, Warehouse
 from enrichment.identifiers import email_key
 from enrichment.lanes import rate_share
@@ -24,10 +24,18 @@ _BUSY_WAIT_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One request: the identifiers to ask with, and the staged records that wait for its reply."""
+    """
+    One request.
+
+    Args:
+        lookup_input: the identifiers to ask with.
+        record_ids: of the staged records that wait for its reply.
+        personal: whether the reply is about a person, and goes when that person is erased.
+    """
 
     lookup_input: Mapping[str, str]
     record_ids: frozenset[str]
+    personal: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,7 @@ class Answer:
 @dataclass
 class Asking:
     """
-    One provider's part in a chunk.
+    One provider's part in a chunk, or that of one of its follow-ups.
 
     Args:
         plan: of the run.
@@ -56,7 +64,7 @@ class Asking:
     claim: Claim
     warehouse: Warehouse
     reference: str
-    provider: Provider
+    provider: Asked
     crm: Crm
     answers: dict[str, Answer] = field(default_factory=dict)
     unsettled: dict[str, Reply] = field(default_factory=dict)
@@ -66,13 +74,15 @@ class Asking:
     def ask(self, wanted: Mapping[str, Wanted]) -> None:
         """Fill `answers`, `unsettled` and `erased` by request key; every key ends in one of them."""
         open_keys = set(wanted)
-        for pause in (0.0, *_PATIENCE):
-            time.sleep(pause)
+        pauses = [0.0, *_PATIENCE]
+        while open_keys and pauses:
+            time.sleep(pauses.pop(0))
             self._pay_for(open_keys, wanted)
             self._read_journal(open_keys - self.unsettled.keys() - self.erased)
-            open_keys -= self.unsettled.keys() | self.answers.keys() | self.erased
-            if not open_keys or self.stop:
-                break
+            settled = open_keys & (self.unsettled.keys() | self.answers.keys() | self.erased)
+            open_keys -= settled
+            # While others' answers come in, it is worth waiting for the rest of them.
+            pauses = [] if self.stop else [*_PATIENCE] if settled else pauses
         wait = 0.0 if self.stop else _BUSY_WAIT_SECONDS
         for key in open_keys:
             self.unsettled[key] = Reply(key, Outcome.RETRYABLE, reason="asked_elsewhere", wait_seconds=wait)
@@ -85,7 +95,7 @@ class Asking:
             token=self.claim.token,
             lease_seconds=self.plan.lease_seconds,
             reply_days=self.plan.reply_days,
-            made_for=[made for key in keys for made in _made_for(key, wanted[key])],
+            made_for=[made for key in keys if wanted[key].personal for made in _made_for(key, wanted[key])],
         )
         self.erased |= looked.erased
         granted = sorted(looked.granted)

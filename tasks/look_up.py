@@ -4,9 +4,10 @@ import random
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from blocks.crms.base import Crm, load_crm
-from blocks.providers.base import Provider, Reply
+from blocks.providers.base import FollowUp, Provider, Reply
 from blocks.providers.block import load_provider
 from blocks.warehouses.base import Warehouse, open_warehouse
 from enrichment.errors import PostponedError, RunStoppedError
@@ -31,8 +32,9 @@ from enrichment.records import (
 )
 from enrichment.retry import settle_failure
 from enrichment.stops import give_back, stop_of
-from enrichment.waterfall import is_complete, merge
+from enrichment.waterfall import complete, is_complete, lacking, merge
 from tasks.asking import Answer, Asking, Wanted
+from tasks.follow_ups import Pursuit
 from tasks.steps import Parcel, event, step
 
 _PENDING_WAIT_SECONDS = 120.0
@@ -69,12 +71,13 @@ class _Miss:
 
 @dataclass(eq=False, slots=True)
 class _Case:
-    """A record that needs a lookup, and what the providers so far have said of it."""
+    """A record that needs a lookup, and what the providers so far have said of it; `replies` are those of matches."""
 
     record: StagedRecord
     contact: Contact
     found: list[Enrichment] = field(default_factory=list)
     misses: list[_Miss] = field(default_factory=list)
+    replies: dict[str, Any] = field(default_factory=dict)
     request_key: str = ""
     closed: bool = False
 
@@ -174,20 +177,52 @@ class _LookUp:
             {key: Wanted(inputs[key], frozenset(case.record.record_id for case in by_key[key])) for key in by_key}
         )
         self.stop = asking.stop
-        for key, answer in asking.answers.items():
-            for case in by_key[key]:
-                self._learn(case, provider.name, inputs[key], answer)
-        for key, reply in asking.unsettled.items():
-            for case in by_key[key]:
-                self._give_up(case, reply, provider.name)
-        for case in (case for key in asking.erased for case in by_key[key]):
+        for key, lookup_input in inputs.items():
+            self._hear(provider.name, by_key[key], asking, key, lookup_input)
+        for further in provider.follow_ups:
+            known = [case for case in cases if provider.name in case.replies and not case.closed]
+            self._follow_up(reference, further, known)
+
+    def _hear(
+        self, provider: str, cases: Sequence[_Case], asking: Asking, key: str, lookup_input: Mapping[str, str]
+    ) -> None:
+        """Take what came of one request for those who waited for it."""
+        for case in cases:
+            if key in asking.answers:
+                self._learn(case, provider, lookup_input, asking.answers[key])
+            elif key in asking.unsettled:
+                self._give_up(case, asking.unsettled[key], provider)
+            else:  # erased meanwhile
+                case.closed = True
+                self._finish(case.record, Disposition.SUPPRESSED, "suppression_list")
+
+    def _follow_up(self, reference: str, further: FollowUp, cases: Sequence[_Case]) -> None:
+        """Let one of the provider's follow-ups fill what is still lacking of contacts that it knows."""
+        lacked = {case.record.record_id: case for case in cases if lacking(case.found, further.fills)}
+        asking = Asking(self.plan, self.claim, self.warehouse, reference, further, self.crm, stop=self.stop)
+        pursuit = Pursuit(self.plan, further, asking)
+        missed = 0
+        for record_id, told in pursuit.ask({one: case.replies[further.name] for one, case in lacked.items()}).items():
+            case = lacked[record_id]
+            case.found[-1] = complete(case.found[-1], further.step, told.fields, told.keys, told.received_at)
+            missed += self._postpone(case, pursuit.why_missing(told), further.name)
+        self.stop = self.stop or pursuit.stop
+        if missed:
+            event("follow_up_missed", provider=further.name, step=further.step, records=missed)
+
+    def _postpone(self, case: _Case, reply: Reply | None, provider: str) -> bool:
+        """Put a record back that waits for a follow-up; return whether it has no attempt left, and goes on without."""
+        settlement = self._settlement(case.record, reply, provider) if reply else None
+        if isinstance(settlement, Returned):
             case.closed = True
-            self._finish(case.record, Disposition.SUPPRESSED, "suppression_list")
+            self.settlements.append(settlement)
+        return isinstance(settlement, Finished)
 
     def _learn(self, case: _Case, provider: str, lookup_input: Mapping[str, str], answer: Answer) -> None:
         reading, key = answer.reading, answer.row["request_key"]
         case.request_key = case.request_key or key
         if reading.outcome in ENRICHED:
+            case.replies[provider] = answer.row["reply"]
             case.found.append(
                 Enrichment(
                     provider,

@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from blocks.crms.base import CrmContact, load_crm
-from blocks.providers.base import Provider
+from blocks.providers.base import FollowUp, Provider
 from blocks.providers.block import load_provider
 from blocks.warehouses.base import Row, Warehouse, open_warehouse
 from enrichment.outcomes import ENRICHED
 from enrichment.plan import RunPlan
 from enrichment.records import Contact, Enrichment, StagedRecord
-from enrichment.waterfall import is_complete, merge
+from enrichment.waterfall import complete, is_complete, lacking, merge
 from enrichment.write_policy import Change
+from tasks.asking import Wanted
+from tasks.follow_ups import follow_up
 from tasks.steps import event, step
 from tasks.write_back import history_fields, plan_contact
 
@@ -23,7 +26,8 @@ class Preview:
 
     Args:
         records: how many were looked at.
-        would_ask: how many replies would have to be paid for.
+        would_ask: how many replies would have to be paid for; the follow-ups of contacts that are still to be asked
+            for aren't among them, since nobody knows their companies yet.
         changes: what would be written, by CRM id.
     """
 
@@ -55,10 +59,11 @@ def preview(plan: RunPlan, limit: int) -> Preview:
 
 @dataclass
 class _Known:
-    """What the journal knows, by CRM id, and how many requests it lacks."""
+    """What the journal knows, by CRM id, how many requests it lacks, and whose follow-ups are among them."""
 
     found: dict[str, list[Enrichment]] = field(default_factory=dict)
     would_ask: int = 0
+    waiting: set[str] = field(default_factory=set)
 
 
 def _read_journal(plan: RunPlan, warehouse: Warehouse, contacts: Sequence[Contact]) -> _Known:
@@ -70,25 +75,46 @@ def _read_journal(plan: RunPlan, warehouse: Warehouse, contacts: Sequence[Contac
         wanted = {key for key in keys.values() if key}
         replies = warehouse.read_replies(provider.name, wanted, reply_days=plan.reply_days)
         known.would_ask += len(wanted - replies.keys())
-        for crm_id, key in keys.items():
-            if key in replies:
-                _note(known.found, crm_id, provider, replies[key])
+        there = {crm_id: replies[key] for crm_id, key in keys.items() if key in replies}
+        matched = [crm_id for crm_id, row in there.items() if _note(known.found, crm_id, provider, row)]
+        for further in provider.follow_ups:
+            _follow_up(plan, warehouse, further, {crm_id: there[crm_id]["reply"] for crm_id in matched}, known)
         open_contacts = [
             contact
             for contact in open_contacts
             if (keys[contact.crm_id] in replies or not keys[contact.crm_id])
+            and contact.crm_id not in known.waiting
             and not is_complete(known.found.get(contact.crm_id, []), plan.required_fields)
         ]
     return known
 
 
-def _note(found: dict[str, list[Enrichment]], crm_id: str, provider: Provider, row: Row) -> None:
+def _note(found: dict[str, list[Enrichment]], crm_id: str, provider: Provider, row: Row) -> bool:
+    """Add what a reply says of a contact, and return whether the provider has it."""
     reading = provider.read(row["reply"])
     if reading.outcome in ENRICHED:
         enrichment = Enrichment(
             provider.name, reading.provider_record_id, reading.confidence, reading.fields, row["received_at"]
         )
         found.setdefault(crm_id, []).append(enrichment)
+    return reading.outcome in ENRICHED
+
+
+def _follow_up(
+    plan: RunPlan, warehouse: Warehouse, further: FollowUp, replies: Mapping[str, Any], known: _Known
+) -> None:
+    """Add what the journal has of a follow-up, and count what it lacks."""
+
+    def journal(wanted: Mapping[str, Wanted]) -> Mapping[str, Row]:
+        return warehouse.read_replies(further.name, wanted, reply_days=plan.reply_days)
+
+    lacked = {crm_id: reply for crm_id, reply in replies.items() if lacking(known.found[crm_id], further.fills)}
+    told = follow_up(further, lacked, journal)
+    for crm_id, one in told.items():
+        found = known.found[crm_id]
+        found[-1] = complete(found[-1], further.step, one.fields, one.keys, one.received_at)
+    known.waiting |= {crm_id for crm_id, one in told.items() if one.missing}
+    known.would_ask += len({key for one in told.values() for key in one.missing})
 
 
 def _key(provider: Provider, contact: Contact) -> str:

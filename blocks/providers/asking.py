@@ -13,13 +13,12 @@ from datetime import UTC, datetime
 
 import httpx
 
-from blocks.providers.base import Reply, Request
+from blocks.providers.base import CREDENTIALS_REJECTED, Reply, Request
 from blocks.providers.channel import AskingStoppedError, Channel, Options, Shared
 from blocks.providers.interpret import Answer, Meaning, miscounted
 from blocks.providers.replies import UNREADABLE, item_replies, raw_replies, request_id, same_replies, settled_replies
 from blocks.providers.request import Call, build_call, provider_input
 from blocks.providers.spec import ProviderSpec
-from blocks.providers.spec_sections import Identifier
 from blocks.providers.steps import Action, Step, next_step
 from blocks.providers.troubles import Trouble, retry_policy, trouble_of_answer, trouble_of_error, wait_of_pending
 from enrichment.errors import ConfigurationError, EnrichmentError, RunStoppedError, TransientError
@@ -101,7 +100,7 @@ class Asking:
             return self._stopped(group)
         except (RunStoppedError, ConfigurationError) as error:
             logger.error("credentials_unusable provider=%s error=%s", self._spec.id, error)  # noqa: TRY400  no bug
-            self._halt(Meaning(Outcome.REJECTED, "credentials_rejected"))
+            self._halt(Meaning(Outcome.REJECTED, CREDENTIALS_REJECTED))
             return self._stopped(group)
         except (TransientError, httpx.HTTPError, TimeoutError) as error:
             return await self._repeat([group], attempt, trouble_of_error(error))
@@ -205,7 +204,7 @@ class Asking:
     async def _probe(self) -> bool | None:
         """Tell by a free call whether requests of our form pass at all; None if it fails otherwise."""
         try:
-            call, answer = await self._call([_by_name(self._spec.request.probe)], urgent=True)
+            call, answer = await self._call([self._spec.request.probe or {}], urgent=True)
         except (AskingStoppedError, EnrichmentError, httpx.HTTPError, TimeoutError):
             return None
         step = next_step(self._spec, answer, call.output_fields)
@@ -244,10 +243,6 @@ class Asking:
             step.meaning.reason,
             request_id(self._spec, answer),
         )
-
-
-def _by_name(probe: Mapping[Identifier, str] | None) -> dict[str, str]:
-    return {str(name): value for name, value in (probe or {}).items()}
 
 
 def _halves(group: Sequence[Request]) -> list[Sequence[Request]]:

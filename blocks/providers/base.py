@@ -7,10 +7,13 @@ from typing import Any, Protocol
 from enrichment.outcomes import Outcome
 from enrichment.records import Contact
 
+#: The reason of a refusal that concerns the credentials, and so everything else that is asked with them.
+CREDENTIALS_REJECTED = "credentials_rejected"
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One contact to ask for: the journal's key, and the identifiers by canonical name."""
+    """One contact to ask for, or one company: the journal's key, and the identifiers by canonical name."""
 
     key: str
     lookup_input: Mapping[str, str]
@@ -19,7 +22,7 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Reply:
     """
-    What a provider answered for one contact.
+    What a provider answered for one contact or one company.
 
     Args:
         key: of the request.
@@ -53,20 +56,16 @@ class Reading:
     fields: Mapping[str, Any]
 
 
-class Provider(Protocol):
-    """What the pipeline asks of a provider."""
+class Asked(Protocol):
+    """What is asked under keys of the journal: a provider for contacts, or one of its follow-ups."""
 
-    name: str
-
-    def choose_input(self, contact: Contact) -> dict[str, str] | None:
-        """Return the identifiers to ask with, or None if the contact has too few."""
-
-    def request_key(self, lookup_input: Mapping[str, str]) -> str:
-        """Return the journal's key of a request."""
+    @property
+    def name(self) -> str:
+        """The provider's name, under which the journal keeps the replies."""
 
     async def ask(self, requests: Sequence[Request], keep: Callable[[Sequence[Reply]], None]) -> list[Reply]:
         """
-        Ask for contacts in native batches, concurrently, under the shared rate limit.
+        Ask in native batches, concurrently, under the shared rate limit.
 
         Args:
             requests: with distinct keys.
@@ -81,6 +80,46 @@ class Provider(Protocol):
 
     def share(self, fraction: float) -> None:
         """Use this part of the rate; others are at work too."""
+
+
+class FollowUp(Asked, Protocol):
+    """
+    A further call about the company of contacts that the provider knows, for fields that their own replies lack.
+
+    A refusal means that the account lacks this step, and the rest goes on without it, unless its reason is
+    CREDENTIALS_REJECTED.
+    """
+
+    @property
+    def step(self) -> str:
+        """Its name, one of its provider's."""
+
+    @property
+    def fills(self) -> frozenset[str]:
+        """The canonical fields that it may fill."""
+
+    def choose_input(self, contact_reply: Any) -> dict[str, str] | None:
+        """Return what to ask about, by a contact's journalled reply; None if the reply names no company."""
+
+    def request_key(self, lookup_input: Mapping[str, str]) -> str:
+        """Return the journal's key: one for everybody of the same company."""
+
+    def further_pages(self, lookup_input: Mapping[str, str], body: Any) -> list[dict[str, str]]:
+        """Return what to ask for the pages behind the first one, by the first one's journalled reply."""
+
+
+class Provider(Asked, Protocol):
+    """What the pipeline asks of a provider."""
+
+    @property
+    def follow_ups(self) -> Sequence[FollowUp]:
+        """The follow-ups that the user has switched on, in their order."""
+
+    def choose_input(self, contact: Contact) -> dict[str, str] | None:
+        """Return the identifiers to ask with, or None if the contact has too few."""
+
+    def request_key(self, lookup_input: Mapping[str, str]) -> str:
+        """Return the journal's key of a request."""
 
     def check(self) -> str:
         """Make one free call, and return a line that says which account answered and what is left."""

@@ -1,7 +1,7 @@
 """The Prefect block of each provider, made from its spec: credentials and what a user may set."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ from blocks.providers.auth import credential_names, credential_ways, is_set
 from blocks.providers.base import Provider
 from blocks.providers.channel import Options
 from blocks.providers.engine import HttpProvider
+from blocks.providers.follow_ups import chosen_values
 from blocks.providers.spec import ProviderSpec, load_spec, spec_path
 from enrichment.errors import ConfigurationError
 
@@ -60,7 +61,18 @@ class ProviderBlock(PipelineBlock):
         size = min(self.batch_size or spec.batch.default or spec.batch.max, spec.batch.max)
         base_url = _checked_url(self.base_url or spec.base_url, spec)
         version = getattr(self, "api_version", None) or ""
-        return HttpProvider(spec, Options(base_url, secrets, self.requests_per_second, self.concurrency, size, version))
+        options = Options(
+            base_url, secrets, self.requests_per_second, self.concurrency, size, version, self._switched_on()
+        )
+        return HttpProvider(spec, options)
+
+    def _switched_on(self) -> dict[str, tuple[str, ...]]:
+        """Return the follow-ups that the user has switched on, with the values chosen for each."""
+        found = {}
+        for one in self.spec.follow_ups:
+            variable = f"{variable_prefix(self.spec.id)}{one.switch.name}".upper()
+            found[one.name] = chosen_values(one.switch, getattr(self, one.switch.name), variable)
+        return {name: values for name, values in found.items() if values is not None}
 
     def _require_one_way(self, secrets: Mapping[str, SecretStr | None]) -> None:
         ways = credential_ways(self.spec.auth)
@@ -94,12 +106,14 @@ def make_block_class(spec: ProviderSpec) -> type[ProviderBlock]:
     cls_name = "".join(part.capitalize() for part in spec.id.split("_")) + "Provider"
     secrets = {name: Field(None, description=_secret_description(name, spec)) for name in credential_names(spec.auth)}
     versions = {"api_version": _version_field(spec)} if spec.version_request_header else {}
+    switches = _switch_fields(spec, {*ProviderBlock.model_fields, *secrets, *versions})
     namespace: dict[str, Any] = {
         "__module__": __name__,
         "__doc__": f"{spec.description}\n{_EXAMPLE.format(cls=cls_name, vendor=spec.id)}",
         "__annotations__": {
             **dict.fromkeys(secrets, SecretStr | None),
             **dict.fromkeys(versions, str | None),
+            **{name: annotation for name, (annotation, _) in switches.items()},
             "vendor": ClassVar[str],
             "spec": ClassVar[ProviderSpec],
         },
@@ -109,6 +123,7 @@ def make_block_class(spec: ProviderSpec) -> type[ProviderBlock]:
         "spec": spec,
         **secrets,
         **versions,
+        **{name: info for name, (_, info) in switches.items()},
     }
     return type(cls_name, (ProviderBlock,), namespace)
 
@@ -141,3 +156,14 @@ def _secret_description(name: str, spec: ProviderSpec) -> str:
 def _version_field(spec: ProviderSpec) -> Any:
     text = f"API version to ask for in the header {spec.version_request_header}, if not the account's own."
     return Field(None, pattern=r"^[!-~]{1,64}$", description=text)
+
+
+def _switch_fields(spec: ProviderSpec, taken: Collection[str]) -> dict[str, tuple[Any, Any]]:
+    """Return the type and the description of the field that switches each follow-up on."""
+    fields: dict[str, tuple[Any, Any]] = {}
+    for switch in (one.switch for one in spec.follow_ups):
+        if switch.name in taken:
+            raise ConfigurationError(f"{spec.id}.yaml: the switch '{switch.name}' has the name of another setting")
+        annotation, default = (bool, False) if switch.kind == "yes_no" else (str | None, None)
+        fields[switch.name] = annotation, Field(default, description=switch.description)
+    return fields

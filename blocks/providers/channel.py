@@ -39,6 +39,7 @@ class Options:
         concurrency: calls under way at once.
         batch_size: contacts per call.
         api_version: to ask for, where the provider lets callers choose; empty for the account's own.
+        follow_ups: those switched on, by name, with the values that were chosen for each.
     """
 
     base_url: str
@@ -47,6 +48,7 @@ class Options:
     concurrency: int
     batch_size: int
     api_version: str = ""
+    follow_ups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from blocks.providers.codes import short_code
 from blocks.providers.interpret import Answer, Meaning, correlate, has_record, item_meaning, keepable, split_items
 from blocks.providers.request import provider_input
 from blocks.providers.spec import ProviderSpec
+from blocks.providers.spec_follow_ups import PAGE
 from enrichment.outcomes import CONCLUSIVE, Outcome
 
 UNREADABLE = "unreadable_answer"
@@ -73,10 +74,16 @@ def _reply(spec: ProviderSpec, request: Request, answer: Answer, meaning: Meanin
         meaning.outcome,
         body,
         meaning.reason,
-        spec.credits.amount if meaning.outcome in spec.credits.charge_on else 0.0,
+        _credits(spec, request, meaning),
         answer.headers.get(spec.version_header.lower(), "") or spec.api_version,
         request_id(spec, answer),
     )
+
+
+def _credits(spec: ProviderSpec, request: Request, meaning: Meaning) -> float:
+    # The first page has paid for the further ones.
+    billed = meaning.outcome in spec.credits.charge_on and PAGE not in request.lookup_input
+    return spec.credits.amount if billed else 0.0
 
 
 def request_id(spec: ProviderSpec, answer: Answer) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from blocks.providers.spec import ProviderSpec
+from blocks.providers.spec_follow_ups import PAGE
 from blocks.providers.spec_sections import SPREAD
 
 
@@ -21,13 +22,15 @@ class Call:
     output_fields: tuple[str, ...] = ()
 
 
-def provider_input(spec: ProviderSpec, lookup_input: Mapping[str, str]) -> dict[str, str]:
+def provider_input(spec: ProviderSpec, lookup_input: Mapping[str, str]) -> dict[str, Any]:
     """Return the identifiers under the provider's names; nulls and unknown names are left out."""
-    names: Mapping[str, str] = {str(name): theirs for name, theirs in spec.request.inputs.items()}
-    return {names[name]: value for name, value in lookup_input.items() if name in names and value}
+    form = spec.request
+    named = {form.inputs[name]: value for name, value in lookup_input.items() if name in form.inputs and value}
+    page = {PAGE: int(lookup_input[PAGE])} if PAGE in lookup_input else {}
+    return {name: _typed(value, whole=name in form.integers) for name, value in named.items()} | page
 
 
-def build_call(spec: ProviderSpec, inputs: Sequence[Mapping[str, str]], output_fields: Sequence[str]) -> Call:
+def build_call(spec: ProviderSpec, inputs: Sequence[Mapping[str, Any]], output_fields: Sequence[str]) -> Call:
     """
     Return the call that asks for these contacts.
 
@@ -37,8 +40,11 @@ def build_call(spec: ProviderSpec, inputs: Sequence[Mapping[str, str]], output_f
         output_fields: the provider's fields to ask for.
     """
     form = spec.request
+    pages = [one.get(PAGE) for one in inputs]
+    inputs = [{name: value for name, value in one.items() if name != PAGE} for one in inputs]
     items = [_fill(form.item, {"$input": one, "$reference": reference(place)}) for place, one in enumerate(inputs)]
-    values = {"$items": items, "$item": items[0], "$input": inputs[0], "$output_fields": list(output_fields)}
+    asked = {"$items": items, "$item": items[0], "$input": inputs[0], "$output_fields": list(output_fields)}
+    values = {**asked, PAGE: pages[0]}
     body = _fill(form.body, values)
     query = _fill(form.query, values) or {}
     headers = {"Accept": form.accept, **form.headers}
@@ -64,6 +70,10 @@ def _fill(template: Any, values: Mapping[str, Any]) -> Any:
     if isinstance(template, str) and template.startswith("$"):
         return values[template]
     return template
+
+
+def _typed(value: str, *, whole: bool) -> str | int:
+    return int(value) if whole and value.isdecimal() else value
 
 
 def _flat(query: Mapping[str, Any]) -> dict[str, str]:

@@ -7,7 +7,7 @@ added or corrected without touching the package.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -17,6 +17,7 @@ from blocks.base import ENV_PREFIX, env_file
 from blocks.providers.expressions import Expression
 from blocks.providers.spec_auth import Auth
 from blocks.providers.spec_errors import explain_spec
+from blocks.providers.spec_follow_ups import FollowUp
 from blocks.providers.spec_sections import (
     ANSWER_NAMES,
     ITEM_NAMES,
@@ -36,6 +37,7 @@ from blocks.providers.spec_sections import (
     Timeouts,
     Usage,
     check_names,
+    keeps_every_item,
 )
 from enrichment.errors import ConfigurationError
 
@@ -71,6 +73,7 @@ class ProviderSpec(Part):
     output_fields: OutputFields = OutputFields()
     timeouts: Timeouts = Timeouts()
     usage: Usage | None = None
+    follow_ups: tuple[FollowUp, ...] = ()
     fixtures: tuple[Fixture, ...] = ()
 
     @field_validator("record_id", "confidence")
@@ -85,14 +88,16 @@ class ProviderSpec(Part):
         check_names(expression, ANSWER_NAMES)
         return expression
 
-    @field_validator("items")
+    _keeps_every_item = field_validator("items")(keeps_every_item)
+
+    @field_validator("request")
     @classmethod
-    def _keeps_every_item(cls, expression: Expression | None) -> Expression | None:
-        if expression is not None and expression.projects:
-            raise ValueError(
-                f"'{expression.text}' is a projection: it drops nulls and shifts items onto wrong contacts"
-            )
-        return expression
+    def _asks_with_identifiers(cls, request: RequestForm) -> RequestForm:
+        known = get_args(Identifier)
+        unknown = sorted({*request.inputs, *(request.probe or {})} - set(known))
+        if unknown:
+            raise ValueError(f"unknown identifier {', '.join(unknown)}; known are {', '.join(known)}")
+        return request
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -101,6 +106,9 @@ class ProviderSpec(Part):
             raise ValueError(f"request.inputs lacks names that min_input uses: {', '.join(sorted(unnamed))}")
         if self.batch.max > 1 and self.items is None:
             raise ValueError("batch.max above 1 needs the key items: the path of the list in the body")
+        for names in ([one.name for one in self.follow_ups], [one.switch.name for one in self.follow_ups]):
+            if len(set(names)) < len(names):
+                raise ValueError(f"two follow-ups share a name or a switch: {', '.join(names)}")
         return self
 
 

@@ -8,7 +8,7 @@ must mean the same tomorrow. `record` is relative to the item, and `fields` are 
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -19,6 +19,8 @@ from enrichment.outcomes import Outcome
 Identifier = Literal["email", "first_name", "last_name", "company_name"]
 ANSWER_NAMES = frozenset({"status", "headers", "body"})
 PLACEHOLDERS = ("$items", "$item", "$input", "$output_fields")
+#: A follow-up also knows what the user chose, and the number of the page, which is absent for the first one.
+FOLLOW_UP_PLACEHOLDERS = (*PLACEHOLDERS, "$chosen", "$page")
 ITEM_PLACEHOLDERS = ("$input", "$reference")
 #: As a key of a mapping, it puts the identifiers among the others.
 SPREAD = "$input"
@@ -30,6 +32,13 @@ def check_names(expression: Expression | None, known: frozenset[str]) -> None:
     unknown = expression.names - known if expression else set()
     if expression and unknown:
         raise ValueError(f"'{expression.text}' sees only {', '.join(sorted(known))}, not {', '.join(sorted(unknown))}")
+
+
+def keeps_every_item(expression: Expression | None) -> Expression | None:
+    """Return the path of a list of items, or raise ValueError if it would lose some of them."""
+    if expression is not None and expression.projects:
+        raise ValueError(f"'{expression.text}' is a projection: it drops nulls and shifts items onto wrong contacts")
+    return expression
 
 
 class Part(BaseModel):
@@ -44,6 +53,7 @@ class RequestForm(Part):
 
     Args:
         inputs: the provider's name of each identifier.
+        integers: which of those names take a whole number.
         item: what stands for one contact; `$input` is its identifiers under the provider's names, and as a key without
             a value puts them among other keys. `$reference` is a text by which the answer may name the contact.
         body: `$items` is the list of all contacts, `$item` the only one, `$output_fields` the fields asked for.
@@ -57,16 +67,19 @@ class RequestForm(Part):
     headers: Mapping[str, str] = {}
     content_type: str = "application/json"
     accept: str = "application/json"
-    inputs: Mapping[Identifier, str]
+    inputs: Mapping[str, str]
+    integers: tuple[str, ...] = ()
     item: Any = "$input"
     body: Any = None
     query: Any = None
-    probe: Mapping[Identifier, str] | None = None
+    probe: Mapping[str, str] | None = None
+
+    placeholders: ClassVar[tuple[str, ...]] = PLACEHOLDERS
 
     @field_validator("item", "body", "query")
     @classmethod
     def _placeholders_are_known(cls, template: Any, info: ValidationInfo) -> Any:
-        known = ITEM_PLACEHOLDERS if info.field_name == "item" else PLACEHOLDERS
+        known = ITEM_PLACEHOLDERS if info.field_name == "item" else cls.placeholders
         unknown = {name for name in _placeholders(template) if name not in known}
         if unknown:
             raise ValueError(f"unknown placeholder {', '.join(sorted(unknown))}; known are {', '.join(known)}")
@@ -261,7 +274,7 @@ class Fixture(Part):
     """A recorded answer and what it means, replayed by the contract test."""
 
     name: str
-    inputs: tuple[Mapping[Identifier, str], ...] = Field(min_length=1)
+    inputs: tuple[Mapping[str, str], ...] = Field(min_length=1)
     status: int = 200
     headers: Mapping[str, str] = {}
     body: Any = None

@@ -11,7 +11,7 @@ from sandbox.clock import Clock
 from sandbox.exchange import Reply, Request, json_reply
 from sandbox.faults import FaultScript
 from sandbox.limits import RateLimiter, Rejection, retry_after
-from sandbox.people import Company, Population
+from sandbox.people import Population
 from sandbox.service import Service
 from sandbox.settings import ZoomInfoSettings
 from sandbox.zoominfo import errors
@@ -54,6 +54,7 @@ class ZoomInfo(Service):
         self._account = Account(clock, settings.credits_left)
         self._limiter = RateLimiter(clock, WINDOWS)
         self._lookups: Counter[str] = Counter()
+        self._company_lookups: Counter[str] = Counter()
         self._answered = 0
         #: Each call with the scope that it needs.
         self._calls: dict[tuple[str, str], tuple[str, Callable[[Request], Reply]]] = {
@@ -70,6 +71,11 @@ class ZoomInfo(Service):
     def lookups(self) -> Counter[str]:
         """How often each normalised input was looked up."""
         return self._lookups.copy()
+
+    @property
+    def company_lookups(self) -> Counter[str]:
+        """How often each page about a company was asked for, as `technologies:<id>:<page>` or `intent:<id>:<page>`."""
+        return self._company_lookups.copy()
 
     @property
     def billed(self) -> Counter[str]:
@@ -117,6 +123,8 @@ class ZoomInfo(Service):
             "lookups": self._lookups.total(),
             "distinct_lookups": len(self._lookups),
             "most_lookups_of_one_input": max(self._lookups.values(), default=0),
+            "company_lookups": self._company_lookups.total(),
+            "most_lookups_of_one_company": max(self._company_lookups.values(), default=0),
             "credits_used": self.credits_used,
             "credits_left": self.credits_left,
             "records_billed": len(self._account.billed),
@@ -192,23 +200,27 @@ class ZoomInfo(Service):
         return json_reply(call.answer(query), inputs=len(query.inputs))
 
     def _technologies(self, request: Request) -> Reply:
-        company = self._bought_company(company_id_of(open_envelope(request, "TechnologyEnrich")))
-        rows = technology_rows(company) if company else []
-        return json_reply(paged(rows, request.query()), inputs=1)
+        company_id = company_id_of(open_envelope(request, "TechnologyEnrich"))
+        company = self._directory.company(company_id)
+        return self._sell("technologies", company_id, technology_rows(company) if company else [], request)
 
     def _intent(self, request: Request) -> Reply:
         attributes = open_envelope(request, "IntentEnrich")
         topics = topics_of(attributes)
-        company = self._bought_company(company_id_of(attributes))
-        rows = intent_rows(company, topics, self.clock.now()) if company else []
-        return json_reply(paged(rows, request.query()), inputs=1)
-
-    def _bought_company(self, company_id: int) -> Company | None:
+        company_id = company_id_of(attributes)
         company = self._directory.company(company_id)
-        if company and not self._account.buy(f"company:{company_id}"):
+        return self._sell(
+            "intent", company_id, intent_rows(company, topics, self.clock.now()) if company else [], request
+        )
+
+    def _sell(self, kind: str, company_id: int, rows: list[dict[str, Any]], request: Request) -> Reply:
+        """Return one page of what is known of a company; a credit pays for all of them, and for nothing known, none."""
+        page = paged(rows, request.query(), self.settings.longest_page)
+        if rows and not self._account.buy(f"{kind}:{company_id}"):
             raise errors.PlatformError(errors.NO_CREDITS, "The credit limit of this account has been reached")
-        self._account.records += company is not None
-        return company
+        self._account.records += len(page["data"]) if kind == "intent" else bool(rows)
+        self._company_lookups[f"{kind}:{company_id}:{page['meta']['page']['number']}"] += 1
+        return json_reply(page, inputs=1)
 
     def _usage(self, _: Request) -> Reply:
         usage = self._account.usage(self.settings)

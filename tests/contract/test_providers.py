@@ -6,6 +6,7 @@ import pytest
 
 from blocks.providers.base import Reply, Request
 from blocks.providers.block import provider_block_class
+from blocks.providers.follow_ups import choose_key, follow_up_spec
 from blocks.providers.interpret import Answer, read_reply
 from blocks.providers.replies import item_replies, same_replies, settled_replies
 from blocks.providers.request import build_call, provider_input
@@ -15,21 +16,23 @@ from blocks.providers.steps import Action, next_step
 from enrichment.outcomes import CONCLUSIVE, Outcome
 
 SPECS = {name: load_spec(name) for name in spec_names()}
+FOLLOW_UPS = {
+    f"{name}, {one.name}": (spec, one, follow_up_spec(spec, one, ["ERP", "Zero Trust"]))
+    for name, spec in SPECS.items()
+    for one in spec.follow_ups
+}
 
 
 def recorded() -> Iterator[object]:
-    """Give each spec with each of its recorded answers."""
-    for name, spec in SPECS.items():
+    """Give each spec and each of its follow-ups with each of its recorded answers."""
+    for name, spec in {**SPECS, **{name: own for name, (_, _, own) in FOLLOW_UPS.items()}}.items():
         for fixture in spec.fixtures:
             yield pytest.param(spec, fixture, id=f"{name}: {fixture.name}")
 
 
 def replay(spec: ProviderSpec, fixture: Fixture) -> list[Reply]:
     """Return the replies that an answer makes where nothing can be repeated."""
-    requests = [
-        Request(str(place), {str(name): value for name, value in one.items()})
-        for place, one in enumerate(fixture.inputs)
-    ]
+    requests = [Request(str(place), one) for place, one in enumerate(fixture.inputs)]
     headers = {name.lower(): value for name, value in fixture.headers.items()}
     answer = Answer(fixture.status, headers, fixture.body, readable=not isinstance(fixture.body, str))
     step = next_step(spec, answer, spec.output_fields.names)
@@ -70,6 +73,33 @@ def test_a_spec_builds_a_call_for_each_way_to_ask(name: str) -> None:
         call = build_call(spec, [provider_input(spec, lookup)], spec.output_fields.names)
         sent = (call.content or b"").decode() + str(call.query)
         assert all(value in sent for value in lookup.values())
+
+
+@pytest.mark.parametrize("name", FOLLOW_UPS)
+def test_a_follow_up_shows_a_hit_and_a_refusal(name: str) -> None:
+    """Its recorded answers hold somebody known, and what ends it: no entitlement and no credits."""
+    outcomes = {outcome for fixture in FOLLOW_UPS[name][2].fixtures for outcome in fixture.outcomes}
+    assert {Outcome.MATCHED, Outcome.UNMATCHED, Outcome.REJECTED, Outcome.QUOTA_EXHAUSTED} <= outcomes
+
+
+@pytest.mark.parametrize("name", FOLLOW_UPS)
+def test_a_follow_up_builds_a_call_with_its_key(name: str) -> None:
+    """The call carries what it asks about, and the values that the user chose where it takes such."""
+    _, follow_up, own = FOLLOW_UPS[name]
+    call = build_call(own, [provider_input(own, dict.fromkeys(follow_up.key, "4711"))], own.output_fields.names)
+    sent = (call.content or b"").decode() + str(call.query)
+    assert "4711" in sent
+    assert ("Zero Trust" in sent) == (follow_up.switch.kind == "list")
+
+
+@pytest.mark.parametrize("name", FOLLOW_UPS)
+def test_a_follow_up_knows_its_key_from_a_contact(name: str) -> None:
+    """The contact's recorded hits name the company that is asked about, for at least one of them."""
+    spec, follow_up, _ = FOLLOW_UPS[name]
+    bodies = [reply.body for fixture in spec.fixtures for reply in replay(spec, fixture)]
+    keys = [choose_key(spec, follow_up, body) for body in bodies]
+    assert any(keys)
+    assert all(set(key) == set(follow_up.key) for key in keys if key)
 
 
 @pytest.mark.parametrize(("spec", "fixture"), list(recorded()))

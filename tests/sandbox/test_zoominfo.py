@@ -287,7 +287,7 @@ def test_warnings_occur(box: Box, zoominfo: ZoomInfoCaller) -> None:
 
 
 def test_technologies_and_intent(box: Box, zoominfo: ZoomInfoCaller) -> None:
-    """One company's technologies and intent signals come page by page, for one credit."""
+    """One company's technologies and intent signals come page by page, for one credit each; nothing known is free."""
     company_id = box.world.population.companies[0].id
     tech = zoominfo.post("/data/v1/companies/technologies/enrich", "TechnologyEnrich", {"companyId": company_id})
     topics = ["ERP", "Zero Trust", "Payroll", "Kubernetes", "Observability", "E-Commerce"]
@@ -300,7 +300,28 @@ def test_technologies_and_intent(box: Box, zoominfo: ZoomInfoCaller) -> None:
     assert {"product", "vendor", "category", "categoryParent"} == set(tech.json()["data"][0]["attributes"])
     assert len(intent.json()["data"]) <= 1
     assert intent.json()["meta"]["page"]["total"] == intent.json()["meta"]["totalResults"]
-    assert box.world.zoominfo.billed == {f"company:{company_id}": 1}
+    unknown = zoominfo.post("/data/v1/companies/technologies/enrich", "TechnologyEnrich", {"companyId": 0})
+    assert unknown.json()["meta"]["totalResults"] == 0
+    assert box.world.zoominfo.billed == {f"technologies:{company_id}": 1, f"intent:{company_id}": 1}
+    assert box.world.zoominfo.company_lookups == {
+        f"technologies:{company_id}:1": 1,
+        f"intent:{company_id}:1": 1,
+        "technologies:0:1": 1,
+    }
+
+
+def test_further_pages_cost_nothing(box: Box, zoominfo: ZoomInfoCaller) -> None:
+    """The pages of a company's technologies hold each one once, and are paid for once."""
+    box.configure(zoominfo={"longest_page": 3})
+    company_id = box.world.population.companies[0].id
+    path = "/data/v1/companies/technologies/enrich?page[size]=100&page[number]="
+    pages = [
+        zoominfo.post(f"{path}{number}", "TechnologyEnrich", {"companyId": company_id}).json() for number in (1, 2)
+    ]
+    total = pages[0]["meta"]["totalResults"]
+    assert pages[0]["meta"]["page"]["total"] == -(-total // 3)
+    assert len({row["id"] for page in pages for row in page["data"]}) == min(total, 6)
+    assert box.world.zoominfo.credits_used == 1
 
 
 def test_company_calls_are_checked(zoominfo: ZoomInfoCaller) -> None:

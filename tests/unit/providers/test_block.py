@@ -21,14 +21,14 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_each_provider_has_a_block_type_of_its_own() -> None:
-    """A block has the common fields and one secret field for each credential of its auth."""
+    """A block has the common fields, a secret for each credential of its auth, and a switch for each follow-up."""
     zoominfo, cardfile = provider_block_class("zoominfo"), make_block_class(CARDFILE)
     assert (zoominfo.get_block_type_slug(), cardfile.get_block_type_slug()) == (
         "zoominfo-provider",
         "cardfile-provider",
     )
     common = {"base_url", "requests_per_second", "concurrency", "batch_size"}
-    assert set(zoominfo.model_fields) == common | {"client_id", "client_secret"}
+    assert set(zoominfo.model_fields) == common | {"client_id", "client_secret", "tech_stack", "intent_topics"}
     assert set(cardfile.model_fields) == common | {"api_key"}
     assert provider_block_class("zoominfo") is zoominfo
 

@@ -208,6 +208,20 @@ def test_other_topics_are_another_question(desk: Desk) -> None:
     assert asked == [3, 3, 6]
 
 
+def test_signals_are_asked_for_again_sooner_than_technologies(desk: Desk) -> None:
+    """After 40 days a company's intent is asked for anew, while its technologies still come from the journal."""
+    seller = desk.open("zoominfo")
+    desk.switch_on("zoominfo", intent=", ".join(TOPICS))
+    desk.stage(6, 2)
+    desk.look_up()
+    with desk.warehouse.transaction() as session:
+        session._connection.execute("UPDATE provider_replies SET received_at = datetime(received_at, '-40 days')")
+    desk.look_up()
+    again = {name.partition(":")[0] for name, times in seller.company_lookups.items() if times == 2}
+    assert again == {"intent"}
+    assert max(seller.lookups.values()) == 1
+
+
 def test_two_providers_keep_their_knowledge_apart(desk: Desk) -> None:
     """The same companies at the older API are asked about there, once, though the other one's journal has them."""
     new, old = desk.open("zoominfo"), desk.open("zoominfo_legacy")

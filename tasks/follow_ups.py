@@ -1,7 +1,7 @@
 """A provider's follow-ups: what it knows of the companies of contacts that it has, asked for once for each company."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from blocks.providers.base import CREDENTIALS_REJECTED, FollowUp, Reply
@@ -59,6 +59,11 @@ def follow_up(step: FollowUp, contact_replies: Mapping[str, Any], journal: Journ
     rows |= journal(further) if further else {}
     told = {key: _told(step, pages[key], rows) for key in inputs}
     return {record_id: told[key] for key in inputs for record_id in waiting[key]}
+
+
+def plan_of(step: FollowUp, plan: RunPlan) -> RunPlan:
+    """Return the plan by which a follow-up's replies are reused: perhaps not for as long as contacts' are."""
+    return replace(plan, reply_days=min(plan.reply_days, step.cache_days or plan.reply_days))
 
 
 def _group(

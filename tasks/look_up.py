@@ -34,7 +34,7 @@ from enrichment.retry import settle_failure
 from enrichment.stops import give_back, stop_of
 from enrichment.waterfall import complete, is_complete, lacking, merge
 from tasks.asking import Answer, Asking, Wanted
-from tasks.follow_ups import Pursuit
+from tasks.follow_ups import Pursuit, plan_of
 from tasks.steps import Parcel, event, step
 
 _PENDING_WAIT_SECONDS = 120.0
@@ -199,7 +199,8 @@ class _LookUp:
     def _follow_up(self, reference: str, further: FollowUp, cases: Sequence[_Case]) -> None:
         """Let one of the provider's follow-ups fill what is still lacking of contacts that it knows."""
         lacked = {case.record.record_id: case for case in cases if lacking(case.found, further.fills)}
-        asking = Asking(self.plan, self.claim, self.warehouse, reference, further, self.crm, stop=self.stop)
+        plan = plan_of(further, self.plan)
+        asking = Asking(plan, self.claim, self.warehouse, reference, further, self.crm, stop=self.stop)
         pursuit = Pursuit(self.plan, further, asking)
         missed = 0
         for record_id, told in pursuit.ask({one: case.replies[further.name] for one, case in lacked.items()}).items():

@@ -14,7 +14,7 @@ from enrichment.records import Contact, Enrichment, StagedRecord
 from enrichment.waterfall import complete, is_complete, lacking, merge
 from enrichment.write_policy import Change
 from tasks.asking import Wanted
-from tasks.follow_ups import follow_up
+from tasks.follow_ups import follow_up, plan_of
 from tasks.steps import event, step
 from tasks.write_back import history_fields, plan_contact
 
@@ -106,7 +106,7 @@ def _follow_up(
     """Add what the journal has of a follow-up, and count what it lacks."""
 
     def journal(wanted: Mapping[str, Wanted]) -> Mapping[str, Row]:
-        return warehouse.read_replies(further.name, wanted, reply_days=plan.reply_days)
+        return warehouse.read_replies(further.name, wanted, reply_days=plan_of(further, plan).reply_days)
 
     lacked = {crm_id: reply for crm_id, reply in replies.items() if lacking(known.found[crm_id], further.fills)}
     told = follow_up(further, lacked, journal)

@@ -98,6 +98,10 @@ class FollowUp(Asked, Protocol):
     def fills(self) -> frozenset[str]:
         """The canonical fields that it may fill."""
 
+    @property
+    def cache_days(self) -> int | None:
+        """For how long its replies are used, if not for as long as those of contacts."""
+
     def choose_input(self, contact_reply: Any) -> dict[str, str] | None:
         """Return what to ask about, by a contact's journalled reply; None if the reply names no company."""
 

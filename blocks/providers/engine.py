@@ -86,6 +86,7 @@ class HttpFollowUp:
         self.name = spec.id
         self.step = follow_up.name
         self.fills = frozenset(follow_up.fields)
+        self.cache_days = follow_up.cache_days
         self._contacts = spec
         self._follow_up = follow_up
         self._chosen = options.follow_ups[follow_up.name]

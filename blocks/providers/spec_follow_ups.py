@@ -95,6 +95,7 @@ class FollowUp(Part):
         request: the call; its `inputs` give the provider's name of each part of the key.
         outcomes: its own rules for items; those for whole answers go before the provider's.
         credits: what it costs, if not what a contact costs.
+        cache_days: for how long its replies are used, if not for as long as those of contacts.
         fields: what it fills; their paths are relative to its `record`.
         pages: if one answer may not be all.
     """
@@ -109,6 +110,7 @@ class FollowUp(Part):
     correlate: Correlate = Correlate()
     outcomes: Outcomes
     credits: Credits | None = None
+    cache_days: int | None = Field(None, ge=1)
     fields: dict[str, CanonicalField] = Field(min_length=1)
     output_fields: OutputFields = OutputFields()
     pages: Pages | None = None

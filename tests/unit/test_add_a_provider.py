@@ -17,12 +17,13 @@ from tests.contract.test_providers import replay
 from tests.integration.providers.stub import Seen, Stub, Told, running_stub
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "add-a-provider.md").read_text("utf-8")
+SPEC, FOLLOW_UPS = re.findall(r"```yaml\n(.*?)```", DOCUMENT, re.DOTALL)
 
 KNOWN = {
     "ada@analytical.example": {
         "id": 7,
         "position": "Analyst",
-        "employer": {"name": "Analytical Engines", "staff": "51+"},
+        "employer": {"id": 12, "name": "Analytical Engines", "staff": "51+"},
     },
     "out@opted.example": {"optedOut": True},
     "bob@freelance.example": {"id": 8, "position": "Writer"},
@@ -32,8 +33,7 @@ KNOWN = {
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write the document's YAML where the document says."""
-    [yaml] = re.findall(r"```yaml\n(.*?)```", DOCUMENT, re.DOTALL)
-    (tmp_path / "namebook.yaml").write_text(yaml, "utf-8")
+    (tmp_path / "namebook.yaml").write_text(SPEC, "utf-8")
     monkeypatch.setenv("ENRICHMENT_PROVIDER_DIR", str(tmp_path))
     return tmp_path
 
@@ -45,6 +45,9 @@ def namebook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
     def answer(seen: Seen) -> Told:
         if seen.headers.get("x-namebook-key") != "key-1":
             return Told(401)
+        if (seen.method, seen.path) == ("POST", "/v3/tools"):
+            tools = [{"name": "Snowflake"}] if json.loads(seen.body) == {"firm": "12"} else []
+            return Told(200, json.dumps({"tools": tools}))
         if (seen.method, seen.path) != ("POST", "/v3/lookup"):
             return Told(404)
         people = [KNOWN.get(person["mail"]) for person in json.loads(seen.body)["people"]]
@@ -71,6 +74,26 @@ def test_the_file_of_the_walk_through_enriches_contacts(namebook: Stub) -> None:
     assert found[0].fields == {"company_name": "Analytical Engines", "employee_count": 51, "title": "Analyst"}
     assert sum(one.credits for one in kept) == 2
     assert sorted(len(json.loads(seen.body)["people"]) for seen in namebook.seen) == [10, 20]
+
+
+def test_the_follow_up_of_the_walk_through_fills_its_field(
+    namebook: Stub, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Put where the document says and switched on, it asks about the employer and fills the tech stack."""
+    (folder / "namebook.yaml").write_text(SPEC + FOLLOW_UPS, "utf-8")
+    assert load_provider("namebook").follow_ups == ()
+    (switch,) = re.findall(r"`ENRICHMENT_(NAMEBOOK_\w+)=true`", DOCUMENT)
+    monkeypatch.setenv(f"ENRICHMENT_{switch}", "true")
+    (further,) = load_provider("namebook").follow_ups
+    about = further.choose_input(KNOWN["ada@analytical.example"])
+    assert about == {"firm": "12"}
+    assert further.choose_input(KNOWN["bob@freelance.example"]) is None
+    asked = [Request(further.request_key(one), one) for one in (about, {"firm": "13"})]
+    known, unknown = asyncio.run(further.ask(asked, lambda _: None))
+    assert (known.outcome, known.credits) == (Outcome.MATCHED, 1)
+    assert further.read(known.body).fields == {"tech_stack": ["Snowflake"]}
+    assert (unknown.outcome, unknown.reason, unknown.credits) == (Outcome.UNMATCHED, "no_tools", 0)
+    assert {seen.path for seen in namebook.seen} == {"/v3/tools"}
 
 
 def test_its_fixtures_hold() -> None:

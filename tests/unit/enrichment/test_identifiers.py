@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from enrichment.identifiers import (
     choose_input,
+    follow_up_key,
     identifiers,
     normalise_email,
     request_key,
@@ -47,6 +48,15 @@ BY_NAME = ("first_name", "last_name", "company_name")
 def test_an_address_is_normalised_or_refused(given_address: str | None, address: str | None) -> None:
     """An address comes out trimmed and in lower case; what can't be one comes out as nothing."""
     assert normalise_email(given_address) == address
+
+
+def test_follow_ups_of_the_same_company_have_one_key() -> None:
+    """Neither case nor order nor repetition makes a second request; another step or provider does."""
+    key = follow_up_key("zoominfo", "intent", {"domain": "Acme.example"}, ["b", "a"])
+    assert follow_up_key("zoominfo", "intent", {"domain": "acme.example"}, ["a", "b", "a"]) == key
+    others = [("zoominfo", "tech", ["a", "b"]), ("legacy", "intent", ["a", "b"]), ("zoominfo", "intent", ["a"])]
+    assert key not in [follow_up_key(name, step, {"domain": "acme.example"}, asked) for name, step, asked in others]
+    assert key != request_key("zoominfo", {"domain": "acme.example"}, ["a", "b"])
 
 
 @given(st.text())

@@ -103,6 +103,11 @@ LETTER = "became a dead letter at write_back: bad_value: the field takes no text
             REPLY | {"outcome": "unmatched", "credits": 0.5, "api_version": None},
             ["zoominfo answered unmatched, 0.5 credit(s), run r1"],
         ),
+        (
+            "follow_ups",
+            REPLY | {"step": "tech_stack"},
+            ["zoominfo answered matched of the company (tech_stack), 1 credit(s), API version 2026-09, run r1"],
+        ),
         ("unmatched", UNMATCHED, ["filed as unmatched at zoominfo: no_match, waits for review"]),
         (
             "unmatched",

@@ -1,9 +1,12 @@
 """Several providers one after the other."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from enrichment.records import Enrichment
-from enrichment.waterfall import is_complete, lacking, merge
+from enrichment.waterfall import complete, is_complete, lacking, merge, unite
 
 
 def known(provider: str, received_at: str = "2026-11-01T00:00:00.000Z", **fields: object) -> Enrichment:
@@ -46,3 +49,49 @@ def test_the_first_provider_that_has_a_field_gives_it() -> None:
         "sources": {"industry": "a", "company_name": "b"},
     }
     assert (merged.provider, merged.provider_record_id, merged.received_at) == ("a", "a-7", "2026-11-03T00:00:00.000Z")
+
+
+def test_a_follow_up_fills_gaps_and_says_by_which_requests() -> None:
+    """What the contact's own reply says stays; the time is the latest reply's; the keys lead to the journal."""
+    first = known("a", "2026-11-02T00:00:00.000Z", industry="Software", tech_stack=[])
+    added = {"tech_stack": ["x"], "industry": "Media", "revenue": None}
+    after = complete(first, "tech", added, ["k1"], "2026-11-03T00:00:00.000Z")
+    assert after.fields == {"industry": "Software", "tech_stack": ["x"], "follow_ups": {"a": {"tech": ["k1"]}}}
+    assert (after.received_at, after.provider_record_id) == ("2026-11-03T00:00:00.000Z", "a-7")
+    more = complete(after, "intent", {"intent_keywords": ["y"]}, ["k2", "k3"], "2026-11-01T00:00:00.000Z")
+    assert more.fields["follow_ups"] == {"a": {"tech": ["k1"], "intent": ["k2", "k3"]}}
+    assert more.received_at == "2026-11-03T00:00:00.000Z"
+
+
+def test_a_follow_up_without_an_answer_changes_nothing() -> None:
+    """Neither the time nor the fields."""
+    first = known("a", industry="Software")
+    assert complete(first, "tech", {}, [], "") is first
+
+
+def test_follow_ups_of_several_providers_are_kept_together() -> None:
+    """Each under its provider, and no field that needs a source."""
+    first = complete(known("a", industry="Software"), "tech", {"tech_stack": ["x"]}, ["k1"], "")
+    second = complete(known("b", title="CTO"), "tech", {"tech_stack": ["y"]}, ["k2"], "")
+    merged = merge([first, second])
+    assert merged.fields == {
+        "industry": "Software",
+        "tech_stack": ["x"],
+        "title": "CTO",
+        "follow_ups": {"a": {"tech": ["k1"]}, "b": {"tech": ["k2"]}},
+        "sources": {"industry": "a", "tech_stack": "a", "title": "b"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("pages", "fields"),
+    [
+        ([], {}),
+        ([{"a": ["x"]}], {"a": ["x"]}),
+        ([{"a": ["x", "y"]}, {"a": ["y", "z"]}, {}], {"a": ["x", "y", "z"]}),
+        ([{}, {"a": ["x"], "b": 1}, {"b": 2}], {"a": ["x"], "b": 1}),
+    ],
+)
+def test_the_lists_of_several_pages_are_one(pages: list[Mapping[str, Any]], fields: dict[str, Any]) -> None:
+    """Each value once, in the order of the pages; of other values the first counts."""
+    assert unite(pages) == fields

@@ -1,0 +1,125 @@
+"""Tech stack and intent through the whole loop: bought once for each company, kept, and written to the CRM."""
+
+import pytest
+
+from enrichment.errors import CredentialsRejectedError, QuotaExhaustedError
+from enrichment.records import Disposition
+from enrichment.summary import RunReport
+from flows.enrich_contacts import enrich_contacts
+from flows.ingest_contacts import ingest_contacts
+from sandbox.people import topics
+from tasks.preview import Preview
+from tasks.story import read_story
+from tests.integration.conftest import Pipeline
+from tests.integration.providers.test_every_provider_through_the_flow import crm_agrees, serve_with
+
+TOPICS = topics()
+
+
+def stage(pipeline: Pipeline, ids: list[str]) -> None:
+    """Put contacts into the queue, also those that were enriched a moment ago."""
+    pipeline.setenv("ENRICHMENT_FRESH_DAYS", "0")
+    ingest_contacts(crm_ids=ids)
+
+
+def create(pipeline: Pipeline, contacts: int, companies: int) -> list[str]:
+    """Make so many contacts in so many companies in the CRM, and return their ids."""
+    emails = [{"email": f"hit+p{number}@firm{number % companies}.example"} for number in range(contacts)]
+    return pipeline.box.world.hubspot.create(emails)
+
+
+def switch_on(pipeline: Pipeline, provider: str, intent: str = "") -> None:
+    pipeline.setenv(f"ENRICHMENT_{provider.upper()}_TECH_STACK", "true")
+    pipeline.setenv(f"ENRICHMENT_{provider.upper()}_INTENT_TOPICS", intent)
+
+
+def run(pipeline: Pipeline) -> RunReport:
+    """Run once; the books balance, and the CRM holds what the warehouse says."""
+    report = enrich_contacts()
+    assert isinstance(report, RunReport)
+    assert report.books.balanced
+    crm_agrees(pipeline, report.run_id)
+    return report
+
+
+@pytest.mark.parametrize("provider", ["zoominfo", "zoominfo_legacy"])
+def test_the_fields_are_filled_in_warehouse_and_crm_for_one_call_a_company(pipeline: Pipeline, provider: str) -> None:
+    """Each company is asked about once by all chunks and runs, and a second run asks for nothing."""
+    seller = serve_with(pipeline, provider, 1)
+    ids = create(pipeline, contacts=60, companies=4)
+    pipeline.setenv("ENRICHMENT_CHUNK_SIZE", "10")
+    switch_on(pipeline, provider, ", ".join(TOPICS))
+    stage(pipeline, ids)
+    report = run(pipeline)
+    assert report.books.count(Disposition.WRITTEN) == 60
+    assert (len(seller.company_lookups), set(seller.company_lookups.values())) == (8, {1})
+    assert report.credits == seller.credits_used == 68
+    assert len(report.api_versions) == 1
+    held = pipeline.box.world.hubspot.contacts
+    rows = [row for one in ids for row in pipeline.warehouse.query("story_contact", crm="", crm_id=one)]
+    for row in rows:
+        assert len(row["tech_stack"]) >= 4
+        assert set(row["intent_keywords"]) <= set(TOPICS)
+        assert held[row["crm_id"]]["enr_tech_stack"] == "; ".join(row["tech_stack"])
+        assert held[row["crm_id"]]["enr_intent_keywords"] == "; ".join(row["intent_keywords"])
+    assert len({tuple(row["tech_stack"]) for row in rows}) == 4
+    told = [line.what for line in read_story(ids[0])]
+    for step in ("tech_stack", "intent"):  # also where another contact's chunk has paid for the reply
+        assert any(
+            line.startswith(f"{provider} answered matched of the company ({step}), 1 credit(s)") for line in told
+        )
+    stage(pipeline, ids)
+    again = run(pipeline)
+    assert (again.credits, again.books.count(Disposition.UNCHANGED)) == (0, 60)
+    assert set(seller.company_lookups.values()) == {1}
+
+
+def test_used_up_credits_stop_the_run_and_lose_nothing(pipeline: Pipeline) -> None:
+    """What was bought is used, the rest waits with its replies, and the next run pays for what is missing."""
+    seller = serve_with(pipeline, "zoominfo", 1, credits_left=14)
+    ids = create(pipeline, contacts=12, companies=3)
+    switch_on(pipeline, "zoominfo")
+    stage(pipeline, ids)
+    with pytest.raises(QuotaExhaustedError, match="rest waits in the queue"):
+        enrich_contacts()
+    assert (seller.credits_used, pipeline.queue(), pipeline.dispositions()) == (14, 4, {"written": 8})
+    assert "quota" in pipeline.box.world.slack.messages[0].text
+    pipeline.box.configure(zoominfo={"credits_left": 100})
+    report = run(pipeline)
+    assert (report.credits, seller.credits_used, pipeline.queue()) == (1, 15, 0)
+
+
+def test_a_refused_token_stops_the_run(pipeline: Pipeline) -> None:
+    """Credentials concern everything, also where only a follow-up is left to be asked."""
+    serve_with(pipeline, "zoominfo", 1)
+    ids = create(pipeline, contacts=4, companies=1)
+    stage(pipeline, ids)
+    run(pipeline)
+    switch_on(pipeline, "zoominfo")
+    pipeline.box.world.faults.add(service="zoominfo", path_contains="technologies", kind="unauthorized", times=0)
+    stage(pipeline, ids)
+    with pytest.raises(CredentialsRejectedError):
+        enrich_contacts()
+    assert pipeline.queue() == 4
+
+
+def test_a_dry_run_counts_the_steps_and_shows_what_they_would_write(pipeline: Pipeline) -> None:
+    """The journal's contacts lead to their companies: what is missing of them is counted, once for each company."""
+    seller = serve_with(pipeline, "zoominfo", 1)
+    ids = create(pipeline, contacts=6, companies=2)
+    stage(pipeline, ids)
+    run(pipeline)
+    switch_on(pipeline, "zoominfo")
+    stage(pipeline, ids)
+    asked = len(seller.requests)
+    before = enrich_contacts(dry_run=True)
+    assert isinstance(before, Preview)
+    assert (before.records, before.would_ask, len(seller.requests)) == (6, 2, asked)
+    run(pipeline)
+    for crm_id in ids:
+        pipeline.box.world.hubspot.edit(crm_id, {"enr_tech_stack": ""})
+    stage(pipeline, ids)
+    after = enrich_contacts(dry_run=True)
+    assert isinstance(after, Preview)
+    assert after.would_ask == 0
+    assert {change.field for changes in after.changes.values() for change in changes} == {"enr_tech_stack"}

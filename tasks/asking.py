@@ -1,6 +1,7 @@
 """Asking one provider for some contacts or companies: the journal first, then money, and never twice at once."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 from blocks.crms.base import Crm
 from blocks.providers.base import Asked, Reading, Reply, Request
 from blocks.warehouses.base import MadeFor, Row, Warehouse
+from enrichment.errors import TransientError
 from enrichment.identifiers import email_key
 from enrichment.lanes import rate_share
 from enrichment.outcomes import CONCLUSIVE, STOPS_RUN, Outcome
@@ -16,6 +18,9 @@ from enrichment.records import Claim, Stop
 
 #: Contacts that are asked for between two renewals of the claim.
 GROUP_SIZE = 250
+
+#: At a slow provider a group takes long; so often, those who are at work are counted again while answers arrive.
+_SHARE_SECONDS = 2.0
 
 #: Pauses in seconds while another chunk asks for the same person.
 _PATIENCE = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -70,6 +75,8 @@ class Asking:
     unsettled: dict[str, Reply] = field(default_factory=dict)
     erased: set[str] = field(default_factory=set)
     stop: Stop | None = None
+    _asked_for: list[str] = field(default_factory=list)
+    _renewed_at: float = 0.0
 
     def ask(self, wanted: Mapping[str, Wanted]) -> None:
         """Fill `answers`, `unsettled` and `erased` by request key; every key ends in one of them."""
@@ -116,16 +123,29 @@ class Asking:
 
     def _still_held(self, keys: Sequence[str], wanted: Mapping[str, Wanted]) -> list[str]:
         """Renew the claim just before money is spent: a run that lost it must not pay."""
-        ids = [record_id for key in keys for record_id in wanted[key].record_ids]
+        self._asked_for = [record_id for key in keys for record_id in wanted[key].record_ids]
+        held = self._renew()
+        return [key for key in keys if wanted[key].record_ids & held]
+
+    def _renew(self) -> frozenset[str]:
+        """Prolong the claim of what is asked for, and share both rates with those who are at work by now."""
         renewal = self.warehouse.renew(
-            self.claim, ids, provider=self.reference, crm=self.plan.crm, lease_seconds=self.plan.lease_seconds
+            self.claim,
+            self._asked_for,
+            provider=self.reference,
+            crm=self.plan.crm,
+            lease_seconds=self.plan.lease_seconds,
         )
         self.provider.share(rate_share(self.plan.lane, renewal.at_provider, self.plan.live_share))
         self.crm.share(rate_share(self.plan.lane, renewal.at_crm, self.plan.live_share))
-        return [key for key in keys if wanted[key].record_ids & renewal.held]
+        self._renewed_at = time.monotonic()
+        return renewal.held
 
     def _keep(self, replies: Sequence[Reply]) -> None:
         self.warehouse.keep_replies(self.provider.name, self.plan.run_id, replies)
+        if time.monotonic() - self._renewed_at > _SHARE_SECONDS:
+            with contextlib.suppress(TransientError):  # what was paid for is kept; the next answer brings another look
+                self._renew()
 
     def _note_stop(self, replies: Iterable[Reply]) -> None:
         for reply in replies:

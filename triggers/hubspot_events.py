@@ -186,7 +186,7 @@ def _kind(event: Event) -> str:
 
 def _is_own(event: Event, app_id: str) -> bool:
     """Tell whether our app made the change; `appId` is that of the subscription, and says nothing of it."""
-    if not app_id or event.get("changeSource") not in _PROGRAMS:
+    if not app_id or str(event.get("changeSource")) not in _PROGRAMS:
         return False
     return str(event.get("sourceId") or "").rpartition(":")[2] == app_id
 

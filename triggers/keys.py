@@ -10,7 +10,6 @@ from enrichment.errors import EnrichmentError
 logger = logging.getLogger(__name__)
 
 _LIFETIME_SECONDS = 60.0
-#: A wrong signature makes us look for a new secret, but not more often than this.
 _LEAST_SECONDS = 5.0
 
 Secrets = tuple[str, ...]
@@ -24,25 +23,35 @@ class SigningKeys:
 
     Args:
         read: gives the secrets.
+        lifetime_seconds: after which they are read anew.
+        least_seconds: between two readings, however many signatures don't fit.
 
     Raises:
         EnrichmentError: they can't be read the first time.
     """
 
-    def __init__(self, read: Callable[[], Secrets]) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Secrets],
+        *,
+        lifetime_seconds: float = _LIFETIME_SECONDS,
+        least_seconds: float = _LEAST_SECONDS,
+    ) -> None:
         self._read = read
+        self._lifetime_seconds = lifetime_seconds
+        self._least_seconds = least_seconds
         self._secrets = read()
         self._read_at = time.monotonic()
         self._lock = asyncio.Lock()
 
     async def current(self) -> Secrets:
         """Return the secrets, which are at most a minute old."""
-        await self._renew(_LIFETIME_SECONDS)
+        await self._renew(self._lifetime_seconds)
         return self._secrets
 
     async def newest(self) -> Secrets:
         """Return the secrets, which are at most some seconds old."""
-        await self._renew(_LEAST_SECONDS)
+        await self._renew(self._least_seconds)
         return self._secrets
 
     async def _renew(self, oldest_seconds: float) -> None:

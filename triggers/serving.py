@@ -107,8 +107,6 @@ def _submissions(settings: Settings, receiver: Receiver) -> Submissions:
 
 
 def _serve(app: FastAPI, settings: Settings, host: str, port: int) -> None:
-    _log_to_stderr()
-    _check_warehouse(settings)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -119,7 +117,8 @@ def _serve(app: FastAPI, settings: Settings, host: str, port: int) -> None:
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     server = uvicorn.Server(config)
-    with _listening(host, port) as listener, _ended_by_signals(server):
+    with _logging_to_stderr(), _listening(host, port) as listener, _ended_by_signals(server):
+        _check_warehouse(settings)
         logger.info("receiver_listening host=%s port=%s", *listener.getsockname()[:2])
         server.run(sockets=[listener])
 
@@ -155,10 +154,15 @@ def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _log_to_stderr() -> None:
+@contextmanager
+def _logging_to_stderr() -> Iterator[None]:
     """Show our own events, and of libraries what is a warning at least."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.getLogger().addHandler(handler)
     for name in ("triggers", "blocks", "tasks"):
         logging.getLogger(name).setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)

@@ -72,11 +72,12 @@ class WebhookSender:
             self._changed.notify_all()
 
     def summary(self) -> dict[str, int]:
-        """Return how many events there were, how their deliveries went, and how many are still to be taken."""
+        """Return how many events there were, how their deliveries went, and how many deliveries are still to come."""
         with self._changed:
             pending = len(self._queue) + self._under_way + bool(self._events)
-            names = ("events", "attempts", "taken", "refused", "given_up")
-            return {**{name: self._counts[name] for name in names}, "pending": pending}
+            names = ("events", "attempts", "taken", "taken_events", "refused", "given_up")
+            counts = {name: self._counts[name] for name in names}
+            return {**counts, "under_way": self._under_way, "pending": pending}
 
     def close(self) -> None:
         """Send nothing more."""
@@ -135,7 +136,9 @@ class WebhookSender:
             self._under_way -= 1
             self._counts["attempts"] += 1
             self._counts["taken" if taken else "refused"] += 1
-            if not taken:
+            if taken:
+                self._counts["taken_events"] += len(delivery.events)
+            else:
                 self._put_back(delivery, settings)
             self._changed.notify_all()
 

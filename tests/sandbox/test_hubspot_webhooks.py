@@ -97,7 +97,7 @@ def settle(box: Box, events: int) -> None:
 def test_without_a_target_nothing_is_sent(box: Box) -> None:
     """An account has no app with webhooks unless it is told where they go."""
     box.world.hubspot.create([{"email": "a@x.example"}])
-    assert webhooks(box) == {"events": 0, "attempts": 0, "taken": 0, "refused": 0, "given_up": 0, "pending": 0}
+    assert set(webhooks(box).values()) == {0}
 
 
 def test_deliveries_are_signed_twice(box: Box, target: Target) -> None:
@@ -178,14 +178,8 @@ def test_what_is_not_taken_comes_again(box: Box, target: Target) -> None:
     box.world.hubspot.create([{"email": "a@x.example"}])
     settle(box, 1)
     assert [batch[0]["attemptNumber"] for batch in target.bodies()] == [0, 1, 2, 3]
-    assert webhooks(box) | {"events": 0} == {
-        "events": 0,
-        "attempts": 4,
-        "taken": 1,
-        "refused": 3,
-        "given_up": 0,
-        "pending": 0,
-    }
+    counts = webhooks(box)
+    assert [counts[name] for name in ("attempts", "taken", "taken_events", "refused", "given_up")] == [4, 1, 1, 3, 0]
     target.refusals = 99
     box.configure(hubspot={"webhook_retries": 2})
     box.world.hubspot.create([{"email": "b@x.example"}])

@@ -104,19 +104,25 @@ def until(condition: Callable[[], object]) -> None:
 
 
 @contextmanager
-def served(app: FastAPI) -> Iterator[tuple[str, uvicorn.Server]]:
-    """Serve an application from a thread of its own, and end it as SIGTERM does; give its URL and server."""
+def listening() -> Iterator[tuple[socket.socket, str]]:
+    """Give a socket that listens, and its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
-        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-        thread.start()
-        try:
-            until(lambda: server.started)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}", server
-        finally:
-            server.should_exit = True
-            thread.join(60)
-            assert not thread.is_alive()
+        yield listener, f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextmanager
+def served(app: FastAPI, listener: socket.socket) -> Iterator[uvicorn.Server]:
+    """Serve an application from a thread of its own, and end it as SIGTERM does."""
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    try:
+        until(lambda: server.started)
+        yield server
+    finally:
+        server.should_exit = True
+        thread.join(60)
+        assert not thread.is_alive()
 
 
 MakeReceiver = Callable[..., Receiver]
@@ -149,7 +155,8 @@ def make_receiver(make_warehouse: Callable[[str], Warehouse]) -> Iterator[MakeRe
                 erase=erase,
                 submissions=Submissions("hubspot", ["hubspot", "salesforce"], per_second, lambda: (SHARED_SECRET,)),
             )
-            receiver.url, receiver.server = stack.enter_context(served(app))
+            listener, receiver.url = stack.enter_context(listening())
+            receiver.server = stack.enter_context(served(app, listener))
             receiver.http = stack.enter_context(httpx.Client(base_url=receiver.url, timeout=60))
             return receiver
 

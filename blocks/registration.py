@@ -7,6 +7,7 @@ from prefect.workers.process import ProcessWorker
 
 from blocks.base import DEFAULT_DOCUMENT, PipelineBlock, block_class, configure, module_names
 from blocks.crms.base import CrmBlock
+from blocks.listeners.base import ListenerBlock
 from blocks.notifiers.base import NotifierBlock
 from blocks.providers.block import provider_block_class
 from blocks.providers.spec import spec_names
@@ -17,6 +18,7 @@ _KINDS: dict[str, type[PipelineBlock]] = {
     "blocks.crms": CrmBlock,
     "blocks.warehouses": WarehouseBlock,
     "blocks.notifiers": NotifierBlock,
+    "blocks.listeners": ListenerBlock,
 }
 
 

@@ -1,6 +1,7 @@
 """What crosses the seam to a warehouse, and how it becomes JSON and comes back."""
 
 import json
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -146,6 +147,11 @@ def reply_row(reply: Reply) -> Row:
         "api_version": reply.api_version,
         "request_id": reply.request_id,
     }
+
+
+def renamed(rows: Sequence[Row]) -> list[Row]:
+    """Return rows of staged records with the id that a new request in their place will have."""
+    return [row | {"new_record_id": uuid.uuid4().hex} for row in rows]
 
 
 def enrichment_of(row: Row) -> Enrichment:

@@ -31,6 +31,7 @@ from blocks.warehouses._rows import (
     Settled,
     contact_row,
     enrichment_of,
+    renamed,
     renewal_of,
     reply_row,
 )
@@ -101,7 +102,13 @@ class Warehouse(RunBooks):
             return session.read(name, **values)
 
     @replayed
-    def stage(self, records: Sequence[NewRecord], *, cursor: tuple[str, str] | None = None) -> int:
+    def stage(
+        self,
+        records: Sequence[NewRecord],
+        *,
+        changed: Collection[tuple[str, str]] = (),
+        cursor: tuple[str, str] | None = None,
+    ) -> int:
         """
         Put contacts into the queue; one that is in it already stays as it is, or moves up to the live lane.
 
@@ -110,6 +117,8 @@ class Warehouse(RunBooks):
 
         Args:
             records: the contacts.
+            changed: CRM and id of contacts that changed; those in the queue are read anew, and if a run is at work on
+                one, it is done again once that run has ended it.
             cursor: name and value of the intake's position, committed together with the rows.
 
         Returns:
@@ -118,6 +127,7 @@ class Warehouse(RunBooks):
         rows = [asdict(record) | {"record_id": uuid.uuid4().hex} for record in records]
         with self.transaction() as session:
             rows = _erasure.without_erased_addresses(session, rows)
+            session.run("note_changes", rows=[{"crm": crm, "crm_id": crm_id} for crm, crm_id in sorted(set(changed))])
             session.run("promote_staged", rows=rows)
             staged = session.run("stage_records", rows=rows)
             if cursor:
@@ -128,9 +138,7 @@ class Warehouse(RunBooks):
     def restage_failed(self, run_id: str = "") -> int:
         """Put dead letters back into the queue, all or one run's, and return how many."""
         with self.transaction() as session:
-            letters = session.read("read_dead_letters", run_id=run_id)
-            for letter in letters:
-                letter["new_record_id"] = uuid.uuid4().hex
+            letters = renamed(session.read("read_dead_letters", run_id=run_id))
             session.run("restage_dead_letters", rows=letters)
             session.run("mark_replayed", rows=letters)
         return len(letters)
@@ -329,6 +337,7 @@ class Warehouse(RunBooks):
             session.run("write_ledger", token=claim.token, run_id=claim.run_id, rows=finished)
             ended = session.read("count_ended", run_id=claim.run_id, ids=[row["record_id"] for row in finished])
             session.run("write_dead_letters", token=claim.token, run_id=claim.run_id, rows=finished)
+            session.run("restage_changed", token=claim.token, rows=renamed(finished))
             session.run("delete_finished", token=claim.token, rows=finished)
             back = session.run("return_records", token=claim.token, rows=returned)
             session.run("drop_claim_reservations", token=claim.token)

@@ -41,6 +41,7 @@ class Control:
             ("GET", "/hubspot/contacts"): lambda _: self._contacts(),
             ("POST", "/hubspot/contacts"): self._create_contacts,
             ("POST", "/hubspot/merge"): self._merge,
+            ("POST", "/salesforce/contacts"): self._create_salesforce_contacts,
             ("POST", "/faults"): self._add_fault,
             ("DELETE", "/faults"): lambda _: self._clear_faults(),
             ("POST", "/settings"): self._configure,
@@ -72,6 +73,9 @@ class Control:
     def _merge(self, request: Request) -> Reply:
         self._box.world.hubspot.merge(**request.json())
         return json_reply({})
+
+    def _create_salesforce_contacts(self, request: Request) -> Reply:
+        return json_reply(self._box.world.salesforce.create(request.json()), 201)
 
     def _add_fault(self, request: Request) -> Reply:
         script = request.json()

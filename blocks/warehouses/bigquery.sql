@@ -281,6 +281,9 @@ SELECT COUNT(DISTINCT s.claim_run_id) AS runs FROM enrichment_staging s
 JOIN enrichment_runs n ON n.run_id = s.claim_run_id
 WHERE n.provider = :provider AND s.claim_expires_at >= CURRENT_TIMESTAMP()
 
+-- query: read_ended
+SELECT DISTINCT crm_id FROM record_ledger WHERE crm = :crm AND crm_id IN UNNEST(JSON_VALUE_ARRAY(:ids))
+
 -- query: read_fresh
 SELECT DISTINCT crm_id FROM record_ledger
 WHERE crm = :crm AND crm_id IN UNNEST(JSON_VALUE_ARRAY(:ids)) AND disposition IN ('written', 'unchanged')

@@ -305,6 +305,9 @@ SELECT COUNT(DISTINCT s.claim_run_id) AS runs FROM enrichment_staging s
 JOIN enrichment_runs n ON n.run_id = s.claim_run_id
 WHERE n.provider = :provider AND s.claim_expires_at >= GETDATE()
 
+-- query: read_ended
+SELECT DISTINCT crm_id FROM record_ledger WHERE crm = :crm AND crm_id IN (SELECT r.value FROM :ids r)
+
 -- query: read_fresh
 SELECT DISTINCT crm_id FROM record_ledger
 WHERE crm = :crm AND crm_id IN (SELECT r.value FROM :ids r) AND disposition IN ('written', 'unchanged')

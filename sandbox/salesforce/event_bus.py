@@ -117,8 +117,9 @@ class EventBus:
         number = int.from_bytes(replay_id) if len(replay_id) == _LENGTH else -1
         with self.changed:
             at = self._known.get(number)
-        if at is None or not self._is_kept(at):
-            raise BusError("INVALID_ARGUMENT", "subscription.fetch.replayid.corrupted")
+            if at is None or not self._is_kept(at):
+                self.totals["unknown_places"] += 1
+                raise BusError("INVALID_ARGUMENT", "subscription.fetch.replayid.corrupted")
         return number
 
     def before(self, topic: str, number: int, events: int) -> int:

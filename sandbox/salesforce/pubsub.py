@@ -109,6 +109,7 @@ class PubSub(PubSubServicer):
         org = self._admit(context)
         with _told(context), _counted(org.bus):
             stream = EventStream(org.bus, org.options, _wish(next(requests)))
+            context.add_callback(stream.finish)
             threading.Thread(target=_listen, args=(requests, stream), daemon=True).start()
             while context.is_active() and not stream.over:
                 if self._holder.world.salesforce is not org:
@@ -183,7 +184,6 @@ def _counted(bus: EventBus) -> Iterator[None]:
     with bus.changed:
         bus.totals["streams"] += 1
         bus.totals["streams_open"] += 1
-        bus.totals["most_streams_open"] = max(bus.totals["most_streams_open"], bus.totals["streams_open"])
     try:
         yield
     finally:

@@ -8,7 +8,9 @@ import time
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from cli import app
 from enrichment.errors import ConfigurationError
 from tests.integration.crms.salesforce_org import SECRET
 from tests.integration.salesforce_events.listening import Listening
@@ -51,6 +53,14 @@ def test_another_crm_is_a_setting_to_mend(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("ENRICHMENT_CRM", "hubspot")
     with pytest.raises(ConfigurationError, match="ENRICHMENT_CRM is hubspot"):
         listen(lambda: None, health_host="127.0.0.1", health_port=0)
+
+
+def test_the_command_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one line, with the exit code of wrong settings."""
+    monkeypatch.setenv("ENRICHMENT_CRM", "hubspot")
+    ended = CliRunner().invoke(app, ["listen", "salesforce", "--health-port", "0"])
+    assert ended.exit_code == 2
+    assert "ENRICHMENT_CRM is hubspot" in ended.stderr
 
 
 def test_the_settings_make_a_listener_and_a_signal_ends_it(

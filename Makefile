@@ -30,10 +30,13 @@ format: .venv/.synced ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+interfaces: .venv/.synced ## Compile the gRPC interface anew
+	@scripts/interfaces
+
 ui: .venv/.synced ## Show the demo's runs in Prefect's UI on http://127.0.0.1:4200
 	@PREFECT_HOME="$(CURDIR)/.demo/prefect" $(BIN)/prefect server start
 
 clean: ## Remove the environment and the demo's files
 	rm -rf .venv .tools .demo .cache
 
-.PHONY: help demo test check format ui clean
+.PHONY: help demo test check format interfaces ui clean

@@ -1,6 +1,7 @@
 """`enrich`: a thin face over flows and tasks."""
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -250,6 +251,26 @@ def listen_contacts(host: Host = "127.0.0.1", port: Port = 8080) -> None:
         from triggers.serving import serve_contacts  # noqa: PLC0415
 
         serve_contacts(host, port)
+
+
+@listen.command(name="salesforce", epilog="Example: `enrich listen salesforce`")
+def listen_salesforce(
+    health_host: Annotated[str, typer.Option(help="Address at which `GET /health` is answered.")] = "127.0.0.1",
+    health_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of it; 0: any.")] = 8081,
+) -> None:
+    """Take contacts from Salesforce's events (Pub/Sub API), until SIGTERM or SIGINT."""
+    with told():
+        _log_to_stderr()
+        from triggers.salesforce.service import listen as listen_to_events  # noqa: PLC0415
+
+        listen_to_events(lambda: None, health_host=health_host, health_port=health_port)
+
+
+def _log_to_stderr() -> None:
+    """Say what a listener does, one line each; the libraries' own lines hold addresses of calls, and say no more."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _assignment(text: str) -> tuple[str, str]:

@@ -45,6 +45,7 @@ class Control:
             ("POST", "/hubspot/restore"): lambda request: self._change("restore", request),
             ("POST", "/hubspot/erase"): lambda request: self._change("erase", request),
             ("POST", "/hubspot/merge"): lambda request: self._change("merge", request),
+            ("POST", "/salesforce/contacts"): self._create_salesforce_contacts,
             ("POST", "/faults"): self._add_fault,
             ("DELETE", "/faults"): lambda _: self._clear_faults(),
             ("POST", "/settings"): self._configure,
@@ -77,6 +78,9 @@ class Control:
         """Do something to a contact of HubSpot's as people do it; the body has the call's arguments by name."""
         getattr(self._box.world.hubspot, what)(**request.json())
         return json_reply({})
+
+    def _create_salesforce_contacts(self, request: Request) -> Reply:
+        return json_reply(self._box.world.salesforce.create(request.json()), 201)
 
     def _add_fault(self, request: Request) -> Reply:
         script = request.json()

@@ -268,6 +268,17 @@ class SalesforceSettings(ServiceSettings):
         limits_visible: whether the user may see the org's limits.
         bulk_polls: how often a bulk job says that it is in progress; it never ends if negative.
         bulk_unprocessed: how many rows at the end of each bulk job are left.
+        change_events: whether Contact is selected for Change Data Capture.
+        creation_events: whether a flow publishes a platform event for each new contact.
+        subscribable: whether the user may subscribe to topics.
+        events_kept_seconds: how long events can be had again.
+        events_idle_seconds: how long a stream is silent before an empty message comes.
+        events_grace_seconds: how long a stream lives that asks for nothing.
+        events_at_once: the most events of one message.
+        events_pause_seconds: between two messages.
+        events_silent: whether streams are stalled: they stay open, and nothing comes.
+        events_repeated: how many events come again when a stream goes on where another one ended.
+        events_daily: how many events are delivered before the allowance is used up.
     """
 
     consumer_key: str = "sandbox-consumer"
@@ -282,6 +293,17 @@ class SalesforceSettings(ServiceSettings):
     limits_visible: bool = True
     bulk_polls: int = 1
     bulk_unprocessed: int = 0
+    change_events: bool = True
+    creation_events: bool = True
+    subscribable: bool = True
+    events_kept_seconds: float = 72 * 3600.0
+    events_idle_seconds: float = 60.0
+    events_grace_seconds: float = 60.0
+    events_at_once: int = 100
+    events_pause_seconds: float = 0.0
+    events_silent: bool = False
+    events_repeated: int = 0
+    events_daily: int = 50_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
-from blocks.crms.base import NewContact, load_crm
+from blocks.crms.base import Crm, NewContact, load_crm
 from blocks.warehouses.base import NewRecord, Warehouse, open_warehouse
 from enrichment.errors import ConfigurationError
 from tasks.steps import event, step
@@ -30,18 +30,40 @@ def stage_new(crm: str, warehouse: str, lane: str, since: datetime | None) -> in
     The position is committed with the rows, page by page.
     """
     name = crm.partition("/")[0]
-    source, staged = load_crm(crm), 0
+    source = load_crm(crm)
     try:
         with open_warehouse(warehouse) as target:
             start = since or _position(target, name)
-            newest = start.isoformat()
-            for page in source.created_since(start):
-                newest = max([newest, *(contact.created_at for contact in page if contact.created_at)])
-                cursor = None if since else (_cursor_name(name), newest)
-                staged += target.stage([_record(name, contact, "schedule", lane) for contact in page], cursor=cursor)
+            cursor = "" if since else _cursor_name(name)
+            staged = stage_created(source, target, name, start, lane=lane, cursor=cursor)
     finally:
         source.close()
     event("contacts_staged", crm=name, staged=staged, since=start.isoformat())
+    return staged
+
+
+def stage_created(
+    source: Crm, target: Warehouse, name: str, since: datetime, *, lane: str = "live", cursor: str = ""
+) -> int:
+    """
+    Stage what a query finds that was created at or after a moment, but for contacts that have ended before.
+
+    Args:
+        source: is asked.
+        target: has the queue.
+        name: of the CRM.
+        since: the moment.
+        lane: `live` or `backfill`.
+        cursor: name of a position that is moved to the newest contact, page by page; empty for none.
+
+    Returns:
+        how many were new in the queue.
+    """
+    staged, newest = 0, since.isoformat()
+    for page in source.created_since(since):
+        newest = max([newest, *(contact.created_at for contact in page if contact.created_at)])
+        records = [_record(name, contact, "schedule", lane) for contact in page]
+        staged += target.stage(records, cursor=(cursor, newest) if cursor else None)
     return staged
 
 

@@ -8,6 +8,7 @@ timeouts nor the refresh-token grant; so it gets its sessions from here.
 import hashlib
 import logging
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -36,6 +37,8 @@ JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 ASSERTION_SECONDS = 180
 #: An address without user name, query or fragment.
 ADDRESS = r"^https?://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?(/[^\s?#]*)?$"
+#: The org in the address of the user, `https://<host>/id/<org>/<user>`.
+_ORG = re.compile(r"/id/(?P<org>00D[A-Za-z0-9]{15})/")
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 _POLICY = RetryPolicy(attempts_after_lost_answer=3)
 
@@ -96,10 +99,11 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Session:
-    """A right to call one org for a while."""
+    """A right to call one org for a while; `org_id` has 18 characters, or none if the endpoint didn't say it."""
 
     token: str
     instance_url: str
+    org_id: str = ""
 
 
 class SessionSource:
@@ -230,7 +234,8 @@ def _read_session(body: Any) -> Session | None:
     token, instance_url = body.get("access_token"), body.get("instance_url")
     if not (isinstance(token, str) and token and isinstance(instance_url, str) and instance_url):
         return None
-    return Session(token, instance_url.rstrip("/"))
+    found = _ORG.search(str(body.get("id") or ""))
+    return Session(token, instance_url.rstrip("/"), found["org"] if found else "")
 
 
 def _asks_too_often(body: Any) -> bool:

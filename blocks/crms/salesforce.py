@@ -28,7 +28,14 @@ from blocks.crms._salesforce_api import SalesforceApi
 from blocks.crms._salesforce_bulk import BulkOptions, BulkWriter
 from blocks.crms._salesforce_contacts import ContactReader, Wanted
 from blocks.crms._salesforce_fields import FieldCatalog, default_rules
-from blocks.crms._salesforce_session import ADDRESS, Auth, Credentials, check_address, session_source
+from blocks.crms._salesforce_session import (
+    ADDRESS,
+    Auth,
+    Credentials,
+    SessionSource,
+    check_address,
+    session_source,
+)
 from blocks.crms._salesforce_statuses import (
     CREDENTIALS_REJECTED,
     NOT_CONFIRMED,
@@ -71,6 +78,7 @@ _PROTECTED = (
     "OwnerId",
     "SystemModstamp",
 )
+_FIELD_PATH = r"^\w+(\.\w+)*$"
 #: These serve every org, but no client-credentials flow.
 _COMMON_HOSTS = ("login.salesforce.com", "test.salesforce.com")
 #: The secrets that each flow needs, by their fields.
@@ -148,6 +156,32 @@ class Salesforce(CrmBlock):
     )
     connect_timeout_seconds: float = Field(5.0, gt=0, le=60, description="How long to wait for a connection.")
     read_timeout_seconds: float = Field(60.0, gt=0, le=600, description="How long to wait for an answer.")
+    events_topic: str = Field(
+        "/data/ContactChangeEvent",
+        pattern=r"^/(data|event)/\w+$",
+        description="What `enrich listen salesforce` subscribes to: change events, or a platform event of your own.",
+    )
+    events_id_field: str = Field(
+        "Contact_Id__c",
+        pattern=_FIELD_PATH,
+        description="Field of the platform event that holds the contact's id; dots lead into nested fields.",
+    )
+    events_email_field: str = Field(
+        "Email__c",
+        pattern=_FIELD_PATH,
+        description="Field of the platform event that holds the e-mail address; the event may lack it.",
+    )
+    events_endpoint: str = Field(
+        "api.pubsub.salesforce.com:7443",
+        pattern=r"^[A-Za-z0-9.-]+:\d{1,5}$",
+        description="Where the Pub/Sub API is reached: host and port.",
+    )
+    events_ca_file: Path | None = Field(
+        None, description="PEM file of the authorities that may vouch for that endpoint, instead of the usual ones."
+    )
+    events_silence_seconds: float = Field(
+        300.0, gt=0, le=3600, description="A stream without any message for so long is opened anew."
+    )
 
     def get_crm(self) -> "SalesforceCrm":
         """
@@ -156,12 +190,10 @@ class Salesforce(CrmBlock):
         Raises:
             ConfigurationError: a credential is missing, an address can't be used, or the mapping file is wrong.
         """
-        self._check_addresses()
-        timeouts = (self.connect_timeout_seconds, self.read_timeout_seconds)
-        digest, sessions = session_source(self.login_url.rstrip("/"), self._read_credentials, timeouts)
+        digest, sessions = self.get_sessions()
         api = SalesforceApi(
             sessions,
-            Transport(self.api_version, timeouts),
+            Transport(self.api_version, self._timeouts),
             credential=digest,
             api_version=self.api_version,
             instance_url=self.instance_url.rstrip("/"),
@@ -175,6 +207,20 @@ class Salesforce(CrmBlock):
             concurrency=self.concurrency,
             bulk=BulkOptions(self.bulk_threshold, self.bulk_wait_seconds),
         )
+
+    def get_sessions(self) -> tuple[str, SessionSource]:
+        """
+        Return the source of this process's sessions, and what tells these credentials from others.
+
+        Raises:
+            ConfigurationError: a credential is missing, or an address can't be used.
+        """
+        self._check_addresses()
+        return session_source(self.login_url.rstrip("/"), self._read_credentials, self._timeouts)
+
+    @property
+    def _timeouts(self) -> tuple[float, float]:
+        return self.connect_timeout_seconds, self.read_timeout_seconds
 
     def _read_credentials(self) -> Credentials:
         needed = _NEEDED[self.auth]

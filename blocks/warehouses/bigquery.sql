@@ -317,6 +317,9 @@ JOIN enrichment_runs n ON n.run_id = s.claim_run_id
 WHERE s.claim_expires_at >= CURRENT_TIMESTAMP()
 GROUP BY n.lane
 
+-- query: read_ended
+SELECT DISTINCT crm_id FROM record_ledger WHERE crm = :crm AND crm_id IN UNNEST(JSON_VALUE_ARRAY(:ids))
+
 -- query: read_fresh
 SELECT DISTINCT crm_id FROM record_ledger
 WHERE crm = :crm AND crm_id IN UNNEST(JSON_VALUE_ARRAY(:ids)) AND disposition IN ('written', 'unchanged')

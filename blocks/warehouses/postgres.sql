@@ -307,6 +307,9 @@ JOIN enrichment_runs r ON r.run_id = s.claim_run_id
 WHERE s.claim_expires_at >= now()
 GROUP BY r.lane
 
+-- query: read_ended
+SELECT DISTINCT crm_id FROM record_ledger WHERE crm = :crm AND crm_id IN (SELECT jsonb_array_elements_text(:ids::jsonb))
+
 -- query: read_fresh
 SELECT DISTINCT crm_id FROM record_ledger
 WHERE crm = :crm AND crm_id IN (SELECT jsonb_array_elements_text(:ids::jsonb)) AND disposition IN ('written', 'unchanged')

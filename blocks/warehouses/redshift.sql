@@ -337,6 +337,9 @@ JOIN enrichment_runs n ON n.run_id = s.claim_run_id
 WHERE s.claim_expires_at >= GETDATE()
 GROUP BY n.lane
 
+-- query: read_ended
+SELECT DISTINCT crm_id FROM record_ledger WHERE crm = :crm AND crm_id IN (SELECT r.value FROM :ids r)
+
 -- query: read_fresh
 SELECT DISTINCT crm_id FROM record_ledger
 WHERE crm = :crm AND crm_id IN (SELECT r.value FROM :ids r) AND disposition IN ('written', 'unchanged')

@@ -342,6 +342,11 @@ JOIN enrichment_runs r ON r.run_id = s.claim_run_id
 WHERE s.claim_expires_at >= SYSDATE()
 GROUP BY r.lane
 
+-- query: read_ended
+SELECT DISTINCT crm_id FROM record_ledger
+WHERE crm = :crm
+    AND crm_id IN (SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
 -- query: read_fresh
 SELECT DISTINCT crm_id FROM record_ledger
 WHERE crm = :crm AND disposition IN ('written', 'unchanged')

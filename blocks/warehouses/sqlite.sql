@@ -307,6 +307,9 @@ JOIN enrichment_runs r ON r.run_id = s.claim_run_id
 WHERE s.claim_expires_at >= strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
 GROUP BY r.lane
 
+-- query: read_ended
+SELECT DISTINCT crm_id FROM record_ledger WHERE crm = :crm AND crm_id IN (SELECT value FROM json_each(:ids))
+
 -- query: read_fresh
 SELECT DISTINCT crm_id FROM record_ledger
 WHERE crm = :crm AND crm_id IN (SELECT value FROM json_each(:ids)) AND disposition IN ('written', 'unchanged')

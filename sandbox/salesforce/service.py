@@ -3,7 +3,7 @@
 import re
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,10 @@ from sandbox.exchange import Reply, Request, json_reply
 from sandbox.faults import FaultScript
 from sandbox.people import Population
 from sandbox.salesforce.bulk import BulkJobs
+from sandbox.salesforce.creations import ContactCreations
 from sandbox.salesforce.errors import SalesforceError, expired, malformed, over_limit, unknown_path
+from sandbox.salesforce.event_bus import EventBus
+from sandbox.salesforce.event_feed import EventFeed
 from sandbox.salesforce.fields import contact_fields
 from sandbox.salesforce.reads import ContactReads
 from sandbox.salesforce.sessions import Sessions
@@ -54,6 +57,9 @@ class Salesforce(Service):
         self._seeds = population.contacts
         self._born = clock.seconds()
         self._lock = lock
+        self.bus = EventBus(clock, self.options)
+        self.feed = EventFeed(self.bus, clock)
+        self._origin = ""
         self._busy = 0
         self._used = 0
         self.rejected = 0
@@ -91,8 +97,12 @@ class Salesforce(Service):
     def delete(self, contact_id: str, *, into: str | None = None) -> None:
         """Put a contact into the recycle bin, perhaps because it was merged into another."""
         with self._lock:
-            record = self._known(contact_id)
-            record.deleted, record.master_id = True, into
+            self._store.delete(self._known(contact_id), into)
+
+    def restore(self, contact_id: str) -> None:
+        """Take a contact out of the recycle bin."""
+        with self._lock:
+            self._store.restore(self._known(contact_id))
 
     def hold(self, contact_id: str, times: int) -> None:
         """Let so many updates of a contact meet somebody else's lock."""
@@ -123,23 +133,27 @@ class Salesforce(Service):
             "contacts_updated": len(updates),
             "most_updates_of_one_contact": max(updates.values(), default=0),
             "rejected": self.rejected,
+            "events": dict(self.bus.totals),
         }
 
     def handle(self, request: Request) -> Reply:
         """Answer a request as Salesforce would."""
         if request.path == _TOKEN:
             return self.sessions.issue(request, self.settings)
+        self._origin = _origin(request)
         try:
             reply = self._route(request)
         except SalesforceError as error:
             reply = error.render()
+        finally:
+            self._origin = ""
         usage = f"api-usage={self._used}/{self.settings.daily_calls}"
         return reply.with_headers({"Sforce-Limit-Info": usage})
 
     @cached_property
     def _store(self) -> OrgStore:
         # Made at the first use: most worlds are about another CRM.
-        return OrgStore(self.clock, self._seeds, self._born)
+        return OrgStore(self.clock, self._seeds, self._born, self._tell)
 
     @cached_property
     def _fields(self) -> dict[str, dict[str, Any]]:
@@ -152,6 +166,10 @@ class Salesforce(Service):
     @cached_property
     def _writes(self) -> ContactWrites:
         return ContactWrites(self._store, self._fields, self.clock)
+
+    @cached_property
+    def _creations(self) -> ContactCreations:
+        return ContactCreations(self._store, self._fields, self.feed)
 
     @cached_property
     def _bulk(self) -> BulkJobs:
@@ -171,6 +189,8 @@ class Salesforce(Service):
             return self._bulk.answer(request, tail.removeprefix("jobs/ingest").strip("/"), self.settings)
         if tail == "sobjects/Contact/describe":
             return json_reply({"name": "Contact", "keyPrefix": "003", "fields": list(self._fields.values())})
+        if tail.startswith("sobjects/"):
+            return self._creations.answer(request, tail.removeprefix("sobjects/").strip("/"))
         if tail.rstrip("/") == "limits":
             return self._limits()
         raise unknown_path()
@@ -211,8 +231,16 @@ class Salesforce(Service):
         allowed = self.settings.daily_calls
         return json_reply({"DailyApiRequests": {"Max": allowed, "Remaining": max(allowed - self._used, 0)}})
 
+    def _tell(self, kind: str, record: Record, changed: Collection[str]) -> None:
+        self.feed.tell(kind, record, changed, self.settings, self._origin)
+
     def _known(self, contact_id: str) -> Record:
         record = self._store.get(contact_id)
         if record is None:
             raise KeyError(contact_id)
         return record
+
+
+def _origin(request: Request) -> str:
+    """Return what change events say of who made a change through the API."""
+    return f"com/salesforce/api/rest/68.0;{request.headers.get('sforce-call-options', '')}"

@@ -1,6 +1,6 @@
 """The contacts and accounts of a Salesforce org."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -47,10 +47,18 @@ class OrgStore:
         clock: of the world.
         seeds: the contacts that exist from the beginning, as the population has them.
         born: when they begin to exist, in seconds since the epoch.
+        tell: is told what happens to which contact, and which of its fields change.
     """
 
-    def __init__(self, clock: Clock, seeds: Sequence[Mapping[str, str]], born: float) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        seeds: Sequence[Mapping[str, str]],
+        born: float,
+        tell: Callable[[str, Record, Collection[str]], None],
+    ) -> None:
         self._clock = clock
+        self._tell = tell
         self._records: dict[str, Record] = {}
         self.accounts: dict[str, str] = {}
         self._account_ids: dict[str, str] = {}
@@ -75,7 +83,9 @@ class OrgStore:
         known = {name: value for name, value in values.items() if name != "Account.Name"}
         company = values.get("Account.Name")
         account = {"AccountId": self._account(company)} if company else {}
-        return self._insert({"LastName": "Unknown", **known, **account}, int(self._clock.seconds()))
+        record = self._insert({"LastName": "Unknown", **known, **account}, int(self._clock.seconds()))
+        self._tell("CREATE", record, record.values)
+        return record
 
     def change(self, record: Record, values: Mapping[str, Any]) -> None:
         """Change fields; None clears one."""
@@ -84,6 +94,17 @@ class OrgStore:
             if value is None:
                 del record.values[name]
         record.modified = int(self._clock.seconds())
+        self._tell("UPDATE", record, values)
+
+    def delete(self, record: Record, master_id: str | None) -> None:
+        """Put a contact into the recycle bin, perhaps because it was merged into another."""
+        record.deleted, record.master_id = True, master_id
+        self._tell("DELETE", record, ())
+
+    def restore(self, record: Record) -> None:
+        """Take a contact out of the recycle bin."""
+        record.deleted, record.master_id = False, None
+        self._tell("UNDELETE", record, record.values)
 
     def _seeded(self, seed: Mapping[str, str]) -> dict[str, Any]:
         values = {name: seed[known] for name, known in _SEEDED.items() if seed.get(known)}

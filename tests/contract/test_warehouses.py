@@ -358,6 +358,17 @@ def test_what_changed_while_a_run_was_at_work_on_it_is_done_again(warehouse: War
     assert queue(warehouse) == 0
 
 
+def test_what_has_ended_is_known_by_its_contact(warehouse: Warehouse) -> None:
+    """However it ended, and whether or not it waits again; other CRMs have other contacts."""
+    open_run(warehouse)
+    stage(warehouse, "1", "2")
+    mine = claim(warehouse)
+    warehouse.settle(mine, "hubspot", finish(mine, Disposition.UNMATCHED), [])
+    stage(warehouse, "2", "3")
+    assert {row["crm_id"] for row in warehouse.query("read_ended", crm="hubspot", ids=["1", "2", "3"])} == {"1", "2"}
+    assert warehouse.query("read_ended", crm="salesforce", ids=["1"]) == []
+
+
 def test_a_reviewed_miss_stays_reviewed_until_it_changes(warehouse: Warehouse) -> None:
     """The weekly review shows nothing twice."""
     open_run(warehouse)

@@ -264,4 +264,5 @@ def test_it_is_counted_in_the_ledger(box: Box, salesforce: Caller) -> None:
         "contacts_updated": 1,
         "most_updates_of_one_contact": 1,
         "rejected": 0,
+        "events": {"published": 1},
     }

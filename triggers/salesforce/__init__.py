@@ -1,0 +1,16 @@
+"""
+The Salesforce subscriber: takes events of the Pub/Sub API, and stages the contacts that they are about.
+
+`pubsub_pb2*` is generated from `pubsub.proto` by `make interfaces`.
+"""
+
+from enrichment.errors import ConfigurationError
+
+try:
+    import fastavro  # noqa: F401 - what all modules here need, named once
+    import google.protobuf  # noqa: F401
+    import grpc  # noqa: F401
+except ImportError as error:
+    raise ConfigurationError(
+        "Salesforce's events need grpcio, protobuf and fastavro: install the extra, `uv sync --extra salesforce-events`"
+    ) from error

@@ -1,0 +1,91 @@
+"""Events to staging: what they tell goes into the queue together with the position in the topic."""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from blocks.crms.base import Crm, NewContact
+from blocks.warehouses.base import NewRecord, Warehouse
+from tasks.intake import FIRST_WINDOW, OVERLAP, stage_created
+from triggers.salesforce.events import Meaning
+from triggers.salesforce.position import Position, read_position
+
+logger = logging.getLogger(__name__)
+
+CRM = "salesforce"
+_SOURCE, _LANE = "platform_event", "live"
+
+
+class EventIntake:
+    """
+    Stages what events and queries find; every method may be repeated without harm.
+
+    All raise TransientError if the warehouse or the org can't be reached now.
+
+    Args:
+        warehouse: has the queue.
+        crm: is queried for what events don't tell.
+        staged: called after something new was committed; returns at once.
+    """
+
+    def __init__(self, warehouse: Warehouse, crm: Crm, staged: Callable[[], None]) -> None:
+        self._warehouse = warehouse
+        self._crm = crm
+        self._staged = staged
+
+    def position(self, name: str) -> Position | None:
+        """Return the position of this name, None if there is none yet."""
+        rows = self._warehouse.query("read_cursor", name=name)
+        return read_position(rows[0]["cursor"]) if rows else None
+
+    def take(self, name: str, meanings: Sequence[Meaning], position: Position | None, opened_at: datetime) -> None:
+        """
+        Commit what events mean together with the position after them.
+
+        Args:
+            name: of the position.
+            meanings: of the events, in their order.
+            position: None leaves it where it is.
+            opened_at: when the stream was opened; creations before that may be told a second time.
+        """
+        doubtful = [meaning for meaning in meanings if meaning.created and not _is_after(meaning, opened_at)]
+        ended = self._ended([contact.crm_id for meaning in doubtful for contact in meaning.contacts])
+        records = [
+            _record(contact)
+            for meaning in meanings
+            for contact in meaning.contacts
+            if not meaning.created or contact.crm_id not in ended
+        ]
+        cursor = (name, position.text()) if position else None
+        staged = self._warehouse.stage(records, cursor=cursor) if records or cursor else 0
+        if meanings:
+            logger.info("salesforce_events_taken events=%s staged=%s", len(meanings), staged)
+        self._tell(staged)
+
+    def query(self, since: datetime | None) -> None:
+        """Stage what was created at or after a moment, None: in the recent past, as far as no event told it."""
+        start = since - OVERLAP if since else datetime.now(UTC) - FIRST_WINDOW
+        staged = stage_created(self._crm, self._warehouse, CRM, start)
+        logger.info("salesforce_contacts_queried since=%s staged=%s", start.isoformat(), staged)
+        self._tell(staged)
+
+    def reconnect(self) -> None:
+        """Give the warehouse's connection back, which may be broken; the next verb opens another one."""
+        self._warehouse.close()
+
+    def _ended(self, crm_ids: Sequence[str]) -> set[str]:
+        if not crm_ids:
+            return set()
+        return {row["crm_id"] for row in self._warehouse.query("read_ended", crm=CRM, ids=list(crm_ids))}
+
+    def _tell(self, staged: int) -> None:
+        if staged:
+            self._staged()
+
+
+def _is_after(meaning: Meaning, moment: datetime) -> bool:
+    return meaning.committed_at is not None and meaning.committed_at > moment
+
+
+def _record(contact: NewContact) -> NewRecord:
+    return NewRecord(CRM, contact.crm_id, contact.email, _SOURCE, _LANE, contact.created_at)

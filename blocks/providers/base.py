@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from enrichment.estimate import Terms
 from enrichment.outcomes import Outcome
 from enrichment.records import Contact
 
@@ -26,7 +27,7 @@ class Reply:
         outcome: what the reply means by the spec's rules.
         body: the item as received (JSON), or None where there was no answer.
         reason: a short code.
-        credits: what the reply is billed at, by the spec.
+        credits: what the reply is billed at, by the spec; of a lost answer, what it may have been billed at.
         api_version: as stated by the answer, else of the path.
         request_id: of the answer.
         wait_seconds: how long the provider asked us to wait; such a reply costs no attempt.
@@ -57,6 +58,7 @@ class Provider(Protocol):
     """What the pipeline asks of a provider."""
 
     name: str
+    terms: Terms
 
     def choose_input(self, contact: Contact) -> dict[str, str] | None:
         """Return the identifiers to ask with, or None if the contact has too few."""

@@ -9,7 +9,7 @@ import httpx
 from blocks.providers.account import check_account
 from blocks.providers.asking import Asking
 from blocks.providers.base import Reading, Reply, Request
-from blocks.providers.channel import Options, shared_for, tls
+from blocks.providers.channel import Options, shared_for, terms_of, tls
 from blocks.providers.interpret import read_reply
 from blocks.providers.spec import ProviderSpec
 from enrichment import identifiers
@@ -27,6 +27,7 @@ class HttpProvider:
 
     def __init__(self, spec: ProviderSpec, options: Options) -> None:
         self.name = spec.id
+        self.terms = terms_of(spec, options)
         self._spec = spec
         self._options = options
         self._shared = shared_for(spec, options)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from enrichment.credits import CapReached
 from enrichment.records import Enrichment, Found
 from enrichment.write_policy import Change
 
@@ -40,10 +41,20 @@ class PlannedWrite:
 
 @dataclass(frozen=True, slots=True)
 class JournalLookup:
-    """What the journal says of request keys: the replies it has, and the keys that the asker may now pay for."""
+    """
+    What the journal says of request keys.
+
+    Args:
+        replies: that it has.
+        granted: keys that the asker may now pay for.
+        refused: keys that nobody may pay for now, because a cap on credits is reached.
+        reached: that cap.
+    """
 
     replies: Mapping[str, Row]
     granted: frozenset[str]
+    refused: frozenset[str] = frozenset()
+    reached: CapReached | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from blocks.base import PipelineBlock, block_class, configure
-from blocks.providers.base import Reply
+from blocks.warehouses._journal import JournalVerbs
+from blocks.warehouses._lanes import LaneVerbs
 from blocks.warehouses._replay import replayed
 from blocks.warehouses._rows import (
     JournalLookup,
@@ -29,6 +30,7 @@ from blocks.warehouses._rows import (
     contact_row,
     enrichment_of,
 )
+from blocks.warehouses._session import Session
 from blocks.warehouses._sql import SqlFile
 from enrichment.books import Books
 from enrichment.records import (
@@ -62,19 +64,7 @@ __all__ = [
 ]
 
 
-class Session(ABC):
-    """One open transaction."""
-
-    @abstractmethod
-    def run(self, query: str, /, **values: Any) -> int:
-        """Run a named statement and return the number of rows it changed."""
-
-    @abstractmethod
-    def read(self, query: str, /, **values: Any) -> list[Row]:
-        """Return a named query's rows."""
-
-
-class Warehouse(ABC):
+class Warehouse(JournalVerbs, LaneVerbs, ABC):
     """
     What the pipeline asks of a warehouse.
 
@@ -84,14 +74,6 @@ class Warehouse(ABC):
 
     name: ClassVar[str]
     sql: SqlFile
-
-    @abstractmethod
-    def transaction(self) -> AbstractContextManager[Session]:
-        """Open a transaction that commits at the end, or rolls back."""
-
-    def reading(self) -> AbstractContextManager[Session]:
-        """Open a transaction that only reads."""
-        return self.transaction()
 
     def claiming(self) -> AbstractContextManager[Session]:
         """Open what a claim is made in: a transaction, or single statements where the engine is surer of those."""
@@ -108,12 +90,8 @@ class Warehouse(ABC):
     def check(self) -> str:
         """Say in one line what answers and how many records wait."""
         waiting = sum(row["records"] for row in self.query("count_queue"))
-        return f"{self.name} answers; {waiting:,} records in the queue"
-
-    def query(self, name: str, /, **values: Any) -> list[Row]:
-        """Return the rows of a named read."""
-        with self.reading() as session:
-            return session.read(name, **values)
+        paused = "".join(f"; lane {lane} is paused since {since}" for lane, since in self.paused_lanes().items())
+        return f"{self.name} answers; {waiting:,} records in the queue{paused}"
 
     @replayed
     def stage(self, records: Sequence[NewRecord], *, cursor: tuple[str, str] | None = None) -> int:
@@ -215,47 +193,6 @@ class Warehouse(ABC):
         """Remember hashed identifiers that must never be looked up."""
         with self.transaction() as session:
             session.run("suppress_keys", keys=list(keys), reason=reason)
-
-    @replayed
-    def open_requests(
-        self, provider: str, keys: Collection[str], *, token: str, lease_seconds: int, reply_days: int
-    ) -> JournalLookup:
-        """
-        Look requests up in the journal, and reserve those that it lacks.
-
-        A key that is neither in the replies nor granted is being asked by another claim at this moment. The reservation
-        comes before the reading: the other way round, a reply that arrives in between would be paid for again.
-        """
-        wanted = {"provider": provider, "keys": list(keys)}
-        with self.transaction() as session:
-            session.run("reserve_requests", token=token, lease_seconds=lease_seconds, **wanted)
-            replies = {row["request_key"]: row for row in session.read("read_replies", reply_days=reply_days, **wanted)}
-            session.run("drop_reservations", provider=provider, keys=list(replies))
-            reserved = session.read("read_reservations", token=token, **wanted)
-        return JournalLookup(replies, frozenset(row["request_key"] for row in reserved))
-
-    def read_replies(self, provider: str, keys: Collection[str], *, reply_days: int) -> dict[str, Row]:
-        """Return the journal's conclusive replies by request key, without reserving anything."""
-        rows = self.query("read_replies", provider=provider, keys=list(keys), reply_days=reply_days)
-        return {row["request_key"]: row for row in rows}
-
-    @replayed
-    def keep_replies(self, provider: str, run_id: str, replies: Sequence[Reply]) -> None:
-        """Commit replies to the journal, as received, and end their reservations."""
-        rows = [
-            {
-                "request_key": reply.key,
-                "reply": reply.body,
-                "outcome": reply.outcome,
-                "credits": reply.credits,
-                "api_version": reply.api_version,
-                "request_id": reply.request_id,
-            }
-            for reply in replies
-        ]
-        with self.transaction() as session:
-            session.run("keep_replies", provider=provider, run_id=run_id, rows=rows)
-            session.run("drop_reservations", provider=provider, keys=[reply.key for reply in replies])
 
     @replayed
     def store(

@@ -3,7 +3,7 @@
 import re
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -93,6 +93,11 @@ class Salesforce(Service):
         with self._lock:
             record = self._known(contact_id)
             record.deleted, record.master_id = True, into
+
+    def make_campaign(self, campaign_id: str, contact_ids: Iterable[str]) -> None:
+        """Make a campaign with these members."""
+        with self._lock:
+            self._store.campaigns[campaign_id[:15]] = frozenset(contact_ids)
 
     def hold(self, contact_id: str, times: int) -> None:
         """Let so many updates of a contact meet somebody else's lock."""

@@ -1,4 +1,4 @@
-"""Transactions of named statements: what every group of a warehouse's verbs is built on."""
+"""Transactions of a warehouse, in which named statements run."""
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
@@ -20,7 +20,7 @@ class Session(ABC):
 
 
 class Transactions(ABC):
-    """Something that opens transactions."""
+    """What opens them."""
 
     @abstractmethod
     def transaction(self) -> AbstractContextManager[Session]:
@@ -28,6 +28,10 @@ class Transactions(ABC):
 
     def reading(self) -> AbstractContextManager[Session]:
         """Open a transaction that only reads."""
+        return self.transaction()
+
+    def claiming(self) -> AbstractContextManager[Session]:
+        """Open what a claim is made in: a transaction, or single statements where the engine is surer of those."""
         return self.transaction()
 
     def query(self, name: str, /, **values: Any) -> list[Row]:

@@ -7,10 +7,10 @@ clock, and cross the seam as ISO-8601 UTC text. Every later update of a claimed 
 """
 
 import uuid
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import ClassVar
 
@@ -64,7 +64,7 @@ __all__ = [
 ]
 
 
-class Warehouse(JournalVerbs, LaneVerbs, ABC):
+class Warehouse(JournalVerbs, LaneVerbs):
     """
     What the pipeline asks of a warehouse.
 
@@ -74,10 +74,6 @@ class Warehouse(JournalVerbs, LaneVerbs, ABC):
 
     name: ClassVar[str]
     sql: SqlFile
-
-    def claiming(self) -> AbstractContextManager[Session]:
-        """Open what a claim is made in: a transaction, or single statements where the engine is surer of those."""
-        return self.transaction()
 
     @abstractmethod
     def migrate(self) -> list[str]:

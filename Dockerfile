@@ -12,6 +12,7 @@ COPY blocks blocks
 COPY tasks tasks
 COPY flows flows
 COPY triggers triggers
+COPY commands commands
 COPY sandbox sandbox
 RUN uv sync --locked --no-dev --extra postgres --group sandbox
 

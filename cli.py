@@ -1,20 +1,17 @@
 """`enrich`: a thin face over flows and tasks."""
 
-import json
-import logging
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from commands import lanes
+from commands.listeners import listen
+from commands.terminal import FAILED, Json, checked_lane, out, pairs_table, run_table, say, told
 from enrichment.errors import ConfigurationError, EnrichmentError
 
 app = typer.Typer(
@@ -24,37 +21,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # locals hold contacts and secrets
     rich_markup_mode="markdown",
 )
-listen = typer.Typer(help="Wait for new contacts, and put them into the queue as they appear.", no_args_is_help=True)
 app.add_typer(listen, name="listen")
-out = Console(soft_wrap=True)
-err = Console(stderr=True, soft_wrap=True)
-
-#: Exit codes: the work failed; the settings or the input are wrong (as for wrong usage).
-FAILED, MISCONFIGURED = 1, 2
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """Turn our errors into one line and an exit code."""
-    try:
-        yield
-    except ConfigurationError as error:
-        err.print(f"[red]enrich:[/red] {escape(str(error))}")
-        raise typer.Exit(MISCONFIGURED) from None
-    except EnrichmentError as error:
-        err.print(f"[red]enrich:[/red] {escape(str(error))}")
-        raise typer.Exit(FAILED) from None
-
-
-def say(value: Any, as_json: bool, text: Callable[[], Any]) -> None:
-    """Print a result as JSON or as text."""
-    if as_json:
-        plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-        sys.stdout.write(json.dumps(plain, default=str) + "\n")
-    else:
-        out.print(text())
 
 
 @app.command(epilog="Example: `enrich demo --contacts 5000`")
@@ -82,7 +49,7 @@ def setup(
         from tasks.setup import set_up  # noqa: PLC0415 - Prefect takes seconds to import
 
         report = set_up(save=save_blocks, runs=runs)
-        say(report, as_json, lambda: _pairs("Set up", report))
+        say(report, as_json, lambda: pairs_table("Set up", report))
 
 
 @app.command(epilog="Example: `enrich stage --csv new.csv`, or `enrich stage --all --lane backfill`")
@@ -107,7 +74,7 @@ def stage(
         from flows.ingest_contacts import ingest_contacts  # noqa: PLC0415
 
         staged = ingest_contacts(
-            lane=_lane(lane),
+            lane=checked_lane(lane),
             since=since,
             everything=everything,
             crm_ids=[part.strip() for part in ids.split(",") if part.strip()],
@@ -136,11 +103,18 @@ def run(
         from flows.enrich_contacts import enrich_contacts  # noqa: PLC0415
         from tasks.preview import Preview  # noqa: PLC0415
 
-        report = enrich_contacts(provider=provider, lane=_lane(lane) if lane else "", limit=limit, dry_run=dry_run)
+        report = enrich_contacts(
+            provider=provider, lane=checked_lane(lane) if lane else "", limit=limit, dry_run=dry_run
+        )
         if isinstance(report, Preview):
             say(report, as_json, lambda: _preview(report))
         else:
             say(report, as_json, lambda: run_table(report))
+
+
+app.command(epilog="Example: `enrich backfill --created-from 2026-01-01 --missing industry --estimate`")(lanes.backfill)
+app.command(epilog="Example: `enrich pause backfill`")(lanes.pause)
+app.command(epilog="Example: `enrich resume backfill`")(lanes.resume)
 
 
 @app.command(epilog="Example: `enrich file contacts.csv --out enriched.csv`")
@@ -211,7 +185,7 @@ def erase(
         if not yes:
             typer.confirm(f"Erase contact {crm_id} of {crm} for good?", abort=True, err=True)
         erased = erase_contact(settings.warehouse, crm, crm_id)
-        say(erased.rows, as_json, lambda: _pairs(f"Rows erased of contact {crm_id} of {crm}", dict(erased.rows)))
+        say(erased.rows, as_json, lambda: pairs_table(f"Rows erased of contact {crm_id} of {crm}", dict(erased.rows)))
 
 
 @app.command(epilog="Example: `enrich doctor --json`")
@@ -231,48 +205,6 @@ def doctor(as_json: Json = False) -> None:
             raise typer.Exit(FAILED)
 
 
-Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of the machine's.")]
-Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 for any.")]
-
-
-@listen.command("hubspot", epilog="Example: `enrich listen hubspot --host 0.0.0.0 --port 8080`")
-def listen_hubspot(host: Host = "127.0.0.1", port: Port = 8080) -> None:
-    """Take HubSpot's webhooks, and signed contacts from elsewhere, until told to end."""
-    with told():
-        from triggers.serving import serve_hubspot  # noqa: PLC0415
-
-        serve_hubspot(host, port)
-
-
-@listen.command("contacts", epilog="Example: `enrich listen contacts --port 8081`")
-def listen_contacts(host: Host = "127.0.0.1", port: Port = 8080) -> None:
-    """Take signed contacts only, for a CRM that sends no webhooks, until told to end."""
-    with told():
-        from triggers.serving import serve_contacts  # noqa: PLC0415
-
-        serve_contacts(host, port)
-
-
-@listen.command(name="salesforce", epilog="Example: `enrich listen salesforce`")
-def listen_salesforce(
-    health_host: Annotated[str, typer.Option(help="Address at which `GET /health` is answered.")] = "127.0.0.1",
-    health_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of it; 0: any.")] = 8081,
-) -> None:
-    """Take contacts from Salesforce's events (Pub/Sub API), until SIGTERM or SIGINT."""
-    with told():
-        _log_to_stderr()
-        from triggers.salesforce.service import listen as listen_to_events  # noqa: PLC0415
-
-        listen_to_events(lambda: None, health_host=health_host, health_port=health_port)
-
-
-def _log_to_stderr() -> None:
-    """Say what a listener does, one line each; the libraries' own lines hold addresses of calls, and say no more."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    for name in ("httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
 def _assignment(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not value:
@@ -280,28 +212,8 @@ def _assignment(text: str) -> tuple[str, str]:
     return name.strip(), value
 
 
-def _lane(lane: str) -> Any:
-    if lane not in {"live", "backfill"}:
-        raise ConfigurationError(f"there is no lane '{lane}': choose live or backfill")
-    return lane
-
-
 def _mark(well: bool) -> str:
     return "[green]ok [/green]" if well else "[red]BAD[/red]"
-
-
-def _pairs(title: str, pairs: dict[str, Any]) -> Table:
-    table = Table(title=title, show_header=False)
-    for label, value in pairs.items():
-        table.add_row(label, ", ".join(value) or "nothing to do" if isinstance(value, list) else str(value))
-    return table
-
-
-def run_table(report: Any) -> Table:
-    """Return a run's report as a table."""
-    from enrichment.summary import summary_lines  # noqa: PLC0415
-
-    return _pairs("Run", dict(summary_lines(report)))
 
 
 def _preview(preview: Any) -> Table:

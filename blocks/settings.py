@@ -1,14 +1,19 @@
 """Settings of the pipeline itself; those of a vendor are the fields of its block."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from blocks.base import ENV_PREFIX, env_file, explain
+from enrichment.credits import ANY_PROVIDER
 from enrichment.errors import ConfigurationError
 
 MOST_CHUNKS_IN_FLIGHT = 16
+_CREDITS = r"\d+(?:\.\d+)?"
+_CREDITS_OF_ONE = rf"\s*[a-z][a-z0-9_]*\s*=\s*{_CREDITS}\s*"
 
 
 class Settings(BaseSettings):
@@ -48,6 +53,23 @@ class Settings(BaseSettings):
         4.0, ge=1, le=3600, description="Contacts that are staged within so many seconds lead to one run."
     )
     alert_threshold: float = Field(0.01, ge=0, le=1, description="Failure rate of a run above which people are told.")
+
+    credits_per_day: str = Field(
+        "",
+        pattern=rf"^\s*(?:{_CREDITS}|{_CREDITS_OF_ONE}(?:,{_CREDITS_OF_ONE})*)?\s*$",
+        description="Credits that each provider may cost a day (UTC), or `zoominfo=5000, hunter=200`; empty: no cap.",
+    )
+    price_book: Path | None = Field(
+        None, description="YAML file of prices per credit, such as `zoominfo: {price: 0.45, currency: EUR}`."
+    )
+
+    @property
+    def credit_caps(self) -> Mapping[str, float]:
+        """Return the day's caps by provider, or of every one."""
+        parts = [part.partition("=") for part in self.credits_per_day.split(",") if part.strip()]
+        return {
+            (name.strip() if equals else ANY_PROVIDER): float(most if equals else name) for name, equals, most in parts
+        }
 
     @property
     def required_field_names(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from enrichment.credits import CreditCaps, cap_of_day
 from enrichment.write_policy import FieldDescription
 
 
@@ -17,6 +18,8 @@ class RunPlan:
         required_fields: canonical fields without which the next provider is asked.
         lane: `live`, `backfill`, or empty for both.
         live_share: part of every rate that live runs get together while backfills are at work.
+        max_credits: that the run may spend at most, at all providers; None for no cap.
+        credits_per_day: that all runs of a day may spend at a provider, by its name, or by no name for every one.
         descriptions: the CRM's description of the mapped fields, read once per run.
     """
 
@@ -32,6 +35,8 @@ class RunPlan:
     fresh_days: int = 30
     reply_days: int = 180
     required_fields: tuple[str, ...] = ()
+    max_credits: float | None = None
+    credits_per_day: Mapping[str, float] = field(default_factory=dict)
     descriptions: Mapping[str, FieldDescription] = field(default_factory=dict)
 
     @property
@@ -43,6 +48,15 @@ class RunPlan:
     def providers(self) -> tuple[str, ...]:
         """Return the references of the providers, in the order in which they are asked."""
         return tuple(part.strip() for part in self.provider.split(",") if part.strip())
+
+    def caps(self, provider: str) -> CreditCaps:
+        """Return what may be spent at a provider."""
+        return CreditCaps(self.max_credits, cap_of_day(self.credits_per_day, provider))
+
+    @property
+    def lanes(self) -> frozenset[str]:
+        """Return the lanes that the run takes records from."""
+        return frozenset({self.lane} if self.lane else {"live", "backfill"})
 
     @property
     def provider_names(self) -> str:

@@ -174,12 +174,28 @@ class OpenWrite:
     run_id: str
 
 
+CREDIT_CAP_REACHED = "credit_cap_reached"
+PAUSED = "paused"
+WISHED_STOPS = frozenset({CREDIT_CAP_REACHED, PAUSED})
+
+
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why no further chunk is claimed: `quota_exhausted` or `credentials_rejected`, and the other side's words."""
+    """
+    Why no further chunk is claimed.
+
+    Args:
+        kind: `quota_exhausted` or `credentials_rejected`; or, as somebody wished, `credit_cap_reached` or `paused`.
+        message: the other side's words, or ours.
+    """
 
     kind: str
     message: str
+
+    @property
+    def wished(self) -> bool:
+        """Return whether somebody wants the run to end here: then it ends well, and nobody is told."""
+        return self.kind in WISHED_STOPS
 
 
 @dataclass(frozen=True, slots=True)

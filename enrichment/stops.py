@@ -14,6 +14,13 @@ def stop_of(error: EnrichmentError) -> Stop | None:
     return Stop(kind, str(error))
 
 
+def graver(first: Stop | None, second: Stop | None) -> Stop | None:
+    """Return the stop that people must hear of: a failure rather than a wish, else the first."""
+    if first is None or (first.wished and second is not None and not second.wished):
+        return second
+    return first
+
+
 def give_back(records: Iterable[StagedRecord], error: RunStoppedError | PostponedError) -> tuple[Returned, ...]:
     """Return the records to the queue with their attempt, after the wait that was asked for."""
     wait = error.seconds if isinstance(error, PostponedError) else 0.0

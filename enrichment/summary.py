@@ -70,6 +70,8 @@ def summary_lines(report: RunReport) -> list[tuple[str, str]]:
         ("asked of the provider", f"{sum(report.lookups.values()):,} ({report.credits:,.0f} credits)"),
         ("API versions", _versions(report)),
     ]
+    if report.stop:
+        lines.append(("stopped early", report.stop.message))
     return lines
 
 

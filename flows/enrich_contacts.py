@@ -16,13 +16,23 @@ from pydantic import Field
 
 from blocks.settings import MOST_CHUNKS_IN_FLIGHT, Settings, load_settings
 from enrichment.books import check_books
-from enrichment.errors import CredentialsRejectedError, EnrichmentError, QuotaExhaustedError, RunStoppedError
+from enrichment.errors import (
+    ConfigurationError,
+    CredentialsRejectedError,
+    EnrichmentError,
+    QuotaExhaustedError,
+    RunStoppedError,
+)
+from enrichment.estimate import Estimate
 from enrichment.plan import RunPlan
 from enrichment.records import ChunkSummary, Claim, Stop
-from enrichment.stops import stop_of
+from enrichment.selection import NOBODY, Selection
+from enrichment.stops import graver, stop_of
 from enrichment.summary import RunReport
+from tasks.backfill import stage_selection
 from tasks.books import close_books, describe_fields, open_books, publish_report
 from tasks.claims import claim_chunks, count_queue, run_limit
+from tasks.estimate import estimate as estimate_cost
 from tasks.look_up import look_up
 from tasks.preview import Preview, preview
 from tasks.run_starts import look_again
@@ -44,8 +54,9 @@ def run_name() -> str:
     """Return the run's name while it works; at its end the name says what was done."""
     asked, settings = flow_run.get_parameters(), load_settings()
     lane = f"{asked.get('lane')} " if asked.get("lane") else ""
+    what = "estimate the cost of" if asked.get("estimate") else "enrich"
     return (
-        f"enrich {lane}contacts of {asked.get('crm') or settings.crm} by {asked.get('provider') or settings.provider}"
+        f"{what} {lane}contacts of {asked.get('crm') or settings.crm} by {asked.get('provider') or settings.provider}"
     )
 
 
@@ -65,21 +76,37 @@ def enrich_contacts(
     lane: Annotated[Literal["", "live", "backfill"], Field(description="Which lane; empty: both, live first.")] = "",
     limit: Annotated[int, Field(ge=0, description="The most records to claim; 0: all that wait.")] = 0,
     dry_run: Annotated[bool, Field(description="Show what would be written; spend and write nothing.")] = False,
-) -> RunReport | Preview:
+    select: Annotated[
+        Selection, Field(description="Contacts to put into the backfill lane first; none: skip.")
+    ] = NOBODY,
+    estimate: Annotated[
+        bool, Field(description="Only say what the selected contacts would cost; spend and write nothing.")
+    ] = False,
+    max_credits: Annotated[
+        float | None, Field(ge=0, description="The most credits that the run may spend; empty: no cap.")
+    ] = None,
+) -> RunReport | Preview | Estimate:
     """
-    Enrich what waits in the queue.
+    Enrich what waits in the queue; with a selection, put its contacts into the backfill lane first.
 
     Returns:
-        the run's report, or what would be written if `dry_run`.
+        the run's report; or what would be written if `dry_run`, or what it would cost if `estimate`.
 
     Raises:
+        ConfigurationError: a setting, a parameter or the selection makes no sense.
         RunStoppedError: quota or credentials ended the run early; the rest waits in the queue.
         BooksUnbalancedError: a record claimed is not accounted for.
     """
     settings = load_settings()
-    plan = _plan(settings, provider=provider, crm=crm, warehouse=warehouse, lane=lane)
+    _check_modes(lane, select, dry_run=dry_run, estimate=estimate)
+    lane = lane if select.is_empty else "backfill"
+    plan = _plan(settings, provider=provider, crm=crm, warehouse=warehouse, lane=lane, max_credits=max_credits)
+    if estimate:
+        return estimate_cost(plan, select)
     if dry_run:
         return preview(replace(plan, descriptions=describe_fields(plan)), limit or plan.chunk_size)
+    if not select.is_empty:
+        stage_selection(plan.crm, plan.warehouse, plan.lane, select)
     open_books(plan)
     with concurrency(run_limit(plan.lane)):
         run = _work(plan, settings, limit)
@@ -106,7 +133,18 @@ class _Flight:
     steps: "tuple[PrefectFuture[Any], ...]"
 
 
-def _plan(settings: Settings, **overrides: str) -> RunPlan:
+def _check_modes(lane: str, select: Selection, *, dry_run: bool, estimate: bool) -> None:
+    if estimate and select.is_empty:
+        raise ConfigurationError("an estimate needs a selection: say which contacts it is about")
+    if dry_run and not select.is_empty:
+        raise ConfigurationError(
+            "a dry run looks at what waits already: leave the selection out, or ask for an estimate"
+        )
+    if lane == "live" and not select.is_empty:
+        raise ConfigurationError("selected contacts go to the lane backfill: leave `lane` empty")
+
+
+def _plan(settings: Settings, *, max_credits: float | None, **overrides: str) -> RunPlan:
     chosen: dict[str, Any] = {name: value or getattr(settings, name, "") for name, value in overrides.items()}
     return RunPlan(
         str(flow_run.get_id() or uuid.uuid4()),
@@ -117,6 +155,8 @@ def _plan(settings: Settings, **overrides: str) -> RunPlan:
         fresh_days=settings.fresh_days,
         reply_days=settings.reply_days,
         required_fields=settings.required_field_names,
+        max_credits=max_credits,
+        credits_per_day=settings.credit_caps,
         **chosen,
     )
 
@@ -148,7 +188,7 @@ def _chunks(plan: RunPlan, most: int, budget: int, run: _Run) -> Iterator[ChunkS
             return
         if not begun or len(flying) == most:
             summary = _end(plan, flying.popleft(), run)
-            run.stop = run.stop or summary.stop
+            run.stop = graver(run.stop, summary.stop)
             yield summary
 
 
@@ -185,7 +225,7 @@ def _first_error(flight: _Flight) -> str:
 
 def _judge(report: RunReport) -> None:
     check_books(report.books)
-    if report.stop:
+    if report.stop and not report.stop.wished:
         raise _STOP_ERRORS[report.stop.kind](f"{report.stop.message}; the rest waits in the queue")
     if report.crashed:
         raise EnrichmentError(

@@ -8,6 +8,8 @@ from prefect.runtime import flow_run
 from pydantic import Field
 
 from blocks.settings import load_settings
+from enrichment.selection import NOBODY, Selection
+from tasks.backfill import stage_selection
 from tasks.intake import stage_everything, stage_failed, stage_listed, stage_new
 
 
@@ -32,6 +34,7 @@ def ingest_contacts(
     everything: Annotated[bool, Field(description="Every contact of the CRM.")] = False,
     crm_ids: Annotated[list[str], Field(description="Just these CRM ids.", max_length=10_000)] = [],  # noqa: B006
     csv_path: Annotated[str, Field(description="CSV file with the column `crm_id`, where the worker runs.")] = "",
+    select: Annotated[Selection, Field(description="The contacts that fulfil these conditions.")] = NOBODY,
     failed: Annotated[bool, Field(description="The dead letters, once more.")] = False,
     failed_run_id: Annotated[str, Field(description="With `failed`: only those of this run.")] = "",
 ) -> int:
@@ -40,6 +43,8 @@ def ingest_contacts(
     crm, warehouse = crm or settings.crm, warehouse or settings.warehouse
     if failed:
         return stage_failed(warehouse, failed_run_id)
+    if not select.is_empty:
+        return stage_selection(crm, warehouse, lane, select)
     if crm_ids or csv_path:
         return stage_listed(crm, warehouse, lane, crm_ids, csv_path)
     if everything:

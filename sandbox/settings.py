@@ -227,6 +227,7 @@ class HubSpotSettings(ServiceSettings):
         "crm.objects.contacts.write",
         "crm.schemas.contacts.read",
         "crm.schemas.contacts.write",
+        "crm.lists.read",
     )
     tier: Literal["starter", "professional", "enterprise"] = "professional"
     per_ten_seconds: int | None = None

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 
 from blocks.crms.base import Crm
 from blocks.providers.base import Asked, Reading, Reply, Request
-from blocks.warehouses.base import MadeFor, Row, Warehouse
+from blocks.warehouses.base import JournalLookup, MadeFor, Row, Warehouse
 from enrichment.errors import TransientError
 from enrichment.identifiers import email_key
 from enrichment.lanes import rate_share
 from enrichment.outcomes import CONCLUSIVE, STOPS_RUN, Outcome
 from enrichment.plan import RunPlan
-from enrichment.records import Claim, Stop
+from enrichment.records import CREDIT_CAP_REACHED, Claim, Stop
+from enrichment.stops import graver
 
 #: Contacts that are asked for between two renewals of the claim.
 GROUP_SIZE = 250
@@ -95,7 +96,7 @@ class Asking:
             self.unsettled[key] = Reply(key, Outcome.RETRYABLE, reason="asked_elsewhere", wait_seconds=wait)
 
     def _pay_for(self, keys: Collection[str], wanted: Mapping[str, Wanted]) -> None:
-        """Ask for those keys that the journal lacks and that nobody else is asking for."""
+        """Ask for keys that the journal lacks, that nobody else is asking for, and for which the caps have room."""
         looked = self.warehouse.open_requests(
             self.provider.name,
             list(keys),
@@ -103,6 +104,9 @@ class Asking:
             lease_seconds=self.plan.lease_seconds,
             reply_days=self.plan.reply_days,
             made_for=[made for key in keys if wanted[key].personal for made in _made_for(key, wanted[key])],
+            run_id=self.plan.run_id,
+            credits_each=self.provider.terms.credits,
+            caps=self.plan.caps(self.provider.name),
         )
         self.erased |= looked.erased
         granted = sorted(looked.granted)
@@ -110,6 +114,17 @@ class Asking:
             for reply in self._ask_group(granted[start : start + GROUP_SIZE], wanted):
                 if reply.outcome not in CONCLUSIVE:
                     self.unsettled[reply.key] = reply
+        self._turn_back(looked)
+
+    def _turn_back(self, looked: JournalLookup) -> None:
+        """Send back what a cap has no room for, at no attempt, and end the run with what it has in flight."""
+        if looked.reached is None:
+            return
+        for key in looked.refused:
+            wait = looked.reached.wait_seconds
+            self.unsettled[key] = Reply(key, Outcome.RETRYABLE, reason=CREDIT_CAP_REACHED, wait_seconds=wait)
+        stop = Stop(CREDIT_CAP_REACHED, f"{looked.reached} at {self.provider.name}; the rest waits in the queue")
+        self.stop = graver(self.stop, stop)
 
     def _ask_group(self, keys: Sequence[str], wanted: Mapping[str, Wanted]) -> list[Reply]:
         if self.stop:
@@ -119,6 +134,7 @@ class Asking:
         requests = [Request(key, wanted[key].lookup_input) for key in held]
         replies = asyncio.run(self.provider.ask(requests, self._keep))
         self._note_stop(replies)
+        self._note_doubt(replies)
         return [*replies, *lost]
 
     def _still_held(self, keys: Sequence[str], wanted: Mapping[str, Wanted]) -> list[str]:
@@ -153,6 +169,12 @@ class Asking:
                 quota = reply.outcome is Outcome.QUOTA_EXHAUSTED
                 kind = "quota_exhausted" if quota else "credentials_rejected"
                 self.stop = Stop(kind, f"{self.provider.name}: {reply.reason}")
+
+    def _note_doubt(self, replies: Iterable[Reply]) -> None:
+        """Count what may have been billed for lost answers, which aren't in the journal."""
+        doubtful = sum(reply.credits for reply in replies if reply.outcome not in CONCLUSIVE and reply.body is None)
+        if doubtful:
+            self.warehouse.note_doubt(self.provider.name, self.plan.run_id, doubtful)
 
     def _read_journal(self, keys: Iterable[str]) -> None:
         """Read replies back from the journal, so that only what is kept counts."""

@@ -16,8 +16,10 @@ from enrichment.alerts import Alert, Cause, alert_kind, compose_alert
 from enrichment.errors import ConfigurationError, EnrichmentError
 from enrichment.plan import RunPlan
 from enrichment.records import Disposition, Stop
+from enrichment.stops import graver
 from enrichment.summary import RunReport, failure_rows, summary_markdown
 from enrichment.write_policy import FieldDescription
+from tasks.lanes import pause_of
 from tasks.steps import event, step
 
 REPLAY = "enrich stage --failed"
@@ -63,9 +65,10 @@ def close_books(
     """Count the run from the ledger, tell people if needed, and close the books whether they balance or not."""
     with open_warehouse(plan.warehouse) as warehouse:
         last = _last_run(plan, warehouse)
+        stop = graver(stop, pause_of(plan, warehouse))
         report = _count(plan, warehouse, stop, crashed, last)
         broken = crashed > 0 or not report.books.balanced
-        stop_kind = stop.kind if stop else "crashed" if broken else ""
+        stop_kind = stop.kind if stop and not stop.wished else "crashed" if broken else ""
         kind = alert_kind(report.books, threshold=threshold, stop_kind=stop_kind)
         sent = _tell(plan, report, kind, last.get("alert_kind") or "", notifiers)
         end = RunEnd(

@@ -11,7 +11,7 @@ from enrichment.errors import PostponedError, RunStoppedError
 from enrichment.plan import RunPlan
 from enrichment.records import Chunk, Disposition, Enrichment, Finished, Found, OpenWrite, Returned, Settlement, Stop
 from enrichment.retry import settle_failure
-from enrichment.stops import give_back, stop_of
+from enrichment.stops import give_back, graver, stop_of
 from enrichment.write_policy import FieldRule, Rule, WritePlan, plan_write
 from tasks.steps import Parcel, event, step
 
@@ -31,7 +31,9 @@ def write_back(plan: RunPlan, stored: Parcel[Chunk]) -> Parcel[Chunk]:
             done = _WriteBack(plan, chunk, warehouse, crm).run()
         except (RunStoppedError, PostponedError) as error:
             back = give_back((item.record for item in chunk.found), error)
-            done = replace(chunk, found=(), settlements=(*chunk.settlements, *back), stop=chunk.stop or stop_of(error))
+            done = replace(
+                chunk, found=(), settlements=(*chunk.settlements, *back), stop=graver(chunk.stop, stop_of(error))
+            )
         finally:
             crm.close()
     event("chunk_written_back", records=len(chunk.found), confirmed=len(done.confirmed))
@@ -93,7 +95,7 @@ class _WriteBack:
             found=(),
             settlements=(*self.chunk.settlements, *self.settlements),
             confirmed=(*self.chunk.confirmed, *self.confirmed),
-            stop=self.chunk.stop or self.stop,
+            stop=graver(self.chunk.stop, self.stop),
         )
 
     def _read(self) -> dict[str, CrmContact]:

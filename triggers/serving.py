@@ -3,7 +3,6 @@
 import logging
 import signal
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -117,7 +116,7 @@ def _serve(app: FastAPI, settings: Settings, host: str, port: int) -> None:
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     server = uvicorn.Server(config)
-    with _logging_to_stderr(), _listening(host, port) as listener, _ended_by_signals(server):
+    with _listening(host, port) as listener, _ended_by_signals(server):
         _check_warehouse(settings)
         logger.info("receiver_listening host=%s port=%s", *listener.getsockname()[:2])
         server.run(sockets=[listener])
@@ -152,17 +151,3 @@ def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def _logging_to_stderr() -> Iterator[None]:
-    """Show our own events, and of libraries what is a warning at least."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.getLogger().addHandler(handler)
-    for name in ("triggers", "blocks", "tasks"):
-        logging.getLogger(name).setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logging.getLogger().removeHandler(handler)

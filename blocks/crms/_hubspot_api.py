@@ -116,6 +116,10 @@ class HubSpotApi:
         """Return the path of a contact properties endpoint."""
         return f"/crm/{self._shaped('properties')}/contacts{tail}"
 
+    def lists(self, tail: str) -> str:
+        """Return the path of a lists endpoint."""
+        return f"/crm/{self._shaped('lists')}{tail}"
+
     def account(self) -> str:
         """Return the path of the account's details."""
         return f"/account-info/{self._version}/details"

@@ -47,7 +47,7 @@ class ContactReader:
         while True:
             page = self._page(after)
             if page["results"]:
-                yield [_new_contact(record) for record in page["results"]]
+                yield [self.new_contact(record) for record in page["results"]]
             after = str(((page.get("paging") or {}).get("next") or {}).get("after") or "")
             if not after:
                 return
@@ -61,10 +61,11 @@ class ContactReader:
         """
         last = 0
         while True:
-            page = self._search(since, last)
+            filters = [_filter("createdate", "GTE", int(since.timestamp() * 1000)), _filter("hs_object_id", "GT", last)]
+            page = self.search([filters])
             results = page["results"]
             if results:
-                yield [_new_contact(record) for record in results]
+                yield [self.new_contact(record) for record in results]
                 last = max(int(record["id"]) for record in results)
             if len(results) >= int(page.get("total", 0)):
                 return
@@ -89,6 +90,26 @@ class ContactReader:
             found.update(self.read_batch([crm_id], wanted))
         return found
 
+    def search(self, groups: Sequence[Sequence[Mapping[str, str]]], fields: Sequence[str] = ()) -> dict[str, Any]:
+        """Return the first page of the contacts that pass all filters of one of the groups, in the order of the ids."""
+        query = {
+            "filterGroups": [{"filters": list(filters)} for filters in groups],
+            "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
+            "properties": list(dict.fromkeys((*_INTAKE_FIELDS, *fields))),
+            "limit": SEARCH_PAGE_SIZE,
+        }
+        path = self._api.contacts("/search")
+        page: dict[str, Any] = self._api.ask(
+            Call("POST", path, READ_SCOPE, body=query, searches=True, accept=_is_search_page)
+        ).body
+        return page
+
+    @staticmethod
+    def new_contact(record: Mapping[str, Any]) -> NewContact:
+        """Return what intake needs of a record."""
+        values = _properties(record)
+        return NewContact(str(record["id"]), values.get("email"), values.get("createdate") or record.get("createdAt"))
+
     def _page(self, after: str) -> dict[str, Any]:
         query = [("limit", str(PAGE_SIZE)), ("properties", ",".join(_INTAKE_FIELDS)), ("archived", "false")]
         call = Call("GET", self._api.contacts(""), READ_SCOPE, (*query, *([("after", after)] if after else ())))
@@ -96,20 +117,6 @@ class ContactReader:
         if after and not page["results"]:
             # The page before promised more: an empty one is asked for again, lest a glitch ends the list early.
             page = self._api.ask(call).body
-        return page
-
-    def _search(self, since: datetime, last: int) -> dict[str, Any]:
-        filters = [_filter("createdate", "GTE", int(since.timestamp() * 1000)), _filter("hs_object_id", "GT", last)]
-        query = {
-            "filterGroups": [{"filters": filters}],
-            "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
-            "properties": list(_INTAKE_FIELDS),
-            "limit": SEARCH_PAGE_SIZE,
-        }
-        path = self._api.contacts("/search")
-        page: dict[str, Any] = self._api.ask(
-            Call("POST", path, READ_SCOPE, body=query, searches=True, accept=_is_search_page)
-        ).body
         return page
 
     def _batch_read(self, ids: Iterable[str], wanted: Wanted) -> Call:
@@ -169,11 +176,6 @@ def _changed_at(record: Mapping[str, Any], fields: Sequence[str]) -> dict[str, d
         for field in fields
         if history.get(field)
     }
-
-
-def _new_contact(record: Mapping[str, Any]) -> NewContact:
-    values = _properties(record)
-    return NewContact(str(record["id"]), values.get("email"), values.get("createdate") or record.get("createdAt"))
 
 
 def _filter(field: str, operator: str, value: int) -> dict[str, str]:

@@ -21,7 +21,7 @@ PAGE_SIZE = 2000
 #: What one call reads by id.
 BATCH_SIZE = 2000
 #: Ids in a query: longer ones don't fit into an address.
-_QUERIED_IDS = 300
+QUERIED_IDS = 300
 
 _IDENTIFIERS = ("Id", "Email", "FirstName", "LastName", "AccountId", "IsDeleted", "LastModifiedDate")
 _CONTACT_ID = re.compile(r"003[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?")
@@ -53,14 +53,14 @@ class ContactReader:
         Each page asks for what comes after the last contact, instead of for the next page of one query: the locator of
         a query ends after a while, and a long intake would break with it.
         """
-        condition = f"CreatedDate >= {_literal(since)}" if since else ""
+        condition = f"CreatedDate >= {literal(since)}" if since else ""
         while True:
             rows = list(self._api.rows(_page_query(condition)))
             if rows:
-                yield [_new_contact(row) for row in rows]
+                yield [new_contact(row) for row in rows]
             if len(rows) < PAGE_SIZE:
                 return
-            moment, last = _literal(_moment(rows[-1]["CreatedDate"])), rows[-1]["Id"]
+            moment, last = literal(_moment(rows[-1]["CreatedDate"])), rows[-1]["Id"]
             condition = f"(CreatedDate > {moment} OR (CreatedDate = {moment} AND Id > '{last}'))"
 
     def read(self, crm_ids: Sequence[str], wanted: Wanted) -> dict[str, CrmContact]:
@@ -107,7 +107,7 @@ class ContactReader:
     def _survivors(self, missing: Sequence[str]) -> dict[str, str]:
         """Return into which contacts the missing ones were merged."""
         masters: dict[str, str] = {}
-        for ids in batches(missing, _QUERIED_IDS):
+        for ids in batches(missing, QUERIED_IDS):
             listed = ", ".join(f"'{crm_id}'" for crm_id in ids)
             soql = f"SELECT Id, MasterRecordId FROM Contact WHERE Id IN ({listed}) AND MasterRecordId != null"  # noqa: S608
             rows = self._api.rows(soql, deleted=True)
@@ -135,7 +135,8 @@ def _page_query(condition: str) -> str:
     return f"SELECT Id, Email, CreatedDate FROM Contact{where} ORDER BY CreatedDate, Id LIMIT {PAGE_SIZE}"  # noqa: S608
 
 
-def _literal(moment: datetime) -> str:
+def literal(moment: datetime) -> str:
+    """Return a moment as a query has it."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -143,7 +144,8 @@ def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def _new_contact(row: Mapping[str, Any]) -> NewContact:
+def new_contact(row: Mapping[str, Any]) -> NewContact:
+    """Return what intake needs of a row."""
     return NewContact(str(row["Id"]), _text(row.get("Email")), _moment(row["CreatedDate"]).isoformat())
 
 

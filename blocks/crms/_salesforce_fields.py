@@ -56,14 +56,21 @@ class FieldCatalog:
         wanted = {prefix + name: kind for name, (_, kind) in OUR_FIELDS.items()}
         self._ours = {r.field: wanted[r.field] for r in rules if r.field in wanted and r.rule is not Rule.NEVER}
         self._known: Mapping[str, FieldDescription] | None = None
+        self._unfilterable: frozenset[str] = frozenset()
 
     def describe(self) -> Mapping[str, FieldDescription]:
         """Return Salesforce's own description of the fields, as it was at the first call."""
         if self._known is None:
             listed = self._api.ask(Call("GET", "sobjects/Contact/describe"), _lists_fields).body
             self._known = {each["name"]: _description(each) for each in listed["fields"]}
+            self._unfilterable = frozenset(each["name"] for each in listed["fields"] if each.get("filterable") is False)
             _types[self._api.credential] = {name: known.type for name, known in self._known.items()}
         return self._known
+
+    def unfilterable(self) -> frozenset[str]:
+        """Return the fields that no condition of a query may name, such as long texts."""
+        self.describe()
+        return self._unfilterable
 
     def types(self) -> Mapping[str, str]:
         """Return the type of each field, as this process learnt it last."""

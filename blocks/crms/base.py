@@ -7,6 +7,7 @@ from typing import ClassVar, Protocol
 
 from blocks.base import PipelineBlock, block_class, check_vendor, configure
 from enrichment.records import Contact
+from enrichment.selection import Selection
 from enrichment.write_policy import Change, FieldDescription, FieldRule
 
 
@@ -17,6 +18,14 @@ class NewContact:
     crm_id: str
     email: str | None
     created_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ContactPage:
+    """Some contacts of a selection, and the position behind them, from which it can be continued."""
+
+    contacts: tuple[NewContact, ...]
+    position: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,21 @@ class Crm(Protocol):
 
     def created_since(self, since: datetime) -> Iterator[list[NewContact]]:
         """Yield the contacts created at or after a moment, page by page, each once."""
+
+    def select(
+        self, selection: Selection, *, after: str = "", among: Sequence[str] | None = None
+    ) -> Iterator[ContactPage]:
+        """
+        Yield the contacts that fulfil a selection's conditions, page by page, each once; a page may be empty.
+
+        Args:
+            selection: its conditions; which ids its file lists is the caller's business.
+            after: the position of an earlier page; empty for the beginning.
+            among: only these contacts, in one page.
+
+        Raises:
+            ConfigurationError: the CRM can't judge a condition, or doesn't know a field or list that one names.
+        """
 
     def read(
         self, crm_ids: Sequence[str], fields: Sequence[str], *, history: Sequence[str] = ()

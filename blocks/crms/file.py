@@ -32,8 +32,10 @@ from blocks.crms._file_columns import (
     settle_rules,
 )
 from blocks.crms._mapping import read_rules
-from blocks.crms.base import CrmBlock, CrmContact, NewContact, Update, UpdateResult
+from blocks.crms._selection import lacks_one, named_fields, refuse_conditions
+from blocks.crms.base import ContactPage, CrmBlock, CrmContact, NewContact, Update, UpdateResult
 from enrichment.errors import ConfigurationError, TransientError
+from enrichment.selection import Selection
 from enrichment.write_policy import FieldDescription, FieldRule
 
 NOT_FOUND = "not_found"
@@ -155,6 +157,22 @@ class FileCrm:
         """Yield every contact, since a file doesn't say when one was created."""
         return self.list_contacts()
 
+    def select(
+        self, selection: Selection, *, after: str = "", among: Sequence[str] | None = None
+    ) -> Iterator[ContactPage]:
+        """Yield the contacts of a selection, page by page; see the protocol. The output says what is missing."""
+        others = selection.conditions - {"missing"}
+        refuse_conditions("a file", selection, others, "it has no such thing; make a file of just those contacts")
+        known = {**dict.fromkeys(self._given.header, FieldDescription("string")), **self.describe_fields()}
+        missing = named_fields("the file", selection.missing, self.rules, known)
+        if among is not None:
+            yield ContactPage(tuple(self._lacking(list(among), missing)), "")
+            return
+        ids = list(index_rows(self._given, self._columns.crm_id, str(self._path)))
+        for start in range(int(after or 0), len(ids), _PAGE):
+            page = ids[start : start + _PAGE]
+            yield ContactPage(tuple(self._lacking(page, missing)), str(start + len(page)))
+
     def read(
         self, crm_ids: Sequence[str], fields: Sequence[str], *, history: Sequence[str] = ()
     ) -> dict[str, CrmContact]:
@@ -210,6 +228,14 @@ class FileCrm:
 
     def close(self) -> None:
         """Do nothing: no file is held open."""
+
+    def _lacking(self, crm_ids: Sequence[str], missing: Sequence[str]) -> list[NewContact]:
+        found = self.read(crm_ids, missing)
+        return [
+            NewContact(crm_id, found[crm_id].contact.email, None)
+            for crm_id in crm_ids
+            if crm_id in found and lacks_one(found[crm_id].values, missing)
+        ]
 
     def _present(self) -> Table:
         if not self._output.exists():

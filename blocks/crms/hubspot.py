@@ -25,6 +25,7 @@ from blocks.crms._hubspot_answers import Answer, RefusedError
 from blocks.crms._hubspot_api import MOST_CONNECTIONS, Call, HubSpotApi
 from blocks.crms._hubspot_contacts import READ_SCOPE, ContactReader, Wanted
 from blocks.crms._hubspot_fields import DEFAULT_RULES, FieldCatalog
+from blocks.crms._hubspot_selection import SelectionReader
 from blocks.crms._hubspot_updates import (
     CREDENTIALS_REJECTED,
     NOT_CONFIRMED,
@@ -35,8 +36,10 @@ from blocks.crms._hubspot_updates import (
     UpdateWriter,
 )
 from blocks.crms._mapping import read_rules
-from blocks.crms.base import CrmBlock, CrmContact, NewContact, Update, UpdateResult
+from blocks.crms._selection import named_fields, refuse_conditions
+from blocks.crms.base import ContactPage, CrmBlock, CrmContact, NewContact, Update, UpdateResult
 from blocks.secrets import reveal
+from enrichment.selection import Selection
 from enrichment.write_policy import FieldDescription, FieldRule
 
 __all__ = [
@@ -170,6 +173,7 @@ class HubSpotCrm:
         self._api = api
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="hubspot")
         self._reader = ContactReader(api, self._pool)
+        self._selections = SelectionReader(api, self._reader, self._pool)
         self._catalog = FieldCatalog(api, rules)
 
     def list_contacts(self) -> Iterator[list[NewContact]]:
@@ -179,6 +183,21 @@ class HubSpotCrm:
     def created_since(self, since: datetime) -> Iterator[list[NewContact]]:
         """Yield the contacts created at or after a moment, page by page, each once; the index lags by some seconds."""
         return self._reader.created_since(since)
+
+    def select(
+        self, selection: Selection, *, after: str = "", among: Sequence[str] | None = None
+    ) -> Iterator[ContactPage]:
+        """Yield the contacts of a selection, page by page; see the protocol."""
+        advice = "make a list or segment of it in HubSpot, and name that"
+        refuse_conditions("HubSpot", selection, ["condition"], advice)
+        missing = named_fields(
+            "HubSpot", selection.missing, self.rules, self.describe_fields() if selection.missing else {}
+        )
+        if among is not None:
+            return self._selections.among(selection, missing, among)
+        if selection.list_id:
+            return self._selections.members(selection, missing, after)
+        return self._selections.search(selection, missing, after)
 
     def read(
         self, crm_ids: Sequence[str], fields: Sequence[str], *, history: Sequence[str] = ()

@@ -28,6 +28,7 @@ from blocks.crms._salesforce_api import SalesforceApi
 from blocks.crms._salesforce_bulk import BulkOptions, BulkWriter
 from blocks.crms._salesforce_contacts import ContactReader, Wanted
 from blocks.crms._salesforce_fields import FieldCatalog, default_rules
+from blocks.crms._salesforce_selection import SelectionReader
 from blocks.crms._salesforce_session import (
     ADDRESS,
     Auth,
@@ -47,9 +48,11 @@ from blocks.crms._salesforce_statuses import (
 )
 from blocks.crms._salesforce_transport import MOST_CONNECTIONS, Call, Transport
 from blocks.crms._salesforce_updates import UpdateWriter
-from blocks.crms.base import CrmBlock, CrmContact, NewContact, Update, UpdateResult
+from blocks.crms._selection import named_fields
+from blocks.crms.base import ContactPage, CrmBlock, CrmContact, NewContact, Update, UpdateResult
 from blocks.secrets import reveal
 from enrichment.errors import ConfigurationError
+from enrichment.selection import Selection
 from enrichment.write_policy import FieldDescription, FieldRule
 
 __all__ = [
@@ -272,6 +275,7 @@ class SalesforceCrm:
         self._api = api
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="salesforce")
         self._reader = ContactReader(api, self._pool)
+        self._selections = SelectionReader(api)
         self._catalog = FieldCatalog(api, rules, field_prefix)
         self._bulk = BulkWriter(api, bulk)
 
@@ -282,6 +286,19 @@ class SalesforceCrm:
     def created_since(self, since: datetime) -> Iterator[list[NewContact]]:
         """Yield the contacts created at or after a moment, page by page, each once."""
         return self._reader.created_since(since)
+
+    def select(
+        self, selection: Selection, *, after: str = "", among: Sequence[str] | None = None
+    ) -> Iterator[ContactPage]:
+        """Yield the contacts of a selection, page by page; see the protocol. A list is a campaign here."""
+        missing: tuple[str, ...] = ()
+        unfilterable: frozenset[str] = frozenset()
+        if selection.missing:
+            missing = named_fields("Salesforce", selection.missing, self.rules, self.describe_fields())
+            unfilterable = self._catalog.unfilterable()
+        if among is not None:
+            return self._selections.among(selection, missing, unfilterable, among)
+        return self._selections.query(selection, missing, unfilterable, after)
 
     def read(
         self, crm_ids: Sequence[str], fields: Sequence[str], *, history: Sequence[str] = ()

@@ -16,14 +16,22 @@ import httpx
 from blocks.providers.base import CREDENTIALS_REJECTED, Reply, Request
 from blocks.providers.channel import AskingStoppedError, Channel, Options, Shared
 from blocks.providers.interpret import Answer, Meaning, miscounted
-from blocks.providers.replies import UNREADABLE, item_replies, raw_replies, request_id, same_replies, settled_replies
+from blocks.providers.replies import (
+    UNREADABLE,
+    in_doubt,
+    item_replies,
+    raw_replies,
+    request_id,
+    same_replies,
+    settled_replies,
+)
 from blocks.providers.request import Call, build_call, provider_input
 from blocks.providers.spec import ProviderSpec
 from blocks.providers.steps import Action, Step, next_step
 from blocks.providers.troubles import Trouble, retry_policy, trouble_of_answer, trouble_of_error, wait_of_pending
 from enrichment.errors import ConfigurationError, EnrichmentError, RunStoppedError, TransientError
 from enrichment.outcomes import CONCLUSIVE, STOPS_RUN, Outcome
-from enrichment.retry import SHARED_FAULTS, RetryDecision, Verdict, decide
+from enrichment.retry import SHARED_FAULTS, Fault, RetryDecision, Verdict, decide
 
 logger = logging.getLogger(__name__)
 
@@ -183,7 +191,8 @@ class Asking:
             # The server's own wait isn't the contacts' fault and costs them no attempt.
             wait = trouble.wait_seconds if trouble.fault in SHARED_FAULTS else None
             everyone = [one for group in groups for one in group]
-            return same_replies(everyone, Meaning(Outcome.RETRYABLE, trouble.reason), wait)
+            replies = same_replies(everyone, Meaning(Outcome.RETRYABLE, trouble.reason), wait)
+            return in_doubt(self._spec, replies) if trouble.fault is Fault.LOST_ANSWER else replies
         if not decision.holds_all:
             await asyncio.sleep(decision.wait_seconds)
         return await self._ask_all(groups, attempt + 1)

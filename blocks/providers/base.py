@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from enrichment.estimate import Terms
 from enrichment.outcomes import Outcome
 from enrichment.records import Contact
 
@@ -29,7 +30,7 @@ class Reply:
         outcome: what the reply means by the spec's rules.
         body: the item as received (JSON), or None where there was no answer.
         reason: a short code.
-        credits: what the reply is billed at, by the spec.
+        credits: what the reply is billed at, by the spec; of a lost answer, what it may have been billed at.
         api_version: as stated by the answer, else of the path.
         request_id: of the answer.
         wait_seconds: how long the provider asked us to wait; such a reply costs no attempt.
@@ -62,6 +63,10 @@ class Asked(Protocol):
     @property
     def name(self) -> str:
         """The provider's name, under which the journal keeps the replies."""
+
+    @property
+    def terms(self) -> Terms:
+        """What one request costs, and how fast they may be made."""
 
     async def ask(self, requests: Sequence[Request], keep: Callable[[Sequence[Reply]], None]) -> list[Reply]:
         """

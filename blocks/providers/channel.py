@@ -21,6 +21,7 @@ from blocks.providers.interpret import Answer
 from blocks.providers.pace import first_pace, pace_after
 from blocks.providers.request import Call
 from blocks.providers.spec import ProviderSpec
+from enrichment.estimate import Terms
 
 
 class AskingStoppedError(Exception):
@@ -80,6 +81,13 @@ def shared_for(spec: ProviderSpec, options: Options) -> Shared:
             source = CredentialSource(fetcher(spec, options.base_url, options.secrets))
             _shared[key] = Shared(source, pacer_for(spec.id, key, _pace(spec, options)))
         return _shared[key]
+
+
+def terms_of(spec: ProviderSpec, options: Options) -> Terms:
+    """Return what asking costs, by the spec and by what the user sets."""
+    most = spec.credits.amount if spec.credits.charge_on else 0.0
+    windows = tuple((float(window.limit), window.per_seconds) for window in spec.rate.windows)
+    return Terms(most, options.batch_size, _pace(spec, options), windows)
 
 
 def _pace(spec: ProviderSpec, options: Options) -> float:

@@ -10,7 +10,7 @@ import httpx
 from blocks.providers.account import check_account
 from blocks.providers.asking import Asking
 from blocks.providers.base import Reading, Reply, Request
-from blocks.providers.channel import Options, shared_for, tls
+from blocks.providers.channel import Options, shared_for, terms_of, tls
 from blocks.providers.follow_ups import choose_key, follow_up_spec, further_pages
 from blocks.providers.interpret import read_reply
 from blocks.providers.spec import ProviderSpec
@@ -30,6 +30,7 @@ class HttpProvider:
 
     def __init__(self, spec: ProviderSpec, options: Options) -> None:
         self.name = spec.id
+        self.terms = terms_of(spec, options)
         self._spec = spec
         self._options = options
         self._shared = shared_for(spec, options)
@@ -93,6 +94,7 @@ class HttpFollowUp:
         size = follow_up.batch.default or follow_up.batch.max
         own = follow_up_spec(spec, follow_up, self._chosen)
         self._calls = HttpProvider(own, replace(options, batch_size=size))
+        self.terms = self._calls.terms
 
     def choose_input(self, contact_reply: Any) -> dict[str, str] | None:
         """Return what to ask about, by a contact's journalled reply; None if the reply names no company."""

@@ -21,6 +21,13 @@ def same_replies(requests: Sequence[Request], meaning: Meaning, wait_seconds: fl
     return [Reply(one.key, meaning.outcome, reason=meaning.reason, wait_seconds=wait_seconds) for one in requests]
 
 
+def in_doubt(spec: ProviderSpec, replies: Sequence[Reply]) -> list[Reply]:
+    """Return the replies of lost answers with what they may have been billed at, beside what is asked next."""
+    if spec.credits.billing_idempotent or not spec.credits.charge_on:
+        return list(replies)  # the next answer costs no more for that
+    return [replace(one, credits=spec.credits.amount) for one in replies]
+
+
 def settled_replies(
     spec: ProviderSpec,
     requests: Sequence[Request],

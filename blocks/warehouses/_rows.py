@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from blocks.providers.base import Reply
+from enrichment.credits import CapReached
 from enrichment.records import Enrichment, Found
 from enrichment.write_policy import Change
 
@@ -58,11 +59,15 @@ class JournalLookup:
         replies: those it has.
         granted: keys that the asker may now pay for.
         erased: keys of people who were erased, who must not be asked about.
+        refused: keys that nobody may pay for now, because a cap on credits is reached.
+        reached: that cap.
     """
 
     replies: Mapping[str, Row]
     granted: frozenset[str]
     erased: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
+    reached: CapReached | None = None
 
 
 @dataclass(frozen=True, slots=True)

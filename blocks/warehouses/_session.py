@@ -33,3 +33,8 @@ class Transactions(ABC):
     def claiming(self) -> AbstractContextManager[Session]:
         """Open what a claim is made in: a transaction, or single statements where the engine is surer of those."""
         return self.transaction()
+
+    def query(self, name: str, /, **values: Any) -> list[Row]:
+        """Return the rows of a named read."""
+        with self.reading() as session:
+            return session.read(name, **values)

@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from blocks.base import PipelineBlock, block_class, configure
-from blocks.providers.base import Reply
 from blocks.warehouses import _erasure
+from blocks.warehouses._journal import JournalVerbs
+from blocks.warehouses._lanes import LaneVerbs
 from blocks.warehouses._replay import replayed
 from blocks.warehouses._rows import (
     Erased,
@@ -33,7 +34,6 @@ from blocks.warehouses._rows import (
     enrichment_of,
     renamed,
     renewal_of,
-    reply_row,
 )
 from blocks.warehouses._run_books import RunBooks
 from blocks.warehouses._session import Session
@@ -70,7 +70,7 @@ __all__ = [
 ]
 
 
-class Warehouse(RunBooks):
+class Warehouse(JournalVerbs, LaneVerbs, RunBooks):
     """
     What the pipeline asks of a warehouse.
 
@@ -94,12 +94,8 @@ class Warehouse(RunBooks):
     def check(self) -> str:
         """Say in one line what answers and how many records wait."""
         waiting = sum(row["records"] for row in self.query("count_queue"))
-        return f"{self.name} answers; {waiting:,} records in the queue"
-
-    def query(self, name: str, /, **values: Any) -> list[Row]:
-        """Return the rows of a named read."""
-        with self.reading() as session:
-            return session.read(name, **values)
+        paused = "".join(f"; lane {lane} is paused since {since}" for lane, since in self.paused_lanes().items())
+        return f"{self.name} answers; {waiting:,} records in the queue{paused}"
 
     @replayed
     def stage(
@@ -218,48 +214,6 @@ class Warehouse(RunBooks):
         """Remove what is known of a contact, and remember by hashes never to look it up; safe to repeat."""
         with self.transaction() as session:
             return _erasure.erase(session, crm, crm_id, uuid.uuid4().hex)
-
-    @replayed
-    def open_requests(
-        self,
-        provider: str,
-        keys: Collection[str],
-        *,
-        token: str,
-        lease_seconds: int,
-        reply_days: int,
-        made_for: Sequence[MadeFor] = (),
-    ) -> JournalLookup:
-        """
-        Look requests up in the journal, and reserve those that it lacks.
-
-        A key that is in none of the results is being asked by another claim at this moment. The reservation
-        comes before the reading: the other way round, a reply that arrives in between would be paid for again. It is
-        noted for whom a request is made, so that an erasure finds its reply.
-        """
-        with self.transaction() as session:
-            erased = _erasure.erased_among(session, keys)
-            wanted = {"provider": provider, "keys": [key for key in keys if key not in erased]}
-            session.run("reserve_requests", token=token, lease_seconds=lease_seconds, **wanted)
-            session.run("note_requests", provider=provider, token=token, rows=[asdict(one) for one in made_for])
-            replies = {row["request_key"]: row for row in session.read("read_replies", reply_days=reply_days, **wanted)}
-            session.run("drop_reservations", provider=provider, keys=list(replies))
-            reserved = session.read("read_reservations", token=token, **wanted)
-        return JournalLookup(replies, frozenset(row["request_key"] for row in reserved), erased)
-
-    def read_replies(self, provider: str, keys: Collection[str], *, reply_days: int) -> dict[str, Row]:
-        """Return the journal's conclusive replies by request key, without reserving anything."""
-        rows = self.query("read_replies", provider=provider, keys=list(keys), reply_days=reply_days)
-        return {row["request_key"]: row for row in rows}
-
-    @replayed
-    def keep_replies(self, provider: str, run_id: str, replies: Sequence[Reply]) -> None:
-        """Commit replies to the journal, as received, and end their reservations; nothing is kept of the erased."""
-        rows, keys = [reply_row(reply) for reply in replies], [reply.key for reply in replies]
-        with self.transaction() as session:
-            session.run("keep_replies", provider=provider, run_id=run_id, rows=rows)
-            session.run("drop_reservations", provider=provider, keys=keys)
-            _erasure.drop_erased_replies(session, provider, keys)
 
     @replayed
     def store(

@@ -200,6 +200,22 @@ FROM (
     FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) r
 WHERE enrichment_staging.crm = r.crm AND enrichment_staging.crm_id = r.crm_id
 
+-- migration: 0003 pauses, and what is reserved
+CREATE TABLE IF NOT EXISTS paused_lanes (
+    lane STRING NOT NULL,
+    paused_at TIMESTAMP NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS doubtful_credits (
+    provider STRING NOT NULL,
+    run_id STRING NOT NULL,
+    credits FLOAT64 NOT NULL,
+    noted_at TIMESTAMP NOT NULL
+);
+
+ALTER TABLE lookup_reservations ADD COLUMN IF NOT EXISTS run_id STRING;
+ALTER TABLE lookup_reservations ADD COLUMN IF NOT EXISTS credits FLOAT64;
+
 -- query: promote_staged
 UPDATE enrichment_staging SET lane = 'live'
 FROM (
@@ -234,6 +250,27 @@ WHEN NOT MATCHED THEN INSERT (name, cursor, updated_at) VALUES (r.name, r.positi
 -- query: read_cursor
 SELECT cursor FROM event_cursors WHERE name = :name
 
+-- query: begin_cursor
+MERGE event_cursors c USING (SELECT :name AS name, :cursor AS position) r ON c.name = r.name
+WHEN NOT MATCHED THEN INSERT (name, cursor, updated_at) VALUES (r.name, r.position, CURRENT_TIMESTAMP())
+
+-- query: advance_cursor
+UPDATE event_cursors SET cursor = :cursor, updated_at = CURRENT_TIMESTAMP()
+WHERE name = :name AND cursor = :before
+
+-- query: pause_lane
+MERGE paused_lanes p USING (SELECT :lane AS lane) r ON p.lane = r.lane
+WHEN NOT MATCHED THEN INSERT (lane, paused_at) VALUES (r.lane, CURRENT_TIMESTAMP())
+
+-- query: resume_lane
+DELETE FROM paused_lanes WHERE lane = :lane
+
+-- query: read_pauses
+SELECT lane, paused_at FROM paused_lanes ORDER BY lane
+
+-- query: read_waiting
+SELECT crm_id FROM enrichment_staging WHERE crm = :crm AND crm_id IN UNNEST(JSON_VALUE_ARRAY(:ids))
+
 -- query: read_dead_letters
 SELECT record_id, crm, crm_id, email_address, lane FROM failed_records
 WHERE replayed_at IS NULL AND (:run_id = '' OR run_id = :run_id)
@@ -265,7 +302,7 @@ UPDATE enrichment_staging SET
     not_before = NULL
 WHERE record_id IN (
     SELECT record_id FROM enrichment_staging
-    WHERE crm = :crm AND (:lane = '' OR lane = :lane)
+    WHERE crm = :crm AND (:lane = '' OR lane = :lane) AND lane NOT IN (SELECT lane FROM paused_lanes)
         AND (claimed_by IS NULL OR claim_expires_at < CURRENT_TIMESTAMP())
         AND (not_before IS NULL OR not_before <= CURRENT_TIMESTAMP())
     ORDER BY lane DESC, staged_at LIMIT :limit)
@@ -337,6 +374,32 @@ WHEN MATCHED AND :reason = 'erased' AND c.reason <> 'erased' THEN UPDATE SET
     reason = :reason, suppressed_at = CURRENT_TIMESTAMP()
 WHEN NOT MATCHED THEN INSERT (key_hash, reason, suppressed_at) VALUES (r.value, :reason, CURRENT_TIMESTAMP())
 
+-- query: lock_credits
+-- There is nothing to lock: a reservation is committed before its asker counts, so that the later one sees both.
+SELECT :provider AS held
+
+-- query: read_credits
+-- All in one statement, which sees one moment. What was reserved today and never answered counts for this day, since
+-- nobody knows whether it was billed.
+SELECT
+    (
+        SELECT COALESCE(SUM(credits), 0) FROM provider_replies
+        WHERE provider = :provider AND received_at >= TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY)) AS day_spent,
+    (
+        SELECT COALESCE(SUM(credits), 0) FROM lookup_reservations
+        WHERE provider = :provider AND reserved_until >= TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY)) AS day_reserved,
+    (
+        SELECT COALESCE(SUM(credits), 0) FROM doubtful_credits
+        WHERE provider = :provider AND noted_at >= TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY)) AS day_doubtful,
+    (SELECT COALESCE(SUM(credits), 0) FROM provider_replies WHERE run_id = :run_id) AS run_spent,
+    (SELECT COALESCE(SUM(credits), 0) FROM lookup_reservations WHERE run_id = :run_id) AS run_reserved,
+    (SELECT COALESCE(SUM(credits), 0) FROM doubtful_credits WHERE run_id = :run_id) AS run_doubtful,
+    86400 - MOD(UNIX_SECONDS(CURRENT_TIMESTAMP()), 86400) AS seconds_left
+
+-- query: note_doubt
+INSERT INTO doubtful_credits (provider, run_id, credits, noted_at)
+VALUES (:provider, :run_id, :credits, CURRENT_TIMESTAMP())
+
 -- query: reserve_requests
 -- The row without a key is always changed: statements that only insert would run side by side, and both would reserve.
 MERGE lookup_reservations v
@@ -346,9 +409,11 @@ USING (
 ON v.provider = r.provider AND v.request_key = r.value
 WHEN MATCHED AND r.value = '' THEN UPDATE SET reserved_until = CURRENT_TIMESTAMP()
 WHEN MATCHED AND (v.reserved_until < CURRENT_TIMESTAMP() OR v.reserved_by = :token) THEN UPDATE SET
-    reserved_by = :token, reserved_until = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL :lease_seconds SECOND)
-WHEN NOT MATCHED THEN INSERT (provider, request_key, reserved_by, reserved_until)
-    VALUES (r.provider, r.value, :token, TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL :lease_seconds SECOND))
+    reserved_by = :token, reserved_until = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL :lease_seconds SECOND),
+    run_id = :run_id, credits = :credits
+WHEN NOT MATCHED THEN INSERT (provider, request_key, reserved_by, reserved_until, run_id, credits)
+    VALUES (r.provider, r.value, :token, TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL :lease_seconds SECOND), :run_id,
+    :credits)
 
 -- query: note_requests
 MERGE contact_requests q
@@ -398,6 +463,10 @@ WHEN NOT MATCHED THEN INSERT
     VALUES (:provider, r.request_key, PARSE_JSON(r.reply, wide_number_mode => 'round'), r.outcome,
     CAST(r.credits AS FLOAT64), r.api_version,
         r.request_id, CURRENT_TIMESTAMP(), :run_id)
+
+-- query: summarise_journal
+SELECT outcome, COUNT(*) AS replies, SUM(credits) AS credits FROM provider_replies
+WHERE provider = :provider GROUP BY outcome
 
 -- query: upsert_contacts
 MERGE enriched_contacts c
@@ -613,7 +682,7 @@ SELECT run_id, flow_run_name, provider, crm, lane, state, started_at, seen_at, f
     failure_rate, credits, TO_JSON_STRING(api_versions) AS api_versions, stop_kind, alert_kind, alert_sent
 FROM enrichment_runs
 WHERE provider = :provider AND crm = :crm AND run_id <> :run_id AND state IN ('closed', 'failed')
-    AND (claimed > 0 OR stop_kind <> '')
+    AND (claimed > 0 OR alert_kind <> '')
     AND (alert_kind = '' OR alert_sent)
 ORDER BY finished_at DESC LIMIT 1
 

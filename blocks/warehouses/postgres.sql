@@ -205,6 +205,22 @@ UPDATE enrichment_staging SET
 WHERE (crm, crm_id) IN (
     SELECT value ->> 'crm', value ->> 'crm_id' FROM jsonb_array_elements(:rows::jsonb) AS r(value))
 
+-- migration: 0003 pauses, and what is reserved
+CREATE TABLE paused_lanes (
+    lane TEXT PRIMARY KEY,
+    paused_at TIMESTAMPTZ NOT NULL
+);
+
+CREATE TABLE doubtful_credits (
+    provider TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    credits DOUBLE PRECISION NOT NULL,
+    noted_at TIMESTAMPTZ NOT NULL
+);
+
+ALTER TABLE lookup_reservations ADD COLUMN run_id TEXT, ADD COLUMN credits DOUBLE PRECISION;
+CREATE INDEX replies_of_day ON provider_replies (provider, received_at, credits);
+
 -- query: promote_staged
 UPDATE enrichment_staging SET lane = 'live'
 WHERE lane = 'backfill' AND (crm, crm_id) IN (
@@ -226,6 +242,27 @@ ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor, updated_at = excluded
 
 -- query: read_cursor
 SELECT cursor FROM event_cursors WHERE name = :name
+
+-- query: begin_cursor
+INSERT INTO event_cursors (name, cursor, updated_at) VALUES (:name, :cursor, now())
+ON CONFLICT (name) DO NOTHING
+
+-- query: advance_cursor
+UPDATE event_cursors SET cursor = :cursor, updated_at = now()
+WHERE name = :name AND cursor = :before
+
+-- query: pause_lane
+INSERT INTO paused_lanes (lane, paused_at) VALUES (:lane, now())
+ON CONFLICT (lane) DO NOTHING
+
+-- query: resume_lane
+DELETE FROM paused_lanes WHERE lane = :lane
+
+-- query: read_pauses
+SELECT lane, paused_at FROM paused_lanes ORDER BY lane
+
+-- query: read_waiting
+SELECT crm_id FROM enrichment_staging WHERE crm = :crm AND crm_id IN (SELECT jsonb_array_elements_text(:ids::jsonb))
 
 -- query: read_dead_letters
 SELECT record_id, crm, crm_id, email_address, lane FROM failed_records
@@ -253,7 +290,7 @@ UPDATE enrichment_staging SET
     not_before = NULL
 WHERE record_id IN (
     SELECT record_id FROM enrichment_staging
-    WHERE crm = :crm AND (:lane = '' OR lane = :lane)
+    WHERE crm = :crm AND (:lane = '' OR lane = :lane) AND lane NOT IN (SELECT lane FROM paused_lanes)
         AND (claimed_by IS NULL OR claim_expires_at < now())
         AND (not_before IS NULL OR not_before <= now())
     ORDER BY lane DESC, staged_at LIMIT :limit FOR UPDATE SKIP LOCKED)
@@ -326,12 +363,39 @@ ON CONFLICT (key_hash) DO UPDATE SET reason = excluded.reason, suppressed_at = e
 -- An erasure outranks an opt-out, whichever came first.
 WHERE excluded.reason = 'erased' AND suppressed_contacts.reason <> 'erased'
 
+-- query: lock_credits
+-- Reservations that aren't committed yet can't be counted, so those who count go one after the other.
+SELECT pg_advisory_xact_lock(hashtext('credits of ' || :provider))::text AS held
+
+-- query: read_credits
+-- All in one statement, which sees one moment. What was reserved today and never answered counts for this day, since
+-- nobody knows whether it was billed.
+SELECT
+    (
+        SELECT coalesce(sum(credits), 0) FROM provider_replies
+        WHERE provider = :provider AND received_at >= date_trunc('day', now())) AS day_spent,
+    (
+        SELECT coalesce(sum(credits), 0) FROM lookup_reservations
+        WHERE provider = :provider AND reserved_until >= date_trunc('day', now())) AS day_reserved,
+    (
+        SELECT coalesce(sum(credits), 0) FROM doubtful_credits
+        WHERE provider = :provider AND noted_at >= date_trunc('day', now())) AS day_doubtful,
+    (SELECT coalesce(sum(credits), 0) FROM provider_replies WHERE run_id = :run_id) AS run_spent,
+    (SELECT coalesce(sum(credits), 0) FROM lookup_reservations WHERE run_id = :run_id) AS run_reserved,
+    (SELECT coalesce(sum(credits), 0) FROM doubtful_credits WHERE run_id = :run_id) AS run_doubtful,
+    86400 - extract(epoch FROM now())::bigint % 86400 AS seconds_left
+
+-- query: note_doubt
+INSERT INTO doubtful_credits (provider, run_id, credits, noted_at)
+VALUES (:provider, :run_id, :credits, now())
+
 -- query: reserve_requests
-INSERT INTO lookup_reservations (provider, request_key, reserved_by, reserved_until)
-SELECT :provider, value, :token, now() + make_interval(secs => :lease_seconds)
+INSERT INTO lookup_reservations (provider, request_key, reserved_by, reserved_until, run_id, credits)
+SELECT :provider, value, :token, now() + make_interval(secs => :lease_seconds), :run_id, :credits
 FROM jsonb_array_elements_text(:keys::jsonb) AS value
 ON CONFLICT (provider, request_key) DO UPDATE
-SET reserved_by = excluded.reserved_by, reserved_until = excluded.reserved_until
+SET reserved_by = excluded.reserved_by, reserved_until = excluded.reserved_until,
+    run_id = excluded.run_id, credits = excluded.credits
 WHERE lookup_reservations.reserved_until < now()
     OR lookup_reservations.reserved_by = excluded.reserved_by
 
@@ -371,6 +435,10 @@ ON CONFLICT (provider, request_key) DO UPDATE SET
 -- A failed attempt never replaces a reply that was paid for.
 WHERE excluded.outcome IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input')
     OR provider_replies.outcome NOT IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input')
+
+-- query: summarise_journal
+SELECT outcome, count(*) AS replies, sum(credits) AS credits FROM provider_replies
+WHERE provider = :provider GROUP BY outcome
 
 -- query: upsert_contacts
 INSERT INTO enriched_contacts (crm, crm_id, enrichment_timestamp, company_name, employee_count, industry, tech_stack,
@@ -530,7 +598,7 @@ SELECT * FROM enrichment_runs WHERE run_id = :run_id
 -- query: read_last_run
 SELECT * FROM enrichment_runs
 WHERE provider = :provider AND crm = :crm AND run_id <> :run_id AND state IN ('closed', 'failed')
-    AND (claimed > 0 OR stop_kind <> '')
+    AND (claimed > 0 OR alert_kind <> '')
     AND (alert_kind = '' OR alert_sent)
 ORDER BY finished_at DESC LIMIT 1
 

@@ -234,6 +234,22 @@ UPDATE enrichment_staging SET
 FROM (SELECT DISTINCT crm, crm_id FROM :rows) r
 WHERE enrichment_staging.crm = r.crm AND enrichment_staging.crm_id = r.crm_id
 
+-- migration: 0003 pauses, and what is reserved
+CREATE TABLE paused_lanes (
+    lane VARCHAR(256) NOT NULL,
+    paused_at TIMESTAMP NOT NULL
+);
+
+CREATE TABLE doubtful_credits (
+    provider VARCHAR(256) NOT NULL,
+    run_id VARCHAR(256) NOT NULL,
+    credits DOUBLE PRECISION NOT NULL,
+    noted_at TIMESTAMP NOT NULL
+);
+
+ALTER TABLE lookup_reservations ADD COLUMN run_id VARCHAR(256);
+ALTER TABLE lookup_reservations ADD COLUMN credits DOUBLE PRECISION;
+
 -- query: promote_staged
 UPDATE enrichment_staging SET lane = 'live'
 FROM (SELECT DISTINCT crm, crm_id FROM :rows WHERE lane = 'live') r
@@ -260,6 +276,27 @@ INSERT INTO event_cursors (name, cursor, updated_at) VALUES (:name, :cursor, GET
 -- query: read_cursor
 SELECT cursor FROM event_cursors WHERE name = :name
 
+-- query: begin_cursor
+INSERT INTO event_cursors (name, cursor, updated_at)
+SELECT :name, :cursor, GETDATE() WHERE NOT EXISTS (SELECT 1 FROM event_cursors WHERE name = :name)
+
+-- query: advance_cursor
+UPDATE event_cursors SET cursor = :cursor, updated_at = GETDATE()
+WHERE name = :name AND cursor = :before
+
+-- query: pause_lane
+INSERT INTO paused_lanes (lane, paused_at)
+SELECT :lane, GETDATE() WHERE NOT EXISTS (SELECT 1 FROM paused_lanes WHERE lane = :lane)
+
+-- query: resume_lane
+DELETE FROM paused_lanes WHERE lane = :lane
+
+-- query: read_pauses
+SELECT lane, paused_at FROM paused_lanes ORDER BY lane
+
+-- query: read_waiting
+SELECT crm_id FROM enrichment_staging WHERE crm = :crm AND crm_id IN (SELECT r.value FROM :ids r)
+
 -- query: read_dead_letters
 SELECT record_id, crm, crm_id, email_address, lane FROM failed_records
 WHERE replayed_at IS NULL AND (:run_id = '' OR run_id = :run_id)
@@ -285,7 +322,7 @@ UPDATE enrichment_staging SET
     not_before = NULL
 WHERE record_id IN (
     SELECT record_id FROM enrichment_staging
-    WHERE crm = :crm AND (:lane = '' OR lane = :lane)
+    WHERE crm = :crm AND (:lane = '' OR lane = :lane) AND lane NOT IN (SELECT lane FROM paused_lanes)
         AND (claimed_by IS NULL OR claim_expires_at < GETDATE())
         AND (not_before IS NULL OR not_before <= GETDATE())
     ORDER BY lane DESC, staged_at LIMIT :limit)
@@ -357,12 +394,38 @@ INSERT INTO suppressed_contacts (key_hash, reason, suppressed_at)
 SELECT r.value, :reason, GETDATE() FROM (SELECT DISTINCT value FROM :keys) r
 WHERE NOT EXISTS (SELECT 1 FROM suppressed_contacts c WHERE c.key_hash = r.value)
 
+-- query: lock_credits
+-- Every writer holds the lock by now, so there is nothing left to lock.
+SELECT :provider::VARCHAR AS held
+
+-- query: read_credits
+-- All in one statement, which sees one moment. What was reserved today and never answered counts for this day, since
+-- nobody knows whether it was billed.
+SELECT
+    (
+        SELECT COALESCE(SUM(credits), 0) FROM provider_replies
+        WHERE provider = :provider AND received_at >= DATE_TRUNC('day', GETDATE())) AS day_spent,
+    (
+        SELECT COALESCE(SUM(credits), 0) FROM lookup_reservations
+        WHERE provider = :provider AND reserved_until >= DATE_TRUNC('day', GETDATE())) AS day_reserved,
+    (
+        SELECT COALESCE(SUM(credits), 0) FROM doubtful_credits
+        WHERE provider = :provider AND noted_at >= DATE_TRUNC('day', GETDATE())) AS day_doubtful,
+    (SELECT COALESCE(SUM(credits), 0) FROM provider_replies WHERE run_id = :run_id) AS run_spent,
+    (SELECT COALESCE(SUM(credits), 0) FROM lookup_reservations WHERE run_id = :run_id) AS run_reserved,
+    (SELECT COALESCE(SUM(credits), 0) FROM doubtful_credits WHERE run_id = :run_id) AS run_doubtful,
+    86400 - MOD(EXTRACT(epoch FROM GETDATE())::BIGINT, 86400) AS seconds_left
+
+-- query: note_doubt
+INSERT INTO doubtful_credits (provider, run_id, credits, noted_at)
+SELECT :provider, :run_id, :credits, GETDATE()
+
 -- query: reserve_requests
 DELETE FROM lookup_reservations
 WHERE provider = :provider AND request_key IN (SELECT r.value FROM :keys r)
     AND (reserved_until < GETDATE() OR reserved_by = :token);
-INSERT INTO lookup_reservations (provider, request_key, reserved_by, reserved_until)
-SELECT :provider, r.value, :token, DATEADD(second, :lease_seconds, GETDATE())
+INSERT INTO lookup_reservations (provider, request_key, reserved_by, reserved_until, run_id, credits)
+SELECT :provider, r.value, :token, DATEADD(second, :lease_seconds, GETDATE()), :run_id, :credits
 FROM (SELECT DISTINCT value FROM :keys) r
 WHERE NOT EXISTS (SELECT 1 FROM lookup_reservations v WHERE v.provider = :provider AND v.request_key = r.value)
 
@@ -403,6 +466,10 @@ SELECT :provider, r.request_key, JSON_PARSE(r.reply), r.outcome, r.credits::DOUB
     r.request_id, GETDATE(), :run_id
 FROM :rows r
 WHERE NOT EXISTS (SELECT 1 FROM provider_replies p WHERE p.provider = :provider AND p.request_key = r.request_key)
+
+-- query: summarise_journal
+SELECT outcome, COUNT(*) AS replies, SUM(credits) AS credits FROM provider_replies
+WHERE provider = :provider GROUP BY outcome
 
 -- query: upsert_contacts
 DELETE FROM enriched_contacts USING :rows r
@@ -570,7 +637,7 @@ SELECT run_id, flow_run_name, provider, crm, lane, state, started_at, seen_at, f
     failure_rate, credits, JSON_SERIALIZE(api_versions) AS api_versions, stop_kind, alert_kind, alert_sent
 FROM enrichment_runs
 WHERE provider = :provider AND crm = :crm AND run_id <> :run_id AND state IN ('closed', 'failed')
-    AND (claimed > 0 OR stop_kind <> '')
+    AND (claimed > 0 OR alert_kind <> '')
     AND (alert_kind = '' OR alert_sent)
 ORDER BY finished_at DESC LIMIT 1
 

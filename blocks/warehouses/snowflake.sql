@@ -217,6 +217,22 @@ WHERE (crm, crm_id) IN (
     SELECT f.value['crm']::VARCHAR, f.value['crm_id']::VARCHAR
     FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
 
+-- migration: 0003 pauses, and what is reserved
+CREATE TABLE IF NOT EXISTS paused_lanes (
+    lane VARCHAR NOT NULL,
+    paused_at TIMESTAMP_NTZ NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS doubtful_credits (
+    provider VARCHAR NOT NULL,
+    run_id VARCHAR NOT NULL,
+    credits DOUBLE NOT NULL,
+    noted_at TIMESTAMP_NTZ NOT NULL
+);
+
+ALTER TABLE lookup_reservations ADD COLUMN IF NOT EXISTS run_id VARCHAR;
+ALTER TABLE lookup_reservations ADD COLUMN IF NOT EXISTS credits DOUBLE;
+
 -- query: promote_staged
 UPDATE enrichment_staging SET lane = 'live'
 WHERE lane = 'backfill' AND (crm, crm_id) IN (
@@ -248,6 +264,28 @@ WHEN NOT MATCHED THEN INSERT (name, cursor, updated_at) VALUES (s.name, s.cursor
 
 -- query: read_cursor
 SELECT cursor FROM event_cursors WHERE name = :name
+
+-- query: begin_cursor
+MERGE INTO event_cursors t USING (SELECT :name AS name, :cursor AS cursor) s ON t.name = s.name
+WHEN NOT MATCHED THEN INSERT (name, cursor, updated_at) VALUES (s.name, s.cursor, SYSDATE())
+
+-- query: advance_cursor
+UPDATE event_cursors SET cursor = :cursor, updated_at = SYSDATE()
+WHERE name = :name AND cursor = :before
+
+-- query: pause_lane
+MERGE INTO paused_lanes t USING (SELECT :lane AS lane) s ON t.lane = s.lane
+WHEN NOT MATCHED THEN INSERT (lane, paused_at) VALUES (s.lane, SYSDATE())
+
+-- query: resume_lane
+DELETE FROM paused_lanes WHERE lane = :lane
+
+-- query: read_pauses
+SELECT lane, DATE_PART(epoch_millisecond, paused_at) AS paused_at FROM paused_lanes ORDER BY lane
+
+-- query: read_waiting
+SELECT crm_id FROM enrichment_staging WHERE crm = :crm AND crm_id IN (
+    SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
 
 -- query: read_dead_letters
 SELECT record_id, crm, crm_id, email_address, lane FROM failed_records
@@ -284,7 +322,7 @@ WHERE record_id IN (
     SELECT s.record_id FROM (
         SELECT record_id, lane, staged_at, claimed_by, claim_expires_at, not_before FROM enrichment_staging
         WHERE crm = :crm QUALIFY ROW_NUMBER() OVER (PARTITION BY crm_id ORDER BY staged_at, record_id) = 1) s
-    WHERE (:lane = '' OR s.lane = :lane)
+    WHERE (:lane = '' OR s.lane = :lane) AND s.lane NOT IN (SELECT lane FROM paused_lanes)
         AND (s.claimed_by IS NULL OR s.claim_expires_at < SYSDATE())
         AND (s.not_before IS NULL OR s.not_before <= SYSDATE())
     ORDER BY s.lane DESC, s.staged_at LIMIT :limit)
@@ -366,6 +404,32 @@ ON t.key_hash = s.key_hash
 WHEN MATCHED AND :reason = 'erased' AND t.reason <> 'erased' THEN UPDATE SET reason = :reason, suppressed_at = SYSDATE()
 WHEN NOT MATCHED THEN INSERT (key_hash, reason, suppressed_at) VALUES (s.key_hash, :reason, SYSDATE())
 
+-- query: lock_credits
+-- The first statement of reserve_requests waits until nobody else is reserving.
+SELECT :provider AS held
+
+-- query: read_credits
+-- All in one statement, which sees one moment. What was reserved today and never answered counts for this day, since
+-- nobody knows whether it was billed.
+SELECT
+    (
+        SELECT COALESCE(SUM(credits), 0) FROM provider_replies
+        WHERE provider = :provider AND received_at >= DATE_TRUNC('day', SYSDATE())) AS day_spent,
+    (
+        SELECT COALESCE(SUM(credits), 0) FROM lookup_reservations
+        WHERE provider = :provider AND reserved_until >= DATE_TRUNC('day', SYSDATE())) AS day_reserved,
+    (
+        SELECT COALESCE(SUM(credits), 0) FROM doubtful_credits
+        WHERE provider = :provider AND noted_at >= DATE_TRUNC('day', SYSDATE())) AS day_doubtful,
+    (SELECT COALESCE(SUM(credits), 0) FROM provider_replies WHERE run_id = :run_id) AS run_spent,
+    (SELECT COALESCE(SUM(credits), 0) FROM lookup_reservations WHERE run_id = :run_id) AS run_reserved,
+    (SELECT COALESCE(SUM(credits), 0) FROM doubtful_credits WHERE run_id = :run_id) AS run_doubtful,
+    86400 - MOD(DATE_PART(epoch_second, SYSDATE()), 86400) AS seconds_left
+
+-- query: note_doubt
+INSERT INTO doubtful_credits (provider, run_id, credits, noted_at)
+SELECT :provider, :run_id, :credits, SYSDATE()
+
 -- query: reserve_requests
 -- The first statement waits until nobody else is reserving; only then does the second one begin, and see their rows.
 UPDATE lookup_reservations SET reserved_until = SYSDATE() WHERE provider = '' AND request_key = '';
@@ -374,9 +438,10 @@ MERGE INTO lookup_reservations t USING (
     FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) s
 ON t.provider = :provider AND t.request_key = s.request_key
 WHEN MATCHED AND (t.reserved_until < SYSDATE() OR t.reserved_by = :token) THEN UPDATE SET
-    reserved_by = :token, reserved_until = DATEADD(second, :lease_seconds, SYSDATE())
-WHEN NOT MATCHED THEN INSERT (provider, request_key, reserved_by, reserved_until)
-    VALUES (:provider, s.request_key, :token, DATEADD(second, :lease_seconds, SYSDATE()))
+    reserved_by = :token, reserved_until = DATEADD(second, :lease_seconds, SYSDATE()), run_id = :run_id,
+    credits = :credits
+WHEN NOT MATCHED THEN INSERT (provider, request_key, reserved_by, reserved_until, run_id, credits)
+    VALUES (:provider, s.request_key, :token, DATEADD(second, :lease_seconds, SYSDATE()), :run_id, :credits)
 
 -- query: note_requests
 MERGE INTO contact_requests t USING (
@@ -434,6 +499,10 @@ WHEN MATCHED AND (
 WHEN NOT MATCHED THEN INSERT
     (provider, request_key, reply, outcome, credits, api_version, request_id, received_at, run_id)
     VALUES (:provider, s.request_key, s.reply, s.outcome, s.credits, s.api_version, s.request_id, SYSDATE(), :run_id)
+
+-- query: summarise_journal
+SELECT outcome, COUNT(*) AS replies, SUM(credits) AS credits FROM provider_replies
+WHERE provider = :provider GROUP BY outcome
 
 -- query: upsert_contacts
 MERGE INTO enriched_contacts t USING (
@@ -657,7 +726,7 @@ SELECT r.run_id, r.flow_run_name, r.provider, r.crm, r.lane, r.state,
     r.api_versions, r.stop_kind, r.alert_kind, r.alert_sent
 FROM enrichment_runs r
 WHERE r.provider = :provider AND r.crm = :crm AND r.run_id <> :run_id AND r.state IN ('closed', 'failed')
-    AND (r.claimed > 0 OR r.stop_kind <> '')
+    AND (r.claimed > 0 OR r.alert_kind <> '')
     AND (r.alert_kind = '' OR r.alert_sent)
 ORDER BY r.finished_at DESC LIMIT 1
 

@@ -3,7 +3,7 @@
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from sandbox.hubspot.errors import (
     unknown_path,
 )
 from sandbox.hubspot.limits import AccountLimits
+from sandbox.hubspot.lists import ContactLists
 from sandbox.hubspot.property_calls import PropertyCalls
 from sandbox.hubspot.reads import ContactReads
 from sandbox.hubspot.store import ContactStore, Record
@@ -31,6 +32,7 @@ from sandbox.settings import HubSpotSettings
 _VERSION = r"(?:v3|\d{4}-\d{2})"
 _CONTACTS = re.compile(rf"/crm/(?:v3/objects|objects/{_VERSION})/contacts(?P<tail>/.*)?")
 _PROPERTIES = re.compile(rf"/crm/(?:v3/properties|properties/{_VERSION})/contacts(?P<tail>/.*)?")
+_LISTS = re.compile(rf"/crm/(?:v3/lists|lists/{_VERSION})(?P<tail>/.*)")
 _ACCOUNT = re.compile(rf"/account-info/{_VERSION}/details")
 _SEARCH = "/search"
 #: Who changes contacts in the user interface.
@@ -70,6 +72,7 @@ class HubSpot(Service):
         self._reads = ContactReads(self._store, self._catalog, clock)
         self._writes = ContactWrites(self._store, self._catalog, clock)
         self._properties = PropertyCalls(self._catalog, clock)
+        self._lists = ContactLists()
         self._answered = 0
         self._contact_calls: Mapping[tuple[str, str], Callable[[Request], Reply]] = {
             ("GET", ""): self._reads.page,
@@ -122,6 +125,11 @@ class HubSpot(Service):
         """Make one contact part of another."""
         with self._lock:
             self._store.merge(survivor_id, merged_id)
+
+    def make_list(self, list_id: str, contact_ids: Sequence[str], *, object_type: str = "0-1") -> None:
+        """Make a list, as people do in the user interface."""
+        with self._lock:
+            self._lists.make(list_id, contact_ids, object_type)
 
     def archive(self, contact_id: str) -> None:
         """Put a contact into the recycling bin."""
@@ -189,6 +197,9 @@ class HubSpot(Service):
         if found := _PROPERTIES.fullmatch(request.path):
             self._require("crm.schemas.contacts", reading=request.method == "GET")
             return self._properties.answer(replace(request, path=found["tail"] or ""))
+        if found := _LISTS.fullmatch(request.path):
+            self._require("crm.lists", reading=True)
+            return self._lists.answer(replace(request, path=found["tail"]))
         if _ACCOUNT.fullmatch(request.path):
             return self._account()
         raise unknown_path()

@@ -69,6 +69,8 @@ def standard_properties() -> list[dict[str, Any]]:
         _definition("hs_email_optout", "Unsubscribed from all email", "bool", "booleancheckbox"),
         _definition("date_of_birth", "Date of birth", "string", "text"),
         _definition("closedate", "Close Date", "datetime", "date"),
+        _definition("hubspot_owner_id", "Contact owner", "enumeration", "select")
+        | {"options": [], "externalOptions": True, "referencedObjectType": "OWNER"},
         _definition("hs_buying_role", "Buying Role", "enumeration", "checkbox")
         | {"options": [_option(n, v) for n, v in enumerate(("BUDGET_HOLDER", "CHAMPION", "DECISION_MAKER"))]},
     ]

@@ -20,6 +20,7 @@ _TEXTS: Mapping[str, tuple[str, int]] = {
     "MailingCity": ("string", 40),
     "Description": ("textarea", 32_000),
     "AccountId": ("reference", 18),
+    "OwnerId": ("reference", 18),
 }
 _READ_ONLY: Mapping[str, tuple[str, int]] = {
     "Id": ("id", 18),
@@ -43,6 +44,8 @@ _CUSTOM: Mapping[str, tuple[str, int]] = {
     "Enr_Confidence__c": ("double", 0),
     "Enr_Enriched_At__c": ("datetime", 0),
 }
+#: Longer texts can't be named in a condition.
+LONGEST_FILTERABLE = 255
 ACCOUNT_FIELDS = frozenset({"Id", "Name"})
 
 
@@ -103,6 +106,7 @@ def _definition(name: str, kind: str, length: int, *, updateable: bool) -> dict[
         "custom": name.endswith("__c"),
         "updateable": updateable,
         "calculated": False,
+        "filterable": not (kind == "textarea" and length > LONGEST_FILTERABLE),
         "restrictedPicklist": False,
         "picklistValues": [],
     }

@@ -28,8 +28,9 @@ class ContactReads:
         (soql,) = request.query().get("q") or [""]
         if len(request.query_string) > MOST_QUERY_CHARACTERS:
             return Reply(414)
-        query = read_query(soql)
-        self._check_names((*query.fields, *query.order), self._fields)
+        query = read_query(soql, lambda campaign: self._store.campaigns.get(campaign[:15], frozenset()))
+        self._check_names((*query.fields, *query.order, *query.compared), self._fields)
+        self._check_filterable(query.compared)
         rows = [_row(record, query.fields, root) for record in self._matching(query, deleted=deleted)]
         locator = f"01g5e{next(self._numbers):010d}AAA"
         self._open[locator] = rows
@@ -79,6 +80,11 @@ class ContactReads:
             return None
         values = {"Id": wanted, "Name": self._store.accounts[wanted]}
         return {"attributes": {"type": "Account"}, **_values(values.get, names)}
+
+    def _check_filterable(self, names: Iterable[str]) -> None:
+        hidden = [name for name in names if not self._fields[name]["filterable"]]
+        if hidden:
+            raise malformed("INVALID_FIELD", f"field '{hidden[0]}' can not be filtered in a query call")
 
     def _check_names(self, names: Iterable[str], known: Iterable[str]) -> None:
         missing = [name for name in names if name not in known]

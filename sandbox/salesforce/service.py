@@ -3,7 +3,7 @@
 import re
 import threading
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -103,6 +103,11 @@ class Salesforce(Service):
         """Take a contact out of the recycle bin."""
         with self._lock:
             self._store.restore(self._known(contact_id))
+
+    def make_campaign(self, campaign_id: str, contact_ids: Iterable[str]) -> None:
+        """Make a campaign with these members."""
+        with self._lock:
+            self._store.campaigns[campaign_id[:15]] = frozenset(contact_ids)
 
     def hold(self, contact_id: str, times: int) -> None:
         """Let so many updates of a contact meet somebody else's lock."""

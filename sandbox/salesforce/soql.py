@@ -1,9 +1,10 @@
-"""The part of SOQL that contacts are asked for with: comparisons, IN, AND, OR, ORDER BY, LIMIT."""
+"""The part of SOQL that contacts are asked for with: comparisons, IN, LIKE, AND, OR, ORDER BY, LIMIT, campaigns."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
+from fnmatch import fnmatchcase
 from typing import Any
 
 from sandbox.salesforce.errors import SalesforceError, malformed
@@ -14,6 +15,7 @@ _TOKEN = re.compile(
     r"|(?P<word>[A-Za-z0-9_.]+)|(?P<sign><=|>=|!=|[=<>(),]))"
 )
 Predicate = Callable[[Record], bool]
+Members = Callable[[str], Collection[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +26,32 @@ class Query:
     matches: Predicate
     order: tuple[str, ...]
     limit: int
+    compared: tuple[str, ...] = ()
 
 
-def read_query(soql: str) -> Query:
+def read_query(soql: str, members: Members) -> Query:
     """
     Return the query that a text means.
+
+    Args:
+        soql: the text.
+        members: returns the contacts of a campaign.
 
     Raises:
         SalesforceError: it is none.
     """
-    return _Parser(soql).query()
+    return _Parser(soql, members).query()
 
 
 class _Parser:
     """Reads one query, token by token."""
 
-    def __init__(self, soql: str) -> None:
+    def __init__(self, soql: str, members: Members) -> None:
         self._tokens = _tokens(soql)
+        self._members = members
+        self._compared: list[str] = []
+        self._depth = 0
+        self._joins = 0
 
     def query(self) -> Query:
         self._expect("SELECT")
@@ -55,12 +66,16 @@ class _Parser:
         limit = int(self._take()[1]) if self._accept("LIMIT") else 1_000_000
         if self._tokens:
             raise _unexpected(self._tokens[0][1])
-        return Query(tuple(fields), matches, tuple(order), limit)
+        return Query(tuple(fields), matches, tuple(order), limit, tuple(self._compared))
 
     def _either(self) -> Predicate:
         parts = [self._all()]
         while self._accept("OR"):
             parts.append(self._all())
+        if self._joins and (self._depth or len(parts) > 1):
+            raise malformed(
+                "MALFORMED_QUERY", "Semi join sub-selects are only allowed at the top level WHERE expressions"
+            )
         return lambda record: any(part(record) for part in parts)
 
     def _all(self) -> Predicate:
@@ -71,16 +86,35 @@ class _Parser:
 
     def _one(self) -> Predicate:
         if self._accept("("):
-            inner = self._either()
-            self._expect(")")
-            return inner
+            return self._nested()
         field = self._take()[1]
+        self._compared.append(field)
         if self._accept("IN"):
             return self._membership(field)
         return _comparison(field, self._take()[1], _value(*self._take()))
 
+    def _nested(self) -> Predicate:
+        outside, self._joins = self._joins, 0
+        self._depth += 1
+        inner = self._either()
+        self._depth -= 1
+        self._joins = outside
+        self._expect(")")
+        return inner
+
+    def _join(self, field: str) -> Predicate:
+        """Read the rest of a sub-select that names the contacts of a campaign."""
+        for word in ("CONTACTID", "FROM", "CAMPAIGNMEMBER", "WHERE", "CAMPAIGNID", "="):
+            self._expect(word)
+        members = {member[:15] for member in self._members(_value(*self._take()))}
+        self._expect(")")
+        self._joins += 1
+        return lambda record: str(record.get(field))[:15] in members
+
     def _membership(self, field: str) -> Predicate:
         self._expect("(")
+        if self._accept("SELECT"):
+            return self._join(field)
         values = {_value(*self._take())}
         while self._accept(","):
             values.add(_value(*self._take()))
@@ -133,12 +167,14 @@ def _value(kind: str, text: str) -> Any:
 
 
 def _comparison(field: str, sign: str, wanted: Any) -> Predicate:
-    compare = _SIGNS.get(sign)
+    compare = _SIGNS.get(sign.upper())
     if compare is None:
         raise _unexpected(sign)
 
     def matches(record: Record) -> bool:
         held = record.get(field)
+        if held is None and sign not in ("=", "!="):
+            return False
         return compare(datetime.fromisoformat(held) if isinstance(wanted, datetime) else held, wanted)
 
     return matches
@@ -155,4 +191,5 @@ _SIGNS: dict[str, Callable[[Any, Any], bool]] = {
     ">": lambda held, wanted: held > wanted,
     "<=": lambda held, wanted: held <= wanted,
     ">=": lambda held, wanted: held >= wanted,
+    "LIKE": lambda held, wanted: fnmatchcase(str(held).casefold(), wanted.casefold().replace("%", "*")),
 }

@@ -62,6 +62,7 @@ class OrgStore:
         self._records: dict[str, Record] = {}
         self.accounts: dict[str, str] = {}
         self._account_ids: dict[str, str] = {}
+        self.campaigns: dict[str, frozenset[str]] = {}
         for number, seed in enumerate(seeds):
             created = int(born) - SEED_SPAN_SECONDS + (number + 1) * SEED_SPAN_SECONDS // (len(seeds) + 1)
             self._insert(self._seeded(seed), created)

@@ -10,6 +10,8 @@ import pytest
 
 from blocks.base import module_names
 from blocks.crms.base import Crm, NewContact, Update, UpdateResult, load_crm
+from enrichment.errors import ConfigurationError
+from enrichment.selection import Selection
 from enrichment.write_policy import Change, FieldDescription, Rule
 from sandbox import server
 
@@ -232,3 +234,86 @@ def test_a_share_of_the_rate_still_works(tried: Tried) -> None:
     """With more runs at work each one goes slower, not wrong."""
     tried.crm.share(0.5)
     assert tried.crm.read(tried.ids[:1], []).keys() == {tried.ids[0]}
+
+
+def picked(tried: Tried, selection: Selection, **how: object) -> list[str]:
+    return [contact.crm_id for page in tried.crm.select(selection, **how) for contact in page.contacts]
+
+
+def test_a_selection_of_everything_is_everybody_once(tried: Tried) -> None:
+    """Page after page, with the addresses that the list has."""
+    pages = list(tried.crm.select(Selection(everything=True)))
+    found = [contact for page in pages for contact in page.contacts]
+    assert sorted(contact.crm_id for contact in found) == sorted(tried.ids)
+    emails = {contact.crm_id: contact.email for contact in tried.contacts}
+    assert {contact.crm_id: contact.email for contact in found} == emails
+
+
+def test_a_selection_goes_on_behind_a_position(tried: Tried) -> None:
+    """What comes after a page's position is exactly what the pages before it didn't have."""
+    everybody = Selection(everything=True)
+    (page, *later) = tried.crm.select(everybody)
+    assert page.position
+    seen = [contact.crm_id for contact in page.contacts] + [c.crm_id for other in later for c in other.contacts]
+    rest = picked(tried, everybody, after=page.position)
+    assert sorted(rest) == sorted(set(seen) - {contact.crm_id for contact in page.contacts})
+
+
+def test_a_selection_finds_who_lacks_a_field(tried: Tried) -> None:
+    """By the CRM's own name of the field, by the canonical name, and among some ids only."""
+    field = tried.field("number")
+    source = next(rule.source for rule in tried.crm.rules if rule.field == field)
+    filled, rest = tried.ids[:10], tried.ids[10:]
+    tried.crm.write([update(crm_id, field, "42") for crm_id in filled])
+    assert sorted(picked(tried, Selection(missing=[field]))) == sorted(rest)
+    assert sorted(picked(tried, Selection(missing=[field]), among=[*tried.ids[5:15], tried.absent_id])) == sorted(
+        tried.ids[10:15]
+    )
+    if sum(rule.source == source for rule in tried.crm.rules) == 1:
+        assert sorted(picked(tried, Selection(missing=[source]))) == sorted(rest)
+
+
+def test_a_selection_finds_who_lacks_one_of_several_fields(tried: Tried) -> None:
+    """One blank field is enough, also of long texts and of more fields than a query takes."""
+    fields = [rule.field for rule in tried.crm.rules if rule.rule is Rule.ALWAYS and not rule.stamp]
+    known = tried.crm.describe_fields()
+    values = {field: "42" if known[field].type == "number" else "https://example.com/x" for field in fields}
+    changes = tuple(Change(field, None, value) for field, value in values.items())
+    full, almost = tried.ids[0], tried.ids[1]
+    results = tried.crm.write([Update(full, "one", changes), Update(almost, "two", changes[:-1])])
+    assert {result.reason for result in results} == {""}
+    assert sorted(picked(tried, Selection(missing=fields))) == sorted(set(tried.ids) - {full})
+    long_text = next((field for field in fields if "ech_" in field.lower()), fields[0])
+    assert sorted(picked(tried, Selection(missing=[long_text]))) == sorted(set(tried.ids) - {full, almost})
+
+
+def test_a_selection_by_time_of_creation_is_half_open(tried: Tried) -> None:
+    """From the first moment on, up to but without the last; a CRM that doesn't know it says so."""
+    moments = sorted(datetime.fromisoformat(c.created_at) for c in tried.contacts if c.created_at)
+    if not moments:
+        with pytest.raises(ConfigurationError, match="created_from"):
+            picked(tried, Selection(created_from=LONG_AGO))
+        return
+    chosen = Selection(created_from=moments[5], created_until=moments[12])
+    wanted = {
+        c.crm_id
+        for c in tried.contacts
+        if c.created_at and moments[5] <= datetime.fromisoformat(c.created_at) < moments[12]
+    }
+    assert set(picked(tried, chosen)) == wanted != set()
+    assert set(picked(tried, chosen, among=tried.ids[:9])) == wanted & set(tried.ids[:9])
+
+
+def test_a_selection_by_an_unknown_field_is_refused(tried: Tried) -> None:
+    """The message names the field and what there is."""
+    with pytest.raises(ConfigurationError, match=r"no contact field 'shoe_size'.*industry"):
+        picked(tried, Selection(missing=["shoe_size"]))
+
+
+def test_a_condition_that_the_crm_cannot_judge_is_refused(tried: Tried) -> None:
+    """Nobody is selected by accident because a condition was left out."""
+    refused = {"hubspot": ["condition"], "salesforce": [], "file": ["owner", "list_id", "condition", "created_from"]}
+    values: dict[str, object] = {"created_from": LONG_AGO}
+    for name in refused[tried.crm.name]:
+        with pytest.raises(ConfigurationError, match=f"can't select by `{name}`"):
+            picked(tried, Selection(**{name: values.get(name, "1")}))

@@ -12,6 +12,7 @@ import pytest
 from blocks.base import module_names
 from blocks.providers.base import Reply
 from blocks.warehouses.base import (
+    JournalLookup,
     NewRecord,
     PlannedWrite,
     Renewal,
@@ -22,6 +23,7 @@ from blocks.warehouses.base import (
     load_warehouse,
 )
 from enrichment.books import check_books
+from enrichment.credits import CreditCaps
 from enrichment.errors import ConfigurationError
 from enrichment.outcomes import Outcome
 from enrichment.records import (
@@ -472,3 +474,115 @@ def test_processes_share_one_queue_without_taking_a_record_twice(warehouse: Ware
     for worker in range(4):
         check_books(warehouse.read_books(f"worker-{worker}"))
     assert queue(warehouse) == 0
+
+
+def test_a_paused_lane_is_claimed_by_nobody_until_it_is_resumed(warehouse: Warehouse) -> None:
+    """The other lane goes on, the pause is told with its moment, and both commands may be repeated."""
+    open_run(warehouse)
+    stage(warehouse, "1", lane="backfill")
+    stage(warehouse, "2", lane="live")
+    for _ in range(2):
+        warehouse.pause_lane("backfill")
+    assert list(warehouse.paused_lanes()) == ["backfill"]
+    assert "lane backfill is paused since 20" in warehouse.check()
+    assert claim(warehouse, lane="backfill").records == ()
+    assert [record.crm_id for record in claim(warehouse).records] == ["2"]
+    assert [warehouse.resume_lane("backfill") for _ in range(2)] == [True, False]
+    assert warehouse.paused_lanes() == {}
+    assert [record.crm_id for record in claim(warehouse, lane="backfill").records] == ["1"]
+
+
+def test_a_page_of_a_selection_is_staged_once(warehouse: Warehouse) -> None:
+    """A cursor moves with the page; whoever read the same page in vain stages nothing, and reads on from there."""
+    page = [NewRecord("hubspot", crm_id, None, "backfill", "backfill") for crm_id in ("1", "2")]
+    assert warehouse.begin_cursor("backfill:x", "start") == "start"
+    assert warehouse.stage_page(page, name="backfill:x", before="start", after="2") == 2
+    mine = claim(warehouse, open_run(warehouse))
+    warehouse.settle(mine, "hubspot", finish(mine, Disposition.UNMATCHED), [])
+    if warehouse.name != "bigquery":  # without transactions, a page that two runs read may be staged twice
+        assert warehouse.stage_page(page, name="backfill:x", before="start", after="2") is None
+        assert queue(warehouse) == 0
+    assert warehouse.begin_cursor("backfill:x", "start") == "2"
+    assert warehouse.stage_page([], name="backfill:x", before="2", after="end") == 0
+    assert warehouse.stage_page([], name="backfill:x", before="2", after="end") is None
+
+
+def test_who_waits_is_known_by_id(warehouse: Warehouse) -> None:
+    """An estimate leaves out those that are in the queue already."""
+    stage(warehouse, "1", "2")
+    assert warehouse.waiting_of("hubspot", ["2", "3"]) == {"2"}
+    assert warehouse.waiting_of("salesforce", ["2"]) == set()
+    assert warehouse.waiting_of("hubspot", []) == set()
+
+
+def test_the_journal_tells_how_a_provider_answered(warehouse: Warehouse) -> None:
+    """Only conclusive replies of that provider count."""
+    matched, missed = (Reply(key, outcome, {}, credits=credit) for key, outcome, credit in (
+        ("a", Outcome.MATCHED, 2.0), ("b", Outcome.UNMATCHED, 0.0)))  # fmt: skip
+    warehouse.keep_replies("zoominfo", "run-1", [matched, missed, Reply("c", Outcome.RETRYABLE, "<html>")])
+    warehouse.keep_replies("hunter", "run-1", [Reply("d", Outcome.MATCHED, {}, credits=1.0)])
+    known = warehouse.track_record("zoominfo")
+    assert (known.replies, known.matched, known.credits, known.match_rate) == (2, 1, 2.0, 0.5)
+    assert warehouse.track_record("clearbit").match_rate is None
+
+
+def ask_within(
+    warehouse: Warehouse, caps: CreditCaps, *keys: str, token: str = "t", run: str = "run-1"
+) -> JournalLookup:
+    return warehouse.open_requests(
+        "zoominfo", keys, token=token, lease_seconds=LEASE, reply_days=30, run_id=run, credits_each=2, caps=caps
+    )
+
+
+def test_no_more_is_granted_than_a_cap_has_room_for(warehouse: Warehouse) -> None:
+    """Spent and reserved credits count alike; what a miss didn't cost is free again; other providers don't count."""
+    warehouse.keep_replies("hunter", "other", [Reply("h", Outcome.MATCHED, {}, credits=100.0)])
+    day = CreditCaps(per_day=7)
+    first = ask_within(warehouse, day, "a", "b", token="t1")
+    assert (first.granted, first.refused, first.reached) == ({"a", "b"}, set(), None)
+    second = ask_within(warehouse, day, "c", "d", token="t2", run="run-2")
+    assert (len(second.granted), len(second.refused)) == (1, 1)
+    assert second.reached is not None
+    assert (second.reached.cap, second.reached.credits) == ("day", 7)
+    assert 0 < second.reached.wait_seconds <= 86_400
+    replies = [Reply("a", Outcome.MATCHED, {}, credits=2), Reply("b", Outcome.UNMATCHED, {}, credits=0)]
+    warehouse.keep_replies("zoominfo", "run-1", replies)
+    third = ask_within(warehouse, day, *second.refused, "a", token="t3", run="run-2")
+    assert (third.granted, third.refused, set(third.replies)) == (second.refused, set(), {"a"})
+
+
+def test_a_run_has_a_cap_of_its_own(warehouse: Warehouse) -> None:
+    """It counts what the run spends at all providers, and nobody else's credits; lost answers count as well."""
+    caps = CreditCaps(per_run=9)
+    warehouse.keep_replies("hunter", "run-1", [Reply("h", Outcome.MATCHED, {}, credits=2.0)])
+    warehouse.keep_replies("zoominfo", "run-2", [Reply("z", Outcome.MATCHED, {}, credits=50.0)])
+    warehouse.note_doubt("zoominfo", "run-1", 2.0)
+    looked = ask_within(warehouse, caps, "a", "b", "c")
+    assert (len(looked.granted), len(looked.refused)) == (2, 1)
+    assert looked.reached is not None
+    assert (looked.reached.cap, looked.reached.wait_seconds) == ("run", 0.0)
+    assert len(ask_within(warehouse, caps, "x", "y", "z2", token="other", run="run-3").granted) == 3
+    assert ask_within(warehouse, CreditCaps(per_run=0), "n", run="run-4").refused == {"n"}
+
+
+def _spend(vendor: str, environment: dict[str, str], worker: int) -> None:
+    os.environ.update(environment)
+    warehouse = load_warehouse(vendor)
+    for number in range(4):
+        keys = [f"{worker}-{number}-{place}" for place in range(10)]
+        looked = ask_within(warehouse, CreditCaps(per_day=70), *keys, token=f"{worker}-{number}", run=f"run-{worker}")
+        warehouse.keep_replies(
+            "zoominfo", f"run-{worker}", [Reply(key, Outcome.MATCHED, {}, credits=2.0) for key in looked.granted]
+        )
+    warehouse.close()
+
+
+def test_processes_together_never_exceed_a_cap(warehouse: Warehouse) -> None:
+    """Two processes that want 160 credits get the 70 of the day, and not one more."""
+    environment = {name: value for name, value in os.environ.items() if name.startswith("ENRICHMENT_")}
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for job in [pool.submit(_spend, warehouse.name, environment, worker) for worker in range(2)]:
+            job.result()
+    # Two that count at the same moment may both make room; who comes later finds it.
+    last = ask_within(warehouse, CreditCaps(per_day=70), *(f"last-{place}" for place in range(35)), token="last")
+    assert warehouse.track_record("zoominfo").credits + 2 * len(last.granted) == 70

@@ -33,6 +33,10 @@ CASES = {
     "start_runs_by": Case("deployment", "deployment", ("cron", "Event")),
     "start_deployment": Case("enrich-contacts/mine", "enrich-contacts/mine", ()),
     "start_interval_seconds": Case("60", 60.0, ("0", "3601", "soon")),
+    "credits_per_day": Case(
+        "zoominfo=500,hunter = 2.5", "zoominfo=500,hunter = 2.5", ("many", "zoominfo:5", "-1", "5,6")
+    ),
+    "price_book": Case("prices.yaml", Path("prices.yaml"), ()),
     "alert_threshold": Case("0.05", 0.05, ("-0.01", "1.01", "5%")),
 }
 
@@ -85,6 +89,16 @@ def test_settings_are_read_from_the_env_file_below_the_environment(
     monkeypatch.setenv("ENRICHMENT_CHUNK_SIZE", "30")
     loaded = load_settings()
     assert (loaded.chunk_size, loaded.fresh_days) == (30, 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "caps"),
+    [("", {}), ("5000", {"": 5000.0}), (" zoominfo=500, hunter = 2.5 ", {"zoominfo": 500.0, "hunter": 2.5})],
+)
+def test_a_day_s_caps_are_by_provider(monkeypatch: pytest.MonkeyPatch, text: str, caps: dict[str, float]) -> None:
+    """One number holds for every provider; a list names some, and the others have none."""
+    monkeypatch.setenv("ENRICHMENT_CREDITS_PER_DAY", text)
+    assert load_settings().credit_caps == caps
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,115 @@
+"""The verbs about requests to providers: the journal of replies, the reservations, and the credits of both."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+
+from blocks.providers.base import Reply
+from blocks.warehouses import _erasure
+from blocks.warehouses._replay import replayed
+from blocks.warehouses._rows import JournalLookup, MadeFor, Row, reply_row
+from blocks.warehouses._session import Session, Transactions
+from enrichment.credits import UNCAPPED, CreditCaps, Overdraft, Spending, overdraft
+from enrichment.estimate import TrackRecord
+from enrichment.outcomes import CONCLUSIVE, ENRICHED
+
+
+class JournalVerbs(Transactions):
+    """What the pipeline asks of the journal."""
+
+    @replayed
+    def open_requests(
+        self,
+        provider: str,
+        keys: Collection[str],
+        *,
+        token: str,
+        lease_seconds: int,
+        reply_days: int,
+        made_for: Sequence[MadeFor] = (),
+        run_id: str = "",
+        credits_each: float = 0.0,
+        caps: CreditCaps = UNCAPPED,
+    ) -> JournalLookup:
+        """
+        Look requests up in the journal, and reserve those that it lacks, as far as the caps on credits allow.
+
+        A key that is in none of the results is being asked by another claim at this moment. The reservation comes
+        before the reading: the other way round, a reply that arrives in between would be paid for again. It comes
+        before the counting, too: whoever counts later sees it, so that no two together exceed a cap.
+
+        Args:
+            provider: to ask.
+            keys: of the requests.
+            token: of the claim.
+            lease_seconds: how long the reservation lasts unless it is renewed.
+            reply_days: how old a reply may be.
+            made_for: for whom the requests are made, so that an erasure finds their replies.
+            run_id: of the run that will pay.
+            credits_each: what one request costs at most.
+            caps: that must hold with everything that is reserved.
+        """
+        with self.transaction() as session:
+            if caps:
+                session.read("lock_credits", provider=provider)
+            erased = _erasure.erased_among(session, keys)
+            wanted = {"provider": provider, "keys": [key for key in keys if key not in erased]}
+            session.run(
+                "reserve_requests",
+                token=token,
+                run_id=run_id,
+                credits=float(credits_each),
+                lease_seconds=lease_seconds,
+                **wanted,
+            )
+            session.run("note_requests", provider=provider, token=token, rows=[asdict(one) for one in made_for])
+            replies = {row["request_key"]: row for row in session.read("read_replies", reply_days=reply_days, **wanted)}
+            session.run("drop_reservations", provider=provider, keys=list(replies))
+            reserved = sorted(row["request_key"] for row in session.read("read_reservations", token=token, **wanted))
+            over = _overdraft(session, provider, run_id, caps, credits_each, len(reserved)) if caps else Overdraft()
+            refused = reserved[len(reserved) - over.requests :]
+            session.run("drop_reservations", provider=provider, keys=refused)
+        granted = frozenset(reserved).difference(refused)
+        return JournalLookup(replies, granted, erased, frozenset(refused), over.reached)
+
+    def read_replies(self, provider: str, keys: Collection[str], *, reply_days: int) -> dict[str, Row]:
+        """Return the journal's conclusive replies by request key, without reserving anything."""
+        rows = self.query("read_replies", provider=provider, keys=list(keys), reply_days=reply_days)
+        return {row["request_key"]: row for row in rows}
+
+    @replayed
+    def keep_replies(self, provider: str, run_id: str, replies: Sequence[Reply]) -> None:
+        """Commit replies to the journal, as received, and end their reservations; nothing is kept of the erased."""
+        rows, keys = [reply_row(reply) for reply in replies], [reply.key for reply in replies]
+        with self.transaction() as session:
+            session.run("keep_replies", provider=provider, run_id=run_id, rows=rows)
+            session.run("drop_reservations", provider=provider, keys=keys)
+            _erasure.drop_erased_replies(session, provider, keys)
+
+    @replayed
+    def note_doubt(self, provider: str, run_id: str, credits_billed: float) -> None:
+        """Remember credits that may have been billed for answers that were lost: caps count them."""
+        with self.transaction() as session:
+            session.run("note_doubt", provider=provider, run_id=run_id, credits=float(credits_billed))
+
+    def track_record(self, provider: str) -> TrackRecord:
+        """Return how a provider has answered so far, by the journal."""
+        rows = [row for row in self.query("summarise_journal", provider=provider) if row["outcome"] in CONCLUSIVE]
+        return TrackRecord(
+            sum(row["replies"] for row in rows),
+            sum(row["replies"] for row in rows if row["outcome"] in ENRICHED),
+            sum(float(row["credits"] or 0) for row in rows),
+        )
+
+
+def _overdraft(
+    session: Session, provider: str, run_id: str, caps: CreditCaps, credits_each: float, reserved: int
+) -> Overdraft:
+    # One statement sees one moment, in which a reply that takes its reservation's place may count twice, never not.
+    (row,) = session.read("read_credits", provider=provider, run_id=run_id)
+    return overdraft(caps, _spending(row), credits_each=credits_each, reserved=reserved)
+
+
+def _spending(row: Mapping[str, float]) -> Spending:
+    day = float(row["day_spent"]) + float(row["day_reserved"]) + float(row["day_doubtful"])
+    run = float(row["run_spent"]) + float(row["run_reserved"]) + float(row["run_doubtful"])
+    return Spending(day, run, float(row["seconds_left"]))

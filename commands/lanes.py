@@ -1,0 +1,116 @@
+"""Commands about lanes: fill the backfill lane and work it off, pause a lane, resume it."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from commands.terminal import Json, checked_lane, pairs_table, run_table, say, told
+from enrichment.errors import ConfigurationError
+from enrichment.estimate import estimate_lines
+from enrichment.selection import Selection, select_by
+
+Lane = Annotated[str, typer.Argument(help="`live` or `backfill`.")]
+
+
+def backfill(  # noqa: PLR0913 - one parameter for each option
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Every contact of the CRM.")] = False,
+    created_from: Annotated[datetime | None, typer.Option(help="Created at or after this moment (UTC).")] = None,
+    created_until: Annotated[datetime | None, typer.Option(help="Created before this moment (UTC).")] = None,
+    owner: Annotated[str, typer.Option(help="Owned by this user of the CRM, by id.")] = "",
+    list_id: Annotated[str, typer.Option("--list", help="In this HubSpot list or Salesforce campaign, by id.")] = "",
+    condition: Annotated[str, typer.Option(help="A further condition in Salesforce's SOQL.")] = "",
+    missing: Annotated[str, typer.Option(help="One of these fields is blank, comma-separated.")] = "",
+    csv: Annotated[Path | None, typer.Option(help="Listed in this CSV file, column `crm_id`.")] = None,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Only say what it would cost; spend nothing.")] = False,
+    max_credits: Annotated[float | None, typer.Option(min=0, help="The most credits that this run may spend.")] = None,
+    stage_only: Annotated[bool, typer.Option("--stage-only", help="Only put the contacts into the queue.")] = False,
+    provider: Annotated[str, typer.Option(help="Provider; default: the setting.")] = "",
+    limit: Annotated[int, typer.Option(min=0, help="The most records to claim; 0: all that wait.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Put the contacts that fulfil all conditions into the backfill lane, and enrich what waits in it."""
+    with told():
+        selection = select_by(
+            everything=everything,
+            created_from=created_from,
+            created_until=created_until,
+            owner=owner,
+            list_id=list_id,
+            condition=condition,
+            missing=[name.strip() for name in missing.split(",")],
+            csv_path=str(csv.resolve()) if csv else "",
+        )
+        _check(selection, provider, estimate=estimate, stage_only=stage_only)
+        if stage_only:
+            _stage(selection, as_json=as_json)
+            return
+        from flows.enrich_contacts import enrich_contacts  # noqa: PLC0415
+
+        report: Any = enrich_contacts(
+            provider=provider,
+            lane="backfill",
+            limit=limit,
+            select=selection,
+            estimate=estimate,
+            max_credits=max_credits,
+        )
+        say(report, as_json, lambda: _estimate_table(report) if estimate else run_table(report))
+
+
+def pause(lane: Lane, as_json: Json = False) -> None:
+    """Let no run take records from a lane; what is at work is finished, the rest waits."""
+    with told():
+        from tasks.lanes import pause_lane  # noqa: PLC0415
+
+        at_work = pause_lane(checked_lane(lane))
+        text = f"lane {lane} is paused; {at_work:,} records at work are finished; go on with `enrich resume {lane}`"
+        say({"lane": lane, "paused": True, "at_work": at_work}, as_json, lambda: text)
+
+
+def resume(
+    lane: Lane,
+    start: Annotated[bool, typer.Option("--start", help="Start a run of the lane's deployment, too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Let runs take records from a lane again."""
+    with told():
+        from tasks.lanes import resume_lane, start_deployment  # noqa: PLC0415
+
+        waiting = resume_lane(checked_lane(lane))
+        started = start_deployment(lane) if start else ""
+        following = f"the flow run {started} has been started" if started else f"next: `enrich run --lane {lane}`"
+        say(
+            {"lane": lane, "paused": False, "waiting": waiting, "flow_run": started},
+            as_json,
+            lambda: f"lane {lane} goes on; {waiting:,} records wait; {following}",
+        )
+
+
+def _check(selection: Selection, provider: str, *, estimate: bool, stage_only: bool) -> None:
+    """Tell a mistake before Prefect starts."""
+    if (estimate or stage_only) and selection.is_empty:
+        raise ConfigurationError("say which contacts: by a condition, `--csv`, or `--all`")
+    if estimate and stage_only:
+        raise ConfigurationError("choose one of `--estimate` and `--stage-only`")
+    from tasks.intake import read_contacts  # noqa: PLC0415 - Prefect takes seconds to import
+    from tasks.setup import check_ready  # noqa: PLC0415
+
+    if selection.csv_path:
+        read_contacts(Path(selection.csv_path))
+    check_ready(provider)
+
+
+def _stage(selection: Selection, *, as_json: bool) -> None:
+    from flows.ingest_contacts import ingest_contacts  # noqa: PLC0415
+
+    staged = ingest_contacts(lane="backfill", select=selection)
+    say({"staged": staged}, as_json, lambda: f"{staged:,} contacts new in the queue; next: `enrich backfill`")
+
+
+def _estimate_table(estimate: Any) -> Any:
+    table = pairs_table("Estimate", dict(estimate_lines(estimate)))
+    table.caption = "Nothing was spent or written. As expected, and at most."
+    return table

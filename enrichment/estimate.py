@@ -1,0 +1,231 @@
+"""
+What a backfill would cost: counted from what the journal knows, and from how providers answered so far.
+
+A contact that the journal doesn't know may or may not be known to the first provider, and so may or may not have to be
+asked of the next. Hence each figure is given twice: as expected by the share of contacts that a provider has known so
+far, and at most.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """
+    What asking a provider costs.
+
+    Args:
+        credits: of one request, at most.
+        batch_size: contacts that one call asks for.
+        per_second: calls, as the pace begins.
+        windows: allowances that hold as well, as calls and the seconds that they are for.
+    """
+
+    credits: float
+    batch_size: int
+    per_second: float
+    windows: Sequence[tuple[float, float]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrackRecord:
+    """What the journal shows of a provider: conclusive replies, how many knew the contact, and their credits."""
+
+    replies: int = 0
+    matched: int = 0
+    credits: float = 0.0
+
+    @property
+    def match_rate(self) -> float | None:
+        """Return the share of contacts that the provider knew, from 0 to 1; None if it was never asked."""
+        return self.matched / self.replies if self.replies else None
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What one credit of a provider costs."""
+
+    amount: float
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A figure as expected, and at most."""
+
+    expected: float = 0.0
+    at_most: float = 0.0
+
+    def times(self, factor: float) -> "Range":
+        """Return the figure multiplied."""
+        return Range(self.expected * factor, self.at_most * factor)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderEstimate:
+    """
+    One provider's part.
+
+    Args:
+        provider: its name.
+        in_journal: contacts whose reply the journal has, which costs nothing.
+        requests: contacts that it would be asked for.
+        calls: that these need.
+        credits: that they cost.
+        hours: that the calls take at the rate limit.
+        match_rate: of the journal's replies; None if there are none, and then everything is as bad as it can be.
+        money: what the credits cost; None without a price.
+        currency: of the money.
+    """
+
+    provider: str
+    in_journal: int
+    requests: Range
+    calls: Range
+    credits: Range
+    hours: Range
+    match_rate: float | None = None
+    money: Range | None = None
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """
+    What a backfill would do; contacts that are skipped cost nothing.
+
+    Args:
+        selected: contacts that fulfil the conditions.
+        waiting: of these, skipped because they are in the queue already.
+        suppressed: skipped because they must never be looked up.
+        fresh: skipped because they were enriched lately.
+        unusable: skipped because no lookup could use what the CRM has of them.
+        providers: in the order in which they are asked.
+    """
+
+    selected: int = 0
+    waiting: int = 0
+    suppressed: int = 0
+    fresh: int = 0
+    unusable: int = 0
+    providers: Sequence[ProviderEstimate] = ()
+
+    @property
+    def priced(self) -> bool:
+        """Return whether every provider has a price."""
+        return all(one.money is not None for one in self.providers)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts one provider's requests, contact by contact; a request that several contacts share counts once."""
+
+    known: int = 0
+    open: dict[str, float] = field(default_factory=dict)
+
+    def note_known(self) -> None:
+        """Count a contact whose reply the journal has."""
+        self.known += 1
+
+    def note_open(self, key: str, chance: float) -> None:
+        """Count a request that the journal lacks, and how likely it is that it must be made (0 to 1)."""
+        self.open[key] = max(chance, self.open.get(key, 0.0))
+
+    @property
+    def requests(self) -> Range:
+        """Return how many requests must be made."""
+        return Range(math.fsum(self.open.values()), float(len(self.open)))
+
+
+def estimate_provider(
+    provider: str, tally: Tally, record: TrackRecord, terms: Terms, price: Price | None
+) -> ProviderEstimate:
+    """Return what a provider's part costs."""
+    requests = tally.requests
+    calls = Range(*(float(math.ceil(number / terms.batch_size)) for number in (requests.expected, requests.at_most)))
+    usual = min(record.credits / record.replies, terms.credits) if record.replies else terms.credits
+    cost = Range(requests.expected * usual, requests.at_most * terms.credits)
+    return ProviderEstimate(
+        provider,
+        tally.known,
+        requests,
+        calls,
+        cost,
+        Range(hours_for(calls.expected, terms), hours_for(calls.at_most, terms)),
+        record.match_rate,
+        cost.times(price.amount) if price else None,
+        price.currency if price else "",
+    )
+
+
+def hours_for(calls: float, terms: Terms) -> float:
+    """Return how many hours the calls take: at the pace, or by the allowance that is used up first."""
+    waits = [max(0.0, calls - limit) / limit * seconds for limit, seconds in terms.windows]
+    return max([calls / terms.per_second, *waits]) / 3600
+
+
+def chance_of_next(chance: float, record: TrackRecord) -> float:
+    """Return how likely the next provider must be asked, too, if this one is asked with such a chance."""
+    return chance * (1.0 - (record.match_rate or 0.0))
+
+
+def estimate_lines(estimate: Estimate) -> list[tuple[str, str]]:
+    """Return the estimate as label and value."""
+    lines = [("contacts selected", f"{estimate.selected:,}")]
+    skipped = {
+        "wait in the queue already": estimate.waiting,
+        "suppressed": estimate.suppressed,
+        "enriched lately": estimate.fresh,
+        "without a usable identifier": estimate.unusable,
+    }
+    lines += [(f"- {label}", f"{count:,}") for label, count in skipped.items()]
+    for one in estimate.providers:
+        lines += _provider_lines(one)
+    lines += [(f"money in all, {currency}", _range(total, ",.2f")) for currency, total in totals(estimate).items()]
+    if not estimate.priced:
+        lines.append(("money", "set ENRICHMENT_PRICE_BOOK to a file of prices per credit"))
+    return lines
+
+
+def totals(estimate: Estimate) -> Mapping[str, Range]:
+    """Return the money by currency, of those providers that have a price."""
+    sums: dict[str, Range] = {}
+    for one in estimate.providers:
+        if one.money:
+            before = sums.get(one.currency, Range())
+            sums[one.currency] = Range(before.expected + one.money.expected, before.at_most + one.money.at_most)
+    return sums
+
+
+def estimate_markdown(estimate: Estimate) -> str:
+    """Return the estimate as Markdown."""
+    table = [f"| {label} | {value} |" for label, value in estimate_lines(estimate)]
+    return "\n".join(
+        ["Nothing was spent or written. First figure: as expected; second: at most.", "", *_head(), *table]
+    )
+
+
+def _head() -> Iterable[str]:
+    return ("| | |", "|---|---:|")
+
+
+def _provider_lines(one: ProviderEstimate) -> list[tuple[str, str]]:
+    rate = "never asked yet, so the worst is expected" if one.match_rate is None else f"{one.match_rate:.1%}"
+    lines = [
+        (f"{one.provider}: in the journal, free", f"{one.in_journal:,}"),
+        (f"{one.provider}: match rate so far", rate),
+        (f"{one.provider}: contacts to ask for", _range(one.requests, ",.0f")),
+        (f"{one.provider}: calls", _range(one.calls, ",.0f")),
+        (f"{one.provider}: credits", _range(one.credits, ",.0f")),
+        (f"{one.provider}: hours at the rate limit", _range(one.hours, ",.2f")),
+    ]
+    if one.money:
+        lines.append((f"{one.provider}: {one.currency}", _range(one.money, ",.2f")))
+    return lines
+
+
+def _range(figure: Range, form: str) -> str:
+    expected, at_most = format(figure.expected, form), format(figure.at_most, form)
+    return expected if expected == at_most else f"{expected} to {at_most}"

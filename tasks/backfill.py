@@ -1,0 +1,143 @@
+"""A selection of the CRM's contacts into the queue, page by page, so that a crash resumes behind the last page."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from blocks.crms.base import ContactPage, Crm, NewContact, load_crm
+from blocks.warehouses.base import NewRecord, Warehouse, open_warehouse
+from enrichment.selection import Selection
+from tasks.intake import read_contacts
+from tasks.steps import event, step
+
+#: For so long, the same selection again means: go on. After that it means: look at everybody anew.
+RESUME_WITHIN = timedelta(days=1)
+
+_BATCH = 1000
+
+
+@step(name="stage-selection")
+def stage_selection(crm: str, warehouse: str, lane: str, selection: Selection) -> int:
+    """
+    Stage the contacts of a selection; return how many were new in the queue.
+
+    Several runs may do this at once: each page is staged by one of them. Repeated after a crash it goes on behind the
+    last page; repeated while records of the lane still wait, it does nothing. Both hold for a day.
+    """
+    name = crm.partition("/")[0]
+    source = load_crm(crm)
+    try:
+        with open_warehouse(warehouse) as target:
+            staged = _Staging(source, target, name, lane, selection).run()
+    finally:
+        source.close()
+    event("selection_staged", crm=name, lane=lane, selection=selection.fingerprint, staged=staged)
+    return staged
+
+
+def pages(crm: Crm, selection: Selection, after: str) -> Iterator[ContactPage]:
+    """
+    Yield the contacts of a selection, page by page.
+
+    Raises:
+        ConfigurationError: the CRM can't judge a condition, or the file can't be used.
+    """
+    if not selection.csv_path:
+        yield from crm.select(selection, after=after)
+        return
+    listed = read_contacts(Path(selection.csv_path))
+    for start in range(int(after or 0), len(listed), _BATCH):
+        batch = listed[start : start + _BATCH]
+        kept = _fulfilling(crm, selection, batch) if selection.conditions else batch
+        yield ContactPage(tuple(kept), str(start + len(batch)))
+
+
+def _fulfilling(crm: Crm, selection: Selection, listed: Sequence[NewContact]) -> list[NewContact]:
+    ids = [contact.crm_id for contact in listed]
+    return [contact for page in crm.select(selection, among=ids) for contact in page.contacts]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """How far a selection is staged: `text` is what the warehouse keeps."""
+
+    text: str
+    at: datetime
+    position: str
+    done: bool
+
+    @classmethod
+    def now(cls, position: str = "", *, done: bool = False) -> "_Place":
+        at = datetime.now(UTC)
+        text = json.dumps({"at": at.isoformat(), "position": position, "done": done})
+        return cls(text, at, position, done)
+
+    @classmethod
+    def read(cls, text: str) -> "_Place":
+        kept = json.loads(text)
+        return cls(text, datetime.fromisoformat(kept["at"]), kept["position"], kept["done"])
+
+    @property
+    def is_old(self) -> bool:
+        return datetime.now(UTC) - self.at > RESUME_WITHIN
+
+
+@dataclass
+class _Staging:
+    """One run's part in staging a selection."""
+
+    crm: Crm
+    warehouse: Warehouse
+    name: str
+    lane: str
+    selection: Selection
+
+    def run(self) -> int:
+        place, staged = self._begin(), 0
+        while not place.done:
+            staged += self._stage_from(place)
+            place = self._look()
+        return staged
+
+    def _begin(self) -> _Place:
+        """Return where to go on; from the beginning, if the last time is over."""
+        place = self._look()
+        if place.is_old or (place.done and not self._lane_holds_any()):
+            self._move([], place, _Place.now())
+            place = self._look()
+        if place.done or place.position:
+            event(
+                "selection_resumed", selection=self.selection.fingerprint, since=place.at.isoformat(), done=place.done
+            )
+        return place
+
+    def _stage_from(self, place: _Place) -> int:
+        """Stage page by page until the end, or until another run is found to be ahead."""
+        staged = 0
+        for page in pages(self.crm, self.selection, place.position):
+            after = _Place.now(page.position)
+            new = self._move(page.contacts, place, after)
+            if new is None:
+                return staged
+            staged, place = staged + new, after
+        self._move([], place, _Place.now(place.position, done=True))
+        return staged
+
+    def _move(self, contacts: Sequence[NewContact], before: _Place, after: _Place) -> int | None:
+        records = [
+            NewRecord(self.name, contact.crm_id, contact.email, "backfill", self.lane, contact.created_at)
+            for contact in contacts
+        ]
+        return self.warehouse.stage_page(records, name=self._cursor_name, before=before.text, after=after.text)
+
+    def _look(self) -> _Place:
+        return _Place.read(self.warehouse.begin_cursor(self._cursor_name, _Place.now().text))
+
+    def _lane_holds_any(self) -> bool:
+        return any(row["records"] for row in self.warehouse.query("count_queue") if row["lane"] == self.lane)
+
+    @property
+    def _cursor_name(self) -> str:
+        return f"backfill:{self.name}:{self.lane}:{self.selection.fingerprint}"

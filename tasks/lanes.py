@@ -1,0 +1,61 @@
+"""Pausing and resuming a lane, for all workers: the warehouse keeps it."""
+
+from prefect import get_client
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import get_current_settings
+
+from blocks.settings import load_settings
+from blocks.warehouses.base import Warehouse, open_warehouse
+from enrichment.errors import ConfigurationError
+from enrichment.plan import RunPlan
+from enrichment.records import PAUSED, Stop
+from tasks.steps import sealed
+
+
+@sealed
+def pause_lane(lane: str) -> int:
+    """Let no run claim from a lane; return how many records are at work in it now, and will be finished."""
+    with open_warehouse(load_settings().warehouse) as warehouse:
+        warehouse.pause_lane(lane)
+        rows = warehouse.query("count_queue")
+    return sum(row["records"] for row in rows if row["lane"] == lane and row["state"] == "claimed")
+
+
+@sealed
+def resume_lane(lane: str) -> int:
+    """Let runs claim from a lane again; return how many records wait in it."""
+    with open_warehouse(load_settings().warehouse) as warehouse:
+        warehouse.resume_lane(lane)
+        return _records(warehouse, lane)
+
+
+@sealed
+def start_deployment(lane: str) -> str:
+    """
+    Start a run of the lane's deployment, and return the run's name.
+
+    Raises:
+        ConfigurationError: there is no server, or no such deployment.
+    """
+    name = f"enrich-contacts/{lane}"
+    if not get_current_settings().api.url:
+        raise ConfigurationError("no Prefect server is set (PREFECT_API_URL): start the run with `enrich run --lane`")
+    with get_client(sync_client=True) as client:
+        try:
+            deployment = client.read_deployment_by_name(name)
+        except ObjectNotFound:
+            raise ConfigurationError(f"Prefect has no deployment {name}: run `prefect deploy --all`") from None
+        return client.create_flow_run_from_deployment(deployment.id, parameters={"lane": lane}).name
+
+
+def pause_of(plan: RunPlan, warehouse: Warehouse) -> Stop | None:
+    """Return the stop of a run whose lane is paused while records wait in it."""
+    held = [lane for lane in sorted(plan.lanes & warehouse.paused_lanes().keys()) if _records(warehouse, lane)]
+    if not held:
+        return None
+    commands = " and ".join(f"`enrich resume {lane}`" for lane in held)
+    return Stop(PAUSED, f"paused: the rest of the lane {' and '.join(held)} waits in the queue for {commands}")
+
+
+def _records(warehouse: Warehouse, lane: str) -> int:
+    return sum(row["records"] for row in warehouse.query("count_queue") if row["lane"] == lane)

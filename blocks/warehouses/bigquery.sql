@@ -178,14 +178,15 @@ CREATE TABLE IF NOT EXISTS contact_requests (
     email_key STRING
 );
 
-MERGE contact_requests t USING (
-    SELECT DISTINCT l.crm_id, l.crm, p.provider, p.request_key
-    FROM (
-        SELECT crm_id, crm, request_key FROM record_ledger
-        UNION ALL SELECT crm_id, crm, request_key FROM enrichment_staging) l
-    JOIN provider_replies p ON p.request_key = l.request_key) s
-ON t.crm_id = s.crm_id AND t.crm = s.crm AND t.provider = s.provider AND t.request_key = s.request_key
-WHEN NOT MATCHED THEN INSERT (crm_id, crm, provider, request_key) VALUES (s.crm_id, s.crm, s.provider, s.request_key)
+INSERT INTO contact_requests (crm_id, crm, provider, request_key)
+SELECT DISTINCT l.crm_id, l.crm, p.provider, p.request_key
+FROM (
+    SELECT crm_id, crm, request_key FROM record_ledger
+    UNION ALL SELECT crm_id, crm, request_key FROM enrichment_staging) l
+JOIN provider_replies p ON p.request_key = l.request_key
+WHERE NOT EXISTS (
+    SELECT 1 FROM contact_requests q
+    WHERE q.crm_id = l.crm_id AND q.crm = l.crm AND q.provider = p.provider AND q.request_key = p.request_key)
 
 -- query: promote_staged
 UPDATE enrichment_staging SET lane = 'live'

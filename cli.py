@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markdown import Markdown
 from rich.markup import escape
 from rich.table import Table
 
@@ -166,6 +167,25 @@ def why(
         rows = [asdict(line) for line in lines]
         text = "\n".join(f"{'now' if row['at'] == '9999' else row['at']}  {row['what']}" for row in rows)
         say(rows, as_json, lambda: escape(text))
+
+
+@app.command(epilog="Example: `enrich review --days 7`, then `enrich review --mark`")
+def review(
+    days: Annotated[int, typer.Option(min=1, max=366, help="How many days to look back.")] = 7,
+    mark: Annotated[bool, typer.Option("--mark", help="Mark the unmatched contacts shown as reviewed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show how enrichment did, and which unmatched contacts nobody has reviewed yet."""
+    with told():
+        from blocks.settings import load_settings  # noqa: PLC0415
+        from enrichment.review import review_markdown  # noqa: PLC0415
+        from tasks.review import mark_reviewed, read_review  # noqa: PLC0415
+
+        warehouse = load_settings().warehouse
+        found = read_review(warehouse, days)
+        say(found, as_json, lambda: Markdown(review_markdown(found)))
+        if mark:
+            err.print(f"{mark_reviewed(warehouse, found):,} unmatched contacts marked as reviewed")
 
 
 @app.command(epilog="Example: `enrich erase 501`")

@@ -10,13 +10,13 @@ from pydantic import Field
 from blocks.settings import load_settings
 from enrichment.selection import NOBODY, Selection
 from tasks.backfill import stage_selection
-from tasks.intake import stage_everything, stage_failed, stage_listed, stage_new
+from tasks.intake import stage_everything, stage_failed, stage_listed, stage_missed, stage_new
 
 
 def run_name() -> str:
     """Return the run's name."""
     asked = flow_run.get_parameters()
-    what = "dead letters" if asked.get("failed") else "contacts"
+    what = "dead letters" if asked.get("failed") else "missed contacts" if asked.get("reconcile_days") else "contacts"
     return f"stage {what} of {asked.get('crm') or load_settings().crm}"
 
 
@@ -35,6 +35,9 @@ def ingest_contacts(
     crm_ids: Annotated[list[str], Field(description="Just these CRM ids.", max_length=10_000)] = [],  # noqa: B006
     csv_path: Annotated[str, Field(description="CSV file with the column `crm_id`, where the worker runs.")] = "",
     select: Annotated[Selection, Field(description="The contacts that fulfil these conditions.")] = NOBODY,
+    reconcile_days: Annotated[
+        int, Field(ge=0, le=366, description="Those of so many days that were missed so far; 0: not that.")
+    ] = 0,
     failed: Annotated[bool, Field(description="The dead letters, once more.")] = False,
     failed_run_id: Annotated[str, Field(description="With `failed`: only those of this run.")] = "",
 ) -> int:
@@ -49,4 +52,6 @@ def ingest_contacts(
         return stage_listed(crm, warehouse, lane, crm_ids, csv_path)
     if everything:
         return stage_everything(crm, warehouse, lane)
+    if reconcile_days:
+        return stage_missed(crm, warehouse, lane, reconcile_days)
     return stage_new(crm, warehouse, lane, since)

@@ -67,6 +67,24 @@ def stage_created(
     return staged
 
 
+@step(name="stage-missed")
+def stage_missed(crm: str, warehouse: str, lane: str, days: int) -> int:
+    """
+    Stage the contacts of the last days that neither wait nor have ended, and return how many were missed.
+
+    The intake's position stays where it is: what lies behind it may have been missed too.
+    """
+    name, since = crm.partition("/")[0], datetime.now(UTC) - timedelta(days=days)
+    source = load_crm(crm)
+    try:
+        with open_warehouse(warehouse) as target:
+            missed = stage_created(source, target, name, since, lane=lane)
+    finally:
+        source.close()
+    event("contacts_reconciled", crm=name, days=days, missed=missed)
+    return missed
+
+
 @step(name="stage-everything")
 def stage_everything(crm: str, warehouse: str, lane: str) -> int:
     """Stage every contact of the CRM; return how many were new in the queue."""

@@ -268,6 +268,12 @@ class Warehouse(JournalVerbs, LaneVerbs, RunBooks):
         return [OpenWrite(**row) for row in self.query("read_open_writes", crm=crm, ids=list(crm_ids))]
 
     @replayed
+    def mark_reviewed(self, until: str) -> int:
+        """Mark the unmatched contacts that were filed up to a moment as reviewed, and return how many."""
+        with self.transaction() as session:
+            return session.run("mark_reviewed", until=until)
+
+    @replayed
     def settle(
         self, claim: Claim, crm: str, settlements: Sequence[Settlement], confirmed: Sequence[OpenWrite]
     ) -> Settled:

@@ -178,14 +178,15 @@ CREATE TABLE IF NOT EXISTS contact_requests (
     email_key STRING
 );
 
-MERGE contact_requests t USING (
-    SELECT DISTINCT l.crm_id, l.crm, p.provider, p.request_key
-    FROM (
-        SELECT crm_id, crm, request_key FROM record_ledger
-        UNION ALL SELECT crm_id, crm, request_key FROM enrichment_staging) l
-    JOIN provider_replies p ON p.request_key = l.request_key) s
-ON t.crm_id = s.crm_id AND t.crm = s.crm AND t.provider = s.provider AND t.request_key = s.request_key
-WHEN NOT MATCHED THEN INSERT (crm_id, crm, provider, request_key) VALUES (s.crm_id, s.crm, s.provider, s.request_key)
+INSERT INTO contact_requests (crm_id, crm, provider, request_key)
+SELECT DISTINCT l.crm_id, l.crm, p.provider, p.request_key
+FROM (
+    SELECT crm_id, crm, request_key FROM record_ledger
+    UNION ALL SELECT crm_id, crm, request_key FROM enrichment_staging) l
+JOIN provider_replies p ON p.request_key = l.request_key
+WHERE NOT EXISTS (
+    SELECT 1 FROM contact_requests q
+    WHERE q.crm_id = l.crm_id AND q.crm = l.crm AND q.provider = p.provider AND q.request_key = p.request_key)
 
 -- migration: 0005 when a contact changed while a run was at work on it
 ALTER TABLE enrichment_staging ADD COLUMN IF NOT EXISTS changed_at TIMESTAMP;
@@ -701,6 +702,64 @@ WHERE run_id = :run_id GROUP BY reason, step ORDER BY records DESC
 SELECT w.crm_id, w.field, w.before, w.after FROM crm_writes w
 WHERE w.run_id = :run_id AND w.crm = :crm AND w.written_at IS NOT NULL AND w.reverted_at IS NULL
 ORDER BY w.crm_id, w.field
+
+-- query: read_clock
+SELECT CURRENT_TIMESTAMP() AS read_at
+
+-- query: review_endings
+SELECT e.disposition, e.earlier, COUNT(*) AS records FROM (
+    SELECT disposition, CASE WHEN finished_at > TIMESTAMP(:since) THEN 0 ELSE 1 END AS earlier
+    FROM record_ledger WHERE finished_at > TIMESTAMP(:before)) e
+GROUP BY e.disposition, e.earlier
+
+-- query: review_unmatched
+SELECT u.reason, u.provider, COUNT(*) AS records, SUM(u.is_recent) AS recent, MIN(u.crm_id) AS example,
+    MIN(u.unmatched_at) AS oldest_at
+FROM (
+    SELECT reason, provider, crm_id, unmatched_at,
+        CASE WHEN unmatched_at > TIMESTAMP(:since) THEN 1 ELSE 0 END AS is_recent
+    FROM unmatched_records WHERE reviewed_at IS NULL) u
+GROUP BY u.reason, u.provider ORDER BY records DESC, u.reason, u.provider
+
+-- query: review_failures
+SELECT f.reason, f.step, SUM(f.is_recent) AS records, SUM(f.waits) AS waiting, MIN(f.crm_id) AS example
+FROM (
+    SELECT reason, step, crm_id, CASE WHEN failed_at > TIMESTAMP(:since) THEN 1 ELSE 0 END AS is_recent,
+        CASE WHEN replayed_at IS NULL THEN 1 ELSE 0 END AS waits
+    FROM failed_records WHERE replayed_at IS NULL OR failed_at > TIMESTAMP(:since)) f
+GROUP BY f.reason, f.step ORDER BY waiting DESC, f.reason, f.step
+
+-- query: review_replies
+SELECT p.provider, p.outcome, p.earlier, COUNT(*) AS replies, SUM(p.credits) AS credits FROM (
+    SELECT provider, outcome, credits,
+        CASE WHEN received_at > TIMESTAMP(:since) THEN 0 ELSE 1 END AS earlier
+    FROM provider_replies WHERE received_at > TIMESTAMP(:before)) p
+GROUP BY p.provider, p.outcome, p.earlier
+
+-- query: review_fill
+SELECT COUNT(*) AS contacts, COUNT(c.company_name) AS company_name, COUNT(c.employee_count) AS employee_count,
+    COUNT(c.industry) AS industry, COUNT(c.linkedin_url) AS linkedin_url,
+    COUNT(CASE WHEN TO_JSON_STRING(c.tech_stack) NOT IN ('null', '[]') THEN 1 END) AS tech_stack,
+    COUNT(CASE WHEN TO_JSON_STRING(c.intent_keywords) NOT IN ('null', '[]') THEN 1 END) AS intent_keywords
+FROM enriched_contacts c WHERE c.enrichment_timestamp > TIMESTAMP(:since)
+
+-- query: review_latency
+SELECT t.begun, t.seconds, COUNT(*) AS records FROM (
+    SELECT 'staged' AS begun,
+        TIMESTAMP_DIFF(l.finished_at, l.staged_at, SECOND) AS seconds
+    FROM record_ledger l
+    WHERE l.lane = 'live' AND l.disposition = 'written' AND l.finished_at > TIMESTAMP(:since)
+    UNION ALL
+    SELECT 'created' AS begun,
+        TIMESTAMP_DIFF(l.finished_at, l.contact_created_at, SECOND) AS seconds
+    FROM record_ledger l
+    WHERE l.lane = 'live' AND l.disposition = 'written' AND l.finished_at > TIMESTAMP(:since)
+        AND l.contact_created_at > TIMESTAMP(:since)) t
+GROUP BY t.begun, t.seconds
+
+-- query: mark_reviewed
+UPDATE unmatched_records SET reviewed_at = CURRENT_TIMESTAMP()
+WHERE reviewed_at IS NULL AND unmatched_at <= TIMESTAMP(:until)
 
 -- query: take_records
 UPDATE enrichment_staging SET

@@ -618,6 +618,64 @@ SELECT w.crm_id, w.field, w.before, w.after FROM crm_writes w
 WHERE w.run_id = :run_id AND w.crm = :crm AND w.written_at IS NOT NULL AND w.reverted_at IS NULL
 ORDER BY w.crm_id, w.field
 
+-- query: read_clock
+SELECT now() AS read_at
+
+-- query: review_endings
+SELECT e.disposition, e.earlier, count(*) AS records FROM (
+    SELECT disposition, CASE WHEN finished_at > :since::timestamptz THEN 0 ELSE 1 END AS earlier
+    FROM record_ledger WHERE finished_at > :before::timestamptz) e
+GROUP BY e.disposition, e.earlier
+
+-- query: review_unmatched
+SELECT u.reason, u.provider, count(*) AS records, sum(u.is_recent) AS recent, min(u.crm_id) AS example,
+    min(u.unmatched_at) AS oldest_at
+FROM (
+    SELECT reason, provider, crm_id, unmatched_at,
+        CASE WHEN unmatched_at > :since::timestamptz THEN 1 ELSE 0 END AS is_recent
+    FROM unmatched_records WHERE reviewed_at IS NULL) u
+GROUP BY u.reason, u.provider ORDER BY records DESC, u.reason, u.provider
+
+-- query: review_failures
+SELECT f.reason, f.step, sum(f.is_recent) AS records, sum(f.waits) AS waiting, min(f.crm_id) AS example
+FROM (
+    SELECT reason, step, crm_id, CASE WHEN failed_at > :since::timestamptz THEN 1 ELSE 0 END AS is_recent,
+        CASE WHEN replayed_at IS NULL THEN 1 ELSE 0 END AS waits
+    FROM failed_records WHERE replayed_at IS NULL OR failed_at > :since::timestamptz) f
+GROUP BY f.reason, f.step ORDER BY waiting DESC, f.reason, f.step
+
+-- query: review_replies
+SELECT p.provider, p.outcome, p.earlier, count(*) AS replies, sum(p.credits) AS credits FROM (
+    SELECT provider, outcome, credits,
+        CASE WHEN received_at > :since::timestamptz THEN 0 ELSE 1 END AS earlier
+    FROM provider_replies WHERE received_at > :before::timestamptz) p
+GROUP BY p.provider, p.outcome, p.earlier
+
+-- query: review_fill
+SELECT count(*) AS contacts, count(c.company_name) AS company_name, count(c.employee_count) AS employee_count,
+    count(c.industry) AS industry, count(c.linkedin_url) AS linkedin_url,
+    count(CASE WHEN c.tech_stack NOT IN ('null'::jsonb, '[]'::jsonb) THEN 1 END) AS tech_stack,
+    count(CASE WHEN c.intent_keywords NOT IN ('null'::jsonb, '[]'::jsonb) THEN 1 END) AS intent_keywords
+FROM enriched_contacts c WHERE c.enrichment_timestamp > :since::timestamptz
+
+-- query: review_latency
+SELECT t.begun, t.seconds, count(*) AS records FROM (
+    SELECT 'staged' AS begun,
+        round(extract(epoch FROM l.finished_at - l.staged_at))::bigint AS seconds
+    FROM record_ledger l
+    WHERE l.lane = 'live' AND l.disposition = 'written' AND l.finished_at > :since::timestamptz
+    UNION ALL
+    SELECT 'created' AS begun,
+        round(extract(epoch FROM l.finished_at - l.contact_created_at))::bigint AS seconds
+    FROM record_ledger l
+    WHERE l.lane = 'live' AND l.disposition = 'written' AND l.finished_at > :since::timestamptz
+        AND l.contact_created_at > :since::timestamptz) t
+GROUP BY t.begun, t.seconds
+
+-- query: mark_reviewed
+UPDATE unmatched_records SET reviewed_at = now()
+WHERE reviewed_at IS NULL AND unmatched_at <= :until::timestamptz
+
 -- query: take_records
 UPDATE enrichment_staging SET
     claimed_by = :token,

@@ -746,6 +746,64 @@ SELECT w.crm_id, w.field, w.before, w.after FROM crm_writes w
 WHERE w.run_id = :run_id AND w.crm = :crm AND w.written_at IS NOT NULL AND w.reverted_at IS NULL
 ORDER BY w.crm_id, w.field
 
+-- query: read_clock
+SELECT DATE_PART(epoch_millisecond, SYSDATE()) AS read_at
+
+-- query: review_endings
+SELECT e.disposition, e.earlier, COUNT(*) AS records FROM (
+    SELECT disposition, CASE WHEN finished_at > CAST(:since AS TIMESTAMP_NTZ) THEN 0 ELSE 1 END AS earlier
+    FROM record_ledger WHERE finished_at > CAST(:before AS TIMESTAMP_NTZ)) e
+GROUP BY e.disposition, e.earlier
+
+-- query: review_unmatched
+SELECT u.reason, u.provider, COUNT(*) AS records, SUM(u.is_recent) AS recent, MIN(u.crm_id) AS example,
+    DATE_PART(epoch_millisecond, MIN(u.unmatched_at)) AS oldest_at
+FROM (
+    SELECT reason, provider, crm_id, unmatched_at,
+        CASE WHEN unmatched_at > CAST(:since AS TIMESTAMP_NTZ) THEN 1 ELSE 0 END AS is_recent
+    FROM unmatched_records WHERE reviewed_at IS NULL) u
+GROUP BY u.reason, u.provider ORDER BY records DESC, u.reason, u.provider
+
+-- query: review_failures
+SELECT f.reason, f.step, SUM(f.is_recent) AS records, SUM(f.waits) AS waiting, MIN(f.crm_id) AS example
+FROM (
+    SELECT reason, step, crm_id, CASE WHEN failed_at > CAST(:since AS TIMESTAMP_NTZ) THEN 1 ELSE 0 END AS is_recent,
+        CASE WHEN replayed_at IS NULL THEN 1 ELSE 0 END AS waits
+    FROM failed_records WHERE replayed_at IS NULL OR failed_at > CAST(:since AS TIMESTAMP_NTZ)) f
+GROUP BY f.reason, f.step ORDER BY waiting DESC, f.reason, f.step
+
+-- query: review_replies
+SELECT p.provider, p.outcome, p.earlier, COUNT(*) AS replies, SUM(p.credits) AS credits FROM (
+    SELECT provider, outcome, credits,
+        CASE WHEN received_at > CAST(:since AS TIMESTAMP_NTZ) THEN 0 ELSE 1 END AS earlier
+    FROM provider_replies WHERE received_at > CAST(:before AS TIMESTAMP_NTZ)) p
+GROUP BY p.provider, p.outcome, p.earlier
+
+-- query: review_fill
+SELECT COUNT(*) AS contacts, COUNT(c.company_name) AS company_name, COUNT(c.employee_count) AS employee_count,
+    COUNT(c.industry) AS industry, COUNT(c.linkedin_url) AS linkedin_url,
+    COUNT(CASE WHEN ARRAY_SIZE(c.tech_stack) > 0 THEN 1 END) AS tech_stack,
+    COUNT(CASE WHEN ARRAY_SIZE(c.intent_keywords) > 0 THEN 1 END) AS intent_keywords
+FROM enriched_contacts c WHERE c.enrichment_timestamp > CAST(:since AS TIMESTAMP_NTZ)
+
+-- query: review_latency
+SELECT t.begun, t.seconds, COUNT(*) AS records FROM (
+    SELECT 'staged' AS begun,
+        ROUND(DATEDIFF(millisecond, l.staged_at, l.finished_at) / 1000)::INTEGER AS seconds
+    FROM record_ledger l
+    WHERE l.lane = 'live' AND l.disposition = 'written' AND l.finished_at > CAST(:since AS TIMESTAMP_NTZ)
+    UNION ALL
+    SELECT 'created' AS begun,
+        ROUND(DATEDIFF(millisecond, l.contact_created_at, l.finished_at) / 1000)::INTEGER AS seconds
+    FROM record_ledger l
+    WHERE l.lane = 'live' AND l.disposition = 'written' AND l.finished_at > CAST(:since AS TIMESTAMP_NTZ)
+        AND l.contact_created_at > CAST(:since AS TIMESTAMP_NTZ)) t
+GROUP BY t.begun, t.seconds
+
+-- query: mark_reviewed
+UPDATE unmatched_records SET reviewed_at = SYSDATE()
+WHERE reviewed_at IS NULL AND unmatched_at <= CAST(:until AS TIMESTAMP_NTZ)
+
 -- query: take_records
 UPDATE enrichment_staging SET
     claimed_by = :token,

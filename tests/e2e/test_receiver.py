@@ -84,6 +84,7 @@ class Site:
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
             "ENRICHMENT_WAREHOUSE": self.warehouse.name,
+            "ENRICHMENT_START_RUNS_BY": "schedule",
             "ENRICHMENT_HUBSPOT_CLIENT_SECRET": SECRET,
             "ENRICHMENT_HUBSPOT_TARGET_URL": f"http://127.0.0.1:{self.port}/hubspot/webhook",
         }

@@ -76,6 +76,7 @@ def org(tmp_path: Path) -> Iterator[Org]:
             "ENRICHMENT_ENV_FILE": str(tmp_path / "none.env"),
             "ENRICHMENT_SQLITE_PATH": str(tmp_path / "warehouse.db"),
             "ENRICHMENT_CRM": "salesforce",
+            "ENRICHMENT_START_RUNS_BY": "schedule",
             "ENRICHMENT_SALESFORCE_LOGIN_URL": f"{address['url']}/salesforce",
             "ENRICHMENT_SALESFORCE_CONSUMER_KEY": "sandbox-consumer",
             "ENRICHMENT_SALESFORCE_CONSUMER_SECRET": "sandbox-secret",

@@ -58,6 +58,7 @@ def test_another_crm_is_a_setting_to_mend(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_command_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """In one line, with the exit code of wrong settings."""
     monkeypatch.setenv("ENRICHMENT_CRM", "hubspot")
+    monkeypatch.setenv("ENRICHMENT_START_RUNS_BY", "schedule")
     ended = CliRunner().invoke(app, ["listen", "salesforce", "--health-port", "0"])
     assert ended.exit_code == 2
     assert "ENRICHMENT_CRM is hubspot" in ended.stderr

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from commands import lanes
 from commands.listeners import listen
-from commands.terminal import FAILED, Json, checked_lane, out, pairs_table, run_table, say, told
+from commands.terminal import FAILED, Json, checked_lane, err, out, pairs_table, run_table, say, told
 from enrichment.errors import ConfigurationError, EnrichmentError
 
 app = typer.Typer(

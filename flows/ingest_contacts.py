@@ -26,7 +26,7 @@ def run_name() -> str:
     description=__doc__,
     persist_result=False,
 )
-def ingest_contacts(
+def ingest_contacts(  # noqa: PLR0913, PLR0917 - one parameter for each field of the form
     crm: Annotated[str, Field(description="CRM, `<name>` or `<name>/<block>`; empty: the setting.")] = "",
     warehouse: Annotated[str, Field(description="Warehouse, `<name>` or `<name>/<block>`; empty: the setting.")] = "",
     lane: Annotated[Literal["live", "backfill"], Field(description="Lane of the staged records.")] = "live",

@@ -7,7 +7,7 @@ clock, and cross the seam as ISO-8601 UTC text. Every later update of a claimed 
 """
 
 import uuid
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -29,7 +29,9 @@ from blocks.warehouses._rows import (
     contact_row,
     enrichment_of,
 )
+from blocks.warehouses._session import Session
 from blocks.warehouses._sql import SqlFile
+from blocks.warehouses._usage import UsageBooks
 from enrichment.books import Books
 from enrichment.records import (
     Claim,
@@ -62,19 +64,7 @@ __all__ = [
 ]
 
 
-class Session(ABC):
-    """One open transaction."""
-
-    @abstractmethod
-    def run(self, query: str, /, **values: Any) -> int:
-        """Run a named statement and return the number of rows it changed."""
-
-    @abstractmethod
-    def read(self, query: str, /, **values: Any) -> list[Row]:
-        """Return a named query's rows."""
-
-
-class Warehouse(ABC):
+class Warehouse(UsageBooks):
     """
     What the pipeline asks of a warehouse.
 

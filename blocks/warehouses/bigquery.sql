@@ -169,6 +169,24 @@ INSERT INTO lookup_reservations (provider, request_key, reserved_by, reserved_un
 SELECT '', '', '', CURRENT_TIMESTAMP() FROM (SELECT 1)
 WHERE NOT EXISTS (SELECT 1 FROM lookup_reservations WHERE provider = '' AND request_key = '')
 
+-- migration: 0002 what each provider cost, and requests to further providers
+CREATE TABLE IF NOT EXISTS provider_usage (
+    run_id STRING NOT NULL,
+    provider STRING NOT NULL,
+    outcome STRING NOT NULL,
+    api_version STRING NOT NULL,
+    replies INT64 NOT NULL,
+    credits FLOAT64 NOT NULL,
+    request_id STRING,
+    last_reply_at TIMESTAMP NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS further_requests (
+    record_id STRING NOT NULL,
+    provider STRING NOT NULL,
+    request_key STRING NOT NULL
+);
+
 -- query: promote_staged
 UPDATE enrichment_staging SET lane = 'live'
 FROM (
@@ -342,6 +360,14 @@ WHEN NOT MATCHED THEN INSERT
     VALUES (:provider, r.request_key, PARSE_JSON(r.reply, wide_number_mode => 'round'), r.outcome,
     CAST(r.credits AS FLOAT64), r.api_version,
         r.request_id, CURRENT_TIMESTAMP(), :run_id)
+
+-- query: note_requests
+MERGE further_requests f
+USING (
+    SELECT DISTINCT JSON_VALUE(value, '$.record_id') AS record_id, JSON_VALUE(value, '$.request_key') AS request_key
+    FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) r
+ON f.record_id = r.record_id AND f.provider = :provider AND f.request_key = r.request_key
+WHEN NOT MATCHED THEN INSERT (record_id, provider, request_key) VALUES (r.record_id, :provider, r.request_key)
 
 -- query: upsert_contacts
 MERGE enriched_contacts c
@@ -543,9 +569,31 @@ ORDER BY finished_at DESC LIMIT 1
 -- query: count_dispositions
 SELECT disposition, COUNT(*) AS records FROM record_ledger WHERE run_id = :run_id GROUP BY disposition
 
--- query: summarise_replies
-SELECT outcome, api_version, COUNT(*) AS replies, SUM(credits) AS credits FROM provider_replies
-WHERE run_id = :run_id GROUP BY outcome, api_version
+-- query: forget_usage
+DELETE FROM provider_usage WHERE run_id = :run_id
+
+-- query: keep_usage
+INSERT INTO provider_usage (run_id, provider, outcome, api_version, replies, credits, request_id, last_reply_at)
+SELECT run_id, provider, outcome, api_version, replies, credits, request_id, received_at
+FROM (
+    SELECT run_id, provider, outcome, COALESCE(api_version, '') AS api_version, request_id, received_at,
+        COUNT(*) OVER (PARTITION BY provider, outcome, COALESCE(api_version, '')) AS replies,
+        SUM(credits) OVER (PARTITION BY provider, outcome, COALESCE(api_version, '')) AS credits,
+        ROW_NUMBER() OVER (
+            PARTITION BY provider, outcome, COALESCE(api_version, '') ORDER BY received_at DESC, request_key) AS place
+    FROM provider_replies WHERE run_id = :run_id) r
+WHERE place = 1
+
+-- query: read_usage
+SELECT provider, outcome, api_version, replies, credits, request_id, last_reply_at FROM provider_usage
+WHERE run_id = :run_id ORDER BY provider, outcome, api_version
+
+-- query: read_versions_before
+SELECT DISTINCT api_version FROM provider_usage
+WHERE provider = :provider AND api_version <> '' AND run_id = (
+    SELECT run_id FROM provider_usage WHERE provider = :provider AND run_id <> :run_id AND api_version <> ''
+    ORDER BY last_reply_at DESC LIMIT 1)
+ORDER BY api_version
 
 -- query: count_failures
 SELECT reason, step, COUNT(*) AS records, MIN(crm_id) AS example FROM failed_records
@@ -567,7 +615,10 @@ WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm) ORDER BY l.finished_at
 SELECT p.provider, p.outcome, p.credits, p.api_version, p.request_id, p.received_at, p.run_id
 FROM provider_replies p
 WHERE p.request_key IN (
-    SELECT l.request_key FROM record_ledger l WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm))
+    SELECT l.request_key FROM record_ledger l WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm)
+    UNION DISTINCT
+    SELECT f.request_key FROM further_requests f JOIN record_ledger l ON l.record_id = f.record_id
+    WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm))
 ORDER BY p.received_at
 
 -- query: story_contact

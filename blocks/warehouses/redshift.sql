@@ -207,6 +207,24 @@ CREATE TABLE event_cursors (
     updated_at TIMESTAMP NOT NULL
 );
 
+-- migration: 0002 what each provider cost, and requests to further providers
+CREATE TABLE provider_usage (
+    run_id VARCHAR(256) NOT NULL,
+    provider VARCHAR(256) NOT NULL,
+    outcome VARCHAR(256) NOT NULL,
+    api_version VARCHAR(256) NOT NULL,
+    replies INTEGER NOT NULL,
+    credits DOUBLE PRECISION NOT NULL,
+    request_id VARCHAR(256),
+    last_reply_at TIMESTAMP NOT NULL
+);
+
+CREATE TABLE further_requests (
+    record_id VARCHAR(256) NOT NULL,
+    provider VARCHAR(256) NOT NULL,
+    request_key VARCHAR(256) NOT NULL
+);
+
 -- query: promote_staged
 UPDATE enrichment_staging SET lane = 'live'
 FROM (SELECT DISTINCT crm, crm_id FROM :rows WHERE lane = 'live') r
@@ -356,6 +374,13 @@ SELECT :provider, r.request_key, JSON_PARSE(r.reply), r.outcome, r.credits::DOUB
     r.request_id, GETDATE(), :run_id
 FROM :rows r
 WHERE NOT EXISTS (SELECT 1 FROM provider_replies p WHERE p.provider = :provider AND p.request_key = r.request_key)
+
+-- query: note_requests
+INSERT INTO further_requests (record_id, provider, request_key)
+SELECT r.record_id, :provider, r.request_key FROM (SELECT DISTINCT record_id, request_key FROM :rows) r
+WHERE NOT EXISTS (
+    SELECT 1 FROM further_requests f
+    WHERE f.record_id = r.record_id AND f.provider = :provider AND f.request_key = r.request_key)
 
 -- query: upsert_contacts
 DELETE FROM enriched_contacts USING :rows r
@@ -511,9 +536,31 @@ ORDER BY finished_at DESC LIMIT 1
 -- query: count_dispositions
 SELECT disposition, COUNT(*) AS records FROM record_ledger WHERE run_id = :run_id GROUP BY disposition
 
--- query: summarise_replies
-SELECT outcome, api_version, COUNT(*) AS replies, SUM(credits) AS credits FROM provider_replies
-WHERE run_id = :run_id GROUP BY outcome, api_version
+-- query: forget_usage
+DELETE FROM provider_usage WHERE run_id = :run_id
+
+-- query: keep_usage
+INSERT INTO provider_usage (run_id, provider, outcome, api_version, replies, credits, request_id, last_reply_at)
+SELECT run_id, provider, outcome, api_version, replies, credits, request_id, received_at
+FROM (
+    SELECT run_id, provider, outcome, COALESCE(api_version, '') AS api_version, request_id, received_at,
+        COUNT(*) OVER (PARTITION BY provider, outcome, COALESCE(api_version, '')) AS replies,
+        SUM(credits) OVER (PARTITION BY provider, outcome, COALESCE(api_version, '')) AS credits,
+        ROW_NUMBER() OVER (
+            PARTITION BY provider, outcome, COALESCE(api_version, '') ORDER BY received_at DESC, request_key) AS place
+    FROM provider_replies WHERE run_id = :run_id) r
+WHERE place = 1
+
+-- query: read_usage
+SELECT provider, outcome, api_version, replies, credits, request_id, last_reply_at FROM provider_usage
+WHERE run_id = :run_id ORDER BY provider, outcome, api_version
+
+-- query: read_versions_before
+SELECT DISTINCT api_version FROM provider_usage
+WHERE provider = :provider AND api_version <> '' AND run_id = (
+    SELECT run_id FROM provider_usage WHERE provider = :provider AND run_id <> :run_id AND api_version <> ''
+    ORDER BY last_reply_at DESC LIMIT 1)
+ORDER BY api_version
 
 -- query: count_failures
 SELECT reason, step, COUNT(*) AS records, MIN(crm_id) AS example FROM failed_records
@@ -535,7 +582,10 @@ WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm) ORDER BY l.finished_at
 SELECT p.provider, p.outcome, p.credits, p.api_version, p.request_id, p.received_at, p.run_id
 FROM provider_replies p
 WHERE p.request_key IN (
-    SELECT l.request_key FROM record_ledger l WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm))
+    SELECT l.request_key FROM record_ledger l WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm)
+    UNION
+    SELECT f.request_key FROM further_requests f JOIN record_ledger l ON l.record_id = f.record_id
+    WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm))
 ORDER BY p.received_at
 
 -- query: story_contact

@@ -187,6 +187,24 @@ CREATE TABLE IF NOT EXISTS event_cursors (
     updated_at TIMESTAMP_NTZ NOT NULL
 );
 
+-- migration: 0002 what each provider cost, and requests to further providers
+CREATE TABLE IF NOT EXISTS provider_usage (
+    run_id VARCHAR NOT NULL,
+    provider VARCHAR NOT NULL,
+    outcome VARCHAR NOT NULL,
+    api_version VARCHAR NOT NULL,
+    replies INTEGER NOT NULL,
+    credits DOUBLE NOT NULL,
+    request_id VARCHAR,
+    last_reply_at TIMESTAMP_NTZ NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS further_requests (
+    record_id VARCHAR NOT NULL,
+    provider VARCHAR NOT NULL,
+    request_key VARCHAR NOT NULL
+);
+
 -- query: promote_staged
 UPDATE enrichment_staging SET lane = 'live'
 WHERE lane = 'backfill' AND (crm, crm_id) IN (
@@ -379,6 +397,13 @@ WHEN MATCHED AND (
 WHEN NOT MATCHED THEN INSERT
     (provider, request_key, reply, outcome, credits, api_version, request_id, received_at, run_id)
     VALUES (:provider, s.request_key, s.reply, s.outcome, s.credits, s.api_version, s.request_id, SYSDATE(), :run_id)
+
+-- query: note_requests
+MERGE INTO further_requests t USING (
+    SELECT DISTINCT f.value['record_id']::VARCHAR AS record_id, f.value['request_key']::VARCHAR AS request_key
+    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) s
+ON t.record_id = s.record_id AND t.provider = :provider AND t.request_key = s.request_key
+WHEN NOT MATCHED THEN INSERT (record_id, provider, request_key) VALUES (s.record_id, :provider, s.request_key)
 
 -- query: upsert_contacts
 MERGE INTO enriched_contacts t USING (
@@ -588,9 +613,31 @@ ORDER BY r.finished_at DESC LIMIT 1
 -- query: count_dispositions
 SELECT disposition, COUNT(*) AS records FROM record_ledger WHERE run_id = :run_id GROUP BY disposition
 
--- query: summarise_replies
-SELECT p.outcome, p.api_version, COUNT(*) AS replies, SUM(p.credits) AS credits FROM provider_replies p
-WHERE p.run_id = :run_id GROUP BY p.outcome, p.api_version
+-- query: forget_usage
+DELETE FROM provider_usage WHERE run_id = :run_id
+
+-- query: keep_usage
+INSERT INTO provider_usage (run_id, provider, outcome, api_version, replies, credits, request_id, last_reply_at)
+SELECT run_id, provider, outcome, api_version, replies, credits, request_id, received_at
+FROM (
+    SELECT run_id, provider, outcome, COALESCE(api_version, '') AS api_version, request_id, received_at,
+        COUNT(*) OVER (PARTITION BY provider, outcome, COALESCE(api_version, '')) AS replies,
+        SUM(credits) OVER (PARTITION BY provider, outcome, COALESCE(api_version, '')) AS credits,
+        ROW_NUMBER() OVER (
+            PARTITION BY provider, outcome, COALESCE(api_version, '') ORDER BY received_at DESC, request_key) AS place
+    FROM provider_replies WHERE run_id = :run_id) r
+WHERE place = 1
+
+-- query: read_usage
+SELECT provider, outcome, api_version, replies, credits, request_id, DATE_PART(epoch_millisecond, last_reply_at) AS last_reply_at FROM provider_usage
+WHERE run_id = :run_id ORDER BY provider, outcome, api_version
+
+-- query: read_versions_before
+SELECT DISTINCT api_version FROM provider_usage
+WHERE provider = :provider AND api_version <> '' AND run_id = (
+    SELECT run_id FROM provider_usage WHERE provider = :provider AND run_id <> :run_id AND api_version <> ''
+    ORDER BY last_reply_at DESC LIMIT 1)
+ORDER BY api_version
 
 -- query: count_failures
 SELECT reason, step, COUNT(*) AS records, MIN(crm_id) AS example FROM failed_records
@@ -622,7 +669,10 @@ SELECT p.provider, p.outcome, p.credits, p.api_version, p.request_id,
     DATE_PART(epoch_millisecond, p.received_at) AS received_at, p.run_id
 FROM provider_replies p
 WHERE p.request_key IN (
-    SELECT l.request_key FROM record_ledger l WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm))
+    SELECT l.request_key FROM record_ledger l WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm)
+    UNION
+    SELECT f.request_key FROM further_requests f JOIN record_ledger l ON l.record_id = f.record_id
+    WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm))
 ORDER BY p.received_at
 
 -- query: story_contact

@@ -177,6 +177,27 @@ CREATE TABLE event_cursors (
     updated_at TEXT NOT NULL
 );
 
+-- migration: 0002 what each provider cost, and requests to further providers
+CREATE TABLE provider_usage (
+    run_id TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    api_version TEXT NOT NULL,
+    replies INTEGER NOT NULL,
+    credits REAL NOT NULL,
+    request_id TEXT,
+    last_reply_at TEXT NOT NULL,
+    PRIMARY KEY (run_id, provider, outcome, api_version)
+);
+CREATE INDEX usage_of_provider ON provider_usage (provider, last_reply_at);
+
+CREATE TABLE further_requests (
+    record_id TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    request_key TEXT NOT NULL,
+    PRIMARY KEY (record_id, provider, request_key)
+) WITHOUT ROWID;
+
 -- query: promote_staged
 UPDATE enrichment_staging SET lane = 'live'
 WHERE lane = 'backfill' AND (crm, crm_id) IN (
@@ -327,6 +348,11 @@ ON CONFLICT (provider, request_key) DO UPDATE SET
 WHERE excluded.outcome IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input')
     OR provider_replies.outcome NOT IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input')
 
+-- query: note_requests
+INSERT INTO further_requests (record_id, provider, request_key)
+SELECT value ->> 'record_id', :provider, value ->> 'request_key' FROM json_each(:rows) WHERE true
+ON CONFLICT (record_id, provider, request_key) DO NOTHING
+
 -- query: upsert_contacts
 INSERT INTO enriched_contacts (crm, crm_id, enrichment_timestamp, company_name, employee_count, industry, tech_stack,
     linkedin_url, intent_keywords, provider, provider_record_id, confidence, attributes, run_id)
@@ -472,9 +498,31 @@ ORDER BY finished_at DESC LIMIT 1
 -- query: count_dispositions
 SELECT disposition, count(*) AS records FROM record_ledger WHERE run_id = :run_id GROUP BY disposition
 
--- query: summarise_replies
-SELECT outcome, api_version, count(*) AS replies, sum(credits) AS credits FROM provider_replies
-WHERE run_id = :run_id GROUP BY outcome, api_version
+-- query: forget_usage
+DELETE FROM provider_usage WHERE run_id = :run_id
+
+-- query: keep_usage
+INSERT INTO provider_usage (run_id, provider, outcome, api_version, replies, credits, request_id, last_reply_at)
+SELECT run_id, provider, outcome, api_version, replies, credits, request_id, received_at
+FROM (
+    SELECT run_id, provider, outcome, coalesce(api_version, '') AS api_version, request_id, received_at,
+        count(*) OVER (PARTITION BY provider, outcome, coalesce(api_version, '')) AS replies,
+        sum(credits) OVER (PARTITION BY provider, outcome, coalesce(api_version, '')) AS credits,
+        row_number() OVER (
+            PARTITION BY provider, outcome, coalesce(api_version, '') ORDER BY received_at DESC, request_key) AS place
+    FROM provider_replies WHERE run_id = :run_id) r
+WHERE place = 1
+
+-- query: read_usage
+SELECT provider, outcome, api_version, replies, credits, request_id, last_reply_at FROM provider_usage
+WHERE run_id = :run_id ORDER BY provider, outcome, api_version
+
+-- query: read_versions_before
+SELECT DISTINCT api_version FROM provider_usage
+WHERE provider = :provider AND api_version <> '' AND run_id = (
+    SELECT run_id FROM provider_usage WHERE provider = :provider AND run_id <> :run_id AND api_version <> ''
+    ORDER BY last_reply_at DESC LIMIT 1)
+ORDER BY api_version
 
 -- query: count_failures
 SELECT reason, step, count(*) AS records, min(crm_id) AS example FROM failed_records
@@ -496,7 +544,10 @@ WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm) ORDER BY l.finished_at
 SELECT p.provider, p.outcome, p.credits, p.api_version, p.request_id, p.received_at, p.run_id
 FROM provider_replies p
 WHERE p.request_key IN (
-    SELECT l.request_key FROM record_ledger l WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm))
+    SELECT l.request_key FROM record_ledger l WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm)
+    UNION
+    SELECT f.request_key FROM further_requests f JOIN record_ledger l ON l.record_id = f.record_id
+    WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm))
 ORDER BY p.received_at
 
 -- query: story_contact

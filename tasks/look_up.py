@@ -168,7 +168,6 @@ class _LookUp:
                 self._give_up(case, Reply("", Outcome.QUOTA_EXHAUSTED, reason=self.stop.kind), provider.name)
             return
         inputs, by_key = _group(provider, cases)
-        self._note_further(provider.name, by_key)
         asking = Asking(self.plan, self.claim, self.warehouse, provider, self.crm)
         asking.ask(
             {key: Wanted(inputs[key], frozenset(case.record.record_id for case in by_key[key])) for key in by_key}
@@ -180,12 +179,6 @@ class _LookUp:
         for key, reply in asking.unsettled.items():
             for case in by_key[key]:
                 self._give_up(case, reply, provider.name)
-
-    def _note_further(self, provider: str, by_key: Mapping[str, Sequence[_Case]]) -> None:
-        """Remember requests for contacts that another provider was asked for before, for their story."""
-        keys = {case.record.record_id: key for key, cases in by_key.items() for case in cases if case.request_key}
-        if keys:
-            self.warehouse.note_requests(provider, keys)
 
     def _learn(self, case: _Case, provider: str, lookup_input: Mapping[str, str], answer: Answer) -> None:
         reading, key = answer.reading, answer.row["request_key"]

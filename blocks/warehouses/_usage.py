@@ -28,10 +28,3 @@ class UsageBooks(ABC):
             session.run("forget_usage", run_id=run_id)
             session.run("keep_usage", run_id=run_id)
             return session.read("read_usage", run_id=run_id)
-
-    @replayed
-    def note_requests(self, provider: str, keys: Mapping[str, str]) -> None:
-        """Remember requests to a further provider, by record id; the ledger has room for the first one's."""
-        rows = [{"record_id": record_id, "request_key": key} for record_id, key in keys.items()]
-        with self.transaction() as session:
-            session.run("note_requests", provider=provider, rows=rows)

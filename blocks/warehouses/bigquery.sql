@@ -169,7 +169,7 @@ INSERT INTO lookup_reservations (provider, request_key, reserved_by, reserved_un
 SELECT '', '', '', CURRENT_TIMESTAMP() FROM (SELECT 1)
 WHERE NOT EXISTS (SELECT 1 FROM lookup_reservations WHERE provider = '' AND request_key = '')
 
--- migration: 0002 what each provider cost, and requests to further providers
+-- migration: 0002 what each provider cost
 CREATE TABLE IF NOT EXISTS provider_usage (
     run_id STRING NOT NULL,
     provider STRING NOT NULL,
@@ -179,12 +179,6 @@ CREATE TABLE IF NOT EXISTS provider_usage (
     credits FLOAT64 NOT NULL,
     request_id STRING,
     last_reply_at TIMESTAMP NOT NULL
-);
-
-CREATE TABLE IF NOT EXISTS further_requests (
-    record_id STRING NOT NULL,
-    provider STRING NOT NULL,
-    request_key STRING NOT NULL
 );
 
 -- query: promote_staged
@@ -360,14 +354,6 @@ WHEN NOT MATCHED THEN INSERT
     VALUES (:provider, r.request_key, PARSE_JSON(r.reply, wide_number_mode => 'round'), r.outcome,
     CAST(r.credits AS FLOAT64), r.api_version,
         r.request_id, CURRENT_TIMESTAMP(), :run_id)
-
--- query: note_requests
-MERGE further_requests f
-USING (
-    SELECT DISTINCT JSON_VALUE(value, '$.record_id') AS record_id, JSON_VALUE(value, '$.request_key') AS request_key
-    FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) r
-ON f.record_id = r.record_id AND f.provider = :provider AND f.request_key = r.request_key
-WHEN NOT MATCHED THEN INSERT (record_id, provider, request_key) VALUES (r.record_id, :provider, r.request_key)
 
 -- query: upsert_contacts
 MERGE enriched_contacts c
@@ -615,10 +601,7 @@ WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm) ORDER BY l.finished_at
 SELECT p.provider, p.outcome, p.credits, p.api_version, p.request_id, p.received_at, p.run_id
 FROM provider_replies p
 WHERE p.request_key IN (
-    SELECT l.request_key FROM record_ledger l WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm)
-    UNION DISTINCT
-    SELECT f.request_key FROM further_requests f JOIN record_ledger l ON l.record_id = f.record_id
-    WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm))
+    SELECT l.request_key FROM record_ledger l WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm))
 ORDER BY p.received_at
 
 -- query: story_contact

@@ -207,7 +207,7 @@ CREATE TABLE event_cursors (
     updated_at TIMESTAMP NOT NULL
 );
 
--- migration: 0002 what each provider cost, and requests to further providers
+-- migration: 0002 what each provider cost
 CREATE TABLE provider_usage (
     run_id VARCHAR(256) NOT NULL,
     provider VARCHAR(256) NOT NULL,
@@ -217,12 +217,6 @@ CREATE TABLE provider_usage (
     credits DOUBLE PRECISION NOT NULL,
     request_id VARCHAR(256),
     last_reply_at TIMESTAMP NOT NULL
-);
-
-CREATE TABLE further_requests (
-    record_id VARCHAR(256) NOT NULL,
-    provider VARCHAR(256) NOT NULL,
-    request_key VARCHAR(256) NOT NULL
 );
 
 -- query: promote_staged
@@ -374,13 +368,6 @@ SELECT :provider, r.request_key, JSON_PARSE(r.reply), r.outcome, r.credits::DOUB
     r.request_id, GETDATE(), :run_id
 FROM :rows r
 WHERE NOT EXISTS (SELECT 1 FROM provider_replies p WHERE p.provider = :provider AND p.request_key = r.request_key)
-
--- query: note_requests
-INSERT INTO further_requests (record_id, provider, request_key)
-SELECT r.record_id, :provider, r.request_key FROM (SELECT DISTINCT record_id, request_key FROM :rows) r
-WHERE NOT EXISTS (
-    SELECT 1 FROM further_requests f
-    WHERE f.record_id = r.record_id AND f.provider = :provider AND f.request_key = r.request_key)
 
 -- query: upsert_contacts
 DELETE FROM enriched_contacts USING :rows r
@@ -582,10 +569,7 @@ WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm) ORDER BY l.finished_at
 SELECT p.provider, p.outcome, p.credits, p.api_version, p.request_id, p.received_at, p.run_id
 FROM provider_replies p
 WHERE p.request_key IN (
-    SELECT l.request_key FROM record_ledger l WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm)
-    UNION
-    SELECT f.request_key FROM further_requests f JOIN record_ledger l ON l.record_id = f.record_id
-    WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm))
+    SELECT l.request_key FROM record_ledger l WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm))
 ORDER BY p.received_at
 
 -- query: story_contact

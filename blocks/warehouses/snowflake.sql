@@ -187,7 +187,7 @@ CREATE TABLE IF NOT EXISTS event_cursors (
     updated_at TIMESTAMP_NTZ NOT NULL
 );
 
--- migration: 0002 what each provider cost, and requests to further providers
+-- migration: 0002 what each provider cost
 CREATE TABLE IF NOT EXISTS provider_usage (
     run_id VARCHAR NOT NULL,
     provider VARCHAR NOT NULL,
@@ -197,12 +197,6 @@ CREATE TABLE IF NOT EXISTS provider_usage (
     credits DOUBLE NOT NULL,
     request_id VARCHAR,
     last_reply_at TIMESTAMP_NTZ NOT NULL
-);
-
-CREATE TABLE IF NOT EXISTS further_requests (
-    record_id VARCHAR NOT NULL,
-    provider VARCHAR NOT NULL,
-    request_key VARCHAR NOT NULL
 );
 
 -- query: promote_staged
@@ -397,13 +391,6 @@ WHEN MATCHED AND (
 WHEN NOT MATCHED THEN INSERT
     (provider, request_key, reply, outcome, credits, api_version, request_id, received_at, run_id)
     VALUES (:provider, s.request_key, s.reply, s.outcome, s.credits, s.api_version, s.request_id, SYSDATE(), :run_id)
-
--- query: note_requests
-MERGE INTO further_requests t USING (
-    SELECT DISTINCT f.value['record_id']::VARCHAR AS record_id, f.value['request_key']::VARCHAR AS request_key
-    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) s
-ON t.record_id = s.record_id AND t.provider = :provider AND t.request_key = s.request_key
-WHEN NOT MATCHED THEN INSERT (record_id, provider, request_key) VALUES (s.record_id, :provider, s.request_key)
 
 -- query: upsert_contacts
 MERGE INTO enriched_contacts t USING (
@@ -669,10 +656,7 @@ SELECT p.provider, p.outcome, p.credits, p.api_version, p.request_id,
     DATE_PART(epoch_millisecond, p.received_at) AS received_at, p.run_id
 FROM provider_replies p
 WHERE p.request_key IN (
-    SELECT l.request_key FROM record_ledger l WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm)
-    UNION
-    SELECT f.request_key FROM further_requests f JOIN record_ledger l ON l.record_id = f.record_id
-    WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm))
+    SELECT l.request_key FROM record_ledger l WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm))
 ORDER BY p.received_at
 
 -- query: story_contact

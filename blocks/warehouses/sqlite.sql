@@ -177,7 +177,7 @@ CREATE TABLE event_cursors (
     updated_at TEXT NOT NULL
 );
 
--- migration: 0002 what each provider cost, and requests to further providers
+-- migration: 0002 what each provider cost
 CREATE TABLE provider_usage (
     run_id TEXT NOT NULL,
     provider TEXT NOT NULL,
@@ -190,13 +190,6 @@ CREATE TABLE provider_usage (
     PRIMARY KEY (run_id, provider, outcome, api_version)
 );
 CREATE INDEX usage_of_provider ON provider_usage (provider, last_reply_at);
-
-CREATE TABLE further_requests (
-    record_id TEXT NOT NULL,
-    provider TEXT NOT NULL,
-    request_key TEXT NOT NULL,
-    PRIMARY KEY (record_id, provider, request_key)
-) WITHOUT ROWID;
 
 -- query: promote_staged
 UPDATE enrichment_staging SET lane = 'live'
@@ -347,11 +340,6 @@ ON CONFLICT (provider, request_key) DO UPDATE SET
 -- A failed attempt never replaces a reply that was paid for.
 WHERE excluded.outcome IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input')
     OR provider_replies.outcome NOT IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input')
-
--- query: note_requests
-INSERT INTO further_requests (record_id, provider, request_key)
-SELECT value ->> 'record_id', :provider, value ->> 'request_key' FROM json_each(:rows) WHERE true
-ON CONFLICT (record_id, provider, request_key) DO NOTHING
 
 -- query: upsert_contacts
 INSERT INTO enriched_contacts (crm, crm_id, enrichment_timestamp, company_name, employee_count, industry, tech_stack,
@@ -544,10 +532,7 @@ WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm) ORDER BY l.finished_at
 SELECT p.provider, p.outcome, p.credits, p.api_version, p.request_id, p.received_at, p.run_id
 FROM provider_replies p
 WHERE p.request_key IN (
-    SELECT l.request_key FROM record_ledger l WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm)
-    UNION
-    SELECT f.request_key FROM further_requests f JOIN record_ledger l ON l.record_id = f.record_id
-    WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm))
+    SELECT l.request_key FROM record_ledger l WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm))
 ORDER BY p.received_at
 
 -- query: story_contact

@@ -21,7 +21,9 @@ _ADDRESS = re.compile(r"running on http://[^:]+:(\d+)")
 def serve(folder: Path) -> Iterator[dict[str, str]]:
     """Run the server on a free port, with nothing in it."""
     log = folder / "fakesnow.log"
-    command = [isolated("fakesnow") / "bin" / "python", Path(__file__).with_name("_fakesnow_main.py")]
+    # -P: the script's own folder holds modules with the names of libraries.
+    python, script = isolated("fakesnow") / "bin" / "python", Path(__file__).with_name("_fakesnow_main.py")
+    command = [str(python), "-P", str(script)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     with process, log.open("w") as kept:
         drain = threading.Thread(target=kept.writelines, args=[process.stderr])

@@ -395,22 +395,6 @@ def test_the_versions_of_the_last_run_that_a_provider_answered_are_known(warehou
     assert warehouse.query("read_versions_before", provider="clearbit", run_id="run-3") == []
 
 
-def test_a_contact_s_story_has_the_replies_of_all_its_providers(warehouse: Warehouse) -> None:
-    """The first request is in the ledger, further ones are remembered beside it, once each."""
-    open_run(warehouse)
-    stage(warehouse, "1", "2")
-    mine = claim(warehouse)
-    record, other = mine.records
-    for provider, key in (("zoominfo", "key-1"), ("hunter", "key-2"), ("apollo", "key-3")):
-        warehouse.keep_replies(provider, "run-1", [Reply(key, Outcome.UNMATCHED, {})])
-    for _ in range(2):
-        warehouse.note_requests("hunter", {record.record_id: "key-2"})
-        warehouse.note_requests("apollo", {other.record_id: "key-3"})
-    warehouse.settle(mine, "hubspot", finish(mine, Disposition.UNMATCHED, request_key="key-1"), [])
-    replies = warehouse.query("story_replies", crm="hubspot", crm_id=record.crm_id)
-    assert sorted(row["provider"] for row in replies) == ["hunter", "zoominfo"]
-
-
 def test_suppressions_are_remembered_by_hash(warehouse: Warehouse) -> None:
     """A suppressed key is found again, however often it was given."""
     warehouse.suppress(["h1"], "opt_out")

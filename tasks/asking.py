@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from blocks.crms.base import Crm
@@ -56,23 +56,24 @@ class Asking:
     crm: Crm
     answers: dict[str, Answer] = field(default_factory=dict)
     unsettled: dict[str, Reply] = field(default_factory=dict)
+    erased: set[str] = field(default_factory=set)
     stop: Stop | None = None
 
     def ask(self, wanted: Mapping[str, Wanted]) -> None:
-        """Fill `answers` and `unsettled` by request key; every key ends in one of them."""
+        """Fill `answers`, `unsettled` and `erased` by request key; every key ends in one of them."""
         open_keys = set(wanted)
         for pause in (0.0, *_PATIENCE):
             time.sleep(pause)
             self._pay_for(open_keys, wanted)
-            self._read_journal(open_keys - self.unsettled.keys())
-            open_keys -= self.unsettled.keys() | self.answers.keys()
+            self._read_journal(open_keys - self.unsettled.keys() - self.erased)
+            open_keys -= self.unsettled.keys() | self.answers.keys() | self.erased
             if not open_keys or self.stop:
                 break
         wait = 0.0 if self.stop else _BUSY_WAIT_SECONDS
         for key in open_keys:
             self.unsettled[key] = Reply(key, Outcome.RETRYABLE, reason="asked_elsewhere", wait_seconds=wait)
 
-    def _pay_for(self, keys: Iterable[str], wanted: Mapping[str, Wanted]) -> None:
+    def _pay_for(self, keys: Collection[str], wanted: Mapping[str, Wanted]) -> None:
         """Ask for those keys that the journal lacks and that nobody else is asking for."""
         looked = self.warehouse.open_requests(
             self.provider.name,
@@ -80,7 +81,9 @@ class Asking:
             token=self.claim.token,
             lease_seconds=self.plan.lease_seconds,
             reply_days=self.plan.reply_days,
+            record_ids={key: wanted[key].record_ids for key in keys},
         )
+        self.erased |= looked.erased
         granted = sorted(looked.granted)
         for start in range(0, len(granted), GROUP_SIZE):
             for reply in self._ask_group(granted[start : start + GROUP_SIZE], wanted):

@@ -219,6 +219,21 @@ CREATE TABLE provider_usage (
     last_reply_at TIMESTAMP NOT NULL
 );
 
+-- migration: 0007 which requests were made for which contact
+CREATE TABLE contact_requests (
+    crm_id VARCHAR(256) NOT NULL,
+    crm VARCHAR(256) NOT NULL,
+    provider VARCHAR(256) NOT NULL,
+    request_key VARCHAR(256) NOT NULL
+);
+
+INSERT INTO contact_requests (crm_id, crm, provider, request_key)
+SELECT DISTINCT l.crm_id, l.crm, p.provider, p.request_key
+FROM (
+    SELECT crm_id, crm, request_key FROM record_ledger
+    UNION ALL SELECT crm_id, crm, request_key FROM enrichment_staging) l
+JOIN provider_replies p ON p.request_key = l.request_key
+
 -- query: promote_staged
 UPDATE enrichment_staging SET lane = 'live'
 FROM (SELECT DISTINCT crm, crm_id FROM :rows WHERE lane = 'live') r
@@ -323,9 +338,13 @@ WHERE crm = :crm AND crm_id IN (SELECT r.value FROM :ids r) AND disposition IN (
     AND finished_at > DATEADD(day, -:fresh_days, GETDATE())
 
 -- query: read_suppressed
-SELECT key_hash FROM suppressed_contacts WHERE key_hash IN (SELECT r.value FROM :keys r)
+SELECT key_hash, reason, suppressed_at FROM suppressed_contacts
+WHERE key_hash IN (SELECT r.value FROM :keys r)
 
 -- query: suppress_keys
+-- An erasure outranks an opt-out, whichever came first.
+UPDATE suppressed_contacts SET reason = :reason, suppressed_at = GETDATE()
+WHERE :reason = 'erased' AND reason <> 'erased' AND key_hash IN (SELECT r.value FROM :keys r);
 INSERT INTO suppressed_contacts (key_hash, reason, suppressed_at)
 SELECT r.value, :reason, GETDATE() FROM (SELECT DISTINCT value FROM :keys) r
 WHERE NOT EXISTS (SELECT 1 FROM suppressed_contacts c WHERE c.key_hash = r.value)
@@ -338,6 +357,14 @@ INSERT INTO lookup_reservations (provider, request_key, reserved_by, reserved_un
 SELECT :provider, r.value, :token, DATEADD(second, :lease_seconds, GETDATE())
 FROM (SELECT DISTINCT value FROM :keys) r
 WHERE NOT EXISTS (SELECT 1 FROM lookup_reservations v WHERE v.provider = :provider AND v.request_key = r.value)
+
+-- query: note_requests
+INSERT INTO contact_requests (crm_id, crm, provider, request_key)
+SELECT DISTINCT s.crm_id, s.crm, :provider, r.request_key
+FROM :rows r JOIN enrichment_staging s ON s.record_id = r.record_id
+WHERE s.claimed_by = :token AND NOT EXISTS (
+    SELECT 1 FROM contact_requests q
+    WHERE q.crm_id = s.crm_id AND q.crm = s.crm AND q.provider = :provider AND q.request_key = r.request_key)
 
 -- query: read_reservations
 SELECT request_key FROM lookup_reservations
@@ -558,6 +585,47 @@ SELECT w.crm_id, w.field, w.before, w.after FROM crm_writes w
 WHERE w.run_id = :run_id AND w.crm = :crm AND w.written_at IS NOT NULL AND w.reverted_at IS NULL
 ORDER BY w.crm_id, w.field
 
+-- query: take_records
+UPDATE enrichment_staging SET
+    claimed_by = :token,
+    claim_run_id = NULL,
+    claim_expires_at = DATEADD(second, :lease_seconds, GETDATE()),
+    state = CASE state WHEN 'waiting' THEN 'claimed' ELSE state END
+WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: read_addresses
+SELECT email_address FROM failed_records WHERE crm = :crm AND crm_id = :crm_id
+UNION ALL SELECT lookup_identifier FROM unmatched_records WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: read_requests
+SELECT provider, request_key FROM contact_requests WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_contact
+DELETE FROM enriched_contacts WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_history
+DELETE FROM enrichment_history WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_unmatched
+DELETE FROM unmatched_records WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_writes
+DELETE FROM crm_writes WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_dead_letters
+DELETE FROM failed_records WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_requests
+DELETE FROM contact_requests WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: blank_replies
+-- What a reply cost, and when, is no personal data, and keeps the sums right.
+UPDATE provider_replies SET reply = NULL, request_id = NULL, outcome = 'erased'
+WHERE provider = :provider AND outcome <> 'erased' AND request_key IN (SELECT r.value FROM :keys r)
+
+-- query: blank_ledger
+UPDATE record_ledger SET request_key = '' WHERE crm = :crm AND crm_id = :crm_id
+
 -- query: story_staging
 SELECT * FROM enrichment_staging WHERE crm_id = :crm_id AND (:crm = '' OR crm = :crm)
 
@@ -568,8 +636,9 @@ WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm) ORDER BY l.finished_at
 -- query: story_replies
 SELECT p.provider, p.outcome, p.credits, p.api_version, p.request_id, p.received_at, p.run_id
 FROM provider_replies p
-WHERE p.request_key IN (
-    SELECT l.request_key FROM record_ledger l WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm))
+JOIN (
+    SELECT DISTINCT provider, request_key FROM contact_requests
+    WHERE crm_id = :crm_id AND (:crm = '' OR crm = :crm)) q ON q.provider = p.provider AND q.request_key = p.request_key
 ORDER BY p.received_at
 
 -- query: story_contact

@@ -199,6 +199,23 @@ CREATE TABLE IF NOT EXISTS provider_usage (
     last_reply_at TIMESTAMP_NTZ NOT NULL
 );
 
+-- migration: 0007 which requests were made for which contact
+CREATE TABLE IF NOT EXISTS contact_requests (
+    crm_id VARCHAR NOT NULL,
+    crm VARCHAR NOT NULL,
+    provider VARCHAR NOT NULL,
+    request_key VARCHAR NOT NULL
+);
+
+MERGE INTO contact_requests t USING (
+    SELECT DISTINCT l.crm_id, l.crm, p.provider, p.request_key
+    FROM (
+        SELECT crm_id, crm, request_key FROM record_ledger
+        UNION ALL SELECT crm_id, crm, request_key FROM enrichment_staging) l
+    JOIN provider_replies p ON p.request_key = l.request_key) s
+ON t.crm_id = s.crm_id AND t.crm = s.crm AND t.provider = s.provider AND t.request_key = s.request_key
+WHEN NOT MATCHED THEN INSERT (crm_id, crm, provider, request_key) VALUES (s.crm_id, s.crm, s.provider, s.request_key)
+
 -- query: promote_staged
 UPDATE enrichment_staging SET lane = 'live'
 WHERE lane = 'backfill' AND (crm, crm_id) IN (
@@ -326,14 +343,16 @@ WHERE crm = :crm AND disposition IN ('written', 'unchanged')
     AND crm_id IN (SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
 
 -- query: read_suppressed
-SELECT key_hash FROM suppressed_contacts
-WHERE key_hash IN (SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+SELECT c.key_hash, c.reason, DATE_PART(epoch_millisecond, c.suppressed_at) AS suppressed_at FROM suppressed_contacts c
+WHERE c.key_hash IN (SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
 
 -- query: suppress_keys
+-- An erasure outranks an opt-out, whichever came first.
 MERGE INTO suppressed_contacts t USING (
     SELECT DISTINCT f.value::VARCHAR AS key_hash
     FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) s
 ON t.key_hash = s.key_hash
+WHEN MATCHED AND :reason = 'erased' AND t.reason <> 'erased' THEN UPDATE SET reason = :reason, suppressed_at = SYSDATE()
 WHEN NOT MATCHED THEN INSERT (key_hash, reason, suppressed_at) VALUES (s.key_hash, :reason, SYSDATE())
 
 -- query: reserve_requests
@@ -347,6 +366,17 @@ WHEN MATCHED AND (t.reserved_until < SYSDATE() OR t.reserved_by = :token) THEN U
     reserved_by = :token, reserved_until = DATEADD(second, :lease_seconds, SYSDATE())
 WHEN NOT MATCHED THEN INSERT (provider, request_key, reserved_by, reserved_until)
     VALUES (:provider, s.request_key, :token, DATEADD(second, :lease_seconds, SYSDATE()))
+
+-- query: note_requests
+MERGE INTO contact_requests t USING (
+    SELECT DISTINCT s.crm_id, s.crm, r.request_key
+    FROM enrichment_staging s
+    JOIN (
+        SELECT f.value['record_id']::VARCHAR AS record_id, f.value['request_key']::VARCHAR AS request_key
+        FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) r ON r.record_id = s.record_id
+    WHERE s.claimed_by = :token) s
+ON t.crm_id = s.crm_id AND t.crm = s.crm AND t.provider = :provider AND t.request_key = s.request_key
+WHEN NOT MATCHED THEN INSERT (crm_id, crm, provider, request_key) VALUES (s.crm_id, s.crm, :provider, s.request_key)
 
 -- query: read_reservations
 SELECT request_key FROM lookup_reservations
@@ -635,6 +665,48 @@ SELECT w.crm_id, w.field, w.before, w.after FROM crm_writes w
 WHERE w.run_id = :run_id AND w.crm = :crm AND w.written_at IS NOT NULL AND w.reverted_at IS NULL
 ORDER BY w.crm_id, w.field
 
+-- query: take_records
+UPDATE enrichment_staging SET
+    claimed_by = :token,
+    claim_run_id = NULL,
+    claim_expires_at = DATEADD(second, :lease_seconds, SYSDATE()),
+    state = CASE state WHEN 'waiting' THEN 'claimed' ELSE state END
+WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: read_addresses
+SELECT email_address FROM failed_records WHERE crm = :crm AND crm_id = :crm_id
+UNION ALL SELECT lookup_identifier FROM unmatched_records WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: read_requests
+SELECT provider, request_key FROM contact_requests WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_contact
+DELETE FROM enriched_contacts WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_history
+DELETE FROM enrichment_history WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_unmatched
+DELETE FROM unmatched_records WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_writes
+DELETE FROM crm_writes WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_dead_letters
+DELETE FROM failed_records WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_requests
+DELETE FROM contact_requests WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: blank_replies
+-- What a reply cost, and when, is no personal data, and keeps the sums right.
+UPDATE provider_replies SET reply = NULL, request_id = NULL, outcome = 'erased'
+WHERE provider = :provider AND outcome <> 'erased' AND request_key IN (
+    SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
+-- query: blank_ledger
+UPDATE record_ledger SET request_key = '' WHERE crm = :crm AND crm_id = :crm_id
+
 -- query: story_staging
 SELECT s.record_id, s.crm_id, s.email_address, DATE_PART(epoch_millisecond, s.processed_at) AS processed_at, s.crm,
     s.source, s.lane, s.state, s.attempts, DATE_PART(epoch_millisecond, s.not_before) AS not_before, s.claimed_by,
@@ -655,8 +727,9 @@ WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm) ORDER BY l.finished_at
 SELECT p.provider, p.outcome, p.credits, p.api_version, p.request_id,
     DATE_PART(epoch_millisecond, p.received_at) AS received_at, p.run_id
 FROM provider_replies p
-WHERE p.request_key IN (
-    SELECT l.request_key FROM record_ledger l WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm))
+JOIN (
+    SELECT DISTINCT provider, request_key FROM contact_requests
+    WHERE crm_id = :crm_id AND (:crm = '' OR crm = :crm)) q ON q.provider = p.provider AND q.request_key = p.request_key
 ORDER BY p.received_at
 
 -- query: story_contact

@@ -1,6 +1,8 @@
 """The CRM's side of the demo: how contacts come into the queue, what is run, and what the CRM holds in the end."""
 
 import csv
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from sandbox.combination import FILE
@@ -55,21 +57,31 @@ class ContactList:
     def prepare(self, place: Place) -> list[str]:
         """Write the list; the command stages it by itself."""
         source, target = place.folder / "contacts.csv", place.folder / "enriched.csv"
-        with source.open("w", newline="", encoding="utf-8") as file:
-            rows = csv.writer(file)
-            rows.writerow(["crm_id", *_COLUMNS])
-            for crm_id, values in place.crm_contacts().items():
-                rows.writerow([crm_id, *(values.get(column) for column in _COLUMNS)])
+        write_list(source, place.crm_contacts())
         return [FILE, str(source), "--out", str(target)]
 
     def held(self, place: Place) -> dict[str, dict[str, Any]]:
         """Read the output."""
-        with (place.folder / "enriched.csv").open(newline="", encoding="utf-8") as file:
-            return {row["crm_id"]: dict(row) for row in csv.DictReader(file)}
+        return read_list(place.folder / "enriched.csv")
 
     def files(self, place: Place) -> dict[str, str]:
         """Return both lists."""
         return {str(place.folder / "contacts.csv"): "the input", str(place.folder / "enriched.csv"): "the output"}
+
+
+def write_list(path: Path, contacts: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write contacts, as the stand-in of HubSpot has them, as a list."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["crm_id", *_COLUMNS])
+        for crm_id, values in contacts.items():
+            rows.writerow([crm_id, *(values.get(column) for column in _COLUMNS)])
+
+
+def read_list(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the rows of a list by their contact."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return {row["crm_id"]: dict(row) for row in csv.DictReader(file)}
 
 
 def crm_side(name: str) -> CrmSide:

@@ -25,16 +25,22 @@ app = typer.Typer(
 app.add_typer(listen, name="listen")
 
 
-@app.command(epilog="Example: `enrich demo --contacts 5000`")
+@app.command(epilog="Example: `enrich demo --crm salesforce --provider clearbit --warehouse postgres`")
 def demo(
-    contacts: Annotated[int, typer.Option(min=1, help="How many made-up contacts to enrich.")] = 1000,
+    contacts: Annotated[
+        int | None, typer.Option(min=1, help="How many made-up contacts to enrich; as many as a minute does.")
+    ] = None,
+    crm: Annotated[str, typer.Option(help="`hubspot`, `salesforce`, or `file` for a CSV file.")] = "hubspot",
+    provider: Annotated[str, typer.Option(help="A provider, or several in order, comma-separated.")] = "zoominfo",
+    warehouse: Annotated[str, typer.Option(help="`sqlite` or a stand-in of another one.")] = "sqlite",
     folder: Annotated[Path, typer.Option(help="Where the demo keeps its files; emptied first.")] = Path(".demo"),
 ) -> None:
     """Run the whole pipeline against a loopback CRM and provider: no account, no spend."""
-    from sandbox.demo import run_demo  # noqa: PLC0415 - the only way from the product into the sandbox
+    from sandbox.combination import combine  # noqa: PLC0415 - the only way from the product into the sandbox
+    from sandbox.demo import run_demo  # noqa: PLC0415
 
     with told():
-        raise typer.Exit(run_demo(contacts, folder, out, run_table))
+        raise typer.Exit(run_demo(combine(crm, provider, warehouse), contacts, folder, out, run_table))
 
 
 @app.command(epilog="Example: `enrich setup --save-blocks`")

@@ -15,6 +15,7 @@ from typing import Any
 from prefect.blocks.core import Block
 from pydantic import SecretStr
 
+from blocks.extras import install_extra
 from enrichment.errors import ConfigurationError
 
 REFERENCE_PREFIX = "block:"
@@ -71,7 +72,7 @@ def _missing_library(reference: str) -> str:
         try:
             importlib.import_module(module)
         except ImportError:
-            return f"its library isn't installed, `uv sync --extra {extra}`"
+            return f"its library isn't installed, {install_extra(extra)}"
     return ""
 
 

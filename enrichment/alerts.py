@@ -1,6 +1,6 @@
 """When people are told, and what they read."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from enrichment.books import Books
@@ -70,6 +70,13 @@ def compose_alert(
     lines = [f"{cause.count} x {cause.reason} at {cause.step}" for cause in causes]
     parts = [run, counts, stop, *lines, _MEND[kind].format(replay=replay)]
     return Alert(kind, _subject(kind, books), "\n".join(part for part in parts if part))
+
+
+def compose_version_notice(provider: str, before: Sequence[str], now: Sequence[str], *, run: str) -> Alert:
+    """Return the message that a provider speaks another version of its API than in the last run; nothing failed."""
+    change = f"{', '.join(now)} instead of {', '.join(before)}"
+    body = f"{run}\nIts answers may mean something else now: look at the match rate and the fields of this run."
+    return Alert("api_version", f"Contact enrichment: {provider} speaks API version {change}", body)
 
 
 def _subject(kind: str, books: Books) -> str:

@@ -10,6 +10,38 @@ from enrichment.records import Disposition, Stop
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderUse:
+    """
+    What a run had of one provider.
+
+    Args:
+        provider: its name.
+        lookups: its replies, by outcome.
+        credits: what it billed, by its spec.
+        api_versions: as its answers stated them, else of the path.
+        versions_before: the same, of the last run that it answered.
+        request_id: by which it knows its last answer; empty if it gives none.
+    """
+
+    provider: str
+    lookups: Mapping[str, int] = field(default_factory=dict)
+    credits: float = 0.0
+    api_versions: Sequence[str] = ()
+    versions_before: Sequence[str] = ()
+    request_id: str = ""
+
+    @property
+    def replies(self) -> int:
+        """Return how many replies it gave."""
+        return sum(self.lookups.values())
+
+    @property
+    def version_changed(self) -> bool:
+        """Return whether it speaks a version that it didn't speak in the last run."""
+        return bool(self.versions_before) and not set(self.api_versions) <= set(self.versions_before)
+
+
+@dataclass(frozen=True, slots=True)
 class RunReport:
     """
     What a run did: counts only, so that it may be kept anywhere.
@@ -17,10 +49,7 @@ class RunReport:
     Args:
         run_id: the flow run's id.
         books: counted from the ledger.
-        credits: what the provider billed, by its spec.
-        lookups: replies that the provider was asked for, by outcome.
-        api_versions: as the provider's answers stated them.
-        versions_before: the same, of the last run.
+        providers: what it had of each provider that answered, in the order in which they are asked.
         causes: dead letters by cause.
         stop: why the run ended early.
         crashed: chunks that broke.
@@ -28,26 +57,34 @@ class RunReport:
 
     run_id: str
     books: Books
-    credits: float = 0.0
-    lookups: Mapping[str, int] = field(default_factory=dict)
-    api_versions: Sequence[str] = ()
-    versions_before: Sequence[str] = ()
+    providers: Sequence[ProviderUse] = ()
     causes: Sequence[Cause] = ()
     stop: Stop | None = None
     crashed: int = 0
 
     @property
-    def version_changed(self) -> bool:
-        """Return whether the provider speaks another version than in the last run."""
-        seen, before = list(self.api_versions), list(self.versions_before)
-        return bool(seen and before and seen != before)
+    def credits_by_provider(self) -> dict[str, float]:
+        """Return what each provider billed, by its name."""
+        return {use.provider: use.credits for use in self.providers}
+
+    @property
+    def credits(self) -> float:
+        """Return what all providers billed."""
+        return sum(use.credits for use in self.providers)
+
+    @property
+    def api_versions(self) -> list[str]:
+        """Return the versions that all providers spoke."""
+        return sorted({version for use in self.providers for version in use.api_versions})
 
 
 def report_of(printed: Mapping[str, Any]) -> RunReport:
     """Return the report that the command line printed as JSON."""
+    providers = [ProviderUse(**use) for use in printed["providers"]]
     causes = [Cause(**cause) for cause in printed["causes"]]
     stop = Stop(**printed["stop"]) if printed["stop"] else None
-    return RunReport(**{**printed, "books": Books(**printed["books"]), "causes": causes, "stop": stop})
+    parts = {"books": Books(**printed["books"]), "providers": providers, "causes": causes, "stop": stop}
+    return RunReport(**{**printed, **parts})
 
 
 def match_rate(books: Books) -> float | None:
@@ -67,17 +104,27 @@ def summary_lines(report: RunReport) -> list[tuple[str, str]]:
         ("books", "balanced" if books.balanced else "NOT balanced"),
         ("match rate", "no lookups" if rate is None else f"{rate:.1%}"),
         ("failure rate", f"{books.failure_rate:.2%}"),
-        ("asked of the provider", f"{sum(report.lookups.values()):,} ({report.credits:,.0f} credits)"),
-        ("API versions", _versions(report)),
     ]
+    for use in report.providers:
+        lines.append((f"asked of {use.provider}", f"{use.replies:,} ({_amount(use.credits)} credits)"))
+        lines.append((f"API version of {use.provider}", _versions(use)))
+    if not report.providers:
+        lines.append(("asked of providers", "nobody"))
+    elif len(report.providers) > 1:
+        lines.append(("credits in all", _amount(report.credits)))
     if report.stop:
         lines.append(("stopped early", report.stop.message))
     return lines
 
 
-def _versions(report: RunReport) -> str:
-    seen = ", ".join(report.api_versions) or "none seen"
-    return f"{seen} (was {', '.join(report.versions_before)})" if report.version_changed else seen
+def _amount(value: float) -> str:
+    """Return a number of credits, of which some providers sell parts."""
+    return f"{value:,.2f}".rstrip("0").rstrip(".")
+
+
+def _versions(use: ProviderUse) -> str:
+    seen = ", ".join(use.api_versions) or "none seen"
+    return f"{seen} (was {', '.join(use.versions_before)})" if use.version_changed else seen
 
 
 def summary_markdown(report: RunReport) -> str:

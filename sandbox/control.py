@@ -1,6 +1,6 @@
 """The control of a running sandbox over HTTP: what was asked of it, and how it is to behave."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Protocol
@@ -38,7 +38,8 @@ class Control:
             ("GET", "/health"): lambda _: json_reply({"status": "ok"}),
             ("GET", "/ledger"): lambda _: json_reply(_with_text_keys(self._box.world.summary())),
             ("GET", "/messages"): lambda _: self._messages(),
-            ("GET", "/hubspot/contacts"): lambda _: self._contacts(),
+            ("GET", "/hubspot/contacts"): lambda _: self._contacts(self._box.world.hubspot.contacts),
+            ("GET", "/salesforce/contacts"): lambda _: self._contacts(self._box.world.salesforce.contacts),
             ("POST", "/hubspot/contacts"): self._create_contacts,
             ("POST", "/hubspot/edit"): lambda request: self._change("edit", request),
             ("POST", "/hubspot/archive"): lambda request: self._change("archive", request),
@@ -68,8 +69,9 @@ class Control:
         slack = [asdict(message) for message in world.slack.messages]
         return json_reply({"slack": slack, "mail": [asdict(message) for message in world.mail.messages]})
 
-    def _contacts(self) -> Reply:
-        return Reply(content_type="application/x-ndjson", stream=_lines(self._box.world))
+    def _contacts(self, contacts: Mapping[str, Mapping[str, Any]]) -> Reply:
+        # A list, because contacts may be created meanwhile.
+        return Reply(content_type="application/x-ndjson", stream=_lines(list(contacts.items())))
 
     def _create_contacts(self, request: Request) -> Reply:
         return json_reply(self._box.world.hubspot.create(request.json()), 201)
@@ -109,9 +111,7 @@ class Control:
         return json_reply({})
 
 
-def _lines(world: World) -> Iterator[bytes]:
-    # A copy: contacts may be created meanwhile.
-    contacts = list(world.hubspot.contacts.items())
+def _lines(contacts: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[bytes]:
     for start in range(0, len(contacts), LINES_AT_ONCE):
         some = contacts[start : start + LINES_AT_ONCE]
         yield b"".join(orjson.dumps({"id": i, "properties": values}) + b"\n" for i, values in some)

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,9 +16,14 @@ from typing import IO, Any
 import httpx
 
 from enrichment.errors import EnrichmentError
+from sandbox.accounts import ACCOUNTS, account_settings, notifier_settings
+from sandbox.combination import Combination
+from sandbox.environments import ROOT
+from sandbox.warehouses.base import free_port, load_stand_in
 
-ROOT = Path(__file__).parent.parent
-_START_SECONDS = 120
+_START_SECONDS = 300
+#: What a demo leaves in its folder, by pattern; nothing else in it is touched.
+_LEFT = ("warehouse.db*", "*.log", "*.csv", "report.md", "prefect", "postgres", "bqemulator")
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,9 @@ class Place:
             raise EnrichmentError(f"`enrich {command}` failed with {process.returncode}:\n{log[-4000:]}")
         return json.loads(printed)
 
-    def crm_contacts(self) -> dict[str, dict[str, str | None]]:
-        """Return what the CRM holds, by contact."""
-        with httpx.stream("GET", f"{self.sandbox_url}/control/hubspot/contacts", timeout=60) as answer:
+    def crm_contacts(self, crm: str = "hubspot") -> dict[str, dict[str, Any]]:
+        """Return what a CRM's stand-in holds, by contact."""
+        with httpx.stream("GET", f"{self.sandbox_url}/control/{crm}/contacts", timeout=60) as answer:
             rows = [json.loads(line) for line in answer.iter_lines() if line]
         return {row["id"]: row["properties"] for row in rows}
 
@@ -66,10 +70,11 @@ class Place:
 
 
 @contextmanager
-def started(contacts: int, folder: Path) -> Iterator[Place]:
+def started(contacts: int, folder: Path, combination: Combination = Combination()) -> Iterator[Place]:  # noqa: B008 - frozen
     """Start the stand-ins with so many contacts and a Prefect server, in an emptied folder; end them afterwards."""
     _clear(folder)
     with ExitStack() as stack:
+        warehouse = stack.enter_context(load_stand_in(combination.warehouse).serve(folder))
         box = stack.enter_context(
             process([sys.executable, "-m", "sandbox", *_sandbox_options(contacts)], folder, "sandbox")
         )
@@ -77,8 +82,8 @@ def started(contacts: int, folder: Path) -> Iterator[Place]:
         address = json.loads(box.stdout.readline() or "null")
         if not address:
             raise EnrichmentError(f"the sandbox didn't start: see {folder / 'sandbox.log'}")
-        port = _free_port()
-        environment = _environment(folder, address, port)
+        port = free_port()
+        environment = _environment(folder, address, port, combination) | warehouse
         command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port), "--no-ui"]
         server = stack.enter_context(process(command, folder, "server", environment))
         _await_server(f"http://127.0.0.1:{port}/api/health", server, folder)
@@ -88,37 +93,33 @@ def started(contacts: int, folder: Path) -> Iterator[Place]:
 def _clear(folder: Path) -> None:
     """Remove what an earlier demo left, and nothing else."""
     folder.mkdir(parents=True, exist_ok=True)
-    for left in [*folder.glob("warehouse.db*"), *folder.glob("*.log")]:
-        left.unlink()
-    shutil.rmtree(folder / "prefect", ignore_errors=True)
+    for left in (path for pattern in _LEFT for path in folder.glob(pattern)):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink()
 
 
 def _sandbox_options(contacts: int) -> list[str]:
     return ["--port", "0", "--smtp-port", "0", "--contacts", str(contacts), "--seed", "7"]
 
 
-def _environment(folder: Path, address: dict[str, Any], port: int) -> dict[str, str]:
+def _environment(folder: Path, address: dict[str, Any], port: int, combination: Combination) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ENRICHMENT_", "PREFECT_"))}
-    return inherited | {
+    url = address["url"]
+    environment = inherited | {
         "PREFECT_HOME": str(folder / "prefect"),
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "ENRICHMENT_ENV_FILE": str(folder / "none.env"),
-        "ENRICHMENT_SQLITE_PATH": str(folder / "warehouse.db"),
-        "ENRICHMENT_HUBSPOT_BASE_URL": f"{address['url']}/hubspot",
-        "ENRICHMENT_HUBSPOT_ACCESS_TOKEN": "sandbox-hubspot-token",
-        "ENRICHMENT_ZOOMINFO_BASE_URL": f"{address['url']}/zoominfo/gtm",
-        "ENRICHMENT_ZOOMINFO_CLIENT_ID": "sandbox-client",
-        "ENRICHMENT_ZOOMINFO_CLIENT_SECRET": "sandbox-secret",
-        "ENRICHMENT_NOTIFIERS": "slack,email",
-        "ENRICHMENT_SLACK_WEBHOOK_URL": f"{address['url']}/slack/services/T0SANDBOX/B0SANDBOX/secret",
-        "ENRICHMENT_EMAIL_HOST": "127.0.0.1",
-        "ENRICHMENT_EMAIL_PORT": str(address["smtp_port"]),
-        "ENRICHMENT_EMAIL_SECURITY": "none",
-        "ENRICHMENT_EMAIL_SENDER": "enrich@demo.example",
-        "ENRICHMENT_EMAIL_RECIPIENTS": "revops@demo.example",
+        "ENRICHMENT_CRM": combination.crm,
+        "ENRICHMENT_PROVIDER": ",".join(combination.providers),
+        "ENRICHMENT_WAREHOUSE": combination.warehouse,
     }
+    for name in ACCOUNTS:
+        environment |= account_settings(name, url)
+    return environment | notifier_settings(url, address["smtp_port"])
 
 
 @contextmanager
@@ -154,12 +155,6 @@ def _end(process: "subprocess.Popen[str]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _await_server(url: str, server: "subprocess.Popen[str]", folder: Path) -> None:

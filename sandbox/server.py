@@ -12,6 +12,7 @@ import uvicorn
 from aiosmtpd.smtp import Envelope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from sandbox.accounts import ACCOUNTS
 from sandbox.app import App
 from sandbox.control import Control
 from sandbox.mail import smtp_protocol
@@ -32,14 +33,14 @@ class Box:
         self._settings = settings
         self.world = World(settings)
         self.url = f"http://{HOST}:{port}"
-        self.zoominfo_url = f"{self.url}/zoominfo/gtm"
-        self.zoominfo_legacy_url = f"{self.url}/zoominfo_legacy"
-        self.clearbit_url = f"{self.url}/clearbit"
-        self.peopledatalabs_url = f"{self.url}/peopledatalabs/v5"
-        self.apollo_url = f"{self.url}/apollo/api/v1"
-        self.hunter_url = f"{self.url}/hunter/v2"
-        self.hubspot_url = f"{self.url}/hubspot"
-        self.salesforce_url = f"{self.url}/salesforce"
+        self.zoominfo_url = self.url + ACCOUNTS["zoominfo"].path
+        self.zoominfo_legacy_url = self.url + ACCOUNTS["zoominfo_legacy"].path
+        self.clearbit_url = self.url + ACCOUNTS["clearbit"].path
+        self.peopledatalabs_url = self.url + ACCOUNTS["peopledatalabs"].path
+        self.apollo_url = self.url + ACCOUNTS["apollo"].path
+        self.hunter_url = self.url + ACCOUNTS["hunter"].path
+        self.hubspot_url = self.url + ACCOUNTS["hubspot"].path
+        self.salesforce_url = self.url + ACCOUNTS["salesforce"].path
         self.slack_url = f"{self.url}/slack{WEBHOOK_PATH}"
         self.smtp_port = smtp_port
 

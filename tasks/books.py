@@ -11,12 +11,12 @@ from prefect.runtime import flow_run
 from blocks.crms.base import load_crm
 from blocks.providers.block import load_provider
 from blocks.warehouses.base import Row, RunEnd, RunStart, Warehouse, open_warehouse
-from enrichment.alerts import Cause, alert_kind, compose_alert
+from enrichment.alerts import Cause, alert_kind, compose_alert, compose_version_notice
 from enrichment.errors import ConfigurationError
 from enrichment.plan import RunPlan
 from enrichment.records import Disposition, Stop
 from enrichment.stops import graver
-from enrichment.summary import RunReport, failure_rows, summary_markdown
+from enrichment.summary import ProviderUse, RunReport, failure_rows, summary_markdown
 from enrichment.write_policy import FieldDescription
 from tasks.lanes import pause_of
 from tasks.steps import event, step
@@ -66,7 +66,7 @@ def close_books(
     with open_warehouse(plan.warehouse) as warehouse:
         last = _last_run(plan, warehouse)
         stop = graver(stop, pause_of(plan, warehouse))
-        report = _count(plan, warehouse, stop, crashed, last)
+        report = _count(plan, warehouse, stop, crashed)
         broken = crashed > 0 or not report.books.balanced
         stop_kind = stop.kind if stop and not stop.wished else "crashed" if broken else ""
         kind = alert_kind(report.books, threshold=threshold, stop_kind=stop_kind)
@@ -81,29 +81,60 @@ def close_books(
             state="failed" if stop_kind else "closed",
         )
         warehouse.close_run(plan.run_id, end)
-    if report.version_changed:
-        before, now = ",".join(report.versions_before), ",".join(report.api_versions)
-        event("api_version_changed", provider=plan.provider, before=before, now=now)
+    for use in report.providers:
+        _note_use(plan, use, notifiers)
     event("books_closed", run=plan.run_id, claimed=report.books.claimed, returned=report.books.returned)
     return report
 
 
-def _count(plan: RunPlan, warehouse: Warehouse, stop: Stop | None, crashed: int, last: Row) -> RunReport:
-    replies = warehouse.query("summarise_replies", run_id=plan.run_id)
-    lookups: Counter[str] = Counter()
-    for row in replies:
-        lookups[row["outcome"]] += row["replies"]
+def _count(plan: RunPlan, warehouse: Warehouse, stop: Stop | None, crashed: int) -> RunReport:
+    usage = warehouse.count_usage(plan.run_id)
+    names = dict.fromkeys([*plan.provider_names.split(","), *(row["provider"] for row in usage)])
     return RunReport(
         plan.run_id,
         warehouse.read_books(plan.run_id),
-        credits=sum(row["credits"] for row in replies),
-        lookups=dict(lookups),
-        api_versions=sorted({row["api_version"] for row in replies if row["api_version"]}),
-        versions_before=last.get("api_versions") or (),
+        providers=[
+            _use(name, rows, warehouse.query("read_versions_before", provider=name, run_id=plan.run_id))
+            for name in names
+            if (rows := [row for row in usage if row["provider"] == name])
+        ],
         causes=[_cause(row) for row in warehouse.query("count_failures", run_id=plan.run_id)],
         stop=stop,
         crashed=crashed,
     )
+
+
+def _use(provider: str, rows: Sequence[Row], before: Sequence[Row]) -> ProviderUse:
+    lookups: Counter[str] = Counter()
+    for row in rows:
+        lookups[row["outcome"]] += row["replies"]
+    last = max(rows, key=lambda row: row["last_reply_at"])
+    return ProviderUse(
+        provider,
+        dict(lookups),
+        credits=sum(row["credits"] for row in rows),
+        api_versions=sorted({row["api_version"] for row in rows if row["api_version"]}),
+        versions_before=[row["api_version"] for row in before],
+        request_id=last["request_id"] or "",
+    )
+
+
+def _note_use(plan: RunPlan, use: ProviderUse, notifiers: Sequence[str]) -> None:
+    """Log what the run had of a provider, and tell people once that it speaks another version."""
+    now, before = ",".join(use.api_versions), ",".join(use.versions_before)
+    event(
+        "provider_used",
+        run=plan.run_id,
+        provider=use.provider,
+        replies=use.replies,
+        credits=use.credits,
+        api_version=now,
+        request_id=use.request_id,
+    )
+    if use.version_changed:
+        event("api_version_changed", provider=use.provider, before=before, now=now)
+        notice = compose_version_notice(use.provider, use.versions_before, use.api_versions, run=_run_label(plan))
+        tell_people(notice.subject, notice.body, notifiers, kind=notice.kind)
 
 
 def _cause(row: Row) -> Cause:
@@ -123,7 +154,7 @@ def _tell(plan: RunPlan, report: RunReport, kind: str, previous: str, notifiers:
     alert = compose_alert(
         kind,
         previous,
-        run=f"flow run {flow_run.get_name() or ''} ({plan.run_id})",
+        run=_run_label(plan),
         books=report.books,
         causes=report.causes,
         stop=report.stop.message if report.stop else "",
@@ -133,6 +164,10 @@ def _tell(plan: RunPlan, report: RunReport, kind: str, previous: str, notifiers:
         return True
     # A dead notifier must not fail the run; the next run tries again.
     return tell_people(alert.subject, alert.body, notifiers, kind=alert.kind or "recovered") > 0
+
+
+def _run_label(plan: RunPlan) -> str:
+    return f"flow run {flow_run.get_name() or ''} ({plan.run_id})"
 
 
 @step(name="publish-report")

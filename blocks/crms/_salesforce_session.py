@@ -19,13 +19,14 @@ from typing import Any, Literal
 import httpx
 
 from blocks.crms._salesforce_answers import Trouble, parse_json, word
+from blocks.extras import not_installed
 from enrichment.errors import ConfigurationError, CredentialsRejectedError, PostponedError, TransientError
 from enrichment.retry import Fault, RetryPolicy, Verdict, asked_wait, decide, fault_of_status
 
 try:
     import jwt
 except ImportError as error:
-    raise ConfigurationError("Salesforce needs PyJWT: install the extra, `uv sync --extra salesforce`") from error
+    raise not_installed("Salesforce", "PyJWT", "salesforce") from error
 
 logger = logging.getLogger(__name__)
 

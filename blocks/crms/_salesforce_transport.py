@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from blocks.crms._salesforce_answers import Answer, Trouble, parse_json
 from blocks.crms._salesforce_session import Session, is_loopback
+from blocks.extras import not_installed
 from enrichment.errors import ConfigurationError
 from enrichment.retry import Fault
 
@@ -21,9 +22,7 @@ try:
     from simple_salesforce.api import Salesforce as Client
     from simple_salesforce.exceptions import SalesforceError
 except ImportError as error:
-    raise ConfigurationError(
-        "Salesforce needs simple-salesforce: install the extra, `uv sync --extra salesforce`"
-    ) from error
+    raise not_installed("Salesforce", "simple-salesforce", "salesforce") from error
 
 #: What change events name as the origin of our own changes.
 CLIENT_NAME = "contact-enrichment"

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from blocks.extras import not_installed
 from enrichment.errors import ConfigurationError
 
 _ASSERTION_SECONDS = 300
@@ -49,19 +50,21 @@ def _sign(claims: Mapping[str, str | int], private_key: str) -> str:
     try:
         import jwt  # noqa: PLC0415 - only this way to log in needs it
     except ImportError:
-        raise ConfigurationError(_NEEDS_EXTRA) from None
+        raise _needs_extra() from None
     # Environment files hold one line, and indented keys don't parse.
     lines = (line.strip() for line in private_key.replace("\\n", "\n").splitlines())
     try:
         return jwt.encode(dict(claims), "\n".join(lines), algorithm="RS256")
     except NotImplementedError:
-        raise ConfigurationError(_NEEDS_EXTRA) from None
+        raise _needs_extra() from None
     except (ValueError, TypeError, jwt.PyJWTError):
         raise ConfigurationError(
             "private_key is no RSA key in PEM form: copy the whole file, first line to last"
         ) from None
 
 
-_NEEDS_EXTRA = "logging in with a private key needs PyJWT with cryptography: uv sync --extra zoominfo-legacy"
+def _needs_extra() -> ConfigurationError:
+    return not_installed("Logging in with a private key", "PyJWT with cryptography", "zoominfo-legacy")
+
 
 LOGINS: Mapping[str, Callable[[Mapping[str, str]], LoginForm]] = {"password": password, "zoominfo_pki": zoominfo_pki}

@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from blocks.extras import not_installed
 from blocks.warehouses._sql import PARAMETER
-from enrichment.errors import ConfigurationError
 
 try:
     import redshift_connector
     from redshift_connector.error import Error
 except ImportError as error:
-    raise ConfigurationError(
-        "Redshift needs redshift-connector: install the extra, `uv sync --extra redshift`"
-    ) from error
+    raise not_installed("Redshift", "redshift-connector", "redshift") from error
 
 __all__ = ["BATCHES", "Connection", "Error", "unpack"]
 

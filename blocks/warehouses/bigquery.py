@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, HttpUrl, SecretStr
 
+from blocks.extras import not_installed
 from blocks.secrets import reveal
 from blocks.warehouses._rows import Row, bind, decode, sliced
 from blocks.warehouses._sql import PARAMETER, SqlFile, read_sql
@@ -28,9 +29,7 @@ try:
     from google.cloud.bigquery.retry import DEFAULT_RETRY
     from google.oauth2 import service_account
 except ImportError as error:
-    raise ConfigurationError(
-        "BigQuery needs google-cloud-bigquery: install the extra, `uv sync --extra bigquery`"
-    ) from error
+    raise not_installed("BigQuery", "google-cloud-bigquery", "bigquery") from error
 
 _TYPES = {str: "STRING", bool: "BOOL", int: "INT64", float: "FLOAT64"}
 #: The reason code of these says only `invalidQuery`, so the library doesn't retry them.

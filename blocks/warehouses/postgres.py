@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, HttpUrl, SecretStr
 
+from blocks.extras import not_installed
 from blocks.secrets import reveal
 from blocks.warehouses._replay import ConflictError
 from blocks.warehouses._rows import Row, bind, decode
@@ -20,7 +21,7 @@ try:
     from psycopg import errors, sql
     from psycopg.rows import dict_row
 except ImportError as error:
-    raise ConfigurationError("PostgreSQL needs psycopg: install the extra, `uv sync --extra postgres`") from error
+    raise not_installed("PostgreSQL", "psycopg", "postgres") from error
 
 
 class Postgres(WarehouseBlock):

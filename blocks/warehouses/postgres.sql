@@ -177,6 +177,20 @@ CREATE TABLE event_cursors (
     updated_at TIMESTAMPTZ NOT NULL
 );
 
+-- migration: 0002 what each provider cost
+CREATE TABLE provider_usage (
+    run_id TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    api_version TEXT NOT NULL,
+    replies INTEGER NOT NULL,
+    credits DOUBLE PRECISION NOT NULL,
+    request_id TEXT,
+    last_reply_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (run_id, provider, outcome, api_version)
+);
+CREATE INDEX usage_of_provider ON provider_usage (provider, last_reply_at);
+
 -- migration: 0007 which requests were made for which contact
 CREATE TABLE contact_requests (
     crm_id TEXT NOT NULL,
@@ -605,9 +619,31 @@ ORDER BY finished_at DESC LIMIT 1
 -- query: count_dispositions
 SELECT disposition, count(*) AS records FROM record_ledger WHERE run_id = :run_id GROUP BY disposition
 
--- query: summarise_replies
-SELECT outcome, api_version, count(*) AS replies, sum(credits) AS credits FROM provider_replies
-WHERE run_id = :run_id GROUP BY outcome, api_version
+-- query: forget_usage
+DELETE FROM provider_usage WHERE run_id = :run_id
+
+-- query: keep_usage
+INSERT INTO provider_usage (run_id, provider, outcome, api_version, replies, credits, request_id, last_reply_at)
+SELECT run_id, provider, outcome, api_version, replies, credits, request_id, received_at
+FROM (
+    SELECT run_id, provider, outcome, coalesce(api_version, '') AS api_version, request_id, received_at,
+        count(*) OVER (PARTITION BY provider, outcome, coalesce(api_version, '')) AS replies,
+        sum(credits) OVER (PARTITION BY provider, outcome, coalesce(api_version, '')) AS credits,
+        row_number() OVER (
+            PARTITION BY provider, outcome, coalesce(api_version, '') ORDER BY received_at DESC, request_key) AS place
+    FROM provider_replies WHERE run_id = :run_id) r
+WHERE place = 1
+
+-- query: read_usage
+SELECT provider, outcome, api_version, replies, credits, request_id, last_reply_at FROM provider_usage
+WHERE run_id = :run_id ORDER BY provider, outcome, api_version
+
+-- query: read_versions_before
+SELECT DISTINCT api_version FROM provider_usage
+WHERE provider = :provider AND api_version <> '' AND run_id = (
+    SELECT run_id FROM provider_usage WHERE provider = :provider AND run_id <> :run_id AND api_version <> ''
+    ORDER BY last_reply_at DESC LIMIT 1)
+ORDER BY api_version
 
 -- query: count_failures
 SELECT reason, step, count(*) AS records, min(crm_id) AS example FROM failed_records

@@ -207,6 +207,18 @@ CREATE TABLE event_cursors (
     updated_at TIMESTAMP NOT NULL
 );
 
+-- migration: 0002 what each provider cost
+CREATE TABLE provider_usage (
+    run_id VARCHAR(256) NOT NULL,
+    provider VARCHAR(256) NOT NULL,
+    outcome VARCHAR(256) NOT NULL,
+    api_version VARCHAR(256) NOT NULL,
+    replies INTEGER NOT NULL,
+    credits DOUBLE PRECISION NOT NULL,
+    request_id VARCHAR(256),
+    last_reply_at TIMESTAMP NOT NULL
+);
+
 -- migration: 0007 which requests were made for which contact
 CREATE TABLE contact_requests (
     crm_id VARCHAR(256) NOT NULL,
@@ -644,9 +656,31 @@ ORDER BY finished_at DESC LIMIT 1
 -- query: count_dispositions
 SELECT disposition, COUNT(*) AS records FROM record_ledger WHERE run_id = :run_id GROUP BY disposition
 
--- query: summarise_replies
-SELECT outcome, api_version, COUNT(*) AS replies, SUM(credits) AS credits FROM provider_replies
-WHERE run_id = :run_id GROUP BY outcome, api_version
+-- query: forget_usage
+DELETE FROM provider_usage WHERE run_id = :run_id
+
+-- query: keep_usage
+INSERT INTO provider_usage (run_id, provider, outcome, api_version, replies, credits, request_id, last_reply_at)
+SELECT run_id, provider, outcome, api_version, replies, credits, request_id, received_at
+FROM (
+    SELECT run_id, provider, outcome, COALESCE(api_version, '') AS api_version, request_id, received_at,
+        COUNT(*) OVER (PARTITION BY provider, outcome, COALESCE(api_version, '')) AS replies,
+        SUM(credits) OVER (PARTITION BY provider, outcome, COALESCE(api_version, '')) AS credits,
+        ROW_NUMBER() OVER (
+            PARTITION BY provider, outcome, COALESCE(api_version, '') ORDER BY received_at DESC, request_key) AS place
+    FROM provider_replies WHERE run_id = :run_id) r
+WHERE place = 1
+
+-- query: read_usage
+SELECT provider, outcome, api_version, replies, credits, request_id, last_reply_at FROM provider_usage
+WHERE run_id = :run_id ORDER BY provider, outcome, api_version
+
+-- query: read_versions_before
+SELECT DISTINCT api_version FROM provider_usage
+WHERE provider = :provider AND api_version <> '' AND run_id = (
+    SELECT run_id FROM provider_usage WHERE provider = :provider AND run_id <> :run_id AND api_version <> ''
+    ORDER BY last_reply_at DESC LIMIT 1)
+ORDER BY api_version
 
 -- query: count_failures
 SELECT reason, step, COUNT(*) AS records, MIN(crm_id) AS example FROM failed_records

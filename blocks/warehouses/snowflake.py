@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, HttpUrl, SecretStr
 
+from blocks.extras import not_installed
 from blocks.secrets import reveal
 from blocks.warehouses._replay import ConflictError, replayed
 from blocks.warehouses._rows import Row, bind, decode, sliced
@@ -22,9 +23,7 @@ try:
 
     from blocks.warehouses._snowflake_errors import explain_sign_in, explain_statement
 except ImportError as error:
-    raise ConfigurationError(
-        "Snowflake needs prefect-snowflake: install the extra, `uv sync --extra snowflake`"
-    ) from error
+    raise not_installed("Snowflake", "prefect-snowflake", "snowflake") from error
 
 #: A statement's text should stay below 1 MB, and quoting may add to a value.
 _MOST_ITEMS, _MOST_BYTES = 2_000, 600_000

@@ -41,11 +41,13 @@ class Seller(Service, Generic[Options]):
 
     #: The lengths in seconds of its rate windows, by the names that `limits` uses; shortest first.
     windows: ClassVar[Mapping[str, float]] = {"minute": 60.0}
+    #: Whose data it sells, as a directory names it; its own if None.
+    source: ClassVar[str | None] = None
 
     def __init__(self, population: Population, settings: Options, clock: Clock, faults: FaultScript) -> None:
         super().__init__(clock, faults)
         self.settings = settings
-        self.directory = Directory(population)
+        self.directory = Directory(population, self.source if self.source is not None else self.name)
         self.limiter = RateLimiter(clock, self.windows)
         self.credits_left = settings.credits_left
         self._lookups: Counter[str] = Counter()

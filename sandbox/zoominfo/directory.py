@@ -1,4 +1,4 @@
-"""Whom ZoomInfo knows, and how a lookup ends: by the input alone, so always the same way."""
+"""Whom a seller of data knows, and how a lookup ends: by the input and the seller alone, so always the same way."""
 
 import re
 from collections.abc import Mapping
@@ -69,9 +69,16 @@ def person_id(email: str) -> str:
 
 
 class Directory:
-    """Everybody in the world, and whoever must exist because a test asks for them."""
+    """
+    Everybody in the world, and whoever must exist because a test asks for them.
 
-    def __init__(self, population: Population) -> None:
+    Args:
+        population: everybody.
+        seller: who keeps it; each of them knows other people. Empty for ZoomInfo.
+    """
+
+    def __init__(self, population: Population, seller: str = "") -> None:
+        self._seller = seller
         self._companies = population.companies
         self._company_by_domain = {each.domain: each for each in population.companies}
         self._company_by_id = {each.id: each for each in population.companies}
@@ -98,15 +105,19 @@ class Directory:
         forced = _PREFIXES.get(prefix) if plus else None
         if forced is None and local in ROLES:
             return Finding(NO_MATCH)
-        status = forced or _draw(email, _FREE_MAIL if domain in FREE_MAIL_DOMAINS else _WORK_MAIL)
+        status = forced or self._draw(email, _FREE_MAIL if domain in FREE_MAIL_DOMAINS else _WORK_MAIL)
         if status not in HITS:
             return Finding(status)
         return Finding(status, self._by_email.get(email) or self._invent(email, rest or local))
 
     def _find_by_name(self, key: str) -> Finding:
         person = self._by_name.get(key)
-        status = _draw(key, _WORK_MAIL) if person else NO_MATCH
+        status = self._draw(key, _WORK_MAIL) if person else NO_MATCH
         return Finding(status, person if status in HITS else None)
+
+    def _draw(self, text: str, shares: tuple[tuple[float, str], ...]) -> str:
+        drawn = chance(f"{self._seller} {text}" if self._seller else text)
+        return next((status for share, status in shares if drawn < share), NO_MATCH)
 
     def _person_by_id(self, wanted: str) -> Person | None:
         if self._by_id is None:
@@ -142,8 +153,3 @@ class Directory:
 
 def _name_key(person: Person) -> str:
     return f"{person.first_name}|{person.last_name}|{person.company.name}".casefold()
-
-
-def _draw(text: str, shares: tuple[tuple[float, str], ...]) -> str:
-    drawn = chance(text)
-    return next((status for share, status in shares if drawn < share), NO_MATCH)

@@ -27,6 +27,7 @@ class ZoomInfoLegacy(Seller[ZoomInfoLegacySettings]):
     """An account of the older kind; an e-mail that begins with `serviceerror+` has a fault of its own."""
 
     name = "zoominfo_legacy"
+    source = ""  # ZoomInfo's
     windows: ClassVar[Mapping[str, float]] = {"second": 1.0, "minute": 60.0}
 
     def __init__(

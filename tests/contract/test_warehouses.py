@@ -212,7 +212,6 @@ def test_a_request_is_granted_to_one_claim_and_its_reply_to_all(warehouse: Wareh
     assert again.replies["k2"]["reply"] == body
     assert again.replies["k2"]["received_at"].endswith("Z")
     assert again.granted == {"k1"}
-    assert warehouse.query("summarise_replies", run_id="run-1")
 
 
 def test_reservations_of_a_dead_claim_expire(warehouse: Warehouse) -> None:
@@ -429,6 +428,41 @@ def test_what_was_written_lately_is_fresh(warehouse: Warehouse) -> None:
     warehouse.settle(mine, "hubspot", settlements, [])
     assert warehouse.screen("hubspot", ids, [], fresh_days=30)[0] == {ids[0]}
     assert warehouse.screen("hubspot", ids, [], fresh_days=0)[0] == set()
+
+
+def test_what_a_run_had_of_each_provider_is_kept(warehouse: Warehouse) -> None:
+    """Replies and credits are counted by provider, outcome and version, anew whenever they are counted."""
+    paid = {"credits": 1.5, "api_version": "v1", "request_id": "r"}
+    warehouse.keep_replies("zoominfo", "run-1", [Reply(key, Outcome.MATCHED, {}, **paid) for key in ("a", "b")])
+    warehouse.keep_replies("zoominfo", "run-2", [Reply("z", Outcome.MATCHED, {}, **paid)])
+    warehouse.count_usage("run-1")
+    warehouse.keep_replies("hunter", "run-1", [Reply("c", Outcome.UNMATCHED, {})])
+    hunter, zoominfo = warehouse.count_usage("run-1")
+    assert hunter.pop("last_reply_at").endswith("Z")
+    assert hunter == {
+        "provider": "hunter",
+        "outcome": "unmatched",
+        "api_version": "",
+        "replies": 1,
+        "credits": 0.0,
+        "request_id": "",
+    }
+    assert (zoominfo["replies"], zoominfo["credits"], zoominfo["request_id"]) == (2, 3.0, "r")
+    assert len(warehouse.query("read_usage", run_id="run-1")) == 2
+
+
+def test_the_versions_of_the_last_run_that_a_provider_answered_are_known(warehouse: Warehouse) -> None:
+    """Runs in which it wasn't asked, other providers and this very run don't count."""
+    for provider, run_id, version in (
+        ("zoominfo", "run-1", "v1"),
+        ("hunter", "run-2", "v7"),
+        ("zoominfo", "run-3", "v2"),
+    ):
+        warehouse.keep_replies(provider, run_id, [Reply(run_id, Outcome.MATCHED, {}, api_version=version)])
+        warehouse.count_usage(run_id)
+    before = warehouse.query("read_versions_before", provider="zoominfo", run_id="run-3")
+    assert [row["api_version"] for row in before] == ["v1"]
+    assert warehouse.query("read_versions_before", provider="clearbit", run_id="run-3") == []
 
 
 def test_suppressions_are_remembered_by_hash(warehouse: Warehouse) -> None:

@@ -3,12 +3,11 @@
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
-from typing import Any
 
 import httpx
 import pytest
@@ -56,9 +55,7 @@ def hubspot(place: Place, folder: Path) -> Source:
 
 def salesforce(place: Place, folder: Path) -> Source:
     port = free_port()
-    listener = listen(
-        place, folder, {}, "--health-port", str(port), health=f"http://127.0.0.1:{port}/health"
-    )
+    listener = listen(place, folder, {}, "--health-port", str(port), health=f"http://127.0.0.1:{port}/health")
     return Source("salesforce", place, "Enr_Company_Name__c", listener)
 
 
@@ -79,7 +76,7 @@ class listen:  # noqa: N801 - used as a function
         until(lambda: self._ready(running), "the listener is ready")
         return running
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *error: object) -> None:
         self._process.__exit__(*error)
 
     def _ready(self, running: "Popen[str]") -> bool:
@@ -98,10 +95,10 @@ def until(condition: Callable[[], object], what: str) -> None:
 
 
 @pytest.fixture(params=SOURCES)
-def crm_place(request: pytest.FixtureRequest, deployed: Place, place: Place) -> Iterator[Place]:
+def crm_place(request: pytest.FixtureRequest, deployed: Place, place: Place) -> Place:
     """Give a place that serves one CRM, and deployed flows that a worker runs with its settings."""
     place.environment["ENRICHMENT_CRM"] = request.param
-    yield place
+    return place
 
 
 @pytest.mark.timeout(600)
@@ -122,10 +119,8 @@ def test_a_new_contact_is_enriched_by_itself(
     assert ledger["zoominfo"]["most_lookups_of_one_input"] == 1
     assert ledger[source.name]["contacts_updated"] == WAVES * WAVE
     with capsys.disabled():
-        p95 = statistics.quantiles(seconds, n=20)[-1]
-        sys.stdout.write(
-            f"\n{source.name}: created to written back in {statistics.median(seconds):.1f} s (median), {p95:.1f} s (p95)\n"
-        )
+        median, p95 = statistics.median(seconds), statistics.quantiles(seconds, n=20)[-1]
+        sys.stdout.write(f"\n{source.name}: created to written back in {median:.1f} s (median), {p95:.1f} s (p95)\n")
     warehouse.close()
 
 

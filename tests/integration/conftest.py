@@ -1,13 +1,15 @@
 """A Prefect server for the session, and a sandbox with a set-up pipeline for each test."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from prefect.testing.utilities import prefect_test_harness
 
 from blocks.warehouses.base import Warehouse
+from sandbox.accounts import ACCOUNTS, account_settings, notifier_settings
 from sandbox.server import Box, running
 from tasks.setup import set_up
 
@@ -15,7 +17,7 @@ from tasks.setup import set_up
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
     """Give a real Prefect server with an empty database."""
-    with prefect_test_harness(server_startup_timeout=120):
+    with prefect_test_harness(server_startup_timeout=220):
         yield
 
 
@@ -34,12 +36,20 @@ class Pipeline:
     warehouse: Warehouse
     setenv: Callable[[str, str], None]
 
-    def new_world(self, contacts: int) -> None:
-        """Start over with other contacts, and set them up; the accounts are new, so that no pause of old ones lasts."""
-        token, client = f"token-{uuid.uuid4().hex}", f"client-{uuid.uuid4().hex}"
-        self.box.reset(contacts=contacts, seed=7, hubspot={"token": token}, zoominfo={"client_id": client})
-        self.setenv("ENRICHMENT_HUBSPOT_ACCESS_TOKEN", token)
-        self.setenv("ENRICHMENT_ZOOMINFO_CLIENT_ID", client)
+    def new_world(self, contacts: int, **changes: Mapping[str, Any]) -> None:
+        """
+        Start over with other contacts, and set them up.
+
+        Args:
+            contacts: how many there are.
+            changes: settings by the account's name; each account is new, so that no pause of an old one lasts.
+        """
+        new = {name: {account.identity: f"new-{uuid.uuid4().hex}"} for name, account in ACCOUNTS.items()}
+        accounts = {name: {**identity, **changes.get(name, {})} for name, identity in new.items()}
+        world = self.box.reset(contacts=contacts, seed=7, **accounts)
+        for name in ACCOUNTS:
+            for setting, value in account_settings(name, self.box.url, world.services[name].options()).items():
+                self.setenv(setting, value)
         set_up(save=False, runs=4)
 
     def queue(self) -> int:
@@ -66,19 +76,10 @@ def pipeline(
     """Give a pipeline over a new sandbox world; the parameter is the warehouse, sqlite by default."""
     vendor = getattr(request, "param", "sqlite")
     warehouse = make_warehouse(vendor)
-    settings = {
+    settings = notifier_settings(shared_box.url, shared_box.smtp_port) | {
         "ENRICHMENT_WAREHOUSE": vendor,
-        "ENRICHMENT_HUBSPOT_BASE_URL": shared_box.hubspot_url,
-        "ENRICHMENT_ZOOMINFO_BASE_URL": shared_box.zoominfo_url,
-        "ENRICHMENT_ZOOMINFO_CLIENT_SECRET": "sandbox-secret",
-        "ENRICHMENT_NOTIFIERS": "slack, email",
-        "ENRICHMENT_SLACK_WEBHOOK_URL": shared_box.slack_url,
-        "ENRICHMENT_EMAIL_HOST": "127.0.0.1",
-        "ENRICHMENT_EMAIL_PORT": str(shared_box.smtp_port),
-        "ENRICHMENT_EMAIL_SECURITY": "none",
-        "ENRICHMENT_EMAIL_SENDER": "enrich@demo.example",
-        "ENRICHMENT_EMAIL_RECIPIENTS": "revops@demo.example",
         "ENRICHMENT_CHUNK_SIZE": "100",
+        "ENRICHMENT_SALESFORCE_REQUESTS_PER_SECOND": "1000",
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from enrichment.alerts import Cause, alert_kind, compose_alert
+from enrichment.alerts import Cause, alert_kind, compose_alert, compose_version_notice
 from enrichment.books import Books
 from enrichment.records import Disposition
 
@@ -116,3 +116,11 @@ def test_the_message_that_all_is_well_names_the_trouble_that_is_over(previous: s
     assert previous in alert.subject  # type: ignore[attr-defined]
     assert "1000 claimed" in alert.body  # type: ignore[attr-defined]
     assert REPLAY not in alert.body  # type: ignore[attr-defined]
+
+
+def test_a_new_api_version_is_told_with_both_versions() -> None:
+    """The message names provider, both versions, the run and where to look; it is no failure."""
+    notice = compose_version_notice("clearbit", ["2018-11-19"], ["2019-12-19"], run="flow run x (1)")
+    assert notice.subject == "Contact enrichment: clearbit speaks API version 2019-12-19 instead of 2018-11-19"
+    assert "flow run x (1)" in notice.body
+    assert "match rate" in notice.body

@@ -8,18 +8,27 @@ import pytest
 from enrichment.alerts import Cause
 from enrichment.books import Books
 from enrichment.records import Disposition, Stop
-from enrichment.summary import RunReport, failure_rows, match_rate, report_of, summary_lines, summary_markdown
+from enrichment.summary import (
+    ProviderUse,
+    RunReport,
+    failure_rows,
+    match_rate,
+    report_of,
+    summary_lines,
+    summary_markdown,
+)
 
 BOOKS = Books(
     12_345,
     345,
     {Disposition.WRITTEN: 9_000, Disposition.UNCHANGED: 600, Disposition.UNMATCHED: 2_400, Disposition.FAILED: 0},
 )
-LOOKUPS = {"matched": 9_600, "unmatched": 2_400}
+ZOOMINFO = ProviderUse("zoominfo", {"matched": 9_600, "unmatched": 2_400}, 9_600.0, ["2026-09", "2027-03"], [], "r-1")
+HUNTER = ProviderUse("hunter", {"matched": 3}, 1.5, ["v2"])
 
 
-def lines_of(books: Books, *, lookups: dict[str, int] | None = None, versions: tuple[str, ...] = ()) -> dict[str, str]:
-    return dict(summary_lines(RunReport("run", books, credits=9_600.0, lookups=lookups or {}, api_versions=versions)))
+def lines_of(books: Books, *providers: ProviderUse) -> dict[str, str]:
+    return dict(summary_lines(RunReport("run", books, providers)))
 
 
 @pytest.mark.parametrize(
@@ -55,18 +64,29 @@ def test_the_summary_names_every_count_that_is_not_zero() -> None:
 
 def test_the_summary_names_rates_credits_and_versions() -> None:
     """Match rate, failure rate, credits and the API versions seen are there."""
-    lines = lines_of(BOOKS, lookups=LOOKUPS, versions=("2026-09", "2027-03"))
+    lines = lines_of(BOOKS, ZOOMINFO)
     assert lines["match rate"] == "80.0%"
     assert lines["failure rate"] == "0.00%"
-    assert "12,000 (9,600 credits)" in lines.values()
-    assert lines["API versions"] == "2026-09, 2027-03"
+    assert lines["asked of zoominfo"] == "12,000 (9,600 credits)"
+    assert lines["API version of zoominfo"] == "2026-09, 2027-03"
+    assert "credits in all" not in lines
+
+
+def test_each_provider_of_a_waterfall_has_its_own_costs() -> None:
+    """Replies, credits and versions are told by provider, and the credits of all of them together."""
+    lines = lines_of(BOOKS, ZOOMINFO, HUNTER)
+    assert (lines["asked of hunter"], lines["API version of hunter"]) == ("3 (1.5 credits)", "v2")
+    assert lines["credits in all"] == "9,601.5"
+    report = RunReport("run", BOOKS, [ZOOMINFO, HUNTER])
+    assert (report.credits_by_provider, report.credits) == ({"zoominfo": 9_600.0, "hunter": 1.5}, 9_601.5)
+    assert report.api_versions == ["2026-09", "2027-03", "v2"]
 
 
 def test_a_run_without_lookups_says_so() -> None:
     """Nothing is divided by zero, and absent things are named as absent."""
     lines = lines_of(Books())
     assert lines["match rate"] == "no lookups"
-    assert lines["API versions"] == "none seen"
+    assert lines["asked of providers"] == "nobody"
 
 
 @pytest.mark.parametrize(("claimed", "said"), [(0, "balanced"), (1, "NOT balanced")])
@@ -79,7 +99,7 @@ def test_the_summary_says_whether_the_books_balance(claimed: int, said: str) -> 
 def test_the_markdown_is_one_table_below_the_reason_of_a_stop(stop: str) -> None:
     """Each line of the summary is a row; a stop stands above the table."""
     why = Stop("quota_exhausted", stop) if stop else None
-    text = summary_markdown(RunReport("run", BOOKS, credits=9_600.0, lookups=LOOKUPS, stop=why))
+    text = summary_markdown(RunReport("run", BOOKS, [ZOOMINFO], stop=why))
     rows = text.splitlines()
     assert ("stopped early" in rows[0]) == bool(stop)
     assert (stop in rows[0]) or not stop
@@ -108,18 +128,20 @@ def test_failures_are_rows_with_an_example_and_the_way_to_replay() -> None:
         ((), ("v1",), "v1"),
         (("v1",), ("v1",), "v1"),
         (("v1",), ("v2",), "v2 (was v1)"),
+        (("v1",), ("v1", "v2"), "v1, v2 (was v1)"),
+        (("v1", "v2"), ("v2",), "v2"),
         (("v1",), (), "none seen"),
     ],
 )
 def test_a_change_of_the_api_version_is_told(before: tuple[str, ...], now: tuple[str, ...], said: str) -> None:
-    """The summary names the version, and the one before if it was another."""
-    report = RunReport("run", Books(), api_versions=now, versions_before=before)
-    assert dict(summary_lines(report))["API versions"] == said
-    assert report.version_changed == ("was" in said)
+    """The summary names the version, and those of the last run if it is new; a version that goes away is no news."""
+    use = ProviderUse("zoominfo", {"matched": 1}, api_versions=now, versions_before=before)
+    assert lines_of(Books(), use)["API version of zoominfo"] == said
+    assert use.version_changed == ("was" in said)
 
 
 @pytest.mark.parametrize("stop", [None, Stop("quota_exhausted", "no credits")])
 def test_a_printed_report_can_be_read_back(stop: Stop | None) -> None:
     """What the command line prints as JSON is the whole report."""
-    report = RunReport("run", BOOKS, 1.5, LOOKUPS, ["v1"], ["v0"], [Cause("bad", "store", 2, "7")], stop, 1)
+    report = RunReport("run", BOOKS, [ZOOMINFO], [Cause("bad", "store", 2, "7")], stop, 1)
     assert report_of(json.loads(json.dumps(asdict(report)))) == report

@@ -13,13 +13,16 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-DATABASE = "redshift"
-PRELUDE = """
+from sandbox.warehouses import postgres
+
+_DATABASE = "redshift"
+_PRELUDE = """
 SET allow_system_table_mods = on;
 CREATE DOMAIN pg_catalog.super AS jsonb;
 CREATE FUNCTION pg_catalog.getdate() RETURNS timestamp STABLE LANGUAGE sql
@@ -37,20 +40,37 @@ _DATE_PART = re.compile(rb"(?i)\bDATEADD\((\w+),")
 
 
 @contextmanager
-def serve(dsn: str) -> Iterator[int]:
-    """Prepare a database of that PostgreSQL, and give the port at which it looks like Redshift."""
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE redshift")
-    with psycopg.connect(dsn, dbname=DATABASE, autocommit=True) as connection:
-        connection.execute(PRELUDE)
-    folder = str(conninfo_to_dict(dsn)["host"])
-    with _Proxy(("127.0.0.1", 0), _Conversation) as proxy:
-        proxy.upstream = f"{folder}/.s.PGSQL.5432"
-        threading.Thread(target=proxy.serve_forever, daemon=True).start()
-        try:
-            yield proxy.server_address[1]
-        finally:
-            proxy.shutdown()
+def serve(folder: Path) -> Iterator[dict[str, str]]:
+    """Run a PostgreSQL of its own and the proxy before it; the files are gone when it ends."""
+    with postgres.serve(folder) as settings:
+        dsn = settings["ENRICHMENT_POSTGRES_DSN"]
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE redshift")
+        with psycopg.connect(dsn, dbname=_DATABASE, autocommit=True) as connection:
+            connection.execute(_PRELUDE)
+        with _Proxy(("127.0.0.1", 0), _Conversation) as proxy:
+            proxy.upstream = f"{conninfo_to_dict(dsn)['host']}/.s.PGSQL.5432"
+            threading.Thread(target=proxy.serve_forever, daemon=True).start()
+            try:
+                yield _settings(proxy.server_address[1])
+            finally:
+                proxy.shutdown()
+
+
+def apart(settings: dict[str, str], name: str) -> dict[str, str]:
+    """Return the settings of another schema."""
+    return {**settings, "ENRICHMENT_REDSHIFT_PIPELINE_SCHEMA": name}
+
+
+def _settings(port: int) -> dict[str, str]:
+    return {
+        "ENRICHMENT_REDSHIFT_HOST": "127.0.0.1",
+        "ENRICHMENT_REDSHIFT_PORT": str(port),
+        "ENRICHMENT_REDSHIFT_DATABASE": _DATABASE,
+        "ENRICHMENT_REDSHIFT_USER": "postgres",
+        "ENRICHMENT_REDSHIFT_PASSWORD": "made-up",
+        "ENRICHMENT_REDSHIFT_SSL": "false",
+    }
 
 
 class _Proxy(socketserver.ThreadingTCPServer):

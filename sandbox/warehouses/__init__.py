@@ -1,0 +1,1 @@
+"""Stand-ins of the warehouses, one module each, under the warehouse's name."""

@@ -1,0 +1,153 @@
+"""Two providers through the whole flow: the second is asked only for what the first lacks, and each has a bill."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from enrichment.errors import QuotaExhaustedError
+from enrichment.summary import RunReport, summary_markdown
+from flows.enrich_contacts import enrich_contacts
+from flows.ingest_contacts import ingest_contacts
+from sandbox.agreement import disagreements
+from sandbox.zoominfo.directory import COMPANY_ONLY, FULL_MATCH, Directory
+from tasks.story import read_story
+from tests.integration.conftest import Pipeline
+
+CONTACTS = 30
+
+
+@pytest.fixture
+def waterfall(pipeline: Pipeline) -> Pipeline:
+    """Give a pipeline that asks ZoomInfo, then Hunter."""
+    pipeline.setenv("ENRICHMENT_PROVIDER", "zoominfo, hunter")
+    pipeline.new_world(CONTACTS)
+    return pipeline
+
+
+def run() -> RunReport:
+    report = enrich_contacts()
+    assert isinstance(report, RunReport)
+    assert report.books.balanced
+    return report
+
+
+def enriched(pipeline: Pipeline) -> dict[str, Mapping[str, Any]]:
+    found = {}
+    for crm_id in pipeline.box.world.hubspot.contacts:
+        for row in pipeline.warehouse.query("story_contact", crm="hubspot", crm_id=crm_id):
+            found[crm_id] = row
+    return found
+
+
+def keys(lookups: Mapping[str, int]) -> set[str]:
+    """Return the inputs that were looked up; Hunter takes addresses only."""
+    return {key for key in lookups if "@" in key}
+
+
+def test_the_second_is_asked_only_for_what_the_first_does_not_know(waterfall: Pipeline) -> None:
+    """Nobody whom the first matched costs a second credit, and what either knows ends up in the CRM."""
+    world = waterfall.box.world
+    ingest_contacts(everything=True)
+    report = run()
+    hits = {key for key, amount in world.zoominfo.billed.items() if amount}
+    assert keys(world.hunter.lookups) <= keys(world.zoominfo.lookups) - hits
+    assert max([*world.zoominfo.lookups.values(), *world.hunter.lookups.values()]) == 1
+    providers = {row["provider"] for row in enriched(waterfall).values()}
+    assert providers == {"zoominfo", "hunter"}
+    written = waterfall.warehouse.query("read_written", run_id=report.run_id, crm="hubspot")
+    assert disagreements(written, world.hubspot.contacts) == []
+    assert {row["after"] for row in written if row["field"] == "enr_provider"} == providers
+
+
+def test_each_provider_has_its_own_bill(waterfall: Pipeline, caplog: pytest.LogCaptureFixture) -> None:
+    """Report, summary, books and log tell replies, credits and versions by provider; they agree with the stand-ins."""
+    world = waterfall.box.world
+    ingest_contacts(everything=True)
+    report = run()
+    zoominfo, hunter = world.zoominfo, world.hunter
+    assert report.credits_by_provider == {"zoominfo": zoominfo.credits_used, "hunter": hunter.credits_used}
+    assert min(report.credits_by_provider.values()) > 0
+    (books,) = waterfall.warehouse.query("read_run", run_id=report.run_id)
+    assert books["credits"] == zoominfo.credits_used + hunter.credits_used
+    assert books["api_versions"] == ["v1", "v2"]
+    kept: dict[str, float] = {}
+    for row in waterfall.warehouse.query("read_usage", run_id=report.run_id):
+        kept[row["provider"]] = kept.get(row["provider"], 0) + row["credits"]
+    assert kept == report.credits_by_provider
+    markdown = summary_markdown(report)
+    assert f"| asked of hunter | {len(hunter.lookups)} ({hunter.credits_used} credits) |" in markdown
+    assert f"| credits in all | {zoominfo.credits_used + hunter.credits_used} |" in markdown
+    line = f"provider_used run={report.run_id} provider=hunter replies={len(hunter.lookups)}"
+    assert line in caplog.text
+
+
+def known_in_part(pipeline: Pipeline) -> str:
+    """Return an address of which ZoomInfo knows the company only, and Hunter everything."""
+    world = pipeline.box.world
+    first, second = Directory(world.population), world.hunter.directory
+    addresses = (f"person{number}@acme.example" for number in range(10_000))
+    ways = (COMPANY_ONLY, FULL_MATCH)
+    return next(one for one in addresses if (first.find(one).status, second.find(one).status) == ways)
+
+
+def test_a_required_field_that_the_first_lacks_is_asked_of_the_second(waterfall: Pipeline) -> None:
+    """A match without it goes on, one with it stops; each field says who gave it, and the first one's values stay."""
+    waterfall.setenv("ENRICHMENT_REQUIRED_FIELDS", "title")
+    world = waterfall.box.world
+    part = known_in_part(waterfall)
+    filled, lacking = world.hubspot.create([{"email": "hit+ada@acme.example"}, {"email": part}])
+    ingest_contacts(crm_ids=[filled, lacking])
+    report = run()
+    assert set(world.zoominfo.lookups) == {"hit+ada@acme.example", part}
+    assert set(world.hunter.lookups) == {part}
+    assert report.books.dispositions == {"written": 2}
+    rows = enriched(waterfall)
+    assert "sources" not in rows[filled]["attributes"]
+    assert (rows[lacking]["provider"], bool(rows[lacking]["attributes"]["title"])) == ("zoominfo", True)
+    sources = rows[lacking]["attributes"]["sources"]
+    assert (sources["company_name"], sources["employee_count"], sources["title"]) == ("zoominfo", "zoominfo", "hunter")
+    assert world.hubspot.contacts[lacking]["enr_job_title"] == rows[lacking]["attributes"]["title"]
+
+
+def test_a_contact_s_story_tells_what_every_provider_answered(waterfall: Pipeline) -> None:
+    """`enrich why` shows the miss of the first and the hit of the second, with the credits of each."""
+    ingest_contacts(everything=True)
+    run()
+    crm_id = next(crm_id for crm_id, row in enriched(waterfall).items() if row["provider"] == "hunter")
+    told = [line.what for line in read_story(crm_id)]
+    answers = [what for what in told if " answered " in what]
+    assert [answer.split()[0] for answer in answers] == ["zoominfo", "hunter"]
+    assert answers[0].startswith("zoominfo answered unmatched, 0 credit")
+    assert "answered matched, 2 credit" in answers[1] or "answered partial, 2 credit" in answers[1]
+
+
+def test_what_both_have_answered_is_not_asked_again(waterfall: Pipeline) -> None:
+    """Hits and misses of both are read from the journal, and a run that asks nobody has no bill."""
+    ingest_contacts(everything=True)
+    first = run()
+    waterfall.setenv("ENRICHMENT_FRESH_DAYS", "0")
+    ingest_contacts(everything=True)
+    second = run()
+    assert (second.providers, second.credits) == ([], 0)
+    assert second.books.dispositions.get("unmatched") == first.books.dispositions.get("unmatched")
+    world = waterfall.box.world
+    assert max([*world.zoominfo.lookups.values(), *world.hunter.lookups.values()]) == 1
+
+
+def test_used_up_credits_of_the_second_stop_the_run_and_keep_what_the_first_knew(waterfall: Pipeline) -> None:
+    """Nothing that was bought is lost: what needs the second waits, and the next run finishes it."""
+    world = waterfall.box.world
+    ingest_contacts(everything=True)
+    waterfall.box.configure(hunter={"credits_left": 2})
+    with pytest.raises(QuotaExhaustedError, match="hunter"):
+        run()
+    assert waterfall.queue() > 0
+    waterfall.box.configure(hunter={"credits_left": 1000})
+    with waterfall.warehouse.transaction() as session:
+        session._connection.execute("UPDATE enrichment_staging SET not_before = NULL")
+    report = run()
+    assert waterfall.queue() == 0
+    assert report.credits_by_provider.get("zoominfo", 0) == 0
+    assert max(world.zoominfo.lookups.values()) == 1
+    assert max(world.zoominfo.billed.values()) == 1

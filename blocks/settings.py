@@ -1,5 +1,7 @@
 """Settings of the pipeline itself; those of a vendor are the fields of its block."""
 
+from typing import Literal
+
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -26,6 +28,16 @@ class Settings(BaseSettings):
     chunk_size: int = Field(1000, ge=1, le=10_000, description="Staged records that one chain of task runs handles.")
     chunks_in_flight: int = Field(
         4, ge=1, le=MOST_CHUNKS_IN_FLIGHT, description="Chunks that one run works on at once."
+    )
+    task_runner: Literal["threads", "dask"] = Field(
+        "threads",
+        description="Who works on a run's chunks: `threads` of its process, or the workers of a `dask` cluster.",
+    )
+    dask_address: str = Field(
+        "", description="Scheduler of a Dask cluster, such as `tls://10.0.0.5:8786`; empty: the run starts its own."
+    )
+    dask_workers: int = Field(
+        2, ge=1, le=64, description="Processes of the run's own cluster; with an address, the most that it may grow to."
     )
     lease_seconds: int = Field(600, ge=1, le=86_400, description="How long a claim lasts unless it is renewed.")
     max_attempts: int = Field(5, ge=1, le=100, description="Attempts before a record becomes a dead letter.")

@@ -16,6 +16,7 @@ class RunPlan:
         provider, crm, warehouse: references to blocks; several providers are separated by commas.
         required_fields: canonical fields without which the next provider is asked.
         lane: `live`, `backfill`, or empty for both.
+        processes: others that work on the run's chunks, each at its part of the run's rate; 0: the run's own threads.
         descriptions: the CRM's description of the mapped fields, read once per run.
     """
 
@@ -30,6 +31,7 @@ class RunPlan:
     fresh_days: int = 30
     reply_days: int = 180
     required_fields: tuple[str, ...] = ()
+    processes: int = 0
     descriptions: Mapping[str, FieldDescription] = field(default_factory=dict)
 
     @property

@@ -329,7 +329,8 @@ class Warehouse(ABC):
             session.run("confirm_writes", crm=crm, rows=[asdict(item) for item in confirmed])
             session.run("forget_open_writes", token=claim.token, crm=crm, rows=finished)
             session.run("write_ledger", token=claim.token, run_id=claim.run_id, rows=finished)
-            ended = session.read("count_ended", run_id=claim.run_id, ids=[row["record_id"] for row in finished])
+            # Of all records: when a settlement is repeated, what it returns now may have finished the first time.
+            ended = session.read("count_ended", run_id=claim.run_id, ids=[item.record_id for item in settlements])
             session.run("write_dead_letters", token=claim.token, run_id=claim.run_id, rows=finished)
             session.run("delete_finished", token=claim.token, rows=finished)
             back = session.run("return_records", token=claim.token, rows=returned)
@@ -353,6 +354,18 @@ class Warehouse(ABC):
         """Close a run's books."""
         with self.transaction() as session:
             session.run("close_run", run_id=run_id, **asdict(end) | {"api_versions": list(end.api_versions)})
+
+    @replayed
+    def state_returned(self, run_id: str, returned: int) -> None:
+        """
+        Set how many records a run returned, by its own count of one for each chunk.
+
+        The sum that the settlements keep counts twice what was settled twice, as when a worker dies before its answer
+        arrives and the chunk is carried again.
+        """
+        with self.transaction() as session:
+            known = session.read("read_run", run_id=run_id)[0]["returned"]
+            session.run("count_returned", run_id=run_id, returned=returned - known)
 
     @replayed
     def read_books(self, run_id: str) -> Books:

@@ -29,6 +29,7 @@ class Pacer:
         self._name = name
         self._per_second = per_second
         self._share = 1.0
+        self._processes = 1
         self._next_slot = 0.0
         self._last_start = 0.0
         self._held_until = 0.0
@@ -43,6 +44,11 @@ class Pacer:
         """Use this part of the rate (more than 0, at most 1), since others are at work too."""
         with self._lock:
             self._share = fraction
+
+    def split(self, processes: int) -> None:
+        """Take one part of a run's rate, since the run works in so many processes like this one."""
+        with self._lock:
+            self._processes = max(1, processes)
 
     def hold(self, seconds: float) -> None:
         """Make every caller wait, because the server asked for it."""
@@ -63,7 +69,7 @@ class Pacer:
             now = time.monotonic()
             slot = max(now, self._next_slot, self._held_until)
             self._refuse_long(slot - now)
-            self._next_slot = slot + 1.0 / (self._per_second * self._share)
+            self._next_slot = slot + self._spacing
             return slot - now
 
     def start(self) -> float:
@@ -79,8 +85,7 @@ class Pacer:
         """
         with self._lock:
             now = time.monotonic()
-            spacing = _LEAST_SPACING / (self._per_second * self._share)
-            wait = max(self._held_until, self._last_start + spacing) - now
+            wait = max(self._held_until, self._last_start + _LEAST_SPACING * self._spacing) - now
             self._refuse_long(wait)
             if wait <= 0:
                 self._last_start = now
@@ -91,6 +96,11 @@ class Pacer:
         """Tell whether the server's pause still lasts."""
         with self._lock:
             return self._held_until > time.monotonic()
+
+    @property
+    def _spacing(self) -> float:
+        """Return the seconds between two calls of this process."""
+        return self._processes / (self._per_second * self._share)
 
     def _refuse_long(self, wait: float) -> None:
         if wait > LONGEST_INLINE_WAIT_SECONDS:
@@ -109,11 +119,37 @@ class Pacer:
             time.sleep(wait)
 
 
-_pacers: dict[Hashable, Pacer] = {}
-_pacers_lock = threading.Lock()
+class _Pacers:
+    """The pacers of this process, by service and credential."""
+
+    def __init__(self) -> None:
+        self._made: dict[Hashable, Pacer] = {}
+        self._processes = 1
+        self._lock = threading.Lock()
+
+    def get(self, name: str, credential: Hashable, per_second: float) -> Pacer:
+        with self._lock:
+            key = (name, credential)
+            if key not in self._made:
+                self._made[key] = Pacer(name, per_second)
+                self._made[key].split(self._processes)
+            return self._made[key]
+
+    def split(self, processes: int) -> None:
+        with self._lock:
+            self._processes = processes
+            for pacer in self._made.values():
+                pacer.split(processes)
+
+
+_pacers = _Pacers()
 
 
 def pacer_for(name: str, credential: Hashable, per_second: float) -> Pacer:
     """Return this process's pacer of a service and credential, made at the first call."""
-    with _pacers_lock:
-        return _pacers.setdefault((name, credential), Pacer(name, per_second))
+    return _pacers.get(name, credential, per_second)
+
+
+def split_rates(processes: int) -> None:
+    """Pace everything in this process at one part of a run's rate, since the run works in so many like it."""
+    _pacers.split(processes)

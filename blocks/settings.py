@@ -37,6 +37,16 @@ class Settings(BaseSettings):
     live_share: float = Field(
         0.8, ge=0.05, le=0.95, description="Part of every rate that live runs get together beside backfills."
     )
+    task_runner: Literal["threads", "dask"] = Field(
+        "threads",
+        description="Who works on the chunks of a run: its own `threads`, or the workers of a `dask` cluster.",
+    )
+    dask_address: str = Field(
+        "", description="Scheduler of a Dask cluster, such as `tls://10.0.0.5:8786`; empty: the run starts its own."
+    )
+    dask_workers: int = Field(
+        2, ge=1, le=64, description="Processes of the run's own cluster; with an address, the most that it may grow to."
+    )
     lease_seconds: int = Field(600, ge=1, le=86_400, description="How long a claim lasts unless it is renewed.")
     max_attempts: int = Field(5, ge=1, le=100, description="Attempts before a record becomes a dead letter.")
     fresh_days: int = Field(30, ge=0, le=3650, description="Contacts enriched within so many days are skipped.")

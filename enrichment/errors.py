@@ -14,9 +14,16 @@ EnrichmentError
 └── BooksUnbalancedError          records claimed are not all accounted for
 """
 
+import copyreg
+from typing import Any
+
 
 class EnrichmentError(Exception):
     """Any failure that this project names; the message says what to do and holds no personal data."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it arrive from another process as it was, whatever its class is made from."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class ConfigurationError(EnrichmentError):

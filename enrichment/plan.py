@@ -20,6 +20,7 @@ class RunPlan:
         live_share: part of every rate that live runs get together while backfills are at work.
         max_credits: that the run may spend at most, at all providers; None for no cap.
         credits_per_day: that all runs of a day may spend at a provider, by its name, or by no name for every one.
+        processes: others that work on the run's chunks, each at its part of the run's rate; 0: the run's own threads.
         descriptions: the CRM's description of the mapped fields, read once per run.
     """
 
@@ -37,6 +38,7 @@ class RunPlan:
     required_fields: tuple[str, ...] = ()
     max_credits: float | None = None
     credits_per_day: Mapping[str, float] = field(default_factory=dict)
+    processes: int = 0
     descriptions: Mapping[str, FieldDescription] = field(default_factory=dict)
 
     @property

@@ -2,7 +2,7 @@
 
 import uuid
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -11,7 +11,6 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.concurrency.sync import concurrency
 from prefect.futures import PrefectFuture
 from prefect.runtime import deployment, flow_run
-from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from blocks.settings import MOST_CHUNKS_IN_FLIGHT, Settings, load_settings
@@ -29,8 +28,10 @@ from enrichment.records import ChunkSummary, Claim, Stop
 from enrichment.selection import NOBODY, Selection
 from enrichment.stops import graver, stop_of
 from enrichment.summary import RunReport
+from flows.task_runner import RunnerOfChoice, other_processes
 from tasks.backfill import stage_selection
 from tasks.books import close_books, describe_fields, open_books, publish_report
+from tasks.carry import carry_chunk
 from tasks.claims import claim_chunks, count_queue, run_limit
 from tasks.estimate import estimate as estimate_cost
 from tasks.look_up import look_up
@@ -64,7 +65,7 @@ def run_name() -> str:
     name="enrich-contacts",
     flow_run_name=run_name,
     description=__doc__,
-    task_runner=ThreadPoolTaskRunner(max_workers=_THREADS),  # type: ignore[arg-type]
+    task_runner=RunnerOfChoice(max_workers=_THREADS),  # type: ignore[arg-type]
     persist_result=False,
 )
 def enrich_contacts(
@@ -105,12 +106,16 @@ def enrich_contacts(
         return estimate_cost(plan, select)
     if dry_run:
         return preview(replace(plan, descriptions=describe_fields(plan)), limit or plan.chunk_size)
+    # A cluster that doesn't answer is told before the books open.
+    plan = replace(plan, processes=other_processes(settings))
     if not select.is_empty:
         stage_selection(plan.crm, plan.warehouse, plan.lane, select)
     open_books(plan)
     with concurrency(run_limit(plan.lane)):
         run = _work(plan, settings, limit)
-    report = close_books(plan, run.stop, run.crashed, settings.alert_threshold, settings.notifier_references)
+    report = close_books(
+        plan, run.stop, run.crashed, run.returned, settings.alert_threshold, settings.notifier_references
+    )
     publish_report(plan, report)
     _judge(report)
     if deployment.id and plan.lane != "backfill" and not limit:
@@ -123,6 +128,7 @@ class _Run:
     stop: Stop | None = None
     crashed: int = 0
     settled: int = 0
+    returned: int = 0
 
 
 @dataclass(frozen=True)
@@ -171,16 +177,19 @@ def _work(plan: RunPlan, settings: Settings, limit: int) -> _Run:
     waiting = count_queue(plan)
     total = min(waiting, limit) if limit else waiting
     progress = create_progress_artifact(0.0, key="enrichment-progress", description=f"{total:,} contacts")
-    for summary in _chunks(plan, settings.chunks_in_flight, limit or 2**62, run):
+    for summary in _chunks(plan, settings, limit or 2**62, run):
+        run.returned += summary.returned + summary.lost
         run.settled += sum(summary.dispositions.values()) + summary.returned + summary.lost
         update_progress_artifact(progress, min(100.0, 100.0 * run.settled / max(total, 1)))  # type: ignore[arg-type]
     return run
 
 
-def _chunks(plan: RunPlan, most: int, budget: int, run: _Run) -> Iterator[ChunkSummary]:
+def _chunks(plan: RunPlan, settings: Settings, budget: int, run: _Run) -> Iterator[ChunkSummary]:
     """Keep chunks in flight until nothing is left to claim, and yield each one's summary."""
     flying: deque[_Flight] = deque()
+    most = settings.chunks_in_flight
     while True:
+        plan = replace(plan, processes=other_processes(settings))
         begun = _begin(plan, most - len(flying), budget) if run.stop is None else []
         budget -= sum(len(flight.claim.contents.records) for flight in begun)
         flying.extend(begun)
@@ -193,14 +202,20 @@ def _chunks(plan: RunPlan, most: int, budget: int, run: _Run) -> Iterator[ChunkS
 
 
 def _begin(plan: RunPlan, places: int, budget: int) -> list[_Flight]:
-    """Claim up to so many chunks, and map the chain over them; each goes through its steps at its own pace."""
+    """Claim up to so many chunks, and send each on its way."""
     claims = claim_chunks(plan, places, budget)
+    return [_Flight(claim, steps) for claim, steps in zip(claims, _map_chain(plan, claims), strict=True)]
+
+
+def _map_chain(plan: RunPlan, claims: list[Parcel[Claim]]) -> Iterable[tuple[PrefectFuture[Any], ...]]:
+    """Map the chain over chunks, each at its own pace: step by step in threads, or as one piece to another process."""
+    if plan.processes:
+        return [(carried,) for carried in carry_chunk.map(unmapped(plan), claims)]
     looked_up = look_up.map(unmapped(plan), claims)
     stored = store.map(unmapped(plan), looked_up)
     written = write_back.map(unmapped(plan), stored)
     settled = settle.map(unmapped(plan), written)
-    chains = zip(looked_up, stored, written, settled, strict=True)
-    return [_Flight(claim, steps) for claim, steps in zip(claims, chains, strict=True)]
+    return zip(looked_up, stored, written, settled, strict=True)
 
 
 def _end(plan: RunPlan, flight: _Flight, run: _Run) -> ChunkSummary:
@@ -217,7 +232,10 @@ def _end(plan: RunPlan, flight: _Flight, run: _Run) -> ChunkSummary:
 def _first_error(flight: _Flight) -> str:
     """Return what broke the chain; the steps behind it only say that their input is missing."""
     for future in flight.steps:
-        error = future.result(raise_on_failure=False)
+        try:
+            error = future.result(raise_on_failure=False)
+        except Exception as lost:  # noqa: BLE001 - whatever became of the process that worked on it
+            error = lost
         if isinstance(error, BaseException):
             return str(error) if isinstance(error, EnrichmentError) else where(error)
     return "unknown"

@@ -60,10 +60,11 @@ def describe_fields(plan: RunPlan) -> dict[str, FieldDescription]:
 
 @step(name="close-books")
 def close_books(
-    plan: RunPlan, stop: Stop | None, crashed: int, threshold: float, notifiers: Sequence[str]
+    plan: RunPlan, stop: Stop | None, crashed: int, returned: int, threshold: float, notifiers: Sequence[str]
 ) -> RunReport:
     """Count the run from the ledger, tell people if needed, and close the books whether they balance or not."""
     with open_warehouse(plan.warehouse) as warehouse:
+        warehouse.state_returned(plan.run_id, returned)
         last = _last_run(plan, warehouse)
         stop = graver(stop, pause_of(plan, warehouse))
         report = _count(plan, warehouse, stop, crashed)

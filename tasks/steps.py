@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from prefect import Task, task
+from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.logging import get_run_logger
@@ -40,6 +40,17 @@ class UnexpectedError(EnrichmentError):
     """An error that nobody foresaw; says where it arose, not what it said, since that may quote a contact."""
 
 
+class Step(Task[P, R]):
+    """
+    A task that travels by its name, and not with all that its module holds.
+
+    A worker in another process takes the step from its own copy of the module, with that process's own locks.
+    """
+
+    def __reduce__(self) -> str:
+        return str(self.fn.__name__)
+
+
 def step(**options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:
     """
     Make a task of a step of the chain.
@@ -49,7 +60,8 @@ def step(**options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:
     """
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
-        decorator: Callable[[Callable[P, R]], Task[P, R]] = task(
+        return Step(
+            sealed(function),
             retries=_RETRIES,
             retry_delay_seconds=exponential_backoff(backoff_factor=2),
             retry_jitter_factor=0.5,
@@ -58,7 +70,6 @@ def step(**options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:
             cache_policy=NO_CACHE,
             **options,
         )
-        return decorator(sealed(function))
 
     return decorate
 

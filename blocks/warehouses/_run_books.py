@@ -26,6 +26,18 @@ class RunBooks(Transactions):
             session.run("close_run", run_id=run_id, **asdict(end) | {"api_versions": list(end.api_versions)})
 
     @replayed
+    def state_returned(self, run_id: str, returned: int) -> None:
+        """
+        Set how many records a run returned, by its own count of one for each chunk.
+
+        The sum that the settlements keep counts twice what was settled twice, as when a worker dies before its answer
+        arrives and the chunk is carried again.
+        """
+        with self.transaction() as session:
+            known = session.read("read_run", run_id=run_id)[0]["returned"]
+            session.run("count_returned", run_id=run_id, returned=returned - known)
+
+    @replayed
     def read_books(self, run_id: str) -> Books:
         """Return a run's books, counted from the ledger."""
         with self.transaction() as session:

@@ -295,7 +295,8 @@ class Warehouse(JournalVerbs, LaneVerbs, RunBooks):
             session.run("confirm_writes", crm=crm, rows=[asdict(item) for item in confirmed])
             session.run("forget_open_writes", token=claim.token, crm=crm, rows=finished)
             session.run("write_ledger", token=claim.token, run_id=claim.run_id, rows=finished)
-            ended = session.read("count_ended", run_id=claim.run_id, ids=[row["record_id"] for row in finished])
+            # Of all records: when a settlement is repeated, what it returns now may have finished the first time.
+            ended = session.read("count_ended", run_id=claim.run_id, ids=[item.record_id for item in settlements])
             session.run("write_dead_letters", token=claim.token, run_id=claim.run_id, rows=finished)
             session.run("restage_changed", token=claim.token, rows=renamed(finished))
             session.run("delete_finished", token=claim.token, rows=finished)

@@ -310,6 +310,23 @@ def test_settling_ends_records_exactly_once_and_balances(warehouse: Warehouse) -
     assert queue(warehouse) == 1
 
 
+def test_a_chunk_that_is_carried_again_counts_once(warehouse: Warehouse) -> None:
+    """A worker died before its answer arrived: settled again without holding anything, the chunk leaves true books."""
+    open_run(warehouse)
+    stage(warehouse, "1", "2", "3")
+    mine = claim(warehouse)
+    one, two, three = (record.record_id for record in mine.records)
+    first = [Finished(one, Disposition.UNMATCHED), Finished(two, Disposition.INVALID), Returned(three, "throttled", 60)]
+    warehouse.settle(mine, "hubspot", first, [])
+    again = warehouse.settle(mine, "hubspot", [Returned(one, "claim_lost"), *first[1:]], [])
+    assert (dict(again.dispositions), again.returned, again.lost) == ({"unmatched": 1, "invalid": 1}, 0, 1)
+    warehouse.state_returned("run-1", again.returned + again.lost)
+    books = warehouse.read_books("run-1")
+    check_books(books)
+    assert (books.claimed, books.finished, books.returned) == (3, 2, 1)
+    assert queue(warehouse) == 1
+
+
 def test_a_chunk_that_forgets_a_record_unbalances_the_books(warehouse: Warehouse) -> None:
     """The books are counted from the rows, so that a forgotten record is noticed."""
     open_run(warehouse)

@@ -1,5 +1,6 @@
 """One place for the session: stand-ins, a real Prefect server, and commands as processes of their own."""
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from blocks.warehouses.base import Warehouse
+from blocks.warehouses.postgres import PostgresWarehouse
 from blocks.warehouses.sqlite import SqliteWarehouse
 from sandbox.place import Place, started
 
@@ -25,7 +28,18 @@ def place(shared_place: Place, tmp_path: Path) -> Place:
     return replace(shared_place, folder=tmp_path, environment=environment)
 
 
-def new_world(place: Place, contacts: int, **settings: object) -> SqliteWarehouse:
+@pytest.fixture
+def place_on_postgres(place: Place, postgres_dsn: str) -> Place:
+    """Give a place whose warehouse is a schema of its own in PostgreSQL."""
+    chosen = {
+        "ENRICHMENT_WAREHOUSE": "postgres",
+        "ENRICHMENT_POSTGRES_DSN": postgres_dsn,
+        "ENRICHMENT_POSTGRES_PIPELINE_SCHEMA": f"test_{uuid.uuid4().hex[:12]}",
+    }
+    return replace(place, environment=place.environment | chosen)
+
+
+def new_world(place: Place, contacts: int, **settings: object) -> Warehouse:
     """Start over with so many contacts, set up and staged; return the warehouse."""
     answer = httpx.post(
         f"{place.sandbox_url}/control/reset", json={"contacts": contacts, "seed": 7, **settings}, timeout=60
@@ -33,10 +47,18 @@ def new_world(place: Place, contacts: int, **settings: object) -> SqliteWarehous
     answer.raise_for_status()
     place.result("setup")
     place.result("stage", "--all")
+    return warehouse_of(place)
+
+
+def warehouse_of(place: Place) -> Warehouse:
+    """Open the place's warehouse."""
+    if place.environment.get("ENRICHMENT_WAREHOUSE") == "postgres":
+        schema = place.environment["ENRICHMENT_POSTGRES_PIPELINE_SCHEMA"]
+        return PostgresWarehouse(place.environment["ENRICHMENT_POSTGRES_DSN"], schema, 10)
     return SqliteWarehouse(Path(place.environment["ENRICHMENT_SQLITE_PATH"]), 60)
 
 
-def count(warehouse: SqliteWarehouse, table: str) -> int:
+def count(warehouse: Warehouse, table: str) -> int:
     """Return how many rows a table has."""
     with warehouse.reading() as session:
-        return session._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+        return session._connection.execute(f"SELECT count(*) AS rows FROM {table}").fetchone()["rows"]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from blocks.pacing import Pacer, pacer_for
+from blocks.pacing import Pacer, pacer_for, split_rates
 from enrichment.errors import PostponedError
 from enrichment.retry import LONGEST_INLINE_WAIT_SECONDS
 
@@ -73,6 +73,30 @@ def test_the_share_of_a_run_that_has_ended_comes_back() -> None:
     pacer.share(1.0)
     waits, elapsed = reservations(pacer, 10)
     assert 0.9 - elapsed <= waits[-1] <= 0.9
+
+
+@pytest.mark.parametrize(("runs", "processes", "per_second"), [(1, 4, 2.5), (2, 4, 1.25), (2, 0, 5.0)])
+def test_each_process_of_a_run_takes_its_part_of_the_run_s_rate(runs: int, processes: int, per_second: float) -> None:
+    """The rate is divided by the runs at work, and a run's part by the processes that it works in."""
+    pacer = Pacer("s", 10.0)
+    pacer.split(processes)
+    pacer.share(runs)
+    waits, elapsed = reservations(pacer, 10)
+    assert 9 / per_second - elapsed <= waits[-1] <= 9 / per_second
+
+
+def test_all_pacers_of_a_process_are_split_alike() -> None:
+    """Those made before and those made later; one that works alone again gets the whole rate."""
+    before = pacer_for("before", "split", 10.0)
+    try:
+        split_rates(5)
+        for pacer in (before, pacer_for("later", "split", 10.0)):
+            waits, elapsed = reservations(pacer, 3)
+            assert 2 / 2.0 - elapsed <= waits[-1] <= 2 / 2.0
+    finally:
+        split_rates(0)
+    waits, elapsed = reservations(pacer_for("alone", "split", 10.0), 3)
+    assert 2 / 10.0 - elapsed <= waits[-1] <= 2 / 10.0
 
 
 def test_the_service_s_own_rate_is_adopted() -> None:

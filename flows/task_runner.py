@@ -1,0 +1,70 @@
+"""Where a run's chunks are worked on: in threads of its own process, or by the workers of a Dask cluster."""
+
+import logging
+from typing import Any
+
+from prefect.context import FlowRunContext
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from blocks.settings import Settings, load_settings
+from enrichment.errors import ConfigurationError, TransientError
+
+
+class RunnerOfChoice(ThreadPoolTaskRunner[Any]):
+    """Threads, unless the settings name another runner at the moment when Prefect makes one for a run."""
+
+    def duplicate(self) -> Any:
+        """
+        Return the run's own task runner.
+
+        Raises:
+            ConfigurationError: its library isn't installed, or a setting is wrong.
+        """
+        settings = load_settings()
+        return _dask_runner(settings) if settings.task_runner == "dask" else super().duplicate()
+
+
+def other_processes(settings: Settings) -> int:
+    """
+    Return how many other processes may work for the present run at once; 0 if its own threads do all the work.
+
+    A chunk is one process's work, so no more processes are busy than chunks are in flight. A cluster may have grown
+    beyond the setting, or not yet grown up to it: the higher number is the safe one to share the rate by.
+
+    Raises:
+        TransientError: the cluster can't be reached, or didn't start.
+    """
+    if settings.task_runner == "threads":
+        return 0
+    context: Any = FlowRunContext.get()
+    try:
+        workers = len(context.task_runner.client.nthreads())
+    except (OSError, TimeoutError, RuntimeError) as error:
+        where = f"at {settings.dask_address} can't be reached" if settings.dask_address else "didn't start"
+        raise TransientError(
+            f"the Dask cluster {where} ({type(error).__name__}): check ENRICHMENT_DASK_ADDRESS and its log, "
+            "or choose ENRICHMENT_TASK_RUNNER=threads"
+        ) from None
+    return min(settings.chunks_in_flight, max(settings.dask_workers, workers))
+
+
+def _dask_runner(settings: Settings) -> Any:
+    try:
+        from prefect_dask.task_runners import DaskTaskRunner  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ConfigurationError(
+            "ENRICHMENT_TASK_RUNNER=dask needs Dask: run `uv sync --extra dask`, or choose threads"
+        ) from None
+    logging.getLogger("distributed").setLevel(logging.WARNING)  # it tells of every connection
+    if settings.dask_address:
+        return DaskTaskRunner(address=settings.dask_address)
+    return DaskTaskRunner(
+        cluster_kwargs={
+            "n_workers": settings.dask_workers,
+            # One worker may have to carry what the others leave.
+            "threads_per_worker": settings.chunks_in_flight,
+            # Whoever reaches the scheduler may run code in our name and read contacts, also on this machine.
+            "security": True,
+            "dashboard_address": "127.0.0.1:0",
+        }
+    )

@@ -31,5 +31,7 @@ def erase_contact(warehouse: str, crm: str, crm_id: str) -> Erased:
     return erased
 
 
-#: The same as a task.
-erase = step(name="erase-contact")(erase_contact)
+@step(name="erase-contact")
+def erase(warehouse: str, crm: str, crm_id: str) -> Erased:
+    """Erase a contact as a task."""
+    return erase_contact(warehouse, crm, crm_id)

@@ -75,12 +75,14 @@ def test_the_share_of_a_run_that_has_ended_comes_back() -> None:
     assert 0.9 - elapsed <= waits[-1] <= 0.9
 
 
-@pytest.mark.parametrize(("runs", "processes", "per_second"), [(1, 4, 2.5), (2, 4, 1.25), (2, 0, 5.0)])
-def test_each_process_of_a_run_takes_its_part_of_the_run_s_rate(runs: int, processes: int, per_second: float) -> None:
+@pytest.mark.parametrize(("fraction", "processes", "per_second"), [(1.0, 4, 2.5), (0.5, 4, 1.25), (0.5, 0, 5.0)])
+def test_each_process_of_a_run_takes_its_part_of_the_run_s_rate(
+    fraction: float, processes: int, per_second: float
+) -> None:
     """The rate is divided by the runs at work, and a run's part by the processes that it works in."""
     pacer = Pacer("s", 10.0)
     pacer.split(processes)
-    pacer.share(runs)
+    pacer.share(fraction)
     waits, elapsed = reservations(pacer, 10)
     assert 9 / per_second - elapsed <= waits[-1] <= 9 / per_second
 

@@ -89,7 +89,7 @@ def _told(step: FollowUp, keys: Iterable[str], rows: Mapping[str, Row]) -> Follo
 
 
 @dataclass
-class Pursuit:
+class FollowingUp:
     """
     One follow-up's part in a chunk.
 
@@ -128,7 +128,7 @@ class Pursuit:
 
     def why_missing(self, told: FollowedUp) -> Reply | None:
         """Return the reply that keeps a record waiting for the step, if there is one."""
-        return None if self.withheld or not told.missing else self.asking.unsettled[told.missing[0]]
+        return None if self.withheld or not told.missing else self.asking.unsettled.get(told.missing[0])
 
     @property
     def stop(self) -> Stop | None:

@@ -34,7 +34,7 @@ from enrichment.retry import settle_failure
 from enrichment.stops import give_back, stop_of
 from enrichment.waterfall import complete, is_complete, lacking, merge
 from tasks.asking import Answer, Asking, Wanted
-from tasks.follow_ups import Pursuit, plan_of
+from tasks.follow_ups import FollowingUp, plan_of
 from tasks.steps import Parcel, event, step
 
 _PENDING_WAIT_SECONDS = 120.0
@@ -201,13 +201,13 @@ class _LookUp:
         lacked = {case.record.record_id: case for case in cases if lacking(case.found, further.fills)}
         plan = plan_of(further, self.plan)
         asking = Asking(plan, self.claim, self.warehouse, reference, further, self.crm, stop=self.stop)
-        pursuit = Pursuit(self.plan, further, asking)
+        following = FollowingUp(self.plan, further, asking)
         missed = 0
-        for record_id, told in pursuit.ask({one: case.replies[further.name] for one, case in lacked.items()}).items():
+        for record_id, told in following.ask({one: case.replies[further.name] for one, case in lacked.items()}).items():
             case = lacked[record_id]
             case.found[-1] = complete(case.found[-1], further.step, told.fields, told.keys, told.received_at)
-            missed += self._postpone(case, pursuit.why_missing(told), further.name)
-        self.stop = self.stop or pursuit.stop
+            missed += self._postpone(case, following.why_missing(told), further.name)
+        self.stop = self.stop or following.stop
         if missed:
             event("follow_up_missed", provider=further.name, step=further.step, records=missed)
 

@@ -21,13 +21,31 @@ from sandbox.people import topics
 from sandbox.server import Box
 from tasks.look_up import look_up
 from tasks.steps import Parcel
-from tests.integration.providers.test_every_provider_through_the_flow import ACCOUNTS, address
 
 SPECS = Path(spec_module.__file__).parent
 TOPICS = topics()
 #: Each provider's path of technologies.
 TECH = {"zoominfo": "technologies/enrich", "zoominfo_legacy": "enrich/company"}
 PROVIDERS = list(TECH)
+#: Each provider's credentials; the first one tells its accounts apart.
+CREDENTIALS = {
+    "zoominfo": ("client_id", "client_secret"),
+    "zoominfo_legacy": ("username", "password"),
+    "apollo": ("api_key",),
+}
+SetEnv = Callable[[str, str], None]
+
+
+def open_account(box: Box, setenv: SetEnv, provider: str, **settings: Any) -> Any:
+    """Give a provider a new account, which no pause of an old one holds up, and return its stand-in."""
+    first, *others = CREDENTIALS[provider]
+    fast = {"per_second": 2000} if provider in TECH else {}
+    box.configure(**{provider: {first: f"new-{uuid.uuid4().hex}", **fast, **settings}})
+    seller = box.world.services[provider]
+    setenv(f"ENRICHMENT_{provider.upper()}_BASE_URL", str(getattr(box, f"{provider}_url")))
+    for name in (first, *others):
+        setenv(f"ENRICHMENT_{provider.upper()}_{name.upper()}", getattr(seller.options(), name))
+    return seller
 
 
 @dataclass
@@ -36,21 +54,14 @@ class Desk:
 
     box: Box
     warehouse: Warehouse
-    setenv: Callable[[str, str], None]
+    setenv: SetEnv
     vendor: str
     providers: list[str] = field(default_factory=list)
 
     def open(self, provider: str, **settings: Any) -> Any:
         """Ask this provider too, with a new account, and return its stand-in."""
-        account, credentials = ACCOUNTS[provider]
-        fast = {"per_second": 2000} if provider in TECH else {}
-        account = {**account, **fast, credentials[0]: f"new-{uuid.uuid4().hex}", **settings}
-        self.box.configure(**{provider: account})
-        self.setenv(f"ENRICHMENT_{provider.upper()}_BASE_URL", address(self.box, provider))
-        for name in credentials:
-            self.setenv(f"ENRICHMENT_{provider.upper()}_{name.upper()}", account[name])
         self.providers.append(provider)
-        return self.box.world.services[provider]
+        return open_account(self.box, self.setenv, provider, **settings)
 
     def switch_on(self, provider: str, *, tech: bool = True, intent: str = "") -> None:
         """Set a provider's switches."""

@@ -9,6 +9,7 @@ from enrichment.records import Disposition
 from enrichment.summary import RunReport
 from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
+from sandbox.agreement import disagreements
 from tasks.erasure import erase_contact
 from tasks.preview import Preview
 from tests.integration.conftest import Pipeline
@@ -22,13 +23,12 @@ def run(**parameters: object) -> RunReport:
 
 def crm_agrees(pipeline: Pipeline, run_id: str) -> int:
     """Compare every confirmed write with what the CRM holds; return how many there are."""
-    held = pipeline.box.world.hubspot.contacts
     written = pipeline.warehouse.query("read_written", run_id=run_id, crm="hubspot")
-    assert [row for row in written if held[row["crm_id"]].get(row["field"]) != row["after"]] == []
+    assert disagreements(written, pipeline.box.world.hubspot.contacts) == []
     return len(written)
 
 
-@pytest.mark.parametrize("pipeline", ["sqlite", "postgres", "redshift", "snowflake"], indirect=True)
+@pytest.mark.parametrize("pipeline", ["sqlite", "postgres"], indirect=True)
 def test_every_contact_ends_once_and_the_crm_holds_what_the_warehouse_says(pipeline: Pipeline) -> None:
     """The queue is empty, the books balance, nobody was asked or written twice, and both sides agree field by field."""
     pipeline.new_world(320)
@@ -257,18 +257,6 @@ def test_a_broken_chain_gives_its_records_back(pipeline: Pipeline) -> None:
     assert run().books.balanced
     assert pipeline.queue() == 0
     assert sum(pipeline.box.world.zoominfo.lookups.values()) == asked
-
-
-def test_a_change_of_the_api_version_is_told(pipeline: Pipeline, caplog: pytest.LogCaptureFixture) -> None:
-    """The version of every run is kept, and the next run says so if the provider speaks another one."""
-    pipeline.new_world(20)
-    ingest_contacts(everything=True)
-    run(limit=10)
-    with pipeline.warehouse.transaction() as session:
-        session._connection.execute("UPDATE enrichment_runs SET api_versions = '[\"v0\"]'")
-    report = run()
-    assert (list(report.versions_before), list(report.api_versions)) == (["v0"], ["v1"])
-    assert "api_version_changed provider=zoominfo before=v0 now=v1" in caplog.text
 
 
 def test_a_suppressed_contact_is_never_looked_up(pipeline: Pipeline) -> None:

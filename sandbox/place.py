@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -86,8 +86,26 @@ def started(contacts: int, folder: Path, combination: Combination = Combination(
         environment = _environment(folder, address, port, combination) | warehouse
         command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port), "--no-ui"]
         server = stack.enter_context(process(command, folder, "server", environment))
-        _await_server(f"http://127.0.0.1:{port}/api/health", server, folder)
+        _await_server(f"http://127.0.0.1:{port}/api/health", server, folder / "server.log")
         yield Place(folder, environment, address["url"])
+
+
+@contextmanager
+def receiving(place: Place) -> Iterator[None]:
+    """Let HubSpot's stand-in deliver its webhooks to a receiver, which is a process of its own."""
+    port = _free_port()
+    target = f"http://127.0.0.1:{port}/hubspot/webhook"
+    environment = place.environment | {
+        "ENRICHMENT_HUBSPOT_CLIENT_SECRET": "sandbox-client-secret",
+        "ENRICHMENT_HUBSPOT_TARGET_URL": target,
+        "ENRICHMENT_HUBSPOT_APP_ID": "54321",
+    }
+    command = [sys.executable, "-m", "cli", "listen", "hubspot", "--port", str(port)]
+    with process(command, place.folder, "receiver", environment) as receiver:
+        _await_server(f"http://127.0.0.1:{port}/ready", receiver, place.folder / "receiver.log")
+        settings = {"hubspot": {"webhook_url": target}}
+        httpx.post(f"{place.sandbox_url}/control/settings", json=settings, timeout=60).raise_for_status()
+        yield
 
 
 def _clear(folder: Path) -> None:
@@ -157,12 +175,11 @@ def _end(process: "subprocess.Popen[str]") -> None:
         process.wait()
 
 
-def _await_server(url: str, server: "subprocess.Popen[str]", folder: Path) -> None:
+def _await_server(url: str, server: "subprocess.Popen[str]", log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
-        try:
+        with suppress(httpx.TransportError):
             if httpx.get(url, timeout=2).is_success:
                 return
-        except httpx.TransportError:
-            time.sleep(0.3)
-    raise EnrichmentError(f"the Prefect server didn't start: see {folder / 'server.log'}")
+        time.sleep(0.3)
+    raise EnrichmentError(f"the {log.stem} didn't start: see {log}")

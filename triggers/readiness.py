@@ -53,13 +53,16 @@ class Readiness:
 
     def _ask(self) -> str:
         try:
-            self._warehouse = self._warehouse or self._open_warehouse()
-            sealed(look_at)(self._warehouse)
+            sealed(self._look)()
         except EnrichmentError as error:
             self._disconnect()
             logger.warning("not_ready because=%s: %s", type(error).__name__, error)
             return "warehouse_not_set_up" if isinstance(error, ConfigurationError) else "warehouse_unreachable"
         return ""
+
+    def _look(self) -> None:
+        self._warehouse = self._warehouse or self._open_warehouse()
+        look_at(self._warehouse)
 
     def _disconnect(self) -> None:
         warehouse, self._warehouse = self._warehouse, None

@@ -86,7 +86,7 @@ class StagingWriter:
         return group
 
     async def _commit_group(self, group: Sequence[_Waiting]) -> None:
-        error = await self._try_to_commit(merged(batch for batch, _ in group))
+        error = await self._try_to_commit([batch for batch, _ in group])
         if error and len(group) > 1 and not isinstance(error, TransientError | ConfigurationError):
             # Perhaps one of them can't be committed by anybody; it mustn't hold the others.
             for single in group:
@@ -98,15 +98,25 @@ class StagingWriter:
         if not error:
             self._tell()
 
-    async def _try_to_commit(self, batch: Batch) -> Exception | None:
+    async def _try_to_commit(self, batches: list[Batch]) -> Exception | None:
         loop = asyncio.get_running_loop()
         try:
-            staged = await loop.run_in_executor(self._thread, sealed(self._write), batch)
+            await loop.run_in_executor(self._thread, sealed(self._write_all), batches)
         except Exception as error:  # noqa: BLE001 - whatever it is, the requests are told to come again
-            logger.error("records_not_staged records=%s because=%s", len(batch.records), _said(error))  # noqa: TRY400
+            logger.error("records_not_staged batches=%s because=%s", len(batches), _said(error))  # noqa: TRY400
             return error
-        logger.info("records_staged records=%s new=%s changed=%s", len(batch.records), staged, len(batch.changed))
         return None
+
+    def _write_all(self, batches: list[Batch]) -> None:
+        batch = merged(batches)
+        new = self._write(batch)
+        logger.info(
+            "records_staged batches=%s records=%s new=%s changed=%s",
+            len(batches),
+            len(batch.records),
+            new,
+            len(batch.changed),
+        )
 
     def _write(self, batch: Batch) -> int:
         known = self._warehouse

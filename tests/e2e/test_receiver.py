@@ -19,7 +19,9 @@ import psycopg
 import pytest
 
 from blocks.warehouses.base import Warehouse
-from sandbox.place import process
+from sandbox.place import Place, process, receiving
+from tests.e2e.conftest import count, new_world
+from triggers.signatures import CONTACTS_SCHEME
 
 EVENTS = 10_000
 SECRET = "sandbox-client-secret"
@@ -90,10 +92,10 @@ class Site:
         }
 
     @contextmanager
-    def receiver(self) -> "Iterator[subprocess.Popen[str]]":
+    def receiver(self, what: str = "hubspot") -> "Iterator[subprocess.Popen[str]]":
         """Run the receiver, once it is ready."""
         self.starts += 1
-        command = [sys.executable, "-m", "cli", "listen", "hubspot", "--port", str(self.port)]
+        command = [sys.executable, "-m", "cli", "listen", what, "--port", str(self.port)]
         with process(command, self.folder, f"receiver-{self.starts}", self.environment) as running:
             until(lambda: self._ready(running), "the receiver is ready")
             yield running
@@ -195,6 +197,22 @@ def test_every_event_of_a_flood_arrives_once_though_the_receiver_is_killed_and_e
     assert "Traceback" not in log
 
 
+@pytest.mark.parametrize("site", ["sqlite"], indirect=True)
+def test_contacts_alone_can_be_taken(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without HubSpot only signed contacts are let in; Ctrl-C ends it well."""
+    monkeypatch.setenv("ENRICHMENT_RECEIVER_SHARED_SECRET", "shared-s3cr3t")
+    body, timestamp = b'{"crm_id": "003A", "crm": "salesforce"}', str(int(time.time()))
+    signature = CONTACTS_SCHEME.sign("shared-s3cr3t", body, timestamp)
+    headers = {"X-Enrichment-Timestamp": timestamp, "X-Enrichment-Signature": signature}
+    with site.receiver("contacts") as running:
+        url = f"http://127.0.0.1:{site.port}"
+        assert httpx.post(f"{url}/contacts", content=body, headers=headers).status_code == 202
+        assert httpx.post(f"{url}/hubspot/webhook", content=b"[]").status_code == 404
+        running.send_signal(signal.SIGINT)
+        assert running.wait(PATIENCE_SECONDS) == 0
+    assert [record.crm_id for record in site.warehouse.peek(crm="salesforce", lane="live", limit=9)] == ["003A"]
+
+
 def _measure(site: Site, created: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Print how quickly the last thousand events arrive when nothing is in the way."""
     before, began = site.webhooks()["taken"], time.monotonic()
@@ -204,3 +222,24 @@ def _measure(site: Site, created: list[str], capsys: pytest.CaptureFixture[str])
     deliveries = site.webhooks()["taken"] - before
     with capsys.disabled():
         sys.stdout.write(f"\n{site.warehouse.name}: {deliveries / seconds:.0f} deliveries of 100 events a second\n")
+
+
+def test_a_new_contact_is_staged_by_its_webhook_and_enriched_by_the_next_run(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Created in HubSpot, delivered, staged; a run writes it back, and its own changes stage nothing."""
+    warehouse = new_world(place, 0)
+    with receiving(place):
+        began = time.monotonic()
+        answer = httpx.post(
+            f"{place.sandbox_url}/control/hubspot/contacts", json=[{"email": "hit+zoe@acme.example"}], timeout=60
+        )
+        (contact,) = answer.json()
+        until(lambda: count(warehouse, "enrichment_staging"), "the contact is staged")
+        with capsys.disabled():
+            sys.stdout.write(f"\ncreated to staged: {time.monotonic() - began:.2f} s\n")
+        assert place.result("run")["books"]["dispositions"] == {"written": 1}
+        assert place.crm_contacts()[contact]["enr_company_name"]
+        until(lambda: not place.ledger()["hubspot"]["webhooks"]["pending"], "HubSpot has nothing left to deliver")
+    assert count(warehouse, "enrichment_staging") == 0
+    warehouse.close()

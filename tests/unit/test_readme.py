@@ -50,7 +50,7 @@ def test_the_commands_of_the_readme_exist() -> None:
 
     makefile = (ROOT / "Makefile").read_text()
     commands = {command.callback.__name__ for command in app.registered_commands if command.callback}
-    commands |= {group.name for group in app.registered_groups}
+    commands |= {str(group.name) for group in app.registered_groups}
     for target in re.findall(r"(?:`|^)make ([a-z]+)\b", README, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     for command in re.findall(r"(?:`|bin/)enrich ([a-z]+)\b", README):

@@ -58,3 +58,11 @@ def test_every_field_says_what_it_is_for() -> None:
 def test_the_token_stays_out_of_the_representation() -> None:
     """A block that is printed or logged doesn't give its secret away."""
     assert "made-up" not in repr(HubSpot(access_token="made-up"))
+
+
+def test_both_client_secrets_count_while_they_are_rotated() -> None:
+    """Webhooks signed with the previous secret are taken too; without any, the variable is named."""
+    assert HubSpot(client_secret="new").client_secrets() == ("new",)
+    assert HubSpot(client_secret="new", previous_client_secret="old").client_secrets() == ("new", "old")
+    with pytest.raises(ConfigurationError, match="ENRICHMENT_HUBSPOT_CLIENT_SECRET is not set"):
+        HubSpot(previous_client_secret="old").client_secrets()

@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     )
     task_runner: Literal["threads", "dask"] = Field(
         "threads",
-        description="Who works on a run's chunks: `threads` of its process, or the workers of a `dask` cluster.",
+        description="Who works on the chunks of a run: its own `threads`, or the workers of a `dask` cluster.",
     )
     dask_address: str = Field(
         "", description="Scheduler of a Dask cluster, such as `tls://10.0.0.5:8786`; empty: the run starts its own."

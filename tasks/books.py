@@ -62,9 +62,8 @@ def close_books(
 ) -> RunReport:
     """Count the run from the ledger, tell people if needed, and close the books whether they balance or not."""
     with open_warehouse(plan.warehouse) as warehouse:
-        warehouse.state_returned(plan.run_id, returned)
         last = _last_run(plan, warehouse)
-        report = _count(plan, warehouse, stop, crashed, last)
+        report = _count(plan, warehouse, stop, crashed, returned, last)
         broken = crashed > 0 or not report.books.balanced
         stop_kind = stop.kind if stop else "crashed" if broken else ""
         kind = alert_kind(report.books, threshold=threshold, stop_kind=stop_kind)
@@ -86,14 +85,14 @@ def close_books(
     return report
 
 
-def _count(plan: RunPlan, warehouse: Warehouse, stop: Stop | None, crashed: int, last: Row) -> RunReport:
+def _count(plan: RunPlan, warehouse: Warehouse, stop: Stop | None, crashed: int, returned: int, last: Row) -> RunReport:
     replies = warehouse.query("summarise_replies", run_id=plan.run_id)
     lookups: Counter[str] = Counter()
     for row in replies:
         lookups[row["outcome"]] += row["replies"]
     return RunReport(
         plan.run_id,
-        warehouse.read_books(plan.run_id),
+        warehouse.read_books(plan.run_id, returned=returned),
         credits=sum(row["credits"] for row in replies),
         lookups=dict(lookups),
         api_versions=sorted({row["api_version"] for row in replies if row["api_version"]}),

@@ -210,6 +210,28 @@ def doctor(as_json: Json = False) -> None:
             raise typer.Exit(FAILED)
 
 
+Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of the machine's.")]
+Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 for any.")]
+
+
+@listen.command("hubspot", epilog="Example: `enrich listen hubspot --host 0.0.0.0 --port 8080`")
+def listen_hubspot(host: Host = "127.0.0.1", port: Port = 8080) -> None:
+    """Take HubSpot's webhooks, and signed contacts from elsewhere, until told to end."""
+    with told():
+        from triggers.serving import serve_hubspot  # noqa: PLC0415
+
+        serve_hubspot(host, port)
+
+
+@listen.command("contacts", epilog="Example: `enrich listen contacts --port 8081`")
+def listen_contacts(host: Host = "127.0.0.1", port: Port = 8080) -> None:
+    """Take signed contacts only, for a CRM that sends no webhooks, until told to end."""
+    with told():
+        from triggers.serving import serve_contacts  # noqa: PLC0415
+
+        serve_contacts(host, port)
+
+
 def _assignment(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not value:

@@ -6,6 +6,7 @@ from prefect.exceptions import ObjectNotFound
 
 from blocks.base import DEFAULT_DOCUMENT, PipelineBlock, block_class, configure, module_names
 from blocks.crms.base import CrmBlock
+from blocks.listeners.base import ListenerBlock
 from blocks.notifiers.base import NotifierBlock
 from blocks.providers.block import provider_block_class
 from blocks.providers.spec import spec_names
@@ -16,6 +17,7 @@ _KINDS: dict[str, type[PipelineBlock]] = {
     "blocks.crms": CrmBlock,
     "blocks.warehouses": WarehouseBlock,
     "blocks.notifiers": NotifierBlock,
+    "blocks.listeners": ListenerBlock,
 }
 
 

@@ -40,7 +40,11 @@ class Control:
             ("GET", "/messages"): lambda _: self._messages(),
             ("GET", "/hubspot/contacts"): lambda _: self._contacts(),
             ("POST", "/hubspot/contacts"): self._create_contacts,
-            ("POST", "/hubspot/merge"): self._merge,
+            ("POST", "/hubspot/edit"): lambda request: self._change("edit", request),
+            ("POST", "/hubspot/archive"): lambda request: self._change("archive", request),
+            ("POST", "/hubspot/restore"): lambda request: self._change("restore", request),
+            ("POST", "/hubspot/erase"): lambda request: self._change("erase", request),
+            ("POST", "/hubspot/merge"): lambda request: self._change("merge", request),
             ("POST", "/faults"): self._add_fault,
             ("DELETE", "/faults"): lambda _: self._clear_faults(),
             ("POST", "/settings"): self._configure,
@@ -69,8 +73,9 @@ class Control:
     def _create_contacts(self, request: Request) -> Reply:
         return json_reply(self._box.world.hubspot.create(request.json()), 201)
 
-    def _merge(self, request: Request) -> Reply:
-        self._box.world.hubspot.merge(**request.json())
+    def _change(self, what: str, request: Request) -> Reply:
+        """Do something to a contact of HubSpot's as people do it; the body has the call's arguments by name."""
+        getattr(self._box.world.hubspot, what)(**request.json())
         return json_reply({})
 
     def _add_fault(self, request: Request) -> Reply:

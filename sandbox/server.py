@@ -45,6 +45,7 @@ class Box:
 
     def reset(self, **changes: Any) -> World:
         """Make a new world at the same addresses, as at the start but for these changes."""
+        self.world.close()
         self.world = World(adjusted(self._settings, changes))
         return self.world
 
@@ -129,6 +130,7 @@ def running(*, port: int = 0, smtp_port: int = 0, **settings: Any) -> Iterator[B
                 raise TimeoutError("the sandbox didn't start")
             yield box
         finally:
+            box.world.close()
             server.should_exit = True
             thread.join()
 

@@ -202,6 +202,19 @@ class HubSpotSettings(ServiceSettings):
         index_lag_seconds: until a new contact is found by search.
         trace_ids_cover_validation: whether trace ids make refused values a partial failure.
         portal_id: of the account.
+        app_id: of the app that has the token and the webhooks.
+        webhook_url: where the app's webhooks go; none are sent if empty.
+        webhook_secret: client secret of the app, which signs them.
+        webhook_form: of the events: `contact.creation` or `object.creation`.
+        webhook_kinds: of events that the app is subscribed to.
+        webhook_properties: of whose changes the app hears.
+        webhook_gather_ms: how long events are gathered for one batch.
+        webhook_concurrency: batches that are under way at once.
+        webhook_timeout_seconds: how long an answer is waited for.
+        webhook_retries: of a batch that isn't taken.
+        webhook_retry_seconds: between two attempts, on the average; really it is minutes to hours.
+        webhook_duplicate_share: the part of the batches that is sent twice.
+        webhook_shuffle: whether events come in any order.
     """
 
     token: str = "sandbox-hubspot-token"
@@ -218,6 +231,19 @@ class HubSpotSettings(ServiceSettings):
     index_lag_seconds: float = 0.0
     trace_ids_cover_validation: bool = False
     portal_id: int = 24_680_135
+    app_id: int = 54_321
+    webhook_url: str = ""
+    webhook_secret: str = "sandbox-client-secret"
+    webhook_form: Literal["classic", "generic"] = "classic"
+    webhook_kinds: tuple[str, ...] = ("creation", "deletion", "merge", "restore", "privacyDeletion")
+    webhook_properties: tuple[str, ...] = ("email",)
+    webhook_gather_ms: float = 50.0
+    webhook_concurrency: int = 10
+    webhook_timeout_seconds: float = 5.0
+    webhook_retries: int = 10
+    webhook_retry_seconds: float = 1.0
+    webhook_duplicate_share: float = 0.0
+    webhook_shuffle: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

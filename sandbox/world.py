@@ -84,6 +84,10 @@ class World:
             for name, values in changes.items():
                 parts[name].configure(dict(values))
 
+    def close(self) -> None:
+        """Let nothing more happen."""
+        self.hubspot.close()
+
     def summary(self) -> dict[str, Any]:
         """Return the totals of every service."""
         totals = {name: service.summary() for name, service in self.services.items()}

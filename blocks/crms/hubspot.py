@@ -98,6 +98,20 @@ class HubSpot(CrmBlock):
     )
     connect_timeout_seconds: float = Field(5.0, gt=0, le=60, description="How long to wait for a connection.")
     read_timeout_seconds: float = Field(30.0, gt=0, le=300, description="How long to wait for an answer.")
+    client_secret: SecretStr | None = Field(
+        None, description="Client secret of the app that sends webhooks, or `block:<type>/<name>` of a secret block."
+    )
+    previous_client_secret: SecretStr | None = Field(
+        None, description="The client secret before it was rotated, which is accepted too."
+    )
+    target_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/]+/\S*)?$",
+        description="URL at which HubSpot calls the receiver, exactly as the app has it.",
+    )
+    app_id: str = Field(
+        "", pattern=r"^\d*$", description="Id of the app that writes for the pipeline, whose changes are ignored."
+    )
 
     def get_crm(self) -> "HubSpotCrm":
         """
@@ -118,6 +132,18 @@ class HubSpot(CrmBlock):
             frozenset(self.protected_fields),
             concurrency=self.concurrency,
         )
+
+    def client_secrets(self) -> tuple[str, ...]:
+        """
+        Return the secrets that a webhook may be signed with, read from their blocks just now.
+
+        Raises:
+            ConfigurationError: there is none, or a block can't be read.
+        """
+        secrets = [reveal(self.client_secret, "ENRICHMENT_HUBSPOT_CLIENT_SECRET")]
+        if self.previous_client_secret:
+            secrets.append(reveal(self.previous_client_secret, "ENRICHMENT_HUBSPOT_PREVIOUS_CLIENT_SECRET"))
+        return tuple(secrets)
 
     def _read_token(self) -> str:
         return reveal(self.access_token, "ENRICHMENT_HUBSPOT_ACCESS_TOKEN")

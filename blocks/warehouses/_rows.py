@@ -1,6 +1,7 @@
 """What crosses the seam to a warehouse, and how it becomes JSON and comes back."""
 
 import json
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -103,6 +104,11 @@ def contact_row(item: Found) -> Row:
         "attributes": further,
         **own,
     }
+
+
+def renamed(rows: Sequence[Row]) -> list[Row]:
+    """Return rows of staged records with the id that a new request in their place will have."""
+    return [row | {"new_record_id": uuid.uuid4().hex} for row in rows]
 
 
 def enrichment_of(row: Row) -> Enrichment:

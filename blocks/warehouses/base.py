@@ -28,6 +28,7 @@ from blocks.warehouses._rows import (
     Settled,
     contact_row,
     enrichment_of,
+    renamed,
 )
 from blocks.warehouses._sql import SqlFile
 from enrichment.books import Books
@@ -116,7 +117,13 @@ class Warehouse(ABC):
             return session.read(name, **values)
 
     @replayed
-    def stage(self, records: Sequence[NewRecord], *, cursor: tuple[str, str] | None = None) -> int:
+    def stage(
+        self,
+        records: Sequence[NewRecord],
+        *,
+        changed: Collection[tuple[str, str]] = (),
+        cursor: tuple[str, str] | None = None,
+    ) -> int:
         """
         Put contacts into the queue; one that is in it already stays as it is, or moves up to the live lane.
 
@@ -124,6 +131,8 @@ class Warehouse(ABC):
 
         Args:
             records: the contacts.
+            changed: CRM and id of contacts that changed; those in the queue are read anew, and if a run is at work on
+                one, it is done again once that run has ended it.
             cursor: name and value of the intake's position, committed together with the rows.
 
         Returns:
@@ -131,6 +140,7 @@ class Warehouse(ABC):
         """
         rows = [asdict(record) | {"record_id": uuid.uuid4().hex} for record in records]
         with self.transaction() as session:
+            session.run("note_changes", rows=[{"crm": crm, "crm_id": crm_id} for crm, crm_id in sorted(set(changed))])
             session.run("promote_staged", rows=rows)
             staged = session.run("stage_records", rows=rows)
             if cursor:
@@ -141,9 +151,7 @@ class Warehouse(ABC):
     def restage_failed(self, run_id: str = "") -> int:
         """Put dead letters back into the queue, all or one run's, and return how many."""
         with self.transaction() as session:
-            letters = session.read("read_dead_letters", run_id=run_id)
-            for letter in letters:
-                letter["new_record_id"] = uuid.uuid4().hex
+            letters = renamed(session.read("read_dead_letters", run_id=run_id))
             session.run("restage_dead_letters", rows=letters)
             session.run("mark_replayed", rows=letters)
         return len(letters)
@@ -332,6 +340,7 @@ class Warehouse(ABC):
             # Of all records: when a settlement is repeated, what it returns now may have finished the first time.
             ended = session.read("count_ended", run_id=claim.run_id, ids=[item.record_id for item in settlements])
             session.run("write_dead_letters", token=claim.token, run_id=claim.run_id, rows=finished)
+            session.run("restage_changed", token=claim.token, rows=renamed(finished))
             session.run("delete_finished", token=claim.token, rows=finished)
             back = session.run("return_records", token=claim.token, rows=returned)
             session.run("drop_claim_reservations", token=claim.token)

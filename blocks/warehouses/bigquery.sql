@@ -169,6 +169,19 @@ INSERT INTO lookup_reservations (provider, request_key, reserved_by, reserved_un
 SELECT '', '', '', CURRENT_TIMESTAMP() FROM (SELECT 1)
 WHERE NOT EXISTS (SELECT 1 FROM lookup_reservations WHERE provider = '' AND request_key = '')
 
+-- migration: 0005 when a contact changed while a run was at work on it
+ALTER TABLE enrichment_staging ADD COLUMN IF NOT EXISTS changed_at TIMESTAMP;
+
+-- query: note_changes
+-- Whatever an event said of a contact in the queue, the CRM is asked how it is now; a run's work on it is done again.
+UPDATE enrichment_staging SET
+    email_address = NULL,
+    changed_at = CASE enrichment_staging.state WHEN 'waiting' THEN enrichment_staging.changed_at ELSE CURRENT_TIMESTAMP() END
+FROM (
+    SELECT DISTINCT JSON_VALUE(value, '$.crm') AS crm, JSON_VALUE(value, '$.crm_id') AS crm_id
+    FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) r
+WHERE enrichment_staging.crm = r.crm AND enrichment_staging.crm_id = r.crm_id
+
 -- query: promote_staged
 UPDATE enrichment_staging SET lane = 'live'
 FROM (
@@ -484,6 +497,27 @@ FROM (
     FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) r JOIN enrichment_staging s ON s.record_id = r.record_id
 WHERE s.claimed_by = :token AND r.disposition = 'failed'
     AND NOT EXISTS (SELECT 1 FROM failed_records f WHERE f.record_id = s.record_id)
+
+-- query: restage_changed
+-- The finished request has its ledger row by now, and its place is taken by a new one.
+UPDATE enrichment_staging SET
+    record_id = r.new_record_id,
+    source = 'webhook',
+    state = 'waiting',
+    attempts = 0,
+    not_before = NULL,
+    processed_at = NULL,
+    request_key = NULL,
+    changed_at = NULL,
+    claimed_by = NULL,
+    claim_run_id = NULL,
+    claim_expires_at = NULL,
+    staged_at = CURRENT_TIMESTAMP()
+FROM (
+    SELECT JSON_VALUE(value, '$.new_record_id') AS new_record_id, JSON_VALUE(value, '$.record_id') AS record_id
+    FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) r
+WHERE enrichment_staging.claimed_by = :token AND enrichment_staging.changed_at IS NOT NULL
+    AND enrichment_staging.record_id = r.record_id
 
 -- query: delete_finished
 DELETE FROM enrichment_staging WHERE claimed_by = :token AND record_id IN (

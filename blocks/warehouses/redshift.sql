@@ -207,6 +207,17 @@ CREATE TABLE event_cursors (
     updated_at TIMESTAMP NOT NULL
 );
 
+-- migration: 0005 when a contact changed while a run was at work on it
+ALTER TABLE enrichment_staging ADD COLUMN changed_at TIMESTAMP;
+
+-- query: note_changes
+-- Whatever an event said of a contact in the queue, the CRM is asked how it is now; a run's work on it is done again.
+UPDATE enrichment_staging SET
+    email_address = NULL,
+    changed_at = CASE enrichment_staging.state WHEN 'waiting' THEN enrichment_staging.changed_at ELSE GETDATE() END
+FROM (SELECT DISTINCT crm, crm_id FROM :rows) r
+WHERE enrichment_staging.crm = r.crm AND enrichment_staging.crm_id = r.crm_id
+
 -- query: promote_staged
 UPDATE enrichment_staging SET lane = 'live'
 FROM (SELECT DISTINCT crm, crm_id FROM :rows WHERE lane = 'live') r
@@ -459,6 +470,25 @@ SELECT s.record_id, s.crm, s.crm_id, s.email_address, s.lane, s.source, r.step, 
 FROM :rows r JOIN enrichment_staging s ON s.record_id = r.record_id
 WHERE s.claimed_by = :token AND r.disposition = 'failed'
     AND NOT EXISTS (SELECT 1 FROM failed_records f WHERE f.record_id = s.record_id)
+
+-- query: restage_changed
+-- The finished request has its ledger row by now, and its place is taken by a new one.
+UPDATE enrichment_staging SET
+    record_id = r.new_record_id,
+    source = 'webhook',
+    state = 'waiting',
+    attempts = 0,
+    not_before = NULL,
+    processed_at = NULL,
+    request_key = NULL,
+    changed_at = NULL,
+    claimed_by = NULL,
+    claim_run_id = NULL,
+    claim_expires_at = NULL,
+    staged_at = GETDATE()
+FROM :rows r
+WHERE enrichment_staging.claimed_by = :token AND enrichment_staging.changed_at IS NOT NULL
+    AND enrichment_staging.record_id = r.record_id
 
 -- query: delete_finished
 DELETE FROM enrichment_staging WHERE claimed_by = :token AND record_id IN (SELECT r.record_id FROM :rows r)

@@ -187,6 +187,18 @@ CREATE TABLE IF NOT EXISTS event_cursors (
     updated_at TIMESTAMP_NTZ NOT NULL
 );
 
+-- migration: 0005 when a contact changed while a run was at work on it
+ALTER TABLE enrichment_staging ADD COLUMN IF NOT EXISTS changed_at TIMESTAMP_NTZ;
+
+-- query: note_changes
+-- Whatever an event said of a contact in the queue, the CRM is asked how it is now; a run's work on it is done again.
+UPDATE enrichment_staging SET
+    email_address = NULL,
+    changed_at = CASE enrichment_staging.state WHEN 'waiting' THEN enrichment_staging.changed_at ELSE SYSDATE() END
+WHERE (crm, crm_id) IN (
+    SELECT f.value['crm']::VARCHAR, f.value['crm_id']::VARCHAR
+    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
 -- query: promote_staged
 UPDATE enrichment_staging SET lane = 'live'
 WHERE lane = 'backfill' AND (crm, crm_id) IN (
@@ -529,6 +541,27 @@ WHEN NOT MATCHED THEN INSERT
     (record_id, crm, crm_id, email_address, lane, source, step, reason, error, attempts, run_id, failed_at)
     VALUES (s.record_id, s.crm, s.crm_id, s.email_address, s.lane, s.source, s.step, s.reason, s.detail, s.attempts,
     :run_id, SYSDATE())
+
+-- query: restage_changed
+-- The finished request has its ledger row by now, and its place is taken by a new one.
+UPDATE enrichment_staging SET
+    record_id = r.new_record_id,
+    source = 'webhook',
+    state = 'waiting',
+    attempts = 0,
+    not_before = NULL,
+    processed_at = NULL,
+    request_key = NULL,
+    changed_at = NULL,
+    claimed_by = NULL,
+    claim_run_id = NULL,
+    claim_expires_at = NULL,
+    staged_at = SYSDATE()
+FROM (
+    SELECT f.value['record_id']::VARCHAR AS record_id, f.value['new_record_id']::VARCHAR AS new_record_id
+    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) r
+WHERE enrichment_staging.claimed_by = :token AND enrichment_staging.changed_at IS NOT NULL
+    AND enrichment_staging.record_id = r.record_id
 
 -- query: delete_finished
 DELETE FROM enrichment_staging

@@ -177,6 +177,16 @@ CREATE TABLE event_cursors (
     updated_at TEXT NOT NULL
 );
 
+-- migration: 0005 when a contact changed while a run was at work on it
+ALTER TABLE enrichment_staging ADD COLUMN changed_at TEXT;
+
+-- query: note_changes
+-- Whatever an event said of a contact in the queue, the CRM is asked how it is now; a run's work on it is done again.
+UPDATE enrichment_staging SET
+    email_address = NULL,
+    changed_at = CASE state WHEN 'waiting' THEN changed_at ELSE strftime('%Y-%m-%dT%H:%M:%fZ', 'now') END
+WHERE (crm, crm_id) IN (SELECT value ->> 'crm', value ->> 'crm_id' FROM json_each(:rows))
+
 -- query: promote_staged
 UPDATE enrichment_staging SET lane = 'live'
 WHERE lane = 'backfill' AND (crm, crm_id) IN (
@@ -423,6 +433,24 @@ SELECT s.record_id, s.crm, s.crm_id, s.email_address, s.lane, s.source, r.value 
     r.value ->> 'detail', s.attempts, :run_id, strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
 FROM json_each(:rows) r CROSS JOIN enrichment_staging s ON s.record_id = r.value ->> 'record_id'
 WHERE s.claimed_by = :token AND r.value ->> 'disposition' = 'failed'
+
+-- query: restage_changed
+-- The finished request has its ledger row by now, and its place is taken by a new one.
+UPDATE enrichment_staging SET
+    record_id = r.value ->> 'new_record_id',
+    source = 'webhook',
+    state = 'waiting',
+    attempts = 0,
+    not_before = NULL,
+    processed_at = NULL,
+    request_key = NULL,
+    changed_at = NULL,
+    claimed_by = NULL,
+    claim_run_id = NULL,
+    claim_expires_at = NULL,
+    staged_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+FROM json_each(:rows) r
+WHERE +claimed_by = :token AND changed_at IS NOT NULL AND record_id = r.value ->> 'record_id'
 
 -- query: delete_finished
 DELETE FROM enrichment_staging

@@ -21,7 +21,8 @@ from sandbox.hubspot.errors import (
 from sandbox.hubspot.limits import AccountLimits
 from sandbox.hubspot.property_calls import PropertyCalls
 from sandbox.hubspot.reads import ContactReads
-from sandbox.hubspot.store import ContactStore
+from sandbox.hubspot.store import ContactStore, Record
+from sandbox.hubspot.webhooks import WebhookSender
 from sandbox.hubspot.writes import ContactWrites, Write
 from sandbox.people import Population
 from sandbox.service import Service
@@ -32,6 +33,8 @@ _CONTACTS = re.compile(rf"/crm/(?:v3/objects|objects/{_VERSION})/contacts(?P<tai
 _PROPERTIES = re.compile(rf"/crm/(?:v3/properties|properties/{_VERSION})/contacts(?P<tail>/.*)?")
 _ACCOUNT = re.compile(rf"/account-info/{_VERSION}/details")
 _SEARCH = "/search"
+#: Who changes contacts in the user interface.
+_PEOPLE = "CRM_UI"
 _READING_POSTS = ("/batch/read", _SEARCH)
 
 
@@ -60,7 +63,8 @@ class HubSpot(Service):
         super().__init__(clock, faults)
         self.settings = settings
         self._lock = lock
-        self._store = ContactStore(clock, population.contacts)
+        self._webhooks = WebhookSender(lambda: self.settings)
+        self._store = ContactStore(clock, population.contacts, self._webhooks.note)
         self._catalog = PropertyCatalog(clock)
         self._limits = AccountLimits(clock)
         self._reads = ContactReads(self._store, self._catalog, clock)
@@ -107,15 +111,12 @@ class HubSpot(Service):
     def create(self, properties: list[Mapping[str, str]]) -> list[str]:
         """Create contacts as people do in the user interface, unchecked, and return their ids."""
         with self._lock:
-            return [self._store.create(values, "CRM_UI").id for values in properties]
+            return [self._store.create(values, _PEOPLE).id for values in properties]
 
     def edit(self, contact_id: str, properties: Mapping[str, str]) -> None:
         """Change a contact as people do in the user interface, unchecked."""
         with self._lock:
-            record = self._store.get(contact_id)
-            if record is None:
-                raise KeyError(contact_id)
-            self._store.change(record, properties, "CRM_UI")
+            self._store.change(self._known(contact_id), properties, _PEOPLE)
 
     def merge(self, survivor_id: str, merged_id: str) -> None:
         """Make one contact part of another."""
@@ -125,7 +126,21 @@ class HubSpot(Service):
     def archive(self, contact_id: str) -> None:
         """Put a contact into the recycling bin."""
         with self._lock:
-            self._writes.delete_one(contact_id)
+            self._writes.delete_one(contact_id, _PEOPLE)
+
+    def restore(self, contact_id: str) -> None:
+        """Take a contact out of the recycling bin."""
+        with self._lock:
+            self._store.restore(self._known(contact_id), _PEOPLE)
+
+    def erase(self, contact_id: str) -> None:
+        """Delete a contact for good, as somebody does who asked to be forgotten."""
+        with self._lock:
+            self._store.erase(self._known(contact_id), _PEOPLE)
+
+    def close(self) -> None:
+        """Send no more webhooks."""
+        self._webhooks.close()
 
     def options(self) -> HubSpotSettings:
         """Return the present settings."""
@@ -147,6 +162,7 @@ class HubSpot(Service):
             "most_updates_of_one_contact": max(updates.values(), default=0),
             "max_requests_in_any_second": self._limits.burst.max_in_any_second,
             "rejected_429": self.rejected_429,
+            "webhooks": self._webhooks.summary(),
         }
 
     def handle(self, request: Request) -> Reply:
@@ -157,6 +173,12 @@ class HubSpot(Service):
         except HubSpotError as error:
             reply = error.render(f"00000000-5a5a-4000-8000-{self._answered:012d}")
         return reply if request.path.endswith(_SEARCH) else reply.with_headers(self._limits.headers(self.settings))
+
+    def _known(self, contact_id: str) -> Record:
+        record = self._store.get(contact_id)
+        if record is None:
+            raise KeyError(contact_id)
+        return record
 
     def _route(self, request: Request) -> Reply:
         if request.headers.get("authorization") != f"Bearer {self.settings.token}":

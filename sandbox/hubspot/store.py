@@ -4,9 +4,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sandbox.clock import Clock, iso_of
+from sandbox.hubspot.happenings import Happening, Listener
 
 FIRST_ID = 101_000_000_000
 ID_STEP = 37
@@ -63,10 +64,12 @@ class ContactStore:
     Args:
         clock: of the world.
         seeds: the properties of the contacts that exist from the beginning.
+        listener: is told what happens to contacts.
     """
 
-    def __init__(self, clock: Clock, seeds: Sequence[Mapping[str, str]]) -> None:
+    def __init__(self, clock: Clock, seeds: Sequence[Mapping[str, str]], listener: Listener) -> None:
         self._clock = clock
+        self._listener = listener
         self._records: dict[str, Record] = {}
         self._ordered: list[Record] = []
         self._next = FIRST_ID
@@ -116,7 +119,9 @@ class ContactStore:
 
     def create(self, values: Mapping[str, str], source: str) -> Record:
         """Add a contact."""
-        return self._insert({k: v for k, v in values.items() if v != ""}, self._clock.milliseconds(), source)
+        record = self._insert({k: v for k, v in values.items() if v != ""}, self._clock.milliseconds(), source)
+        self._tell("creation", record, source)
+        return record
 
     def change(self, record: Record, values: Mapping[str, str], source: str) -> None:
         """Change properties; an empty text clears one."""
@@ -127,30 +132,60 @@ class ContactStore:
         for name, value in values.items():
             if value != record.values.get(name, ""):
                 record.set(Version(name, value, now, source))
+                self._tell("propertyChange", record, source, propertyName=name, propertyValue=value)
         record.modified_ms = now
         record.values["lastmodifieddate"] = iso_of(now)
 
-    def archive(self, record: Record) -> None:
+    def archive(self, record: Record, source: str) -> None:
         """Put a contact into the recycling bin."""
-        record.archived = True
-        self._forget_email(record)
+        if not record.archived:
+            self._hide(record)
+            self._tell("deletion", record, source)
 
-    def erase(self, record: Record) -> None:
+    def restore(self, record: Record, source: str) -> None:
+        """Take a contact out of the recycling bin."""
+        if record.archived:
+            record.archived = False
+            self._learn_email(record.values, record.id)
+            self._tell("restore", record, source)
+
+    def erase(self, record: Record, source: str) -> None:
         """Delete a contact for good."""
-        self.archive(record)
-        del self._records[record.id]
-        self._ordered.remove(record)
+        self._remove(record)
+        self._tell("privacyDeletion", record, source)
+        self._tell("deletion", record, source)
 
     def merge(self, survivor_id: str, merged_id: str) -> None:
         """Make one contact part of another."""
         survivor, gone = self._records[survivor_id], self._records[merged_id]
-        self.erase(gone)
+        self._remove(gone)
         earlier = {old: survivor_id for old, new in self._merged.items() if new == merged_id}
         self._merged |= {merged_id: survivor_id, **earlier}
         missing = {name: value for name, value in gone.values.items() if name not in survivor.values}
         known = [part for part in survivor.values.get("hs_merged_object_ids", "").split(";") if part]
         missing["hs_merged_object_ids"] = ";".join(dict.fromkeys((*known, merged_id, *earlier)))
         self.change(survivor, missing, "MERGE_OBJECTS")
+        self._tell(
+            "merge",
+            survivor,
+            "CRM_UI",
+            primaryObjectId=survivor.number,
+            mergedObjectIds=[gone.number],
+            newObjectId=survivor.number,
+            numberOfPropertiesMoved=len(missing),
+        )
+
+    def _tell(self, kind: str, record: Record, source: str, **details: Any) -> None:
+        self._listener(Happening(kind, record.id, self._clock.milliseconds(), source, details))
+
+    def _hide(self, record: Record) -> None:
+        record.archived = True
+        self._forget_email(record)
+
+    def _remove(self, record: Record) -> None:
+        self._hide(record)
+        del self._records[record.id]
+        self._ordered.remove(record)
 
     def _insert(self, values: Mapping[str, str], created_ms: int, source: str) -> Record:
         record_id, moment = str(self._next), iso_of(created_ms)

@@ -56,11 +56,11 @@ class ContactWrites:
         self._check_email(values)
         return json_reply(self._create(values), 201, inputs=1)
 
-    def delete_one(self, record_id: str) -> Reply:
+    def delete_one(self, record_id: str, source: str = SOURCE) -> Reply:
         """Put a contact into the recycling bin, if it is there."""
         record = self._store.get(record_id)
         if record:
-            self._store.archive(record)
+            self._store.archive(record, source)
         return Reply(204, inputs=1)
 
     def delete_many(self, request: Request) -> Reply:
@@ -76,7 +76,7 @@ class ContactWrites:
         wanted = str(body.get("objectId") or "")
         record = self._store.with_email(wanted) if body.get("idProperty") == "email" else self._store.get(wanted)
         if record:
-            self._store.erase(record)
+            self._store.erase(record, SOURCE)
         return Reply(204, inputs=1)
 
     def update_many(self, request: Request, *, trace_ids_cover_validation: bool) -> Reply:

@@ -12,7 +12,7 @@ from blocks.providers.spec import spec_names
 from blocks.registration import block_classes
 
 BLOCKS = block_classes()
-PACKAGES = ("blocks.crms", "blocks.warehouses", "blocks.notifiers")
+PACKAGES = ("blocks.crms", "blocks.warehouses", "blocks.notifiers", "blocks.listeners")
 MARKER = "m4rk3r-of-a-secret"
 #: A field whose name has one of these words holds a secret.
 SECRET_WORDS = {"token", "password", "secret", "credential", "credentials", "dsn", "webhook", "key", "private"}
@@ -38,7 +38,7 @@ def filled(cls: type[PipelineBlock]) -> PipelineBlock:
 
 
 def test_every_vendor_has_its_block() -> None:
-    """All providers, CRMs, warehouses and notifiers that are there are offered."""
+    """All providers, CRMs, warehouses, notifiers and listeners that are there are offered."""
     vendors = [*spec_names(), *(name for package in PACKAGES for name in module_names(package))]
     assert sorted(cls.vendor for cls in BLOCKS) == sorted(vendors)
 

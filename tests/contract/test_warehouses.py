@@ -318,6 +318,35 @@ def test_a_scheduled_intake_leaves_out_what_has_ended(warehouse: Warehouse) -> N
     assert stage(warehouse, "1") == 1
 
 
+def test_what_changed_while_it_waits_is_read_anew(warehouse: Warehouse) -> None:
+    """The address that was staged is forgotten; a contact that isn't in the queue is nobody's concern."""
+    stage(warehouse, "1", "2")
+    assert warehouse.stage([], changed=[("hubspot", "1"), ("hubspot", "1"), ("hubspot", "9")]) == 0
+    open_run(warehouse)
+    mine = claim(warehouse)
+    assert {record.crm_id: record.email_address for record in mine.records} == {"1": None, "2": "a@b.example"}
+    warehouse.settle(mine, "hubspot", finish(mine, Disposition.UNMATCHED), [])
+    assert queue(warehouse) == 0
+
+
+def test_what_changed_while_a_run_was_at_work_on_it_is_done_again(warehouse: Warehouse) -> None:
+    """The first request ends with its ledger row, a new one takes its place, and the books balance."""
+    open_run(warehouse)
+    stage(warehouse, "1", "2")
+    mine = claim(warehouse)
+    assert warehouse.stage([NewRecord("hubspot", "1", None, "webhook", "live")], changed=[("hubspot", "1")]) == 0
+    settled = warehouse.settle(mine, "hubspot", finish(mine, Disposition.INVALID), [])
+    assert (dict(settled.dispositions), settled.returned, settled.lost) == ({"invalid": 2}, 0, 0)
+    second = claim(warehouse)
+    (again,) = second.records
+    assert (again.crm_id, again.email_address, again.state, again.attempts) == ("1", None, State.CLAIMED, 1)
+    assert again.record_id not in {record.record_id for record in mine.records}
+    assert [row["disposition"] for row in warehouse.query("story_ledger", crm="", crm_id="1")] == ["invalid"]
+    warehouse.settle(second, "hubspot", finish(second, Disposition.UNMATCHED), [])
+    check_books(warehouse.read_books("run-1"))
+    assert queue(warehouse) == 0
+
+
 def test_a_reviewed_miss_stays_reviewed_until_it_changes(warehouse: Warehouse) -> None:
     """The weekly review shows nothing twice."""
     open_run(warehouse)

@@ -1,0 +1,1 @@
+"""Configuration of what listens for new contacts."""

@@ -1,0 +1,66 @@
+"""The receiver of webhooks: its limits, and the secret of its own endpoint; a CRM's secrets are in the CRM's block."""
+
+from typing import ClassVar
+
+from pydantic import Field, HttpUrl, SecretStr
+
+from blocks.base import configure
+from blocks.listeners.base import ListenerBlock
+from blocks.secrets import reveal
+
+_LEAST_BODY = 65_536
+_MOST_BODY = 64 * 1024 * 1024
+
+#: HubSpot has so many deliveries under way at once, which must always be let in.
+_HUBSPOT_AT_ONCE = 10
+
+
+class Receiver(ListenerBlock):
+    """
+    The receiver of webhooks and of signed contacts.
+
+    Example:
+        Let forms hand in contacts::
+
+            Receiver(shared_secret="block:secret/contact-forms").save("default")
+    """
+
+    _block_type_name = "Contact Receiver"
+    _block_type_slug = "enrichment-receiver"
+    _description = "Limits of the webhook receiver, and the secret that signs contacts from forms and other systems."
+    _documentation_url = HttpUrl("https://fastapi.tiangolo.com/deployment/concepts/")
+    vendor: ClassVar[str] = "receiver"
+
+    shared_secret: SecretStr | None = Field(
+        default=None,
+        description="Secret that signs `POST /contacts`, or the name of a secret block that holds it; "
+        "empty: nothing is taken there.",
+    )
+    previous_shared_secret: SecretStr | None = Field(
+        default=None, description="The shared secret before it was rotated, which is accepted too."
+    )
+    body_limit_bytes: int = Field(
+        default=2 * 1024 * 1024, ge=_LEAST_BODY, le=_MOST_BODY, description="Largest body of a request that is read."
+    )
+    deliveries_at_once: int = Field(
+        default=50, ge=_HUBSPOT_AT_ONCE, le=1000, description="Deliveries of a CRM that are taken at once."
+    )
+    requests_per_second: float = Field(
+        default=20.0, gt=0, le=10_000, description="Requests to `POST /contacts` that are taken per second."
+    )
+    answer_within_seconds: float = Field(
+        default=4.0, gt=0, le=4.8, description="When a request that isn't committed yet is told to come again."
+    )
+
+    def shared_secrets(self) -> tuple[str, ...]:
+        """Return the secrets that a request may be signed with, read from their blocks just now."""
+        given = {
+            "ENRICHMENT_RECEIVER_SHARED_SECRET": self.shared_secret,
+            "ENRICHMENT_RECEIVER_PREVIOUS_SHARED_SECRET": self.previous_shared_secret,
+        }
+        return tuple(reveal(secret, name) for name, secret in given.items() if secret)
+
+
+def load_receiver() -> Receiver:
+    """Return the receiver's configuration as it is now."""
+    return configure(Receiver, "")

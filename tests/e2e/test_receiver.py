@@ -1,0 +1,205 @@
+"""The receiver as a process: killed and ended in the middle of a flood of events, which all arrive once."""
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from blocks.warehouses.base import Warehouse
+from sandbox.place import process
+
+EVENTS = 10_000
+SECRET = "sandbox-client-secret"
+PATIENCE_SECONDS = 200
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"it didn't happen: {what}"
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def sqlite_locked(warehouse: Warehouse) -> Iterator[None]:
+    """Keep everybody else from committing."""
+    lock = sqlite3.connect(os.environ["ENRICHMENT_SQLITE_PATH"], isolation_level=None, timeout=60)
+    lock.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        lock.execute("COMMIT")
+        lock.close()
+
+
+@contextmanager
+def postgres_locked(warehouse: Warehouse) -> Iterator[None]:
+    """Keep everybody else from changing the queue."""
+    with psycopg.connect(os.environ["ENRICHMENT_POSTGRES_DSN"]) as lock:
+        schema = os.environ["ENRICHMENT_POSTGRES_PIPELINE_SCHEMA"]
+        lock.execute(f"LOCK TABLE {schema}.enrichment_staging IN EXCLUSIVE MODE")
+        yield
+
+
+LOCKS: dict[str, Callable[[Warehouse], AbstractContextManager[None]]] = {
+    "sqlite": sqlite_locked,
+    "postgres": postgres_locked,
+}
+
+
+@dataclass
+class Site:
+    """HubSpot's stand-in, and the receiver that it delivers to, which may be started several times."""
+
+    sandbox: str
+    warehouse: Warehouse
+    folder: Path
+    port: int = field(default_factory=free_port)
+    starts: int = 0
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "PREFECT_HOME": str(self.folder / "prefect"),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+            "ENRICHMENT_WAREHOUSE": self.warehouse.name,
+            "ENRICHMENT_HUBSPOT_CLIENT_SECRET": SECRET,
+            "ENRICHMENT_HUBSPOT_TARGET_URL": f"http://127.0.0.1:{self.port}/hubspot/webhook",
+        }
+
+    @contextmanager
+    def receiver(self) -> "Iterator[subprocess.Popen[str]]":
+        """Run the receiver, once it is ready."""
+        self.starts += 1
+        command = [sys.executable, "-m", "cli", "listen", "hubspot", "--port", str(self.port)]
+        with process(command, self.folder, f"receiver-{self.starts}", self.environment) as running:
+            until(lambda: self._ready(running), "the receiver is ready")
+            yield running
+
+    def _ready(self, running: "subprocess.Popen[str]") -> bool:
+        assert running.poll() is None, self.log()
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.port}/ready", timeout=30).is_success
+        except httpx.TransportError:
+            return False
+
+    def log(self) -> str:
+        """Return what the latest receiver said."""
+        return (self.folder / f"receiver-{self.starts}.log").read_text()
+
+    def control(self, path: str, body: object) -> Any:
+        answer = httpx.post(f"{self.sandbox}/control/{path}", json=body, timeout=60)
+        answer.raise_for_status()
+        return answer.json()
+
+    def create(self, contacts: int) -> list[str]:
+        """Create contacts in HubSpot, which delivers their events meanwhile."""
+        return list(self.control("hubspot/contacts", [{"firstname": "Zoë"}] * contacts))
+
+    def webhooks(self) -> dict[str, int]:
+        return dict(httpx.get(f"{self.sandbox}/control/ledger", timeout=60).json()["hubspot"]["webhooks"])
+
+    def all_taken(self) -> bool:
+        """Tell whether HubSpot has nothing left to deliver."""
+        return not self.webhooks()["pending"]
+
+    def staged(self) -> list[str]:
+        """Return the contacts that wait."""
+        return [record.crm_id for record in self.warehouse.peek(crm="hubspot", lane="live", limit=2 * EVENTS)]
+
+    def nothing_accepted_is_missing(self) -> bool:
+        """Tell whether every event that was answered with success is in the queue."""
+        taken = self.webhooks()["taken_events"]
+        return len(self.staged()) >= taken
+
+
+@pytest.fixture(params=LOCKS)
+def site(request: pytest.FixtureRequest, make_warehouse: Callable[[str], Warehouse], tmp_path: Path) -> Iterator[Site]:
+    warehouse = make_warehouse(request.param)
+    command = [sys.executable, "-m", "sandbox", "--port", "0", "--smtp-port", "0", "--contacts", "0"]
+    with process(command, tmp_path, "sandbox") as box:
+        assert box.stdout
+        site = Site(json.loads(box.stdout.readline())["url"], warehouse, tmp_path)
+        # HubSpot repeats for a day, which here is a few minutes.
+        patience = {"webhook_retry_seconds": 0.3, "webhook_retries": 10_000}
+        settings = {"webhook_url": site.environment["ENRICHMENT_HUBSPOT_TARGET_URL"], **patience}
+        site.control("settings", {"hubspot": settings})
+        yield site
+
+
+@pytest.mark.timeout(600)
+def test_every_event_of_a_flood_arrives_once_though_the_receiver_is_killed_and_ended(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    10,000 events in deliveries of a hundred over ten connections: SIGKILL while it works, SIGKILL while ten deliveries
+    wait for their commit, SIGTERM while ten wait. What was answered with success is in the queue at every moment, and
+    in the end each contact is there once.
+    """
+    locked = LOCKS[site.warehouse.name]
+    created: list[str] = []
+    with site.receiver() as first:
+        created += site.create(6000)
+        until(lambda: site.webhooks()["taken_events"] >= 500, "some deliveries are taken")
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+    assert site.nothing_accepted_is_missing()
+    with site.receiver() as second:
+        until(site.all_taken, "all that was refused is taken")
+        assert len(site.staged()) == 6000
+        with locked(site.warehouse):
+            created += site.create(2000)
+            until(lambda: site.webhooks()["under_way"] == 10, "ten deliveries are under way")
+            second.send_signal(signal.SIGKILL)
+            second.wait()
+    assert site.nothing_accepted_is_missing()
+    with site.receiver() as third:
+        until(site.all_taken, "all that was refused is taken")
+        with locked(site.warehouse):
+            created += site.create(1000)
+            until(lambda: site.webhooks()["under_way"] == 10, "ten deliveries are under way")
+            third.send_signal(signal.SIGTERM)
+        assert third.wait(PATIENCE_SECONDS) == 0
+        assert "receiver_stopped" in site.log()
+    assert site.nothing_accepted_is_missing()
+    with site.receiver():
+        until(site.all_taken, "all that was refused is taken")
+        _measure(site, created, capsys)
+    assert len(created) == EVENTS
+    assert sorted(site.staged()) == sorted(created)
+    assert site.webhooks()["given_up"] == 0
+    log = "".join((site.folder / f"receiver-{number}.log").read_text() for number in range(1, site.starts + 1))
+    assert SECRET not in log
+    assert "Traceback" not in log
+
+
+def _measure(site: Site, created: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Print how quickly the last thousand events arrive when nothing is in the way."""
+    before, began = site.webhooks()["taken"], time.monotonic()
+    created += site.create(1000)
+    until(lambda: site.webhooks()["taken_events"] >= len(created) and site.all_taken(), "the last ones are taken")
+    seconds = time.monotonic() - began
+    deliveries = site.webhooks()["taken"] - before
+    with capsys.disabled():
+        sys.stdout.write(f"\n{site.warehouse.name}: {deliveries / seconds:.0f} deliveries of 100 events a second\n")

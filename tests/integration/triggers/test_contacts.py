@@ -1,0 +1,99 @@
+"""Contacts from forms and other systems, over a socket."""
+
+import logging
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.integration.triggers.conftest import CLIENT_SECRET, SHARED_SECRET, MakeReceiver, Receiver, creation
+
+ROOT = Path(__file__).parents[3]
+EXAMPLE = next(
+    block
+    for block in re.findall(r"^```sh\n(.*?)^```", (ROOT / "docs/webhooks.md").read_text(), re.MULTILINE | re.DOTALL)
+    if "openssl" in block
+)
+
+
+def run_example(receiver: Receiver, secret: str) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "RECEIVER_URL": receiver.url, "SHARED_SECRET": secret, "NO_PROXY": "127.0.0.1"}
+    return subprocess.run(
+        ["sh", "-euc", EXAMPLE], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_the_documented_example_works(receiver: Receiver) -> None:
+    """curl and openssl, as docs/webhooks.md has them, put a contact into the queue."""
+    done = run_example(receiver, SHARED_SECRET)
+    assert (done.returncode, done.stdout) == (0, '{"accepted":1}'), done.stderr
+    (row,) = receiver.staged().values()
+    assert (row["crm"], row["crm_id"], row["email_address"]) == ("hubspot", "501", "ada@example.com")
+    assert (row["source"], row["lane"]) == ("webhook", "live")
+    assert receiver.told == 1
+
+
+def test_the_example_with_another_secret_is_refused(receiver: Receiver) -> None:
+    """HubSpot's secret doesn't open this endpoint either."""
+    for secret in ("wrong", CLIENT_SECRET):
+        done = run_example(receiver, secret)
+        assert (done.returncode, done.stdout) == (22, '{"error":"signature_wrong"}')
+    assert receiver.staged() == {}
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ({"X-Enrichment-Signature": ""}, "signature_missing"),
+        ({"X-Enrichment-Timestamp": ""}, "timestamp_missing"),
+        ({"X-Enrichment-Timestamp": "99999999999"}, "timestamp_in_the_future"),
+        ({"X-Enrichment-Timestamp": "1690000001"}, "timestamp_too_old"),
+        ({"X-Enrichment-Timestamp": "1.5"}, "timestamp_unreadable"),
+    ],
+)
+def test_what_is_not_signed_rightly_is_refused(receiver: Receiver, headers: dict[str, str], reason: str) -> None:
+    """401 with a code."""
+    answer = receiver.hand_in({"crm_id": "501"}, **headers)
+    assert (answer.status_code, answer.json()) == (401, {"error": reason})
+    assert receiver.staged() == {}
+
+
+def test_many_contacts_of_several_crms(receiver: Receiver) -> None:
+    """A list is taken whole; each contact waits once in its CRM."""
+    contacts = [{"crm_id": str(number)} for number in range(999)] + [{"crm_id": "003A", "crm": "salesforce"}]
+    answer = receiver.hand_in(contacts)
+    assert (answer.status_code, answer.json()) == (202, {"accepted": 1000})
+    assert receiver.hand_in(contacts[:10]).status_code == 202
+    rows = receiver.staged()
+    assert len(rows) == 1000
+    assert rows["003A"]["crm"] == "salesforce"
+
+
+def test_what_is_wrong_is_said_without_the_values(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+    """422 names the places; neither the answer nor the log has what was given, and nothing is staged."""
+    with caplog.at_level(logging.DEBUG):
+        answer = receiver.hand_in([{"crm_id": "501"}, {"crm_id": "m4rk3r" * 50}, {"crm_id": "1", "email": "m4rk3r@x"}])
+    assert answer.status_code == 422
+    assert answer.json() == {
+        "error": "invalid_contacts",
+        "flaws": [
+            {"where": "1.crm_id", "what": "String should have at most 200 characters"},
+            {"where": "2.email", "what": "Value error, must be an e-mail address"},
+        ],
+    }
+    assert "m4rk3r" not in answer.text + caplog.text
+    assert receiver.staged() == {}
+
+
+def test_too_many_a_second_are_told_when_to_come_again(make_receiver: MakeReceiver) -> None:
+    """429 with Retry-After, while HubSpot's deliveries are let in; who isn't signed uses nothing up."""
+    receiver = make_receiver(per_second=0.001)
+    assert receiver.hand_in({"crm_id": "0"}, **{"X-Enrichment-Signature": "sha256=0"}).status_code == 401
+    assert receiver.hand_in({"crm_id": "1"}).status_code == 202
+    answer = receiver.hand_in({"crm_id": "2"})
+    assert (answer.status_code, answer.json()) == (429, {"error": "too_many_per_second"})
+    assert 900 < int(answer.headers["Retry-After"]) <= 1001
+    assert receiver.deliver(creation(3)).status_code == 200
+    assert sorted(receiver.staged()) == ["1", "3"]

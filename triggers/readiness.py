@@ -1,0 +1,67 @@
+"""Whether the receiver could commit now."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from blocks.warehouses.base import Warehouse
+from enrichment.errors import ConfigurationError, EnrichmentError
+from tasks.steps import sealed
+
+logger = logging.getLogger(__name__)
+
+_LIFETIME_SECONDS = 1.0
+_PATIENCE_SECONDS = 3.0
+
+
+def look_at(warehouse: Warehouse) -> None:
+    """Read as little as shows that the warehouse is there and set up, however long its queue is; raise if not."""
+    warehouse.peek(crm="", lane="live", limit=1)
+
+
+class Readiness:
+    """
+    Asks the warehouse, at most once a second, over a connection of its own.
+
+    Args:
+        open_warehouse: gives a new connection.
+    """
+
+    def __init__(self, open_warehouse: Callable[[], Warehouse]) -> None:
+        self._open_warehouse = open_warehouse
+        self._warehouse: Warehouse | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="readiness")
+        self._asked_at = float("-inf")
+        self._answer: asyncio.Future[str] | None = None
+
+    async def flaw(self) -> str:
+        """Return why the receiver isn't ready: a short code; empty if it is."""
+        stale = time.monotonic() - self._asked_at >= _LIFETIME_SECONDS
+        if self._answer is None or (stale and self._answer.done()):
+            self._asked_at = time.monotonic()
+            loop = asyncio.get_running_loop()
+            self._answer = loop.run_in_executor(self._thread, self._ask)
+        done, _ = await asyncio.wait([self._answer], timeout=_PATIENCE_SECONDS)
+        return self._answer.result() if done else "warehouse_slow"
+
+    async def stop(self) -> None:
+        """Give the connection back."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
+        self._thread.shutdown()
+
+    def _ask(self) -> str:
+        try:
+            self._warehouse = self._warehouse or self._open_warehouse()
+            sealed(look_at)(self._warehouse)
+        except EnrichmentError as error:
+            self._disconnect()
+            logger.warning("not_ready because=%s: %s", type(error).__name__, error)
+            return "warehouse_not_set_up" if isinstance(error, ConfigurationError) else "warehouse_unreachable"
+        return ""
+
+    def _disconnect(self) -> None:
+        warehouse, self._warehouse = self._warehouse, None
+        if warehouse:
+            warehouse.close()

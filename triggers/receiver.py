@@ -1,0 +1,233 @@
+"""
+The ASGI application: HubSpot's webhooks and signed contacts in, committed rows out.
+
+A request is answered with success only after its rows are committed, and with 503 before its sender stops waiting, so
+that the sender repeats it. What is committed after that does no harm: the repetition finds it done.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.requests import ClientDisconnect
+
+from blocks.warehouses.base import Warehouse
+from enrichment.errors import EnrichmentError
+from tasks.steps import where
+from triggers.erasing import Erase, Eraser
+from triggers.gate import Gate, Pace, RefusedError, read_body
+from triggers.hubspot_events import MalformedError, read_delivery
+from triggers.keys import SigningKeys
+from triggers.readiness import Readiness
+from triggers.signatures import (
+    CONTACTS_SCHEME,
+    Scheme,
+    SignatureRefusedError,
+    check_signature,
+    hubspot_scheme,
+    read_stamp,
+)
+from triggers.staging import StagingWriter
+from triggers.submissions import InvalidContactsError, read_contacts
+
+logger = logging.getLogger(__name__)
+
+_UNKNOWN_AT_ONCE = 200
+_SUBMISSIONS_AT_ONCE = 10
+_COME_AGAIN_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class HubSpotApp:
+    """
+    The HubSpot app whose webhooks are taken.
+
+    Args:
+        target_url: as HubSpot has it.
+        app_id: whose changes are ours; empty for none.
+        read_secrets: gives the client secrets that are in force.
+    """
+
+    target_url: str
+    app_id: str
+    read_secrets: Callable[[], tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Submissions:
+    """
+    Who may hand in contacts, and of what.
+
+    Args:
+        crm: whose contacts they are, if they don't say so.
+        crms: that may be named.
+        per_second: requests that are taken.
+        read_secrets: gives the shared secrets that are in force.
+    """
+
+    crm: str
+    crms: Collection[str]
+    per_second: float
+    read_secrets: Callable[[], tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a request may take."""
+
+    body_bytes: int
+    answer_within_seconds: float
+    deliveries_at_once: int
+
+
+class _Door:
+    """Lets in what is signed, and turns every failure into an answer that says nothing secret."""
+
+    def __init__(self, name: str, scheme: Scheme, keys: SigningKeys, limits: Limits, at_once: int) -> None:
+        self._name = name
+        self._scheme = scheme
+        self._keys = keys
+        self._limits = limits
+        # Two gates: who isn't known yet, and dawdles, keeps nobody out who is.
+        self._unknown = Gate(_UNKNOWN_AT_ONCE)
+        self._known = Gate(at_once)
+
+    async def answer(self, request: Request, take: Callable[[bytes], Awaitable[Response]]) -> Response:
+        """Answer a request by what is done with its body."""
+        try:
+            async with asyncio.timeout(self._limits.answer_within_seconds):
+                with self._unknown.entered():
+                    body = await self._signed_body(request)
+                with self._known.entered():
+                    return await take(body)
+        except RefusedError as refused:
+            return self._refuse(refused)
+        except SignatureRefusedError as refused:
+            return self._refuse(RefusedError(401, refused.reason))
+        except MalformedError:
+            return self._refuse(RefusedError(400, "malformed"))
+        except TimeoutError:
+            return self._refuse(RefusedError(503, "not_committed_in_time", retry_after_seconds=_COME_AGAIN_SECONDS))
+        except EnrichmentError:  # the log has it already
+            return self._refuse(RefusedError(503, "not_committed", retry_after_seconds=_COME_AGAIN_SECONDS))
+        except ClientDisconnect:
+            return self._refuse(RefusedError(400, "disconnected"))
+        except Exception as error:  # noqa: BLE001 - its text may quote a contact, and the sender is to come again
+            logger.error("request_failed endpoint=%s because=%s", self._name, where(error))  # noqa: TRY400
+            return self._refuse(RefusedError(503, "unexpected", retry_after_seconds=_COME_AGAIN_SECONDS))
+
+    async def _signed_body(self, request: Request) -> bytes:
+        stamp = read_stamp(self._scheme, request.headers, int(time.time() * 1000))
+        body = await read_body(request, self._limits.body_bytes)
+        secrets = await self._keys.current()
+        try:
+            check_signature(self._scheme, stamp, body, secrets)
+        except SignatureRefusedError:
+            newest = await self._keys.newest()
+            if newest == secrets:
+                raise
+            check_signature(self._scheme, stamp, body, newest)
+        return body
+
+    def _refuse(self, refused: RefusedError) -> Response:
+        logger.warning("request_refused endpoint=%s status=%s because=%s", self._name, refused.status, refused.reason)
+        wait = refused.retry_after_seconds
+        headers = {} if wait is None else {"Retry-After": str(wait)}
+        return JSONResponse({"error": refused.reason}, refused.status, headers)
+
+
+def make_app(
+    open_warehouse: Callable[[], Warehouse],
+    limits: Limits,
+    *,
+    staged: Callable[[], None],
+    hubspot: HubSpotApp | None = None,
+    erase: Erase | None = None,
+    submissions: Submissions | None = None,
+) -> FastAPI:
+    """
+    Return the application.
+
+    Args:
+        open_warehouse: gives a new connection to the warehouse.
+        limits: of a request.
+        staged: is called when rows were committed, and returns at once; it may be called again and again.
+        hubspot: whose webhooks are taken; None for nobody's.
+        erase: erases all that is known of a contact of HubSpot's, by its id; without it, HubSpot is told to come again.
+        submissions: whose contacts are taken; None for nobody's.
+    """
+    writer = StagingWriter(open_warehouse, staged)
+    eraser = Eraser(erase)
+    readiness = Readiness(open_warehouse)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        writer.start()
+        yield
+        await eraser.stop()
+        await writer.stop()
+        await readiness.stop()
+        logger.info("receiver_stopped")
+
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    _add_signs_of_life(app, readiness)
+    if hubspot:
+        _add_hubspot(app, hubspot, limits, writer, eraser)
+    if submissions:
+        _add_submissions(app, submissions, limits, writer)
+    return app
+
+
+def _add_signs_of_life(app: FastAPI, readiness: Readiness) -> None:
+    @app.get("/health")
+    async def health() -> Response:
+        return JSONResponse({"status": "ok"})
+
+    @app.get("/ready")
+    async def ready() -> Response:
+        flaw = await readiness.flaw()
+        return JSONResponse({"status": "not ready", "error": flaw}, 503) if flaw else JSONResponse({"status": "ready"})
+
+
+def _add_hubspot(app: FastAPI, hubspot: HubSpotApp, limits: Limits, writer: StagingWriter, eraser: Eraser) -> None:
+    scheme, keys = hubspot_scheme(hubspot.target_url), SigningKeys(hubspot.read_secrets)
+    door = _Door("hubspot", scheme, keys, limits, limits.deliveries_at_once)
+
+    async def take(body: bytes) -> Response:
+        delivery = read_delivery(body, hubspot.app_id)
+        await writer.commit(delivery.batch)
+        await eraser.erase(delivery.erasures)
+        counts = " ".join(f"{name}={count}" for name, count in sorted(delivery.counts.items()))
+        logger.info("delivery_taken endpoint=hubspot %s", counts)
+        if unreadable := delivery.counts.get("unreadable"):
+            logger.warning("events_unreadable endpoint=hubspot events=%s", unreadable)
+        return Response(status_code=200)
+
+    @app.post("/hubspot/webhook")
+    async def hubspot_webhook(request: Request) -> Response:
+        return await door.answer(request, take)
+
+
+def _add_submissions(app: FastAPI, submissions: Submissions, limits: Limits, writer: StagingWriter) -> None:
+    pace = Pace(submissions.per_second)
+    door = _Door("contacts", CONTACTS_SCHEME, SigningKeys(submissions.read_secrets), limits, _SUBMISSIONS_AT_ONCE)
+
+    async def take(body: bytes) -> Response:
+        pace.take()
+        try:
+            batch = read_contacts(body, crm=submissions.crm, crms=submissions.crms)
+        except InvalidContactsError as invalid:
+            logger.warning("request_refused endpoint=contacts status=422 flaws=%s", len(invalid.flaws))
+            return JSONResponse({"error": "invalid_contacts", "flaws": invalid.flaws}, 422)
+        await writer.commit(batch)
+        logger.info("contacts_taken endpoint=contacts contacts=%s", len(batch.records))
+        return JSONResponse({"accepted": len(batch.records)}, 202)
+
+    @app.post("/contacts")
+    async def contacts(request: Request) -> Response:
+        return await door.answer(request, take)

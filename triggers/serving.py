@@ -1,0 +1,168 @@
+"""Starts the receiver as it is configured, and ends it without losing what it has accepted."""
+
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import uvicorn
+from fastapi import FastAPI
+
+from blocks.base import configure, module_names
+from blocks.crms.hubspot import HubSpot
+from blocks.listeners.receiver import Receiver, load_receiver
+from blocks.settings import Settings, load_settings
+from blocks.warehouses.base import load_warehouse, open_warehouse
+from enrichment.errors import ConfigurationError, TransientError
+from tasks.steps import sealed
+from triggers.erasing import Erase
+from triggers.hubspot_events import CRM
+from triggers.readiness import look_at
+from triggers.receiver import HubSpotApp, Limits, Submissions, make_app
+
+logger = logging.getLogger(__name__)
+
+#: Longer than an answer may take, and short enough for whoever sent SIGTERM.
+_GRACE_SECONDS = 20
+#: Longer than proxies keep idle connections, so that the receiver never closes one that a request is on its way over.
+_KEEP_ALIVE_SECONDS = 75
+
+
+def no_run() -> None:
+    """Ask for no run: the schedule takes what is staged."""
+
+
+def serve_hubspot(host: str, port: int, *, staged: Callable[[], None] = no_run, erase: Erase | None = None) -> None:
+    """
+    Take HubSpot's webhooks, and signed contacts if they have a secret, until SIGTERM or SIGINT.
+
+    Args:
+        host: address to listen on.
+        port: to listen on; 0 for any.
+        staged: is called when rows were committed, and returns at once.
+        erase: erases all that is known of a contact of HubSpot's, by its id.
+
+    Raises:
+        ConfigurationError: a setting is missing or wrong, the warehouse isn't set up, or the port is taken.
+    """
+    settings, receiver = load_settings(), load_receiver()
+    app = make_app(
+        partial(load_warehouse, settings.warehouse),
+        _limits(receiver),
+        staged=staged,
+        hubspot=_hubspot_app(settings),
+        erase=erase,
+        submissions=_submissions(settings, receiver) if receiver.shared_secret else None,
+    )
+    _serve(app, settings, host, port)
+
+
+def serve_contacts(host: str, port: int, *, staged: Callable[[], None] = no_run) -> None:
+    """Take signed contacts only, for CRMs that send no webhooks; otherwise as `serve_hubspot`."""
+    settings, receiver = load_settings(), load_receiver()
+    if not receiver.shared_secret:
+        raise ConfigurationError(
+            "ENRICHMENT_RECEIVER_SHARED_SECRET is not set: contacts are taken only if they are signed with it"
+        )
+    app = make_app(
+        partial(load_warehouse, settings.warehouse),
+        _limits(receiver),
+        staged=staged,
+        submissions=_submissions(settings, receiver),
+    )
+    _serve(app, settings, host, port)
+
+
+def _limits(receiver: Receiver) -> Limits:
+    return Limits(receiver.body_limit_bytes, receiver.answer_within_seconds, receiver.deliveries_at_once)
+
+
+def _hubspot_app(settings: Settings) -> HubSpotApp:
+    vendor, _, document = settings.crm.partition("/")
+    if vendor != CRM:
+        raise ConfigurationError(
+            f"ENRICHMENT_CRM is {vendor}, so that no run would take contacts of HubSpot's: set it to hubspot"
+        )
+    block = configure(HubSpot, document)
+    if not block.target_url:
+        raise ConfigurationError(
+            "ENRICHMENT_HUBSPOT_TARGET_URL is not set: give the URL of the receiver exactly as the HubSpot app has it, "
+            "since the signature covers it"
+        )
+    # The block is read anew each time: a secret that it holds by value may be another one by then.
+    return HubSpotApp(block.target_url, block.app_id, sealed(lambda: configure(HubSpot, document).client_secrets()))
+
+
+def _submissions(settings: Settings, receiver: Receiver) -> Submissions:
+    crm = settings.crm.partition("/")[0]
+    return Submissions(
+        crm,
+        module_names("blocks.crms"),
+        receiver.requests_per_second,
+        sealed(lambda: load_receiver().shared_secrets()),
+    )
+
+
+def _serve(app: FastAPI, settings: Settings, host: str, port: int) -> None:
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # nothing depends on who called
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    with _logging_to_stderr(), _listening(host, port) as listener, _ended_by_signals(server):
+        _check_warehouse(settings)
+        logger.info("receiver_listening host=%s port=%s", *listener.getsockname()[:2])
+        server.run(sockets=[listener])
+
+
+def _check_warehouse(settings: Settings) -> None:
+    try:
+        with open_warehouse(settings.warehouse) as warehouse:
+            sealed(look_at)(warehouse)
+    except TransientError as error:  # it may come back, and meanwhile senders are told to come again
+        logger.warning("not_ready because=%s: %s", type(error).__name__, error)
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise ConfigurationError(f"{host} port {port} can't be listened on ({error.strerror})") from None
+    with listener:
+        yield listener
+
+
+@contextmanager
+def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
+    """Let a signal that arrives while nothing is served yet end the server too; to be asked to end is no failure."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, server.handle_exit) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _logging_to_stderr() -> Iterator[None]:
+    """Show our own events, and of libraries what is a warning at least."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.getLogger().addHandler(handler)
+    for name in ("triggers", "blocks", "tasks"):
+        logging.getLogger(name).setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)

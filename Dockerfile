@@ -42,6 +42,7 @@ ENV PATH=/app/.venv/bin:$PATH \
     DO_NOT_TRACK=1 \
     ENRICHMENT_SQLITE_PATH=/data/enrichment_pipeline.db \
     PREFECT_WORKER_WEBSERVER_HOST=127.0.0.1 \
+    PREFECT_WORKER_WEBSERVER_PORT=8080 \
     HEALTH_URL=http://127.0.0.1:8080/health
 # Worker and listeners answer there; a container that serves nothing sets HEALTH_URL to nothing.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=90s --retries=3 CMD ["python", "/app/healthcheck.py"]

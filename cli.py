@@ -62,9 +62,11 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Where the demo keeps its files; emptied first.")] = Path(".demo"),
 ) -> None:
     """Run the whole pipeline against a loopback CRM and provider: no account, no spend."""
-    from sandbox.demo import run_demo  # noqa: PLC0415 - the only way from the product into the sandbox
-
     with told():
+        try:
+            from sandbox.demo import run_demo  # noqa: PLC0415 - the only way from the product into the sandbox
+        except ModuleNotFoundError:
+            raise ConfigurationError("the demo's stand-ins are not installed: run `make demo` in a checkout") from None
         raise typer.Exit(run_demo(contacts, folder, out, run_table))
 
 

@@ -1,26 +1,50 @@
-# One image for the worker, the listeners and the command line.
+# syntax=docker/dockerfile:1
+# One image for the Prefect server, the worker, the listeners and the command line.
+
+FROM ghcr.io/astral-sh/uv:0.13.9 AS uv
+
 FROM python:3.11-slim AS build
-COPY --from=ghcr.io/astral-sh/uv:0.13 /uv /usr/local/bin/uv
+COPY --from=uv /uv /usr/local/bin/uv
 WORKDIR /app
 ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
+# Which client libraries go in: extras of pyproject.toml, such as "postgres snowflake salesforce".
+ARG EXTRAS="postgres"
 COPY pyproject.toml uv.lock README.md LICENSE ./
 # Dependencies first: they change less often than the code.
-RUN uv sync --locked --no-dev --extra postgres --group sandbox --no-install-project
-COPY cli.py prefect.yaml ./
+RUN --mount=type=cache,target=/root/.cache/uv \
+    set --; for extra in $EXTRAS; do set -- "$@" "--extra=$extra"; done; \
+    uv sync --locked --no-dev --no-install-project "$@"
+COPY cli.py ./
 COPY enrichment enrichment
 COPY blocks blocks
 COPY tasks tasks
 COPY flows flows
 COPY triggers triggers
 COPY commands commands
-COPY sandbox sandbox
-RUN uv sync --locked --no-dev --extra postgres --group sandbox
+# Installed, not linked: the environment is all that the image needs of this stage.
+RUN --mount=type=cache,target=/root/.cache/uv \
+    set --; for extra in $EXTRAS; do set -- "$@" "--extra=$extra"; done; \
+    uv sync --locked --no-dev --no-editable "$@"
 
 FROM python:3.11-slim
-RUN useradd --create-home --uid 10001 enrich
-COPY --from=build --chown=enrich:enrich /app /app
+ARG VERSION=unreleased
+LABEL org.opencontainers.image.title="contact-enrichment" \
+      org.opencontainers.image.description="Contact enrichment on Prefect: server, worker, listeners and command line" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="$VERSION"
+RUN useradd --create-home --uid 10001 enrich && install --directory --owner=enrich /data
 WORKDIR /app
-USER enrich
-ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1
-HEALTHCHECK --interval=60s --timeout=30s CMD ["enrich", "doctor"]
-CMD ["prefect", "worker", "start", "--pool", "enrichment"]
+COPY --from=build /app/.venv .venv
+COPY prefect.yaml scripts/healthcheck.py ./
+USER 10001
+ENV PATH=/app/.venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    DO_NOT_TRACK=1 \
+    ENRICHMENT_SQLITE_PATH=/data/enrichment_pipeline.db \
+    PREFECT_WORKER_WEBSERVER_HOST=127.0.0.1 \
+    PREFECT_WORKER_WEBSERVER_PORT=8080 \
+    HEALTH_URL=http://127.0.0.1:8080/health
+# Worker and listeners answer there; a container that serves nothing sets HEALTH_URL to nothing.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=90s --retries=3 CMD ["python", "/app/healthcheck.py"]
+CMD ["prefect", "worker", "start", "--pool", "enrichment", "--type", "process", "--with-healthcheck"]

@@ -36,10 +36,12 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Where the demo keeps its files; emptied first.")] = Path(".demo"),
 ) -> None:
     """Run the whole pipeline against a loopback CRM and provider: no account, no spend."""
-    from sandbox.combination import combine  # noqa: PLC0415 - the only way from the product into the sandbox
-    from sandbox.demo import run_demo  # noqa: PLC0415
-
     with told():
+        try:
+            from sandbox.combination import combine  # noqa: PLC0415 - the only way from the product into the sandbox
+            from sandbox.demo import run_demo  # noqa: PLC0415
+        except ModuleNotFoundError:
+            raise ConfigurationError("the demo's stand-ins are not installed: run `make demo` in a checkout") from None
         raise typer.Exit(run_demo(combine(crm, provider, warehouse), contacts, folder, out, run_table))
 
 

@@ -93,7 +93,7 @@ def started(contacts: int, folder: Path, combination: Combination = Combination(
 @contextmanager
 def receiving(place: Place) -> Iterator[None]:
     """Let HubSpot's stand-in deliver its webhooks to a receiver, which is a process of its own."""
-    port = _free_port()
+    port = free_port()
     target = f"http://127.0.0.1:{port}/hubspot/webhook"
     environment = place.environment | {
         "ENRICHMENT_HUBSPOT_CLIENT_SECRET": "sandbox-client-secret",

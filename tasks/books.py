@@ -64,10 +64,9 @@ def close_books(
 ) -> RunReport:
     """Count the run from the ledger, tell people if needed, and close the books whether they balance or not."""
     with open_warehouse(plan.warehouse) as warehouse:
-        warehouse.state_returned(plan.run_id, returned)
         last = _last_run(plan, warehouse)
         stop = graver(stop, pause_of(plan, warehouse))
-        report = _count(plan, warehouse, stop, crashed)
+        report = _count(plan, warehouse, stop, crashed, returned)
         broken = crashed > 0 or not report.books.balanced
         stop_kind = stop.kind if stop and not stop.wished else "crashed" if broken else ""
         kind = alert_kind(report.books, threshold=threshold, stop_kind=stop_kind)
@@ -88,12 +87,12 @@ def close_books(
     return report
 
 
-def _count(plan: RunPlan, warehouse: Warehouse, stop: Stop | None, crashed: int) -> RunReport:
+def _count(plan: RunPlan, warehouse: Warehouse, stop: Stop | None, crashed: int, returned: int) -> RunReport:
     usage = warehouse.count_usage(plan.run_id)
     names = dict.fromkeys([*plan.provider_names.split(","), *(row["provider"] for row in usage)])
     return RunReport(
         plan.run_id,
-        warehouse.read_books(plan.run_id),
+        warehouse.read_books(plan.run_id, returned=returned),
         providers=[
             _use(name, rows, warehouse.query("read_versions_before", provider=name, run_id=plan.run_id))
             for name in names

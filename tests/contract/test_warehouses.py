@@ -320,7 +320,7 @@ def test_a_chunk_that_is_carried_again_counts_once(warehouse: Warehouse) -> None
     warehouse.settle(mine, "hubspot", first, [])
     again = warehouse.settle(mine, "hubspot", [Returned(one, "claim_lost"), *first[1:]], [])
     assert (dict(again.dispositions), again.returned, again.lost) == ({"unmatched": 1, "invalid": 1}, 0, 1)
-    warehouse.state_returned("run-1", again.returned + again.lost)
+    warehouse.read_books("run-1", returned=again.returned + again.lost)
     books = warehouse.read_books("run-1")
     check_books(books)
     assert (books.claimed, books.finished, books.returned) == (3, 2, 1)

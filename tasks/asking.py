@@ -26,6 +26,8 @@ _SHARE_SECONDS = 2.0
 #: Pauses in seconds while another chunk asks for the same person.
 _PATIENCE = (0.5, 1.0, 2.0, 4.0, 8.0)
 _BUSY_WAIT_SECONDS = 30.0
+#: For fewer requests than these, the last credits under a cap aren't worth another look.
+_FEW = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,14 @@ class Asking:
 
     def _pay_for(self, keys: Collection[str], wanted: Mapping[str, Wanted]) -> None:
         """Ask for keys that the journal lacks, that nobody else is asking for, and for which the caps have room."""
-        looked = self.warehouse.open_requests(
+        looked = self._open(keys, wanted)
+        enough = max(self.provider.terms.batch_size, _FEW)
+        while self._ask_granted(looked, wanted) >= enough and looked.refused and self.stop is None:
+            looked = self._open(looked.refused, wanted)  # replies that cost nothing have made room again
+        self._turn_back(looked)
+
+    def _open(self, keys: Iterable[str], wanted: Mapping[str, Wanted]) -> JournalLookup:
+        return self.warehouse.open_requests(
             self.provider.name,
             list(keys),
             token=self.claim.token,
@@ -108,13 +117,16 @@ class Asking:
             credits_each=self.provider.terms.credits,
             caps=self.plan.caps(self.provider.name),
         )
+
+    def _ask_granted(self, looked: JournalLookup, wanted: Mapping[str, Wanted]) -> int:
+        """Ask for what was granted, and return how much that was."""
         self.erased |= looked.erased
         granted = sorted(looked.granted)
         for start in range(0, len(granted), GROUP_SIZE):
             for reply in self._ask_group(granted[start : start + GROUP_SIZE], wanted):
                 if reply.outcome not in CONCLUSIVE:
                     self.unsettled[reply.key] = reply
-        self._turn_back(looked)
+        return len(granted)
 
     def _turn_back(self, looked: JournalLookup) -> None:
         """Send back what a cap has no room for, at no attempt, and end the run with what it has in flight."""

@@ -1,6 +1,7 @@
 """A selection of the CRM's contacts into the queue, page by page, so that a crash resumes behind the last page."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,8 @@ from tasks.steps import event, step
 RESUME_WITHIN = timedelta(days=1)
 
 _BATCH = 1000
+#: How often to look after another run that stages, and after how long without a move to take over (seconds).
+_GLANCE_SECONDS, _PATIENCE_SECONDS = 1.0, 20.0
 
 
 @step(name="stage-selection")
@@ -23,8 +26,9 @@ def stage_selection(crm: str, warehouse: str, lane: str, selection: Selection) -
     """
     Stage the contacts of a selection; return how many were new in the queue.
 
-    Several runs may do this at once: each page is staged by one of them. Repeated after a crash it goes on behind the
-    last page; repeated while records of the lane still wait, it does nothing. Both hold for a day.
+    Several runs may ask for it at once: one stages, the others wait for it, and take over if it dies. Repeated after a
+    crash it goes on behind the last page; repeated while records of the lane still wait, it does nothing. Both hold for
+    a day.
     """
     name = crm.partition("/")[0]
     source = load_crm(crm)
@@ -98,12 +102,22 @@ class _Staging:
         place, staged = self._begin(), 0
         while not place.done:
             staged += self._stage_from(place)
-            place = self._look()
+            place = self._watch()
         return staged
+
+    def _watch(self) -> _Place:
+        """Return the end once another run has reached it, or where it has stopped moving."""
+        place, since = self._look(), time.monotonic()
+        while not place.done and time.monotonic() - since < _PATIENCE_SECONDS:
+            time.sleep(_GLANCE_SECONDS)
+            seen = self._look()
+            if seen.text != place.text:
+                place, since = seen, time.monotonic()
+        return place
 
     def _begin(self) -> _Place:
         """Return where to go on; from the beginning, if the last time is over."""
-        place = self._look()
+        place = _Place.read(self.warehouse.begin_cursor(self._cursor_name, _Place.now().text))
         if place.is_old or (place.done and not self._lane_holds_any()):
             self._move([], place, _Place.now())
             place = self._look()
@@ -133,7 +147,7 @@ class _Staging:
         return self.warehouse.stage_page(records, name=self._cursor_name, before=before.text, after=after.text)
 
     def _look(self) -> _Place:
-        return _Place.read(self.warehouse.begin_cursor(self._cursor_name, _Place.now().text))
+        return _Place.read(self.warehouse.query("read_cursor", name=self._cursor_name)[0]["cursor"])
 
     def _lane_holds_any(self) -> bool:
         return any(row["records"] for row in self.warehouse.query("count_queue") if row["lane"] == self.lane)

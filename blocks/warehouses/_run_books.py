@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from blocks.warehouses._replay import replayed
-from blocks.warehouses._rows import RunEnd, RunStart
+from blocks.warehouses._rows import Row, RunEnd, RunStart
 from blocks.warehouses._session import Transactions
 from enrichment.books import Books
 from enrichment.records import Disposition
@@ -36,3 +36,16 @@ class RunBooks(Transactions):
             ended = session.read("count_dispositions", run_id=run_id)
         counts = {Disposition(row["disposition"]): row["records"] for row in ended}
         return Books(run["claimed"], back, counts)
+
+    @replayed
+    def count_usage(self, run_id: str) -> list[Row]:
+        """
+        Keep what a run had of its providers, counted from the journal; safe to repeat.
+
+        Returns:
+            a row for each provider, outcome and API version, with replies, credits, and the last reply's id and time.
+        """
+        with self.transaction() as session:
+            session.run("forget_usage", run_id=run_id)
+            session.run("keep_usage", run_id=run_id)
+            return session.read("read_usage", run_id=run_id)

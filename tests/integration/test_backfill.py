@@ -1,0 +1,279 @@
+"""A backfill in one process: what is selected is staged and enriched, estimated before, capped, paused and resumed."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from enrichment.errors import ConfigurationError, CredentialsRejectedError
+from enrichment.estimate import Estimate
+from enrichment.records import Disposition
+from enrichment.selection import Selection
+from enrichment.summary import RunReport, summary_lines, summary_markdown
+from flows.enrich_contacts import enrich_contacts
+from flows.ingest_contacts import ingest_contacts
+from tasks.backfill import stage_selection
+from tasks.doctor import examine
+from tasks.lanes import pause_lane, resume_lane
+from tests.integration.conftest import Pipeline
+from tests.integration.providers.test_every_provider_through_the_flow import serve_with
+
+EVERYBODY = Selection(everything=True)
+
+
+def run(**parameters: object) -> RunReport:
+    report = enrich_contacts(**parameters)
+    assert isinstance(report, RunReport)
+    return report
+
+
+def estimated(selection: Selection) -> Estimate:
+    found = enrich_contacts(select=selection, estimate=True)
+    assert isinstance(found, Estimate)
+    return found
+
+
+def lanes(pipeline: Pipeline) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for row in pipeline.warehouse.query("count_queue"):
+        counts[row["lane"]] = counts.get(row["lane"], 0) + row["records"]
+    return counts
+
+
+def searches(pipeline: Pipeline) -> int:
+    return sum(1 for record in pipeline.box.world.hubspot.log.records() if record.path.endswith("/search"))
+
+
+def middle(pipeline: Pipeline) -> datetime:
+    """Return the moment at which half of the contacts had been created."""
+    moments = sorted(values["createdate"] for values in pipeline.box.world.hubspot.contacts.values())
+    return datetime.fromisoformat(moments[len(moments) // 2])
+
+
+def test_a_backfill_enriches_who_is_selected_and_nobody_else(pipeline: Pipeline) -> None:
+    """The selected go through the backfill lane; a live contact that waits stays for the live lane."""
+    pipeline.new_world(120)
+    newest = max(pipeline.box.world.hubspot.contacts, key=int)
+    ingest_contacts(crm_ids=[newest])
+    report = run(select=Selection(created_until=middle(pipeline)))
+    assert report.books.balanced
+    assert report.books.claimed == 60
+    assert lanes(pipeline) == {"live": 1}
+    touched = set(pipeline.box.world.hubspot.updates_by_contact)
+    assert touched
+    assert touched <= set(sorted(pipeline.box.world.hubspot.contacts, key=int)[:60])
+    story = pipeline.warehouse.query("story_ledger", crm="hubspot", crm_id=min(touched))
+    assert (story[0]["lane"], story[0]["source"]) == ("backfill", "backfill")
+
+
+def test_missing_fields_are_what_the_last_run_did_not_fill(pipeline: Pipeline) -> None:
+    """A second backfill of those without the provider's mark takes only those that were never matched."""
+    pipeline.new_world(100)
+    first = run(select=Selection(missing=["provider"]))
+    assert first.books.claimed == 100
+    again = run(select=Selection(missing=["provider"]))
+    written = first.books.count(Disposition.WRITTEN) + first.books.count(Disposition.UNCHANGED)
+    assert again.books.claimed == 100 - written
+    assert sum(again.lookups.values()) == 0
+
+
+def test_a_file_names_the_contacts_and_conditions_narrow_it(pipeline: Pipeline, tmp_path: Path) -> None:
+    """Only those of the file that fulfil the conditions; no contact stands in a parameter."""
+    pipeline.new_world(60)
+    ids = sorted(pipeline.box.world.hubspot.contacts, key=int)
+    pipeline.box.world.hubspot.edit(ids[0], {"industry": "Retail"})
+    file = tmp_path / "list.csv"
+    file.write_text("\n".join(["crm_id", *ids[:5], "999999999999"]))
+    chosen = Selection(csv_path=str(file), missing=["industry"])
+    lacking = [i for i in ids[:5] if not pipeline.box.world.hubspot.contacts[i].get("industry")]
+    assert ingest_contacts(select=chosen, lane="backfill") == len(lacking) < 5
+    assert {crm_id for crm_id in ids if pipeline.warehouse.waiting_of("hubspot", [crm_id])} == set(lacking)
+    assert ingest_contacts(select=Selection(csv_path=str(file)), lane="backfill") == 6 - len(lacking)
+
+
+def test_an_estimate_says_what_a_run_then_costs_and_changes_nothing(pipeline: Pipeline, tmp_path: Path) -> None:
+    """Nothing is staged, asked or written; the figures bound those of the run that follows, and money has its price."""
+    pipeline.new_world(200)
+    world = pipeline.box.world
+    book = tmp_path / "prices.yaml"
+    book.write_text("zoominfo: {price: 0.5, currency: EUR}\n")
+    run(select=Selection(created_until=middle(pipeline)))
+    waiting = sorted(world.hubspot.contacts, key=int)[-3:]
+    ingest_contacts(crm_ids=waiting)
+    asked, writes, queue = sum(world.zoominfo.lookups.values()), len(world.hubspot.writes), pipeline.queue()
+    pipeline.setenv("ENRICHMENT_PRICE_BOOK", str(book))
+    found = estimated(EVERYBODY)
+    assert (sum(world.zoominfo.lookups.values()), len(world.hubspot.writes), pipeline.queue()) == (asked, writes, queue)
+    (zoominfo,) = found.providers
+    assert (found.selected, found.waiting) == (200, 3)
+    assert found.fresh > 30
+    assert zoominfo.in_journal > 0
+    assert zoominfo.match_rate is not None
+    assert zoominfo.credits.expected < zoominfo.credits.at_most == zoominfo.requests.at_most
+    assert zoominfo.money is not None
+    assert zoominfo.money.at_most == zoominfo.credits.at_most / 2
+    with pipeline.warehouse.transaction() as session:
+        session._connection.execute("DELETE FROM enrichment_staging")
+    report = run(select=EVERYBODY)
+    known_later = sum(1 for crm_id in waiting if world.hubspot.contacts[crm_id].get("email"))
+    assert zoominfo.requests.at_most <= sum(report.lookups.values()) <= zoominfo.requests.at_most + known_later
+    assert report.credits <= zoominfo.credits.at_most + known_later
+
+
+def test_an_estimate_of_a_waterfall_counts_the_second_provider_for_what_the_first_may_miss(pipeline: Pipeline) -> None:
+    """At most everybody is asked of both; as expected, the second one only gets the misses."""
+    pipeline.new_world(80)
+    pipeline.setenv("ENRICHMENT_HUNTER_API_KEY", "sandbox-key")
+    pipeline.setenv("ENRICHMENT_HUNTER_BASE_URL", pipeline.box.hunter_url)
+    run(select=Selection(created_until=middle(pipeline)))
+    pipeline.setenv("ENRICHMENT_PROVIDER", "zoominfo,hunter")
+    first, second = estimated(Selection(created_from=middle(pipeline))).providers
+    assert first.match_rate is not None
+    assert 0 < second.requests.expected < second.requests.at_most
+    assert second.requests.expected == pytest.approx(second.requests.at_most * (1 - first.match_rate))
+    assert second.credits.at_most == 2 * second.requests.at_most
+
+
+def test_a_run_s_cap_is_never_exceeded_and_ends_it_well(pipeline: Pipeline) -> None:
+    """No alert and no failure; the summary says so, the rest waits at no attempt, and the next run goes on."""
+    pipeline.new_world(200)
+    world = pipeline.box.world
+    report = run(select=EVERYBODY, max_credits=20)
+    assert report.books.balanced
+    assert report.stop is not None
+    assert report.stop.kind == "credit_cap_reached"
+    assert 0 < report.credits <= world.zoominfo.credits_used <= 20
+    assert "credit cap reached: 20 credits a run" in summary_markdown(report)
+    assert "credit cap reached" in dict(summary_lines(report))["stopped early"]
+    assert world.slack.messages == world.mail.messages == []
+    assert pipeline.queue() == 200 - report.books.finished > 0
+    with pipeline.warehouse.reading() as session:
+        rows = session._connection.execute("SELECT max(attempts) FROM enrichment_staging").fetchone()
+    assert rows[0] == 0
+    rest = run(lane="backfill")
+    assert rest.books.balanced
+    assert rest.stop is None
+    assert pipeline.queue() == 0
+    assert max(world.zoominfo.lookups.values()) == 1
+
+
+def test_a_run_without_a_credit_takes_what_the_journal_has(pipeline: Pipeline) -> None:
+    """A cap of nothing asks for nothing, and still finishes what is known or can't be looked up."""
+    pipeline.new_world(60)
+    report = run(select=EVERYBODY, max_credits=0)
+    assert (report.credits, sum(pipeline.box.world.zoominfo.lookups.values())) == (0, 0)
+    assert report.books.balanced
+    assert report.books.finished == report.books.count(Disposition.INVALID)
+
+
+def test_a_day_s_cap_holds_for_all_its_runs(pipeline: Pipeline) -> None:
+    """What doesn't fit waits for the next day (UTC), and a run that finds the cap reached ends well, too."""
+    pipeline.new_world(150)
+    world = pipeline.box.world
+    pipeline.setenv("ENRICHMENT_CREDITS_PER_DAY", "zoominfo=30")
+    day = datetime.now(UTC).date()
+    reports = [run(select=EVERYBODY)]
+    assert world.zoominfo.credits_used > 20
+    tomorrow = datetime.combine(day + timedelta(days=1), datetime.min.time(), UTC)
+    with pipeline.warehouse.reading() as session:
+        times = session._connection.execute("SELECT not_before FROM enrichment_staging WHERE not_before IS NOT NULL")
+        waits = [datetime.fromisoformat(row[0]) for row in times]
+    with pipeline.warehouse.transaction() as session:
+        session._connection.execute("UPDATE enrichment_staging SET not_before = NULL")
+    reports.append(run(lane="backfill"))
+    assert all(report.books.balanced for report in reports)
+    assert world.slack.messages == []
+    if datetime.now(UTC).date() == day:  # else midnight has passed meanwhile, and with it the cap
+        assert sum(1 for wait in waits if abs(wait - tomorrow) < timedelta(minutes=5)) > 50
+        assert [report.stop.kind if report.stop else "" for report in reports] == ["credit_cap_reached"] * 2
+        assert world.zoominfo.credits_used <= 30
+
+
+def test_a_lost_answer_counts_where_each_question_is_billed(pipeline: Pipeline) -> None:
+    """The provider may have billed it, and bills the next attempt anew: both have to fit under the cap."""
+    seller = serve_with(pipeline, "peopledatalabs", 120)
+    pipeline.box.world.faults.add(service="peopledatalabs", path_contains="bulk", kind="reset_after")
+    report = run(select=EVERYBODY, max_credits=60)
+    assert report.stop is not None
+    assert report.stop.kind == "credit_cap_reached"
+    assert report.credits < seller.credits_used <= 60
+    (counted,) = pipeline.warehouse.query("read_credits", provider="peopledatalabs", run_id=report.run_id)
+    assert counted["run_spent"] == report.credits
+    assert seller.credits_used <= counted["run_spent"] + counted["run_doubtful"] <= 60
+
+
+def test_a_paused_lane_waits_and_goes_on(pipeline: Pipeline) -> None:
+    """Its runs end well and say why; the other lane is worked off meanwhile; the doctor tells."""
+    pipeline.new_world(40)
+    newest = max(pipeline.box.world.hubspot.contacts, key=int)
+    ingest_contacts(crm_ids=[newest])
+    pause_lane("backfill")
+    report = run(select=Selection(created_until=middle(pipeline)))
+    assert report.books.claimed == 0
+    assert report.stop is not None
+    assert (report.stop.kind, "enrich resume backfill" in report.stop.message) == ("paused", True)
+    assert run(lane="live").stop is None
+    assert lanes(pipeline) == {"backfill": 20}
+    assert any("lane backfill is paused" in finding.says for finding in examine())
+    assert resume_lane("backfill") == 20
+    assert run(lane="backfill").stop is None
+    assert pipeline.queue() == 0
+    assert pipeline.box.world.slack.messages == []
+
+
+def test_a_staging_that_broke_goes_on_behind_its_last_page(pipeline: Pipeline) -> None:
+    """What is staged isn't read again; once all is staged, the same again stages nobody while records wait."""
+    pipeline.new_world(500)
+    refusal = {"kind": "status", "service": "hubspot", "path_contains": "/search", "status": 400}
+    pipeline.box.world.faults.add(**refusal, after=2)
+    with pytest.raises(CredentialsRejectedError):
+        ingest_contacts(select=EVERYBODY, lane="backfill")
+    assert lanes(pipeline) == {"backfill": 400}
+    pipeline.box.world.faults.clear()
+    before = searches(pipeline)
+    assert ingest_contacts(select=EVERYBODY, lane="backfill") == 100
+    assert searches(pipeline) == before + 1
+    assert ingest_contacts(select=EVERYBODY, lane="backfill") == 0
+    assert searches(pipeline) == before + 1
+    assert ingest_contacts(select=Selection(created_until=middle(pipeline)), lane="backfill") == 0
+    assert lanes(pipeline) == {"backfill": 500}
+
+
+def test_a_selection_is_looked_at_anew_once_its_lane_is_empty(pipeline: Pipeline) -> None:
+    """A backfill may be repeated; those that were enriched lately cost nothing."""
+    pipeline.new_world(30)
+    run(select=EVERYBODY)
+    asked = sum(pipeline.box.world.zoominfo.lookups.values())
+    again = run(select=EVERYBODY)
+    assert again.books.claimed == 30
+    assert again.books.count(Disposition.SKIPPED_FRESH) > 0
+    assert sum(pipeline.box.world.zoominfo.lookups.values()) == asked
+
+
+def test_what_was_staged_long_ago_is_looked_at_anew(pipeline: Pipeline) -> None:
+    """A position of yesterday says nothing of those before it today."""
+    pipeline.new_world(30)
+    assert stage_selection.fn("hubspot", "sqlite", "backfill", EVERYBODY) == 30
+    with pipeline.warehouse.transaction() as session:
+        session._connection.execute("UPDATE event_cursors SET cursor = replace(cursor, '\"20', '\"19')")
+        session._connection.execute(
+            "DELETE FROM enrichment_staging WHERE crm_id IN (SELECT min(crm_id) FROM enrichment_staging)"
+        )
+    assert stage_selection.fn("hubspot", "sqlite", "backfill", EVERYBODY) == 1
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"estimate": True}, "needs a selection"),
+        ({"dry_run": True, "select": EVERYBODY}, "leave the selection out"),
+        ({"lane": "live", "select": EVERYBODY}, "lane backfill"),
+        ({"select": Selection(condition="x = 1")}, "can't select by `condition`"),
+    ],
+)
+def test_parameters_that_make_no_sense_are_told(pipeline: Pipeline, parameters: dict[str, object], words: str) -> None:
+    """Before anything is staged or claimed."""
+    pipeline.new_world(5)
+    with pytest.raises(ConfigurationError, match=words):
+        enrich_contacts(**parameters)
+    assert pipeline.queue() == 0

@@ -38,8 +38,8 @@ def test_a_week_is_reviewed_and_told(pipeline: Pipeline) -> None:
     (message,), (mail,) = world.slack.messages, world.mail.messages
     assert "Contact enrichment, 7 days to" in message.text
     assert "enrich review --mark" in message.text
-    assert f"written: {review.ended['written']:,}" in mail.text
-    told = message.text + mail.text + artifact("weekly-review") + str(artifact("unmatched-by-reason"))
+    assert f"written: {review.ended['written']:,}" in mail.body
+    told = message.text + mail.body + artifact("weekly-review") + str(artifact("unmatched-by-reason"))
     assert "| NO_MATCH | zoominfo |" in artifact("weekly-review")
     people = world.hubspot.contacts.values()
     personal = {p[name] for p in people for name in ("email", "lastname", "company") if p.get(name)}

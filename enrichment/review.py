@@ -159,10 +159,10 @@ def figures(review: Review) -> list[tuple[str, str]]:
     """Return the review's figures as label and value."""
     total, before = sum(review.ended.values()), sum(review.ended_before.values())
     return [
-        ("contacts finished", f"{total:,} ({review.days} days before: {before:,})"),
+        ("contacts finished", f"{total:,} ({_days(review)} before: {before:,})"),
         *((name, f"{review.ended[name]:,}") for name in Disposition if review.ended.get(name)),
         ("match rate", _rates(review)),
-        *((f"credits of {use.provider}", _credits(use, review.days)) for use in review.providers),
+        *((f"credits of {use.provider}", _credits(use, _days(review))) for use in review.providers),
         *((f"from {begun} to written", _taken(taken)) for begun, taken in sorted(review.latency.items())),
         ("unmatched, to be reviewed", _to_review(review)),
         ("dead letters that wait", f"{_letters(review):,}"),
@@ -270,7 +270,11 @@ def _latencies(rows: Iterable[Row]) -> dict[str, Latency]:
 
 
 def _period(review: Review) -> str:
-    return f"{review.days} days to {review.read_at[:10]}"
+    return f"{_days(review)} to {review.read_at[:10]}"
+
+
+def _days(review: Review) -> str:
+    return "1 day" if review.days == 1 else f"{review.days} days"
 
 
 def _rate(ended: Mapping[str, int]) -> str:
@@ -279,11 +283,11 @@ def _rate(ended: Mapping[str, int]) -> str:
 
 
 def _rates(review: Review) -> str:
-    return f"{_rate(review.ended)} ({review.days} days before: {_rate(review.ended_before)})"
+    return f"{_rate(review.ended)} ({_days(review)} before: {_rate(review.ended_before)})"
 
 
-def _credits(use: ProviderUse, days: int) -> str:
-    return f"{_amount(use.credits)} for {use.replies:,} replies ({days} days before: {_amount(use.credits_before)})"
+def _credits(use: ProviderUse, days: str) -> str:
+    return f"{_amount(use.credits)} for {use.replies:,} replies ({days} before: {_amount(use.credits_before)})"
 
 
 def _amount(credit: float) -> str:

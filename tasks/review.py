@@ -54,7 +54,7 @@ def publish_review(review: Review) -> None:
 @step(name="send-review")
 def send_review(review: Review, notifiers: Sequence[str]) -> None:
     """Send one message with the figures; raise TransientError if nobody can be told."""
-    message = review_message(review, flow_run.get_ui_url() or "")
+    message = review_message(review, flow_run.ui_url or "")
     if tell_people(message.subject, message.body, notifiers, kind="weekly_review") or not notifiers:
         return
     raise TransientError("no notifier took the weekly review: check each with `enrich doctor`")

@@ -443,7 +443,7 @@ WHERE NOT EXISTS (SELECT 1 FROM lookup_reservations v WHERE v.provider = :provid
 
 -- query: note_requests
 INSERT INTO contact_requests (crm_id, crm, provider, request_key, email_key)
-SELECT DISTINCT s.crm_id, s.crm, :provider, r.request_key, r.email_key
+SELECT DISTINCT s.crm_id, s.crm, :provider::VARCHAR, r.request_key, r.email_key
 FROM :rows r JOIN enrichment_staging s ON s.record_id = r.record_id
 WHERE s.claimed_by = :token AND NOT EXISTS (
     SELECT 1 FROM contact_requests q
@@ -733,12 +733,12 @@ FROM enriched_contacts c WHERE c.enrichment_timestamp > :since::TIMESTAMP
 
 -- query: review_latency
 SELECT t.begun, t.seconds, COUNT(*) AS records FROM (
-    SELECT 'staged' AS begun,
+    SELECT 'staged'::VARCHAR AS begun,
         EXTRACT(EPOCH FROM l.finished_at)::BIGINT - EXTRACT(EPOCH FROM l.staged_at)::BIGINT AS seconds
     FROM record_ledger l
     WHERE l.lane = 'live' AND l.disposition = 'written' AND l.finished_at > :since::TIMESTAMP
     UNION ALL
-    SELECT 'created' AS begun,
+    SELECT 'created'::VARCHAR AS begun,
         EXTRACT(EPOCH FROM l.finished_at)::BIGINT - EXTRACT(EPOCH FROM l.contact_created_at)::BIGINT AS seconds
     FROM record_ledger l
     WHERE l.lane = 'live' AND l.disposition = 'written' AND l.finished_at > :since::TIMESTAMP

@@ -9,6 +9,7 @@ from enrichment.identifiers import suppression_keys
 from enrichment.records import Contact, Disposition
 from enrichment.summary import RunReport
 from flows.enrich_contacts import enrich_contacts
+from flows.erase_contact import erase_contact as erase_flow
 from flows.ingest_contacts import ingest_contacts
 from tasks.erasure import erase_contact
 from tasks.story import read_story
@@ -153,3 +154,13 @@ def test_a_dead_letter_of_an_erased_contact_cannot_be_replayed(pipeline: Pipelin
     assert ingest_contacts(failed=True) == 0
     keys = suppression_keys(Contact(crm_id, "hit+zoe@acme.example"), "hubspot")
     assert pipeline.warehouse.screen("hubspot", [], keys, fresh_days=1)[1] == set(keys)
+
+
+def test_the_flow_erases_the_configured_contact(pipeline: Pipeline) -> None:
+    """Warehouse and CRM are those of the settings, and the counts come back."""
+    pipeline.new_world(10)
+    crm_id = person(pipeline, "hit+zoe@acme.example")
+    assert run().books.count(Disposition.WRITTEN) == 1
+    erased = erase_flow(crm_id)
+    assert (erased.rows["enriched_contacts"], erased.rows["provider_replies"]) == (1, 1)
+    assert [line.what for line in read_story(crm_id, "hubspot")] == ["erased; it is never looked up again"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from blocks.crms.base import Crm
 from blocks.providers.base import Provider, Reading, Reply, Request
 from blocks.warehouses.base import MadeFor, Row, Warehouse
-from enrichment.identifiers import email_key
+from enrichment.identifiers import email_key, is_about_person
 from enrichment.outcomes import CONCLUSIVE, STOPS_RUN, Outcome
 from enrichment.plan import RunPlan
 from enrichment.records import Claim, Stop
@@ -129,6 +129,8 @@ class Asking:
 
 
 def _made_for(key: str, wanted: Wanted) -> list[MadeFor]:
-    """Return for whom a request is made."""
+    """Return for whom a request is made; one about a company is nobody's own."""
+    if not is_about_person(wanted.lookup_input):
+        return []
     hashed = email_key(wanted.lookup_input.get("email"))
     return [MadeFor(record_id, key, hashed) for record_id in sorted(wanted.record_ids)]

@@ -12,6 +12,10 @@ from enrichment.records import Contact
 _EMAIL = re.compile(r"[^@\s,;<>()\"]+@[^@\s,;<>()\"]+\.[^@\s.,;<>()\"]{2,}")
 
 
+#: Identifiers that are a person's; a request that asks by others only is about a company.
+_PERSONAL = frozenset({"email", "first_name", "last_name"})
+
+
 def normalise_email(address: str | None) -> str | None:
     """Return the address trimmed and in lower case, or None if it is no address."""
     text = (address or "").strip().lower()
@@ -60,6 +64,11 @@ def request_key(provider: str, lookup_input: Mapping[str, str], output_fields: I
 def follow_up_key(provider: str, step: str, lookup_input: Mapping[str, str], asked: Iterable[str]) -> str:
     """Return the journal's key of a follow-up: one for all contacts of whom it would be the same request."""
     return _digest([provider, step, _folded(lookup_input), sorted(set(asked))])
+
+
+def is_about_person(lookup_input: Mapping[str, str]) -> bool:
+    """Return whether what is asked with is a person's, so that the reply goes when the person is erased."""
+    return not _PERSONAL.isdisjoint(lookup_input)
 
 
 def suppression_keys(contact: Contact, crm: str) -> list[str]:

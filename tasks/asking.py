@@ -10,7 +10,7 @@ from blocks.crms.base import Crm
 from blocks.providers.base import Asked, Reading, Reply, Request
 from blocks.warehouses.base import JournalLookup, MadeFor, Row, Warehouse
 from enrichment.errors import TransientError
-from enrichment.identifiers import email_key
+from enrichment.identifiers import email_key, is_about_person
 from enrichment.lanes import rate_share
 from enrichment.outcomes import CONCLUSIVE, STOPS_RUN, Outcome
 from enrichment.plan import RunPlan
@@ -32,18 +32,10 @@ _FEW = 10
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """
-    One request.
-
-    Args:
-        lookup_input: the identifiers to ask with.
-        record_ids: of the staged records that wait for its reply.
-        personal: whether the reply is about a person, and goes when that person is erased.
-    """
+    """One request: the identifiers to ask with, and the staged records that wait for its reply."""
 
     lookup_input: Mapping[str, str]
     record_ids: frozenset[str]
-    personal: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +104,7 @@ class Asking:
             token=self.claim.token,
             lease_seconds=self.plan.lease_seconds,
             reply_days=self.plan.reply_days,
-            made_for=[made for key in keys if wanted[key].personal for made in _made_for(key, wanted[key])],
+            made_for=[made for key in keys for made in _made_for(key, wanted[key])],
             run_id=self.plan.run_id,
             credits_each=self.provider.terms.credits,
             caps=self.plan.caps(self.provider.name),
@@ -196,6 +188,8 @@ class Asking:
 
 
 def _made_for(key: str, wanted: Wanted) -> list[MadeFor]:
-    """Return for whom a request is made."""
+    """Return for whom a request is made; one about a company is nobody's own."""
+    if not is_about_person(wanted.lookup_input):
+        return []
     hashed = email_key(wanted.lookup_input.get("email"))
     return [MadeFor(record_id, key, hashed) for record_id in sorted(wanted.record_ids)]

@@ -49,13 +49,13 @@ def follow_up(step: FollowUp, contact_replies: Mapping[str, Any], journal: Journ
     """
     subjects = {record_id: step.choose_input(reply) for record_id, reply in contact_replies.items()}
     inputs, waiting = _group(step, subjects)
-    rows = dict(journal({key: Wanted(inputs[key], frozenset(waiting[key]), personal=False) for key in inputs}))
+    rows = dict(journal({key: Wanted(inputs[key], frozenset(waiting[key])) for key in inputs}))
     pages: dict[str, list[str]] = {key: [key] for key in inputs}
     further: dict[str, Wanted] = {}
     for key, row in rows.items():
         for page in step.further_pages(inputs[key], row["reply"]):
             pages[key].append(step.request_key(page))
-            further[pages[key][-1]] = Wanted(page, frozenset(waiting[key]), personal=False)
+            further[pages[key][-1]] = Wanted(page, frozenset(waiting[key]))
     rows |= journal(further) if further else {}
     told = {key: _told(step, pages[key], rows) for key in inputs}
     return {record_id: told[key] for key in inputs for record_id in waiting[key]}

@@ -16,7 +16,7 @@ from tasks.backfill import stage_selection
 from tasks.doctor import examine
 from tasks.lanes import pause_lane, resume_lane
 from tests.integration.conftest import Pipeline
-from tests.integration.providers.test_every_provider_through_the_flow import serve_with
+from tests.integration.test_replies_through_the_flow import serve_with
 
 EVERYBODY = Selection(everything=True)
 

@@ -9,6 +9,7 @@ from enrichment.identifiers import (
     email_key,
     follow_up_key,
     identifiers,
+    is_about_person,
     normalise_email,
     request_key,
     suppression_keys,
@@ -177,3 +178,11 @@ def test_an_address_has_one_key_however_it_is_written() -> None:
     """The key is the one of the suppression list, and what is no address has none."""
     assert email_key(" ADA@example.com") == email_key("ada@example.com") == suppression_keys(ADA, "hubspot")[1]
     assert email_key("ada") is email_key(None) is None
+
+
+def test_a_request_about_a_company_is_nobodys_own() -> None:
+    """What a company uses is kept when one of its people is erased."""
+    assert not is_about_person({"company_id": "9", "$page": "2"})
+    assert not is_about_person({"company_name": "Acme"})
+    assert is_about_person({"email": "ada@example.com"})
+    assert is_about_person({"first_name": "Ada", "last_name": "Lovelace", "company_name": "Engines Ltd"})

@@ -57,17 +57,25 @@ def run_name() -> str:
     persist_result=False,
 )
 def enrich_contacts(
-    provider: Annotated[
-        str, Field(description="Provider, `<name>` or `<name>/<block>`, or several; empty: the setting.")
-    ] = "",
-    crm: Annotated[str, Field(description="CRM, `<name>` or `<name>/<block>`; empty: the setting.")] = "",
-    warehouse: Annotated[str, Field(description="Warehouse, `<name>` or `<name>/<block>`; empty: the setting.")] = "",
-    lane: Annotated[Literal["", "live", "backfill"], Field(description="Which lane; empty: both, live first.")] = "",
-    limit: Annotated[int, Field(ge=0, description="The most records to claim; 0: all that wait.")] = 0,
-    dry_run: Annotated[bool, Field(description="Show what would be written; spend and write nothing.")] = False,
+    provider: str = "",
+    crm: str = "",
+    warehouse: str = "",
+    lane: Literal["", "live", "backfill"] = "",
+    limit: Annotated[int, Field(ge=0)] = 0,
+    dry_run: bool = False,
 ) -> RunReport | Preview:
     """
     Enrich what waits in the queue.
+
+    Prefect's form shows what is said here of each parameter; it doesn't show the descriptions of annotations.
+
+    Args:
+        provider: Provider, `<name>` or `<name>/<block>`, or several in order, comma-separated; empty: the setting.
+        crm: CRM, `<name>` or `<name>/<block>`; empty: the setting.
+        warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
+        lane: Which lane; empty: both, live first.
+        limit: The most records to claim; 0: all that wait.
+        dry_run: Show what would be written; spend and write nothing.
 
     Returns:
         the run's report, or what would be written if `dry_run`.

@@ -25,17 +25,32 @@ def run_name() -> str:
     persist_result=False,
 )
 def ingest_contacts(
-    crm: Annotated[str, Field(description="CRM, `<name>` or `<name>/<block>`; empty: the setting.")] = "",
-    warehouse: Annotated[str, Field(description="Warehouse, `<name>` or `<name>/<block>`; empty: the setting.")] = "",
-    lane: Annotated[Literal["live", "backfill"], Field(description="Lane of the staged records.")] = "live",
-    since: Annotated[datetime | None, Field(description="Created at or after; empty: since the last intake.")] = None,
-    everything: Annotated[bool, Field(description="Every contact of the CRM.")] = False,
-    crm_ids: Annotated[list[str], Field(description="Just these CRM ids.", max_length=10_000)] = [],  # noqa: B006
-    csv_path: Annotated[str, Field(description="CSV file with the column `crm_id`, where the worker runs.")] = "",
-    failed: Annotated[bool, Field(description="The dead letters, once more.")] = False,
-    failed_run_id: Annotated[str, Field(description="With `failed`: only those of this run.")] = "",
+    crm: str = "",
+    warehouse: str = "",
+    lane: Literal["live", "backfill"] = "live",
+    since: datetime | None = None,
+    everything: bool = False,
+    crm_ids: Annotated[list[str], Field(max_length=10_000)] = [],  # noqa: B006
+    csv_path: str = "",
+    failed: bool = False,
+    failed_run_id: str = "",
 ) -> int:
-    """Stage contacts and return how many were new in the queue; one that waits already stays as it is."""
+    """
+    Stage contacts and return how many were new in the queue; one that waits already stays as it is.
+
+    Prefect's form shows what is said here of each parameter; it doesn't show the descriptions of annotations.
+
+    Args:
+        crm: CRM, `<name>` or `<name>/<block>`; empty: the setting.
+        warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
+        lane: Lane of the staged records.
+        since: Only contacts created at or after this moment; empty: since the last intake.
+        everything: Every contact of the CRM.
+        crm_ids: Just these CRM ids, 10,000 at most.
+        csv_path: CSV file with the column `crm_id`, at its path where the worker runs.
+        failed: The dead letters, once more.
+        failed_run_id: With `failed`, only those of this run.
+    """
     settings = load_settings()
     crm, warehouse = crm or settings.crm, warehouse or settings.warehouse
     if failed:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.markup import escape
 from rich.table import Table
 
@@ -191,6 +192,45 @@ def why(
         rows = [asdict(line) for line in lines]
         text = "\n".join(f"{'now' if row['at'] == '9999' else row['at']}  {row['what']}" for row in rows)
         say(rows, as_json, lambda: escape(text))
+
+
+@app.command(epilog="Example: `enrich review --days 7`, then `enrich review --mark`")
+def review(
+    days: Annotated[int, typer.Option(min=1, max=366, help="How many days to look back.")] = 7,
+    mark: Annotated[bool, typer.Option("--mark", help="Mark the unmatched contacts shown as reviewed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show how enrichment did, and which unmatched contacts nobody has reviewed yet."""
+    with told():
+        from blocks.settings import load_settings  # noqa: PLC0415
+        from enrichment.review import review_markdown  # noqa: PLC0415
+        from tasks.review import mark_reviewed, read_review  # noqa: PLC0415
+
+        warehouse = load_settings().warehouse
+        found = read_review(warehouse, days)
+        say(found, as_json, lambda: Markdown(review_markdown(found)))
+        if mark:
+            err.print(f"{mark_reviewed(warehouse, found):,} unmatched contacts marked as reviewed")
+
+
+@app.command(epilog="Example: `enrich erase 501`")
+def erase(
+    crm_id: Annotated[str, typer.Argument(help="The contact's id in the CRM.")],
+    crm: Annotated[str, typer.Option(help="The CRM; default: the setting.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask first.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Erase one contact from the warehouse for good, and never look it up again; the CRM isn't touched."""
+    with told():
+        from blocks.settings import load_settings  # noqa: PLC0415
+        from tasks.erasure import erase_contact  # noqa: PLC0415
+
+        settings = load_settings()
+        crm = crm or settings.crm
+        if not yes:
+            typer.confirm(f"Erase contact {crm_id} of {crm} for good?", abort=True, err=True)
+        erased = erase_contact(settings.warehouse, crm, crm_id)
+        say(erased.rows, as_json, lambda: _pairs(f"Rows erased of contact {crm_id} of {crm}", dict(erased.rows)))
 
 
 @app.command(epilog="Example: `enrich doctor --json`")

@@ -46,6 +46,15 @@ def module_names(package: str) -> list[str]:
     )
 
 
+def check_vendor(package: str, vendor: str) -> None:
+    """Raise a ConfigurationError that lists the vendors found, if this is none of them."""
+    names = module_names(package)
+    if vendor not in names:
+        raise ConfigurationError(
+            f"unknown {package.rpartition('.')[2].rstrip('s')} '{vendor}': choose one of {', '.join(names)}"
+        )
+
+
 def block_class(package: str, vendor: str, kind: type[BlockT]) -> type[BlockT]:
     """
     Return the block class that a vendor's module defines.
@@ -53,11 +62,7 @@ def block_class(package: str, vendor: str, kind: type[BlockT]) -> type[BlockT]:
     Raises:
         ConfigurationError: there is no such vendor; the message lists those found.
     """
-    names = module_names(package)
-    if vendor not in names:
-        raise ConfigurationError(
-            f"unknown {package.rpartition('.')[2].rstrip('s')} '{vendor}': choose one of {', '.join(names)}"
-        )
+    check_vendor(package, vendor)
     module = importlib.import_module(f"{package}.{vendor}")
     classes = [
         c

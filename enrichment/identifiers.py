@@ -60,9 +60,14 @@ def request_key(provider: str, lookup_input: Mapping[str, str], output_fields: I
 
 def suppression_keys(contact: Contact, crm: str) -> list[str]:
     """Return the hashed identifiers under which a suppression of this contact may be kept."""
-    keys = [_digest(["crm_id", crm, contact.crm_id])]
-    email = normalise_email(contact.email)
-    return [*keys, _digest(["email", email])] if email else keys
+    by_email = email_key(contact.email)
+    return [_digest(["crm_id", crm, contact.crm_id]), *([by_email] if by_email else [])]
+
+
+def email_key(address: str | None) -> str | None:
+    """Return the hashed address under which a suppression may be kept, or None if it is no address."""
+    email = normalise_email(address)
+    return _digest(["email", email]) if email else None
 
 
 def _digest(value: Any) -> str:

@@ -20,13 +20,19 @@ def tell(rows: Mapping[str, Iterable[Row]]) -> list[StoryLine]:
     Return the story.
 
     Args:
-        rows: by table: `staging`, `ledger`, `replies`, `unmatched`, `writes`, `failures`.
+        rows: by table: `suppressions`, `staging`, `ledger`, `replies`, `unmatched`, `writes`, `failures`.
     """
     lines: list[StoryLine] = []
     for table, line_of in _TELLERS.items():
         for row in rows.get(table, ()):
             lines += line_of(row)
     return sorted(lines, key=lambda line: line.at)
+
+
+def _suppression(row: Row) -> list[StoryLine]:
+    if row["reason"] == "erased":
+        return [StoryLine(row["suppressed_at"], "erased; it is never looked up again")]
+    return [StoryLine(row["suppressed_at"], f"put on the suppression list: {row['reason']}")]
 
 
 def _staging(row: Row) -> list[StoryLine]:
@@ -75,6 +81,7 @@ def _failure(row: Row) -> list[StoryLine]:
 
 
 _TELLERS = {
+    "suppressions": _suppression,
     "staging": _staging,
     "ledger": _ledger,
     "replies": _reply,

@@ -4,17 +4,18 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from prefect import flow
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from pydantic import Field
 
 from blocks.settings import load_settings
-from tasks.intake import stage_everything, stage_failed, stage_listed, stage_new
+from tasks.intake import stage_everything, stage_failed, stage_listed, stage_missed, stage_new
+from tasks.run_starts import follow_up
 
 
 def run_name() -> str:
     """Return the run's name."""
     asked = flow_run.get_parameters()
-    what = "dead letters" if asked.get("failed") else "contacts"
+    what = "dead letters" if asked.get("failed") else "missed contacts" if asked.get("reconcile_days") else "contacts"
     return f"stage {what} of {asked.get('crm') or load_settings().crm}"
 
 
@@ -32,6 +33,7 @@ def ingest_contacts(
     everything: bool = False,
     crm_ids: Annotated[list[str], Field(max_length=10_000)] = [],  # noqa: B006
     csv_path: str = "",
+    reconcile_days: Annotated[int, Field(ge=0, le=366)] = 0,
     failed: bool = False,
     failed_run_id: str = "",
 ) -> int:
@@ -48,15 +50,22 @@ def ingest_contacts(
         everything: Every contact of the CRM.
         crm_ids: Just these CRM ids, 10,000 at most.
         csv_path: CSV file with the column `crm_id`, at its path where the worker runs.
+        reconcile_days: Those of so many days that were missed so far; 0: not that.
         failed: The dead letters, once more.
         failed_run_id: With `failed`, only those of this run.
     """
     settings = load_settings()
     crm, warehouse = crm or settings.crm, warehouse or settings.warehouse
     if failed:
-        return stage_failed(warehouse, failed_run_id)
-    if crm_ids or csv_path:
-        return stage_listed(crm, warehouse, lane, crm_ids, csv_path)
-    if everything:
-        return stage_everything(crm, warehouse, lane)
-    return stage_new(crm, warehouse, lane, since)
+        staged = stage_failed(warehouse, failed_run_id)
+    elif crm_ids or csv_path:
+        staged = stage_listed(crm, warehouse, lane, crm_ids, csv_path)
+    elif everything:
+        staged = stage_everything(crm, warehouse, lane)
+    elif reconcile_days:
+        staged = stage_missed(crm, warehouse, lane, reconcile_days)
+    else:
+        staged = stage_new(crm, warehouse, lane, since)
+    if staged and lane == "live" and deployment.id:
+        follow_up()
+    return staged

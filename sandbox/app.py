@@ -9,6 +9,8 @@ from sandbox.control import Control
 from sandbox.exchange import Cut, Reply, Request, text_reply
 from sandbox.world import World
 
+_LOOK_AGAIN_SECONDS = 0.01
+
 
 class WorldHolder(Protocol):
     """Something that has the present world."""
@@ -39,6 +41,8 @@ class App:
         reply = self._answer(request)
         if reply.delay_seconds:
             await asyncio.sleep(reply.delay_seconds)
+        while reply.is_held():  # noqa: ASYNC110  - whoever lets go is in another thread
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         await _deliver(reply, send)
         if reply.cut is not Cut.NONE:
             await _hang_up(reply.cut, scope["state"]["transport"], receive)

@@ -1,6 +1,6 @@
 """One HTTP request and its reply, as the services see them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Self
@@ -57,6 +57,7 @@ class Reply:
         content_type: of the body.
         inputs: how many records the request concerned, for the ledger.
         delay_seconds: before it is sent.
+        is_held: tells whether it must still wait.
         cut: what the network swallows.
         stream: sent instead of the body, piece by piece.
     """
@@ -67,6 +68,7 @@ class Reply:
     content_type: str = "application/json"
     inputs: int = 0
     delay_seconds: float = 0.0
+    is_held: Callable[[], bool] = lambda: False
     cut: Cut = Cut.NONE
     stream: Iterable[bytes] | None = None
 

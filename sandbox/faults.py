@@ -14,12 +14,13 @@ Kind = Literal[
     "reset_after",
     "truncated",
     "slow",
+    "held",
     "empty_200",
     "empty_results",
     "unauthorized",
 ]
 #: These lose the answer of a request that has taken effect; after all others nothing has happened.
-_TAKES_EFFECT = {"reset_after", "truncated", "slow"}
+_TAKES_EFFECT = {"reset_after", "truncated", "slow", "held"}
 
 _BAD_GATEWAY = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 _EMPTY_RESULTS = b'{"status":"COMPLETE","results":[],"errors":[]}'
@@ -47,6 +48,7 @@ class Fault:
         headers: of kind `status`.
         retry_after: form of a Retry-After header of kind `status`.
         seconds: how long kind `slow` takes, and what a Retry-After asks for.
+        let_go: whether the answers of kind `held` are sent; they are at the latest when the script is cleared.
     """
 
     kind: Kind
@@ -60,6 +62,7 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     retry_after: RetryAfterForm = "absent"
     seconds: float = 1.0
+    let_go: bool = False
     hits: int = 0
 
     def concerns(self, service: str, path: str) -> bool:
@@ -88,6 +91,7 @@ class FaultScript:
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
+        self._holding: list[Fault] = []
         self._lock = threading.Lock()
 
     def add(self, **options: Any) -> Fault:
@@ -103,12 +107,16 @@ class FaultScript:
             raise ValueError(f"no fault is called '{fault.kind}'; there are {', '.join(_DISTORTIONS)}")
         with self._lock:
             self._faults.append(fault)
+            self._holding += [fault] if fault.kind == "held" else []
         return fault
 
     def clear(self) -> None:
-        """Forget what was still to come."""
+        """Forget what was still to come, and send what was held."""
         with self._lock:
             self._faults.clear()
+            for fault in self._holding:
+                fault.let_go = True
+            self._holding.clear()
 
     def pending(self) -> list[Fault]:
         """Return what is still to come."""
@@ -141,6 +149,7 @@ _DISTORTIONS: Mapping[str, Callable[[Fault, Reply], Reply]] = {
     "reset_after": lambda _, reply: replace(reply, cut=Cut.EVERYTHING),
     "truncated": lambda _, reply: replace(reply, cut=Cut.HALF),
     "slow": lambda fault, reply: replace(reply, delay_seconds=fault.seconds),
+    "held": lambda fault, reply: replace(reply, is_held=lambda: not fault.let_go),
     "empty_200": lambda _, reply: reply,
     "empty_results": lambda _, reply: replace(reply, body=_EMPTY_RESULTS),
 }

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from blocks.crms.base import Crm
 from blocks.providers.base import Provider, Reading, Reply, Request
-from blocks.warehouses.base import Row, Warehouse
+from blocks.warehouses.base import MadeFor, Row, Warehouse
 from enrichment.errors import TransientError
+from enrichment.identifiers import email_key
 from enrichment.lanes import rate_share
 from enrichment.outcomes import CONCLUSIVE, STOPS_RUN, Outcome
 from enrichment.plan import RunPlan
@@ -64,25 +65,26 @@ class Asking:
     crm: Crm
     answers: dict[str, Answer] = field(default_factory=dict)
     unsettled: dict[str, Reply] = field(default_factory=dict)
+    erased: set[str] = field(default_factory=set)
     stop: Stop | None = None
     _asked_for: list[str] = field(default_factory=list)
     _renewed_at: float = 0.0
 
     def ask(self, wanted: Mapping[str, Wanted]) -> None:
-        """Fill `answers` and `unsettled` by request key; every key ends in one of them."""
+        """Fill `answers`, `unsettled` and `erased` by request key; every key ends in one of them."""
         open_keys = set(wanted)
         for pause in (0.0, *_PATIENCE):
             time.sleep(pause)
             self._pay_for(open_keys, wanted)
-            self._read_journal(open_keys - self.unsettled.keys())
-            open_keys -= self.unsettled.keys() | self.answers.keys()
+            self._read_journal(open_keys - self.unsettled.keys() - self.erased)
+            open_keys -= self.unsettled.keys() | self.answers.keys() | self.erased
             if not open_keys or self.stop:
                 break
         wait = 0.0 if self.stop else _BUSY_WAIT_SECONDS
         for key in open_keys:
             self.unsettled[key] = Reply(key, Outcome.RETRYABLE, reason="asked_elsewhere", wait_seconds=wait)
 
-    def _pay_for(self, keys: Iterable[str], wanted: Mapping[str, Wanted]) -> None:
+    def _pay_for(self, keys: Collection[str], wanted: Mapping[str, Wanted]) -> None:
         """Ask for those keys that the journal lacks and that nobody else is asking for."""
         looked = self.warehouse.open_requests(
             self.provider.name,
@@ -90,7 +92,9 @@ class Asking:
             token=self.claim.token,
             lease_seconds=self.plan.lease_seconds,
             reply_days=self.plan.reply_days,
+            made_for=[made for key in keys for made in _made_for(key, wanted[key])],
         )
+        self.erased |= looked.erased
         granted = sorted(looked.granted)
         for start in range(0, len(granted), GROUP_SIZE):
             for reply in self._ask_group(granted[start : start + GROUP_SIZE], wanted):
@@ -145,3 +149,9 @@ class Asking:
         rows = self.warehouse.read_replies(self.provider.name, list(keys), reply_days=self.plan.reply_days)
         for key, row in rows.items():
             self.answers[key] = Answer(row, self.provider.read(row["reply"]))
+
+
+def _made_for(key: str, wanted: Wanted) -> list[MadeFor]:
+    """Return for whom a request is made."""
+    hashed = email_key(wanted.lookup_input.get("email"))
+    return [MadeFor(record_id, key, hashed) for record_id in sorted(wanted.record_ids)]

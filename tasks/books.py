@@ -9,16 +9,16 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.runtime import flow_run
 
 from blocks.crms.base import load_crm
-from blocks.notifiers.base import load_notifier
 from blocks.providers.block import load_provider
 from blocks.warehouses.base import Row, RunEnd, RunStart, Warehouse, open_warehouse
-from enrichment.alerts import Alert, Cause, alert_kind, compose_alert
-from enrichment.errors import ConfigurationError, EnrichmentError
+from enrichment.alerts import Cause, alert_kind, compose_alert
+from enrichment.errors import ConfigurationError
 from enrichment.plan import RunPlan
 from enrichment.records import Disposition, Stop
 from enrichment.summary import RunReport, failure_rows, summary_markdown
 from enrichment.write_policy import FieldDescription
 from tasks.steps import event, step
+from tasks.telling import tell_people
 
 REPLAY = "enrich stage --failed"
 
@@ -126,20 +126,10 @@ def _tell(plan: RunPlan, report: RunReport, kind: str, previous: str, notifiers:
         stop=report.stop.message if report.stop else "",
         replay=REPLAY,
     )
-    return alert is None or _deliver(alert, notifiers)
-
-
-def _deliver(alert: Alert, notifiers: Sequence[str]) -> bool:
-    told = 0
-    for reference in notifiers:
-        try:
-            load_notifier(reference).send(alert.subject, alert.body)
-        except EnrichmentError as error:  # a dead notifier must not fail the run; the next run tries again
-            event("alert_not_delivered", notifier=reference, error=str(error))
-        else:
-            told += 1
-            event("alert_sent", notifier=reference, kind=alert.kind or "recovered")
-    return told > 0
+    if alert is None:
+        return True
+    # A dead notifier must not fail the run; the next run tries again.
+    return tell_people(alert.subject, alert.body, notifiers, kind=alert.kind or "recovered") > 0
 
 
 @step(name="publish-report")

@@ -45,6 +45,26 @@ def stage_new(crm: str, warehouse: str, lane: str, since: datetime | None) -> in
     return staged
 
 
+@step(name="stage-missed")
+def stage_missed(crm: str, warehouse: str, lane: str, days: int) -> int:
+    """
+    Stage the contacts of the last days that neither wait nor have ended, and return how many were missed.
+
+    The intake's position stays where it is: what lies behind it may have been missed too.
+    """
+    name, since = crm.partition("/")[0], datetime.now(UTC) - timedelta(days=days)
+    source, missed, seen = load_crm(crm), 0, 0
+    try:
+        with open_warehouse(warehouse) as target:
+            for page in source.created_since(since):
+                seen += len(page)
+                missed += target.stage([_record(name, contact, "schedule", lane) for contact in page])
+    finally:
+        source.close()
+    event("contacts_reconciled", crm=name, days=days, seen=seen, missed=missed)
+    return missed
+
+
 @step(name="stage-everything")
 def stage_everything(crm: str, warehouse: str, lane: str) -> int:
     """Stage every contact of the CRM; return how many were new in the queue."""

@@ -180,6 +180,9 @@ class _LookUp:
         for key, reply in asking.unsettled.items():
             for case in by_key[key]:
                 self._give_up(case, reply, provider.name)
+        for case in (case for key in asking.erased for case in by_key[key]):
+            case.closed = True
+            self._finish(case.record, Disposition.SUPPRESSED, "suppression_list")
 
     def _learn(self, case: _Case, provider: str, lookup_input: Mapping[str, str], answer: Answer) -> None:
         reading, key = answer.reading, answer.row["request_key"]

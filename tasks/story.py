@@ -1,7 +1,10 @@
 """Reading one contact's story."""
 
+from blocks.base import module_names
 from blocks.settings import load_settings
-from blocks.warehouses.base import open_warehouse
+from blocks.warehouses.base import Row, Warehouse, open_warehouse
+from enrichment.identifiers import suppression_keys
+from enrichment.records import Contact
 from enrichment.story import StoryLine, tell
 from tasks.steps import sealed
 
@@ -10,6 +13,23 @@ _TABLES = ("staging", "ledger", "replies", "unmatched", "writes", "failures")
 
 @sealed
 def read_story(crm_id: str, crm: str = "") -> list[StoryLine]:
-    """Return what the warehouse knows of a contact, in order of time; empty if it knows nothing."""
-    with open_warehouse(load_settings().warehouse) as warehouse:
-        return tell({table: warehouse.query(f"story_{table}", crm_id=crm_id, crm=crm) for table in _TABLES})
+    """
+    Return what the warehouse knows of a contact, in order of time; empty if it knows nothing.
+
+    Of a contact that was erased, only that is told.
+    """
+    settings = load_settings()
+    crms = [crm] if crm else sorted({*module_names("blocks.crms"), settings.crm.partition("/")[0]})
+    with open_warehouse(settings.warehouse) as warehouse:
+        suppressions = _suppressions(warehouse, crm_id, crms)
+        erased = {row["crm"] for row in suppressions if row["reason"] == "erased"}
+        rows = {table: warehouse.query(f"story_{table}", crm_id=crm_id, crm=crm) for table in _TABLES}
+    others = {table: [row for row in found if row.get("crm") not in erased] for table, found in rows.items()}
+    return tell({"suppressions": suppressions, **others})
+
+
+def _suppressions(warehouse: Warehouse, crm_id: str, crms: list[str]) -> list[Row]:
+    """Return the contact's rows of the suppression list, with the CRM that the hash stands for."""
+    crm_of = {suppression_keys(Contact(crm_id), name)[0]: name for name in crms}
+    rows = warehouse.query("read_suppressed", keys=list(crm_of))
+    return [row | {"crm": crm_of[row["key_hash"]]} for row in rows]

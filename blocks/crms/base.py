@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Protocol
 
-from blocks.base import PipelineBlock, block_class, configure
+from blocks.base import PipelineBlock, block_class, check_vendor, configure
 from enrichment.records import Contact
 from enrichment.write_policy import Change, FieldDescription, FieldRule
 
@@ -116,6 +116,13 @@ class CrmBlock(PipelineBlock):
     def get_crm(self) -> Crm:
         """Return the adapter."""
         raise NotImplementedError
+
+
+def crm_name(reference: str) -> str:
+    """Return the name by which the contacts of a CRM are known; raise ConfigurationError if there is no such CRM."""
+    name = reference.partition("/")[0]
+    check_vendor(__package__, name.partition(":")[0])
+    return name
 
 
 def load_crm(reference: str) -> Crm:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from blocks.providers.base import Reply
 from enrichment.records import Enrichment, Found
 from enrichment.write_policy import Change
 
@@ -39,11 +40,28 @@ class PlannedWrite:
 
 
 @dataclass(frozen=True, slots=True)
+class MadeFor:
+    """For which staged record a request is made; `email_key` is the hashed address that it asks with, if any."""
+
+    record_id: str
+    request_key: str
+    email_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JournalLookup:
-    """What the journal says of request keys: the replies it has, and the keys that the asker may now pay for."""
+    """
+    What the journal says of request keys.
+
+    Args:
+        replies: those it has.
+        granted: keys that the asker may now pay for.
+        erased: keys of people who were erased, who must not be asked about.
+    """
 
     replies: Mapping[str, Row]
     granted: frozenset[str]
+    erased: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +80,18 @@ class Settled:
     dispositions: Mapping[str, int]
     returned: int
     lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How many rows of each table an erasure removed or, of the replies, blanked."""
+
+    rows: Mapping[str, int]
+
+    @property
+    def total(self) -> int:
+        """Return how many rows that were in all; 0 if nothing was known of the contact."""
+        return sum(self.rows.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +133,18 @@ def contact_row(item: Found) -> Row:
         "confidence": enrichment.confidence,
         "attributes": further,
         **own,
+    }
+
+
+def reply_row(reply: Reply) -> Row:
+    """Return a reply as its row of the journal."""
+    return {
+        "request_key": reply.key,
+        "reply": reply.body,
+        "outcome": reply.outcome,
+        "credits": reply.credits,
+        "api_version": reply.api_version,
+        "request_id": reply.request_id,
     }
 
 

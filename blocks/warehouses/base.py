@@ -7,18 +7,21 @@ clock, and cross the seam as ISO-8601 UTC text. Every later update of a claimed 
 """
 
 import uuid
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, ClassVar
 
 from blocks.base import PipelineBlock, block_class, configure
 from blocks.providers.base import Reply
+from blocks.warehouses import _erasure
 from blocks.warehouses._replay import replayed
 from blocks.warehouses._rows import (
+    Erased,
     JournalLookup,
+    MadeFor,
     NewRecord,
     PlannedWrite,
     Renewal,
@@ -29,12 +32,13 @@ from blocks.warehouses._rows import (
     contact_row,
     enrichment_of,
     renewal_of,
+    reply_row,
 )
+from blocks.warehouses._run_books import RunBooks
+from blocks.warehouses._session import Session
 from blocks.warehouses._sql import SqlFile
-from enrichment.books import Books
 from enrichment.records import (
     Claim,
-    Disposition,
     Enrichment,
     Finished,
     Found,
@@ -47,7 +51,9 @@ from enrichment.records import (
 )
 
 __all__ = [
+    "Erased",
     "JournalLookup",
+    "MadeFor",
     "NewRecord",
     "PlannedWrite",
     "Renewal",
@@ -63,19 +69,7 @@ __all__ = [
 ]
 
 
-class Session(ABC):
-    """One open transaction."""
-
-    @abstractmethod
-    def run(self, query: str, /, **values: Any) -> int:
-        """Run a named statement and return the number of rows it changed."""
-
-    @abstractmethod
-    def read(self, query: str, /, **values: Any) -> list[Row]:
-        """Return a named query's rows."""
-
-
-class Warehouse(ABC):
+class Warehouse(RunBooks):
     """
     What the pipeline asks of a warehouse.
 
@@ -85,18 +79,8 @@ class Warehouse(ABC):
 
     name: ClassVar[str]
     sql: SqlFile
-
-    @abstractmethod
-    def transaction(self) -> AbstractContextManager[Session]:
-        """Open a transaction that commits at the end, or rolls back."""
-
-    def reading(self) -> AbstractContextManager[Session]:
-        """Open a transaction that only reads."""
-        return self.transaction()
-
-    def claiming(self) -> AbstractContextManager[Session]:
-        """Open what a claim is made in: a transaction, or single statements where the engine is surer of those."""
-        return self.transaction()
+    #: Whether the statements of a verb take effect together.
+    atomic: ClassVar[bool] = True
 
     @abstractmethod
     def migrate(self) -> list[str]:
@@ -122,6 +106,7 @@ class Warehouse(ABC):
         Put contacts into the queue; one that is in it already stays as it is, or moves up to the live lane.
 
         A scheduled intake looks for new contacts and reads an overlap, so it leaves out those that have ended before.
+        The address of a person who was erased isn't kept again.
 
         Args:
             records: the contacts.
@@ -132,6 +117,7 @@ class Warehouse(ABC):
         """
         rows = [asdict(record) | {"record_id": uuid.uuid4().hex} for record in records]
         with self.transaction() as session:
+            rows = _erasure.without_erased_addresses(session, rows)
             session.run("promote_staged", rows=rows)
             staged = session.run("stage_records", rows=rows)
             if cursor:
@@ -220,22 +206,38 @@ class Warehouse(ABC):
             session.run("suppress_keys", keys=list(keys), reason=reason)
 
     @replayed
+    def erase(self, crm: str, crm_id: str) -> Erased:
+        """Remove what is known of a contact, and remember by hashes never to look it up; safe to repeat."""
+        with self.transaction() as session:
+            return _erasure.erase(session, crm, crm_id, uuid.uuid4().hex)
+
+    @replayed
     def open_requests(
-        self, provider: str, keys: Collection[str], *, token: str, lease_seconds: int, reply_days: int
+        self,
+        provider: str,
+        keys: Collection[str],
+        *,
+        token: str,
+        lease_seconds: int,
+        reply_days: int,
+        made_for: Sequence[MadeFor] = (),
     ) -> JournalLookup:
         """
         Look requests up in the journal, and reserve those that it lacks.
 
-        A key that is neither in the replies nor granted is being asked by another claim at this moment. The reservation
-        comes before the reading: the other way round, a reply that arrives in between would be paid for again.
+        A key that is in none of the results is being asked by another claim at this moment. The reservation
+        comes before the reading: the other way round, a reply that arrives in between would be paid for again. It is
+        noted for whom a request is made, so that an erasure finds its reply.
         """
-        wanted = {"provider": provider, "keys": list(keys)}
         with self.transaction() as session:
+            erased = _erasure.erased_among(session, keys)
+            wanted = {"provider": provider, "keys": [key for key in keys if key not in erased]}
             session.run("reserve_requests", token=token, lease_seconds=lease_seconds, **wanted)
+            session.run("note_requests", provider=provider, token=token, rows=[asdict(one) for one in made_for])
             replies = {row["request_key"]: row for row in session.read("read_replies", reply_days=reply_days, **wanted)}
             session.run("drop_reservations", provider=provider, keys=list(replies))
             reserved = session.read("read_reservations", token=token, **wanted)
-        return JournalLookup(replies, frozenset(row["request_key"] for row in reserved))
+        return JournalLookup(replies, frozenset(row["request_key"] for row in reserved), erased)
 
     def read_replies(self, provider: str, keys: Collection[str], *, reply_days: int) -> dict[str, Row]:
         """Return the journal's conclusive replies by request key, without reserving anything."""
@@ -244,21 +246,12 @@ class Warehouse(ABC):
 
     @replayed
     def keep_replies(self, provider: str, run_id: str, replies: Sequence[Reply]) -> None:
-        """Commit replies to the journal, as received, and end their reservations."""
-        rows = [
-            {
-                "request_key": reply.key,
-                "reply": reply.body,
-                "outcome": reply.outcome,
-                "credits": reply.credits,
-                "api_version": reply.api_version,
-                "request_id": reply.request_id,
-            }
-            for reply in replies
-        ]
+        """Commit replies to the journal, as received, and end their reservations; nothing is kept of the erased."""
+        rows, keys = [reply_row(reply) for reply in replies], [reply.key for reply in replies]
         with self.transaction() as session:
             session.run("keep_replies", provider=provider, run_id=run_id, rows=rows)
-            session.run("drop_reservations", provider=provider, keys=[reply.key for reply in replies])
+            session.run("drop_reservations", provider=provider, keys=keys)
+            _erasure.drop_erased_replies(session, provider, keys)
 
     @replayed
     def store(
@@ -313,6 +306,12 @@ class Warehouse(ABC):
         return [OpenWrite(**row) for row in self.query("read_open_writes", crm=crm, ids=list(crm_ids))]
 
     @replayed
+    def mark_reviewed(self, until: str) -> int:
+        """Mark the unmatched contacts that were filed up to a moment as reviewed, and return how many."""
+        with self.transaction() as session:
+            return session.run("mark_reviewed", until=until)
+
+    @replayed
     def settle(
         self, claim: Claim, crm: str, settlements: Sequence[Settlement], confirmed: Sequence[OpenWrite]
     ) -> Settled:
@@ -328,6 +327,8 @@ class Warehouse(ABC):
         finished = [asdict(item) for item in settlements if isinstance(item, Finished)]
         returned = [asdict(item) for item in settlements if isinstance(item, Returned)]
         with self.transaction() as session:
+            if not self.atomic:
+                _erasure.forget_late(session, crm, [record.crm_id for record in claim.records])
             session.run("lock_claim", token=claim.token)
             session.run("confirm_writes", crm=crm, rows=[asdict(item) for item in confirmed])
             session.run("forget_open_writes", token=claim.token, crm=crm, rows=finished)
@@ -343,28 +344,6 @@ class Warehouse(ABC):
             lost = len(settlements) - sum(dispositions.values()) - back
             session.run("count_returned", run_id=claim.run_id, returned=back + lost)
         return Settled(dispositions, back, lost)
-
-    @replayed
-    def open_run(self, start: RunStart, *, lease_seconds: int) -> None:
-        """Open a run's books, and mark runs that died as abandoned."""
-        with self.transaction() as session:
-            session.run("abandon_runs", lease_seconds=lease_seconds)
-            session.run("open_run", **asdict(start))
-
-    @replayed
-    def close_run(self, run_id: str, end: RunEnd) -> None:
-        """Close a run's books."""
-        with self.transaction() as session:
-            session.run("close_run", run_id=run_id, **asdict(end) | {"api_versions": list(end.api_versions)})
-
-    @replayed
-    def read_books(self, run_id: str) -> Books:
-        """Return a run's books, counted from the ledger."""
-        with self.transaction() as session:
-            run = session.read("read_run", run_id=run_id)[0]
-            ended = session.read("count_dispositions", run_id=run_id)
-        counts = {Disposition(row["disposition"]): row["records"] for row in ended}
-        return Books(run["claimed"], run["returned"], counts)
 
 
 class WarehouseBlock(PipelineBlock):

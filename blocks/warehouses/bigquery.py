@@ -112,6 +112,7 @@ class BigQueryWarehouse(Warehouse):
 
     name = "bigquery"
     sql: SqlFile = read_sql(Path(__file__).with_suffix(".sql"))
+    atomic = False
 
     def __init__(
         self, settings: dict[str, Any], dataset: str, maximum_bytes_billed: int | None, timeout_seconds: int

@@ -169,6 +169,25 @@ INSERT INTO lookup_reservations (provider, request_key, reserved_by, reserved_un
 SELECT '', '', '', CURRENT_TIMESTAMP() FROM (SELECT 1)
 WHERE NOT EXISTS (SELECT 1 FROM lookup_reservations WHERE provider = '' AND request_key = '')
 
+-- migration: 0007 which requests were made for which contact
+CREATE TABLE IF NOT EXISTS contact_requests (
+    crm_id STRING NOT NULL,
+    crm STRING NOT NULL,
+    provider STRING NOT NULL,
+    request_key STRING NOT NULL,
+    email_key STRING
+);
+
+INSERT INTO contact_requests (crm_id, crm, provider, request_key)
+SELECT DISTINCT l.crm_id, l.crm, p.provider, p.request_key
+FROM (
+    SELECT crm_id, crm, request_key FROM record_ledger
+    UNION ALL SELECT crm_id, crm, request_key FROM enrichment_staging) l
+JOIN provider_replies p ON p.request_key = l.request_key
+WHERE NOT EXISTS (
+    SELECT 1 FROM contact_requests q
+    WHERE q.crm_id = l.crm_id AND q.crm = l.crm AND q.provider = p.provider AND q.request_key = p.request_key)
+
 -- query: promote_staged
 UPDATE enrichment_staging SET lane = 'live'
 FROM (
@@ -292,11 +311,15 @@ WHERE crm = :crm AND crm_id IN UNNEST(JSON_VALUE_ARRAY(:ids)) AND disposition IN
     AND finished_at > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL -:fresh_days DAY)
 
 -- query: read_suppressed
-SELECT key_hash FROM suppressed_contacts WHERE key_hash IN UNNEST(JSON_VALUE_ARRAY(:keys))
+SELECT key_hash, reason, suppressed_at FROM suppressed_contacts
+WHERE key_hash IN UNNEST(JSON_VALUE_ARRAY(:keys))
 
 -- query: suppress_keys
+-- An erasure outranks an opt-out, whichever came first.
 MERGE suppressed_contacts c
 USING (SELECT DISTINCT value FROM UNNEST(JSON_VALUE_ARRAY(:keys)) AS value) r ON c.key_hash = r.value
+WHEN MATCHED AND :reason = 'erased' AND c.reason <> 'erased' THEN UPDATE SET
+    reason = :reason, suppressed_at = CURRENT_TIMESTAMP()
 WHEN NOT MATCHED THEN INSERT (key_hash, reason, suppressed_at) VALUES (r.value, :reason, CURRENT_TIMESTAMP())
 
 -- query: reserve_requests
@@ -311,6 +334,19 @@ WHEN MATCHED AND (v.reserved_until < CURRENT_TIMESTAMP() OR v.reserved_by = :tok
     reserved_by = :token, reserved_until = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL :lease_seconds SECOND)
 WHEN NOT MATCHED THEN INSERT (provider, request_key, reserved_by, reserved_until)
     VALUES (r.provider, r.value, :token, TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL :lease_seconds SECOND))
+
+-- query: note_requests
+MERGE contact_requests q
+USING (
+    SELECT DISTINCT s.crm_id, s.crm, r.request_key, r.email_key
+    FROM (
+        SELECT JSON_VALUE(value, '$.record_id') AS record_id, JSON_VALUE(value, '$.request_key') AS request_key,
+            JSON_VALUE(value, '$.email_key') AS email_key
+        FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) r JOIN enrichment_staging s ON s.record_id = r.record_id
+    WHERE s.claimed_by = :token) r
+ON q.crm_id = r.crm_id AND q.crm = r.crm AND q.provider = :provider AND q.request_key = r.request_key
+WHEN NOT MATCHED THEN INSERT (crm_id, crm, provider, request_key, email_key)
+    VALUES (r.crm_id, r.crm, :provider, r.request_key, r.email_key)
 
 -- query: read_reservations
 SELECT request_key FROM lookup_reservations
@@ -561,6 +597,105 @@ SELECT w.crm_id, w.field, w.before, w.after FROM crm_writes w
 WHERE w.run_id = :run_id AND w.crm = :crm AND w.written_at IS NOT NULL AND w.reverted_at IS NULL
 ORDER BY w.crm_id, w.field
 
+-- query: read_clock
+SELECT CURRENT_TIMESTAMP() AS read_at
+
+-- query: review_endings
+SELECT e.disposition, e.earlier, COUNT(*) AS records FROM (
+    SELECT disposition, CASE WHEN finished_at > TIMESTAMP(:since) THEN 0 ELSE 1 END AS earlier
+    FROM record_ledger WHERE finished_at > TIMESTAMP(:before)) e
+GROUP BY e.disposition, e.earlier
+
+-- query: review_unmatched
+SELECT u.reason, u.provider, COUNT(*) AS records, SUM(u.is_recent) AS recent, MIN(u.crm_id) AS example,
+    MIN(u.unmatched_at) AS oldest_at
+FROM (
+    SELECT reason, provider, crm_id, unmatched_at,
+        CASE WHEN unmatched_at > TIMESTAMP(:since) THEN 1 ELSE 0 END AS is_recent
+    FROM unmatched_records WHERE reviewed_at IS NULL) u
+GROUP BY u.reason, u.provider ORDER BY records DESC, u.reason, u.provider
+
+-- query: review_failures
+SELECT f.reason, f.step, SUM(f.is_recent) AS records, SUM(f.waits) AS waiting, MIN(f.crm_id) AS example
+FROM (
+    SELECT reason, step, crm_id, CASE WHEN failed_at > TIMESTAMP(:since) THEN 1 ELSE 0 END AS is_recent,
+        CASE WHEN replayed_at IS NULL THEN 1 ELSE 0 END AS waits
+    FROM failed_records WHERE replayed_at IS NULL OR failed_at > TIMESTAMP(:since)) f
+GROUP BY f.reason, f.step ORDER BY waiting DESC, f.reason, f.step
+
+-- query: review_replies
+SELECT p.provider, p.outcome, p.earlier, COUNT(*) AS replies, SUM(p.credits) AS credits FROM (
+    SELECT provider, outcome, credits,
+        CASE WHEN received_at > TIMESTAMP(:since) THEN 0 ELSE 1 END AS earlier
+    FROM provider_replies WHERE received_at > TIMESTAMP(:before)) p
+GROUP BY p.provider, p.outcome, p.earlier
+
+-- query: review_fill
+SELECT COUNT(*) AS contacts, COUNT(c.company_name) AS company_name, COUNT(c.employee_count) AS employee_count,
+    COUNT(c.industry) AS industry, COUNT(c.linkedin_url) AS linkedin_url,
+    COUNT(CASE WHEN TO_JSON_STRING(c.tech_stack) NOT IN ('null', '[]') THEN 1 END) AS tech_stack,
+    COUNT(CASE WHEN TO_JSON_STRING(c.intent_keywords) NOT IN ('null', '[]') THEN 1 END) AS intent_keywords
+FROM enriched_contacts c WHERE c.enrichment_timestamp > TIMESTAMP(:since)
+
+-- query: review_latency
+SELECT t.begun, t.seconds, COUNT(*) AS records FROM (
+    SELECT 'staged' AS begun,
+        TIMESTAMP_DIFF(l.finished_at, l.staged_at, SECOND) AS seconds
+    FROM record_ledger l
+    WHERE l.lane = 'live' AND l.disposition = 'written' AND l.finished_at > TIMESTAMP(:since)
+    UNION ALL
+    SELECT 'created' AS begun,
+        TIMESTAMP_DIFF(l.finished_at, l.contact_created_at, SECOND) AS seconds
+    FROM record_ledger l
+    WHERE l.lane = 'live' AND l.disposition = 'written' AND l.finished_at > TIMESTAMP(:since)
+        AND l.contact_created_at > TIMESTAMP(:since)) t
+GROUP BY t.begun, t.seconds
+
+-- query: mark_reviewed
+UPDATE unmatched_records SET reviewed_at = CURRENT_TIMESTAMP()
+WHERE reviewed_at IS NULL AND unmatched_at <= TIMESTAMP(:until)
+
+-- query: take_records
+UPDATE enrichment_staging SET
+    claimed_by = :token,
+    claim_run_id = NULL,
+    claim_expires_at = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL :lease_seconds SECOND),
+    state = CASE state WHEN 'waiting' THEN 'claimed' ELSE state END
+WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: read_addresses
+SELECT email_address FROM failed_records WHERE crm = :crm AND crm_id = :crm_id
+UNION ALL SELECT lookup_identifier FROM unmatched_records WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: read_requests
+SELECT provider, request_key, email_key FROM contact_requests WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_contact
+DELETE FROM enriched_contacts WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_history
+DELETE FROM enrichment_history WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_unmatched
+DELETE FROM unmatched_records WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_writes
+DELETE FROM crm_writes WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_dead_letters
+DELETE FROM failed_records WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_requests
+DELETE FROM contact_requests WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: blank_replies
+-- What a reply cost, and when, is no personal data, and keeps the sums right.
+UPDATE provider_replies SET reply = NULL, request_id = NULL, outcome = 'erased'
+WHERE provider = :provider AND outcome <> 'erased' AND request_key IN UNNEST(JSON_VALUE_ARRAY(:keys))
+
+-- query: blank_ledger
+UPDATE record_ledger SET request_key = '' WHERE crm = :crm AND crm_id = :crm_id
+
 -- query: story_staging
 SELECT * FROM enrichment_staging WHERE crm_id = :crm_id AND (:crm = '' OR crm = :crm)
 
@@ -571,8 +706,9 @@ WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm) ORDER BY l.finished_at
 -- query: story_replies
 SELECT p.provider, p.outcome, p.credits, p.api_version, p.request_id, p.received_at, p.run_id
 FROM provider_replies p
-WHERE p.request_key IN (
-    SELECT l.request_key FROM record_ledger l WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm))
+JOIN (
+    SELECT DISTINCT provider, request_key FROM contact_requests
+    WHERE crm_id = :crm_id AND (:crm = '' OR crm = :crm)) q ON q.provider = p.provider AND q.request_key = p.request_key
 ORDER BY p.received_at
 
 -- query: story_contact

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from pydantic import Field, HttpUrl, SecretStr
 
 from blocks.secrets import reveal
+from blocks.warehouses._replay import ConflictError
 from blocks.warehouses._rows import Row, bind, decode
 from blocks.warehouses._sql import PARAMETER, read_sql
 from blocks.warehouses.base import Session, Warehouse, WarehouseBlock
@@ -132,6 +133,8 @@ class PostgresWarehouse(Warehouse):
             raise ConfigurationError(
                 f"PostgreSQL refuses our user ({error.diag.message_primary}): grant it the schema {self._schema}"
             ) from error
+        except (errors.DeadlockDetected, errors.SerializationFailure) as error:
+            raise ConflictError("PostgreSQL made our transaction give way to another one") from error
         except psycopg.ProgrammingError as error:
             if self._connection is not None:
                 raise

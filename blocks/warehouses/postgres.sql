@@ -177,6 +177,23 @@ CREATE TABLE event_cursors (
     updated_at TIMESTAMPTZ NOT NULL
 );
 
+-- migration: 0007 which requests were made for which contact
+CREATE TABLE contact_requests (
+    crm_id TEXT NOT NULL,
+    crm TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    request_key TEXT NOT NULL,
+    email_key TEXT,
+    PRIMARY KEY (crm_id, crm, provider, request_key)
+);
+
+INSERT INTO contact_requests (crm_id, crm, provider, request_key)
+SELECT DISTINCT l.crm_id, l.crm, p.provider, p.request_key
+FROM (
+    SELECT crm_id, crm, request_key FROM record_ledger
+    UNION ALL SELECT crm_id, crm, request_key FROM enrichment_staging) l
+JOIN provider_replies p ON p.request_key = l.request_key;
+
 -- query: promote_staged
 UPDATE enrichment_staging SET lane = 'live'
 WHERE lane = 'backfill' AND (crm, crm_id) IN (
@@ -285,12 +302,15 @@ WHERE crm = :crm AND crm_id IN (SELECT jsonb_array_elements_text(:ids::jsonb)) A
     AND finished_at > now() - make_interval(days => :fresh_days)
 
 -- query: read_suppressed
-SELECT key_hash FROM suppressed_contacts WHERE key_hash IN (SELECT jsonb_array_elements_text(:keys::jsonb))
+SELECT key_hash, reason, suppressed_at FROM suppressed_contacts
+WHERE key_hash IN (SELECT jsonb_array_elements_text(:keys::jsonb))
 
 -- query: suppress_keys
 INSERT INTO suppressed_contacts (key_hash, reason, suppressed_at)
-SELECT value, :reason, now() FROM jsonb_array_elements_text(:keys::jsonb) AS value
-ON CONFLICT (key_hash) DO NOTHING
+SELECT DISTINCT value, :reason, now() FROM jsonb_array_elements_text(:keys::jsonb) AS value
+ON CONFLICT (key_hash) DO UPDATE SET reason = excluded.reason, suppressed_at = excluded.suppressed_at
+-- An erasure outranks an opt-out, whichever came first.
+WHERE excluded.reason = 'erased' AND suppressed_contacts.reason <> 'erased'
 
 -- query: reserve_requests
 INSERT INTO lookup_reservations (provider, request_key, reserved_by, reserved_until)
@@ -300,6 +320,13 @@ ON CONFLICT (provider, request_key) DO UPDATE
 SET reserved_by = excluded.reserved_by, reserved_until = excluded.reserved_until
 WHERE lookup_reservations.reserved_until < now()
     OR lookup_reservations.reserved_by = excluded.reserved_by
+
+-- query: note_requests
+INSERT INTO contact_requests (crm_id, crm, provider, request_key, email_key)
+SELECT s.crm_id, s.crm, :provider, r.value ->> 'request_key', r.value ->> 'email_key'
+FROM jsonb_array_elements(:rows::jsonb) AS r(value) JOIN enrichment_staging s ON s.record_id = r.value ->> 'record_id'
+WHERE s.claimed_by = :token
+ON CONFLICT (crm_id, crm, provider, request_key) DO NOTHING
 
 -- query: read_reservations
 SELECT request_key FROM lookup_reservations
@@ -491,6 +518,105 @@ SELECT w.crm_id, w.field, w.before, w.after FROM crm_writes w
 WHERE w.run_id = :run_id AND w.crm = :crm AND w.written_at IS NOT NULL AND w.reverted_at IS NULL
 ORDER BY w.crm_id, w.field
 
+-- query: read_clock
+SELECT now() AS read_at
+
+-- query: review_endings
+SELECT e.disposition, e.earlier, count(*) AS records FROM (
+    SELECT disposition, CASE WHEN finished_at > :since::timestamptz THEN 0 ELSE 1 END AS earlier
+    FROM record_ledger WHERE finished_at > :before::timestamptz) e
+GROUP BY e.disposition, e.earlier
+
+-- query: review_unmatched
+SELECT u.reason, u.provider, count(*) AS records, sum(u.is_recent) AS recent, min(u.crm_id) AS example,
+    min(u.unmatched_at) AS oldest_at
+FROM (
+    SELECT reason, provider, crm_id, unmatched_at,
+        CASE WHEN unmatched_at > :since::timestamptz THEN 1 ELSE 0 END AS is_recent
+    FROM unmatched_records WHERE reviewed_at IS NULL) u
+GROUP BY u.reason, u.provider ORDER BY records DESC, u.reason, u.provider
+
+-- query: review_failures
+SELECT f.reason, f.step, sum(f.is_recent) AS records, sum(f.waits) AS waiting, min(f.crm_id) AS example
+FROM (
+    SELECT reason, step, crm_id, CASE WHEN failed_at > :since::timestamptz THEN 1 ELSE 0 END AS is_recent,
+        CASE WHEN replayed_at IS NULL THEN 1 ELSE 0 END AS waits
+    FROM failed_records WHERE replayed_at IS NULL OR failed_at > :since::timestamptz) f
+GROUP BY f.reason, f.step ORDER BY waiting DESC, f.reason, f.step
+
+-- query: review_replies
+SELECT p.provider, p.outcome, p.earlier, count(*) AS replies, sum(p.credits) AS credits FROM (
+    SELECT provider, outcome, credits,
+        CASE WHEN received_at > :since::timestamptz THEN 0 ELSE 1 END AS earlier
+    FROM provider_replies WHERE received_at > :before::timestamptz) p
+GROUP BY p.provider, p.outcome, p.earlier
+
+-- query: review_fill
+SELECT count(*) AS contacts, count(c.company_name) AS company_name, count(c.employee_count) AS employee_count,
+    count(c.industry) AS industry, count(c.linkedin_url) AS linkedin_url,
+    count(CASE WHEN c.tech_stack NOT IN ('null'::jsonb, '[]'::jsonb) THEN 1 END) AS tech_stack,
+    count(CASE WHEN c.intent_keywords NOT IN ('null'::jsonb, '[]'::jsonb) THEN 1 END) AS intent_keywords
+FROM enriched_contacts c WHERE c.enrichment_timestamp > :since::timestamptz
+
+-- query: review_latency
+SELECT t.begun, t.seconds, count(*) AS records FROM (
+    SELECT 'staged' AS begun,
+        round(extract(epoch FROM l.finished_at - l.staged_at))::bigint AS seconds
+    FROM record_ledger l
+    WHERE l.lane = 'live' AND l.disposition = 'written' AND l.finished_at > :since::timestamptz
+    UNION ALL
+    SELECT 'created' AS begun,
+        round(extract(epoch FROM l.finished_at - l.contact_created_at))::bigint AS seconds
+    FROM record_ledger l
+    WHERE l.lane = 'live' AND l.disposition = 'written' AND l.finished_at > :since::timestamptz
+        AND l.contact_created_at > :since::timestamptz) t
+GROUP BY t.begun, t.seconds
+
+-- query: mark_reviewed
+UPDATE unmatched_records SET reviewed_at = now()
+WHERE reviewed_at IS NULL AND unmatched_at <= :until::timestamptz
+
+-- query: take_records
+UPDATE enrichment_staging SET
+    claimed_by = :token,
+    claim_run_id = NULL,
+    claim_expires_at = now() + make_interval(secs => :lease_seconds),
+    state = CASE state WHEN 'waiting' THEN 'claimed' ELSE state END
+WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: read_addresses
+SELECT email_address FROM failed_records WHERE crm = :crm AND crm_id = :crm_id
+UNION ALL SELECT lookup_identifier FROM unmatched_records WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: read_requests
+SELECT provider, request_key, email_key FROM contact_requests WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_contact
+DELETE FROM enriched_contacts WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_history
+DELETE FROM enrichment_history WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_unmatched
+DELETE FROM unmatched_records WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_writes
+DELETE FROM crm_writes WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_dead_letters
+DELETE FROM failed_records WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_requests
+DELETE FROM contact_requests WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: blank_replies
+-- What a reply cost, and when, is no personal data, and keeps the sums right.
+UPDATE provider_replies SET reply = NULL, request_id = NULL, outcome = 'erased'
+WHERE provider = :provider AND outcome <> 'erased' AND request_key IN (SELECT jsonb_array_elements_text(:keys::jsonb))
+
+-- query: blank_ledger
+UPDATE record_ledger SET request_key = '' WHERE crm = :crm AND crm_id = :crm_id
+
 -- query: story_staging
 SELECT * FROM enrichment_staging WHERE crm_id = :crm_id AND (:crm = '' OR crm = :crm)
 
@@ -501,8 +627,9 @@ WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm) ORDER BY l.finished_at
 -- query: story_replies
 SELECT p.provider, p.outcome, p.credits, p.api_version, p.request_id, p.received_at, p.run_id
 FROM provider_replies p
-WHERE p.request_key IN (
-    SELECT l.request_key FROM record_ledger l WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm))
+JOIN (
+    SELECT DISTINCT provider, request_key FROM contact_requests
+    WHERE crm_id = :crm_id AND (:crm = '' OR crm = :crm)) q ON q.provider = p.provider AND q.request_key = p.request_key
 ORDER BY p.received_at
 
 -- query: story_contact

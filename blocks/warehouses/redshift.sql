@@ -17,7 +17,7 @@ CREATE TEMP TABLE IF NOT EXISTS batch_rows (
     intent_keywords VARCHAR(65535), provider VARCHAR(256), provider_record_id VARCHAR(256), confidence VARCHAR(64),
     attributes VARCHAR(65535), lookup_identifier VARCHAR(4096), reason VARCHAR(4096), field VARCHAR(256),
     before VARCHAR(65535), after VARCHAR(65535), run_id VARCHAR(256), disposition VARCHAR(256), step VARCHAR(256),
-    detail VARCHAR(65535), wait_seconds VARCHAR(64), costs_attempt VARCHAR(8)
+    detail VARCHAR(65535), wait_seconds VARCHAR(64), costs_attempt VARCHAR(8), email_key VARCHAR(256)
 )
 
 -- session: make ids
@@ -29,7 +29,7 @@ INSERT INTO batch_rows VALUES
     :outcome, :credits, :api_version, :request_id, :enrichment_timestamp, :company_name, :employee_count, :industry,
     :tech_stack, :linkedin_url, :intent_keywords, :provider, :provider_record_id, :confidence, :attributes,
     :lookup_identifier, :reason, :field, :before, :after, :run_id, :disposition, :step, :detail, :wait_seconds,
-    :costs_attempt)
+    :costs_attempt, :email_key)
 
 -- session: fill ids
 INSERT INTO batch_ids VALUES
@@ -207,6 +207,22 @@ CREATE TABLE event_cursors (
     updated_at TIMESTAMP NOT NULL
 );
 
+-- migration: 0007 which requests were made for which contact
+CREATE TABLE contact_requests (
+    crm_id VARCHAR(256) NOT NULL,
+    crm VARCHAR(256) NOT NULL,
+    provider VARCHAR(256) NOT NULL,
+    request_key VARCHAR(256) NOT NULL,
+    email_key VARCHAR(256)
+);
+
+INSERT INTO contact_requests (crm_id, crm, provider, request_key)
+SELECT DISTINCT l.crm_id, l.crm, p.provider, p.request_key
+FROM (
+    SELECT crm_id, crm, request_key FROM record_ledger
+    UNION ALL SELECT crm_id, crm, request_key FROM enrichment_staging) l
+JOIN provider_replies p ON p.request_key = l.request_key
+
 -- query: promote_staged
 UPDATE enrichment_staging SET lane = 'live'
 FROM (SELECT DISTINCT crm, crm_id FROM :rows WHERE lane = 'live') r
@@ -316,9 +332,13 @@ WHERE crm = :crm AND crm_id IN (SELECT r.value FROM :ids r) AND disposition IN (
     AND finished_at > DATEADD(day, -:fresh_days, GETDATE())
 
 -- query: read_suppressed
-SELECT key_hash FROM suppressed_contacts WHERE key_hash IN (SELECT r.value FROM :keys r)
+SELECT key_hash, reason, suppressed_at FROM suppressed_contacts
+WHERE key_hash IN (SELECT r.value FROM :keys r)
 
 -- query: suppress_keys
+-- An erasure outranks an opt-out, whichever came first.
+UPDATE suppressed_contacts SET reason = :reason, suppressed_at = GETDATE()
+WHERE :reason = 'erased' AND reason <> 'erased' AND key_hash IN (SELECT r.value FROM :keys r);
 INSERT INTO suppressed_contacts (key_hash, reason, suppressed_at)
 SELECT r.value, :reason, GETDATE() FROM (SELECT DISTINCT value FROM :keys) r
 WHERE NOT EXISTS (SELECT 1 FROM suppressed_contacts c WHERE c.key_hash = r.value)
@@ -331,6 +351,14 @@ INSERT INTO lookup_reservations (provider, request_key, reserved_by, reserved_un
 SELECT :provider, r.value, :token, DATEADD(second, :lease_seconds, GETDATE())
 FROM (SELECT DISTINCT value FROM :keys) r
 WHERE NOT EXISTS (SELECT 1 FROM lookup_reservations v WHERE v.provider = :provider AND v.request_key = r.value)
+
+-- query: note_requests
+INSERT INTO contact_requests (crm_id, crm, provider, request_key, email_key)
+SELECT DISTINCT s.crm_id, s.crm, :provider::VARCHAR, r.request_key, r.email_key
+FROM :rows r JOIN enrichment_staging s ON s.record_id = r.record_id
+WHERE s.claimed_by = :token AND NOT EXISTS (
+    SELECT 1 FROM contact_requests q
+    WHERE q.crm_id = s.crm_id AND q.crm = s.crm AND q.provider = :provider AND q.request_key = r.request_key)
 
 -- query: read_reservations
 SELECT request_key FROM lookup_reservations
@@ -529,6 +557,105 @@ SELECT w.crm_id, w.field, w.before, w.after FROM crm_writes w
 WHERE w.run_id = :run_id AND w.crm = :crm AND w.written_at IS NOT NULL AND w.reverted_at IS NULL
 ORDER BY w.crm_id, w.field
 
+-- query: read_clock
+SELECT GETDATE() AS read_at
+
+-- query: review_endings
+SELECT e.disposition, e.earlier, COUNT(*) AS records FROM (
+    SELECT disposition, CASE WHEN finished_at > :since::TIMESTAMP THEN 0 ELSE 1 END AS earlier
+    FROM record_ledger WHERE finished_at > :before::TIMESTAMP) e
+GROUP BY e.disposition, e.earlier
+
+-- query: review_unmatched
+SELECT u.reason, u.provider, COUNT(*) AS records, SUM(u.is_recent) AS recent, MIN(u.crm_id) AS example,
+    MIN(u.unmatched_at) AS oldest_at
+FROM (
+    SELECT reason, provider, crm_id, unmatched_at,
+        CASE WHEN unmatched_at > :since::TIMESTAMP THEN 1 ELSE 0 END AS is_recent
+    FROM unmatched_records WHERE reviewed_at IS NULL) u
+GROUP BY u.reason, u.provider ORDER BY records DESC, u.reason, u.provider
+
+-- query: review_failures
+SELECT f.reason, f.step, SUM(f.is_recent) AS records, SUM(f.waits) AS waiting, MIN(f.crm_id) AS example
+FROM (
+    SELECT reason, step, crm_id, CASE WHEN failed_at > :since::TIMESTAMP THEN 1 ELSE 0 END AS is_recent,
+        CASE WHEN replayed_at IS NULL THEN 1 ELSE 0 END AS waits
+    FROM failed_records WHERE replayed_at IS NULL OR failed_at > :since::TIMESTAMP) f
+GROUP BY f.reason, f.step ORDER BY waiting DESC, f.reason, f.step
+
+-- query: review_replies
+SELECT p.provider, p.outcome, p.earlier, COUNT(*) AS replies, SUM(p.credits) AS credits FROM (
+    SELECT provider, outcome, credits,
+        CASE WHEN received_at > :since::TIMESTAMP THEN 0 ELSE 1 END AS earlier
+    FROM provider_replies WHERE received_at > :before::TIMESTAMP) p
+GROUP BY p.provider, p.outcome, p.earlier
+
+-- query: review_fill
+SELECT COUNT(*) AS contacts, COUNT(c.company_name) AS company_name, COUNT(c.employee_count) AS employee_count,
+    COUNT(c.industry) AS industry, COUNT(c.linkedin_url) AS linkedin_url,
+    COUNT(CASE WHEN JSON_SERIALIZE(c.tech_stack) NOT IN ('null', '[]') THEN 1 END) AS tech_stack,
+    COUNT(CASE WHEN JSON_SERIALIZE(c.intent_keywords) NOT IN ('null', '[]') THEN 1 END) AS intent_keywords
+FROM enriched_contacts c WHERE c.enrichment_timestamp > :since::TIMESTAMP
+
+-- query: review_latency
+SELECT t.begun, t.seconds, COUNT(*) AS records FROM (
+    SELECT 'staged'::VARCHAR AS begun,
+        EXTRACT(EPOCH FROM l.finished_at)::BIGINT - EXTRACT(EPOCH FROM l.staged_at)::BIGINT AS seconds
+    FROM record_ledger l
+    WHERE l.lane = 'live' AND l.disposition = 'written' AND l.finished_at > :since::TIMESTAMP
+    UNION ALL
+    SELECT 'created'::VARCHAR AS begun,
+        EXTRACT(EPOCH FROM l.finished_at)::BIGINT - EXTRACT(EPOCH FROM l.contact_created_at)::BIGINT AS seconds
+    FROM record_ledger l
+    WHERE l.lane = 'live' AND l.disposition = 'written' AND l.finished_at > :since::TIMESTAMP
+        AND l.contact_created_at > :since::TIMESTAMP) t
+GROUP BY t.begun, t.seconds
+
+-- query: mark_reviewed
+UPDATE unmatched_records SET reviewed_at = GETDATE()
+WHERE reviewed_at IS NULL AND unmatched_at <= :until::TIMESTAMP
+
+-- query: take_records
+UPDATE enrichment_staging SET
+    claimed_by = :token,
+    claim_run_id = NULL,
+    claim_expires_at = DATEADD(second, :lease_seconds, GETDATE()),
+    state = CASE state WHEN 'waiting' THEN 'claimed' ELSE state END
+WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: read_addresses
+SELECT email_address FROM failed_records WHERE crm = :crm AND crm_id = :crm_id
+UNION ALL SELECT lookup_identifier FROM unmatched_records WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: read_requests
+SELECT provider, request_key, email_key FROM contact_requests WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_contact
+DELETE FROM enriched_contacts WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_history
+DELETE FROM enrichment_history WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_unmatched
+DELETE FROM unmatched_records WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_writes
+DELETE FROM crm_writes WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_dead_letters
+DELETE FROM failed_records WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_requests
+DELETE FROM contact_requests WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: blank_replies
+-- What a reply cost, and when, is no personal data, and keeps the sums right.
+UPDATE provider_replies SET reply = NULL, request_id = NULL, outcome = 'erased'
+WHERE provider = :provider AND outcome <> 'erased' AND request_key IN (SELECT r.value FROM :keys r)
+
+-- query: blank_ledger
+UPDATE record_ledger SET request_key = '' WHERE crm = :crm AND crm_id = :crm_id
+
 -- query: story_staging
 SELECT * FROM enrichment_staging WHERE crm_id = :crm_id AND (:crm = '' OR crm = :crm)
 
@@ -539,8 +666,9 @@ WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm) ORDER BY l.finished_at
 -- query: story_replies
 SELECT p.provider, p.outcome, p.credits, p.api_version, p.request_id, p.received_at, p.run_id
 FROM provider_replies p
-WHERE p.request_key IN (
-    SELECT l.request_key FROM record_ledger l WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm))
+JOIN (
+    SELECT DISTINCT provider, request_key FROM contact_requests
+    WHERE crm_id = :crm_id AND (:crm = '' OR crm = :crm)) q ON q.provider = p.provider AND q.request_key = p.request_key
 ORDER BY p.received_at
 
 -- query: story_contact

@@ -187,6 +187,24 @@ CREATE TABLE IF NOT EXISTS event_cursors (
     updated_at TIMESTAMP_NTZ NOT NULL
 );
 
+-- migration: 0007 which requests were made for which contact
+CREATE TABLE IF NOT EXISTS contact_requests (
+    crm_id VARCHAR NOT NULL,
+    crm VARCHAR NOT NULL,
+    provider VARCHAR NOT NULL,
+    request_key VARCHAR NOT NULL,
+    email_key VARCHAR
+);
+
+MERGE INTO contact_requests t USING (
+    SELECT DISTINCT l.crm_id, l.crm, p.provider, p.request_key
+    FROM (
+        SELECT crm_id, crm, request_key FROM record_ledger
+        UNION ALL SELECT crm_id, crm, request_key FROM enrichment_staging) l
+    JOIN provider_replies p ON p.request_key = l.request_key) s
+ON t.crm_id = s.crm_id AND t.crm = s.crm AND t.provider = s.provider AND t.request_key = s.request_key
+WHEN NOT MATCHED THEN INSERT (crm_id, crm, provider, request_key) VALUES (s.crm_id, s.crm, s.provider, s.request_key)
+
 -- query: promote_staged
 UPDATE enrichment_staging SET lane = 'live'
 WHERE lane = 'backfill' AND (crm, crm_id) IN (
@@ -319,14 +337,16 @@ WHERE crm = :crm AND disposition IN ('written', 'unchanged')
     AND crm_id IN (SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
 
 -- query: read_suppressed
-SELECT key_hash FROM suppressed_contacts
-WHERE key_hash IN (SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+SELECT c.key_hash, c.reason, DATE_PART(epoch_millisecond, c.suppressed_at) AS suppressed_at FROM suppressed_contacts c
+WHERE c.key_hash IN (SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
 
 -- query: suppress_keys
+-- An erasure outranks an opt-out, whichever came first.
 MERGE INTO suppressed_contacts t USING (
     SELECT DISTINCT f.value::VARCHAR AS key_hash
     FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) s
 ON t.key_hash = s.key_hash
+WHEN MATCHED AND :reason = 'erased' AND t.reason <> 'erased' THEN UPDATE SET reason = :reason, suppressed_at = SYSDATE()
 WHEN NOT MATCHED THEN INSERT (key_hash, reason, suppressed_at) VALUES (s.key_hash, :reason, SYSDATE())
 
 -- query: reserve_requests
@@ -340,6 +360,19 @@ WHEN MATCHED AND (t.reserved_until < SYSDATE() OR t.reserved_by = :token) THEN U
     reserved_by = :token, reserved_until = DATEADD(second, :lease_seconds, SYSDATE())
 WHEN NOT MATCHED THEN INSERT (provider, request_key, reserved_by, reserved_until)
     VALUES (:provider, s.request_key, :token, DATEADD(second, :lease_seconds, SYSDATE()))
+
+-- query: note_requests
+MERGE INTO contact_requests t USING (
+    SELECT DISTINCT s.crm_id, s.crm, r.request_key, r.email_key
+    FROM enrichment_staging s
+    JOIN (
+        SELECT f.value['record_id']::VARCHAR AS record_id, f.value['request_key']::VARCHAR AS request_key,
+            f.value['email_key']::VARCHAR AS email_key
+        FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) r ON r.record_id = s.record_id
+    WHERE s.claimed_by = :token) s
+ON t.crm_id = s.crm_id AND t.crm = s.crm AND t.provider = :provider AND t.request_key = s.request_key
+WHEN NOT MATCHED THEN INSERT (crm_id, crm, provider, request_key, email_key)
+    VALUES (s.crm_id, s.crm, :provider, s.request_key, s.email_key)
 
 -- query: read_reservations
 SELECT request_key FROM lookup_reservations
@@ -606,6 +639,106 @@ SELECT w.crm_id, w.field, w.before, w.after FROM crm_writes w
 WHERE w.run_id = :run_id AND w.crm = :crm AND w.written_at IS NOT NULL AND w.reverted_at IS NULL
 ORDER BY w.crm_id, w.field
 
+-- query: read_clock
+SELECT DATE_PART(epoch_millisecond, SYSDATE()) AS read_at
+
+-- query: review_endings
+SELECT e.disposition, e.earlier, COUNT(*) AS records FROM (
+    SELECT disposition, CASE WHEN finished_at > CAST(:since AS TIMESTAMP_NTZ) THEN 0 ELSE 1 END AS earlier
+    FROM record_ledger WHERE finished_at > CAST(:before AS TIMESTAMP_NTZ)) e
+GROUP BY e.disposition, e.earlier
+
+-- query: review_unmatched
+SELECT u.reason, u.provider, COUNT(*) AS records, SUM(u.is_recent) AS recent, MIN(u.crm_id) AS example,
+    DATE_PART(epoch_millisecond, MIN(u.unmatched_at)) AS oldest_at
+FROM (
+    SELECT reason, provider, crm_id, unmatched_at,
+        CASE WHEN unmatched_at > CAST(:since AS TIMESTAMP_NTZ) THEN 1 ELSE 0 END AS is_recent
+    FROM unmatched_records WHERE reviewed_at IS NULL) u
+GROUP BY u.reason, u.provider ORDER BY records DESC, u.reason, u.provider
+
+-- query: review_failures
+SELECT f.reason, f.step, SUM(f.is_recent) AS records, SUM(f.waits) AS waiting, MIN(f.crm_id) AS example
+FROM (
+    SELECT reason, step, crm_id, CASE WHEN failed_at > CAST(:since AS TIMESTAMP_NTZ) THEN 1 ELSE 0 END AS is_recent,
+        CASE WHEN replayed_at IS NULL THEN 1 ELSE 0 END AS waits
+    FROM failed_records WHERE replayed_at IS NULL OR failed_at > CAST(:since AS TIMESTAMP_NTZ)) f
+GROUP BY f.reason, f.step ORDER BY waiting DESC, f.reason, f.step
+
+-- query: review_replies
+SELECT p.provider, p.outcome, p.earlier, COUNT(*) AS replies, SUM(p.credits) AS credits FROM (
+    SELECT provider, outcome, credits,
+        CASE WHEN received_at > CAST(:since AS TIMESTAMP_NTZ) THEN 0 ELSE 1 END AS earlier
+    FROM provider_replies WHERE received_at > CAST(:before AS TIMESTAMP_NTZ)) p
+GROUP BY p.provider, p.outcome, p.earlier
+
+-- query: review_fill
+SELECT COUNT(*) AS contacts, COUNT(c.company_name) AS company_name, COUNT(c.employee_count) AS employee_count,
+    COUNT(c.industry) AS industry, COUNT(c.linkedin_url) AS linkedin_url,
+    COUNT(CASE WHEN ARRAY_SIZE(c.tech_stack) > 0 THEN 1 END) AS tech_stack,
+    COUNT(CASE WHEN ARRAY_SIZE(c.intent_keywords) > 0 THEN 1 END) AS intent_keywords
+FROM enriched_contacts c WHERE c.enrichment_timestamp > CAST(:since AS TIMESTAMP_NTZ)
+
+-- query: review_latency
+SELECT t.begun, t.seconds, COUNT(*) AS records FROM (
+    SELECT 'staged' AS begun,
+        ROUND(DATEDIFF(millisecond, l.staged_at, l.finished_at) / 1000)::INTEGER AS seconds
+    FROM record_ledger l
+    WHERE l.lane = 'live' AND l.disposition = 'written' AND l.finished_at > CAST(:since AS TIMESTAMP_NTZ)
+    UNION ALL
+    SELECT 'created' AS begun,
+        ROUND(DATEDIFF(millisecond, l.contact_created_at, l.finished_at) / 1000)::INTEGER AS seconds
+    FROM record_ledger l
+    WHERE l.lane = 'live' AND l.disposition = 'written' AND l.finished_at > CAST(:since AS TIMESTAMP_NTZ)
+        AND l.contact_created_at > CAST(:since AS TIMESTAMP_NTZ)) t
+GROUP BY t.begun, t.seconds
+
+-- query: mark_reviewed
+UPDATE unmatched_records SET reviewed_at = SYSDATE()
+WHERE reviewed_at IS NULL AND unmatched_at <= CAST(:until AS TIMESTAMP_NTZ)
+
+-- query: take_records
+UPDATE enrichment_staging SET
+    claimed_by = :token,
+    claim_run_id = NULL,
+    claim_expires_at = DATEADD(second, :lease_seconds, SYSDATE()),
+    state = CASE state WHEN 'waiting' THEN 'claimed' ELSE state END
+WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: read_addresses
+SELECT email_address FROM failed_records WHERE crm = :crm AND crm_id = :crm_id
+UNION ALL SELECT lookup_identifier FROM unmatched_records WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: read_requests
+SELECT provider, request_key, email_key FROM contact_requests WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_contact
+DELETE FROM enriched_contacts WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_history
+DELETE FROM enrichment_history WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_unmatched
+DELETE FROM unmatched_records WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_writes
+DELETE FROM crm_writes WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_dead_letters
+DELETE FROM failed_records WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: forget_requests
+DELETE FROM contact_requests WHERE crm = :crm AND crm_id = :crm_id
+
+-- query: blank_replies
+-- What a reply cost, and when, is no personal data, and keeps the sums right.
+UPDATE provider_replies SET reply = NULL, request_id = NULL, outcome = 'erased'
+WHERE provider = :provider AND outcome <> 'erased' AND request_key IN (
+    SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
+-- query: blank_ledger
+UPDATE record_ledger SET request_key = '' WHERE crm = :crm AND crm_id = :crm_id
+
 -- query: story_staging
 SELECT s.record_id, s.crm_id, s.email_address, DATE_PART(epoch_millisecond, s.processed_at) AS processed_at, s.crm,
     s.source, s.lane, s.state, s.attempts, DATE_PART(epoch_millisecond, s.not_before) AS not_before, s.claimed_by,
@@ -626,8 +759,9 @@ WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm) ORDER BY l.finished_at
 SELECT p.provider, p.outcome, p.credits, p.api_version, p.request_id,
     DATE_PART(epoch_millisecond, p.received_at) AS received_at, p.run_id
 FROM provider_replies p
-WHERE p.request_key IN (
-    SELECT l.request_key FROM record_ledger l WHERE l.crm_id = :crm_id AND (:crm = '' OR l.crm = :crm))
+JOIN (
+    SELECT DISTINCT provider, request_key FROM contact_requests
+    WHERE crm_id = :crm_id AND (:crm = '' OR crm = :crm)) q ON q.provider = p.provider AND q.request_key = p.request_key
 ORDER BY p.received_at
 
 -- query: story_contact

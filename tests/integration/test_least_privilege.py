@@ -19,6 +19,8 @@ from flows.ingest_contacts import ingest_contacts
 from sandbox.settings import HubSpotSettings
 from tasks.books import RunReport
 from tasks.doctor import examine
+from tasks.erasure import erase_contact
+from tasks.review import mark_reviewed, read_review
 from tasks.setup import check_ready
 from tasks.story import read_story
 from tests.integration.conftest import Pipeline
@@ -70,7 +72,7 @@ def restricted(pipeline: Pipeline, connection_string: Callable[[str], str]) -> P
 
 @pytest.mark.parametrize("pipeline", ["postgres"], indirect=True)
 def test_the_run_role_is_enough_for_everything_but_setup(restricted: Pipeline) -> None:
-    """Intake, a run with dead letters, their replay, a story, a suppression and the doctor need no further right."""
+    """Intake, a run with dead letters, their replay, a story, a review, an erasure and the doctor need no more."""
     check_ready()
     assert ingest_contacts(everything=True) == 120
     world = restricted.box.world
@@ -90,6 +92,10 @@ def test_the_run_role_is_enough_for_everything_but_setup(restricted: Pipeline) -
         assert warehouse.screen("hubspot", [], ["0" * 64], fresh_days=30)[1] == {"0" * 64}
     finally:
         warehouse.close()
+    review = read_review("postgres", 7)
+    assert mark_reviewed("postgres", review) == sum(group.records for group in review.unmatched) > 0
+    crm_id = next(iter(world.hubspot.updates_by_contact))
+    assert erase_contact("postgres", "hubspot", crm_id).rows["enriched_contacts"] == 1
     assert next(finding for finding in examine() if finding.system.startswith("warehouse")).well
 
 

@@ -9,6 +9,7 @@ from enrichment.records import Disposition
 from enrichment.summary import RunReport
 from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
+from tasks.erasure import erase_contact
 from tasks.preview import Preview
 from tests.integration.conftest import Pipeline
 
@@ -89,6 +90,25 @@ def test_intake_takes_new_contacts_and_keeps_its_place(pipeline: Pipeline) -> No
     ingest_contacts()
     assert pipeline.warehouse.query("story_staging", crm="hubspot", crm_id=crm_id)
     assert run().books.balanced
+
+
+def test_what_the_listeners_missed_is_staged_by_night(pipeline: Pipeline, caplog: pytest.LogCaptureFixture) -> None:
+    """Of the last days' contacts, only those that neither wait nor have ended are staged, and the cursor stays."""
+    pipeline.new_world(10)
+    world = pipeline.box.world
+    waits, ended, missed, erased = (
+        world.hubspot.create([{"email": f"hit+{name}@acme.example"}])[0] for name in ("a", "b", "c", "d")
+    )
+    ingest_contacts(crm_ids=[ended, erased])
+    run()
+    ingest_contacts(crm_ids=[waits])
+    erase_contact("sqlite", "hubspot", erased)
+    before = pipeline.warehouse.query("read_cursor", name="intake:hubspot")
+    assert ingest_contacts(reconcile_days=1) == 1
+    assert [row["source"] for row in pipeline.warehouse.query("story_staging", crm="", crm_id=missed)] == ["schedule"]
+    assert ingest_contacts(reconcile_days=1) == 0
+    assert pipeline.warehouse.query("read_cursor", name="intake:hubspot") == before == []
+    assert "contacts_reconciled crm=hubspot days=1 seen=4 missed=1" in caplog.text
 
 
 def test_a_human_value_is_kept_and_a_blank_is_filled(pipeline: Pipeline) -> None:

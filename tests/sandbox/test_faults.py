@@ -1,5 +1,6 @@
 """Scripted faults: what goes wrong, where, how often, and whether the request took effect."""
 
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 
 import httpx
@@ -143,3 +144,15 @@ def test_latency(box: Box, zoominfo: ZoomInfoCaller) -> None:
 def _catch_up(box: Box, http: httpx.Client) -> None:
     """Return when the server has seen all that was sent before, for it reads in that order."""
     http.get(f"{box.url}/control/health")
+
+
+def test_an_answer_is_held_until_it_is_let_go(box: Box, zoominfo: ZoomInfoCaller) -> None:
+    """The request has taken effect, and whoever waits for its answer waits until the script is cleared."""
+    box.world.faults.add(service="zoominfo", path_contains="contacts/enrich", kind="held")
+    with ThreadPoolExecutor(1) as caller:
+        answer = caller.submit(zoominfo.enrich, HIT)
+        while not box.world.zoominfo.lookups:
+            assert not answer.done()
+        assert box.world.zoominfo.credits_used == 1
+        box.world.faults.clear()
+        assert answer.result().status_code == 200

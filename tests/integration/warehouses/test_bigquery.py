@@ -7,10 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from blocks.providers.base import Reply
-from blocks.warehouses.base import NewRecord, Warehouse, load_warehouse
+from blocks.warehouses.base import NewRecord, RunStart, Warehouse, load_warehouse
 from blocks.warehouses.bigquery import BigQueryWarehouse
 from enrichment.errors import ConfigurationError, ContractError, TransientError
 from enrichment.outcomes import Outcome
+from enrichment.records import Disposition, Finished
 
 SQL = BigQueryWarehouse.sql
 #: What the emulator, which runs on DuckDB, would take and BigQuery wouldn't, or would take and not keep.
@@ -93,3 +94,18 @@ def test_a_dataset_that_is_not_set_up_says_so(bigquery: Warehouse, monkeypatch: 
     monkeypatch.setenv("ENRICHMENT_BIGQUERY_DATASET", "NEVER_MADE")
     with pytest.raises(ConfigurationError, match="enrich setup"):
         load_warehouse("bigquery").check()
+
+
+def test_what_lands_after_an_erasure_goes_when_the_chunk_is_settled(bigquery: Warehouse) -> None:
+    """Without transactions, an erasure may come between a claim's check and what it stores."""
+    bigquery.open_run(RunStart("run-1", "a run", "zoominfo", "hubspot", ""), lease_seconds=600)
+    bigquery.stage([NewRecord("hubspot", crm_id, None, "manual", "live") for crm_id in ("1", "2")])
+    claim = bigquery.claim("run-1", crm="hubspot", lane="", limit=9, lease_seconds=600, make_token=lambda: "token")
+    bigquery.erase("hubspot", "1")
+    late = [{"crm_id": crm_id, "lookup_identifier": "a@b.example", "reason": "NO_MATCH"} for crm_id in ("1", "2")]
+    with bigquery.transaction() as session:
+        session.run("upsert_unmatched", crm="hubspot", run_id="run-1", provider="zoominfo", rows=late)
+    endings = [Finished(record.record_id, Disposition.UNMATCHED) for record in claim.records]
+    assert bigquery.settle(claim, "hubspot", endings, []).lost == 1
+    assert bigquery.query("story_unmatched", crm="", crm_id="1") == []
+    assert len(bigquery.query("story_unmatched", crm="", crm_id="2")) == 1

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from enrichment.identifiers import (
     choose_input,
+    email_key,
     identifiers,
     normalise_email,
     request_key,
@@ -160,3 +161,9 @@ def test_a_suppression_holds_by_id_and_by_address() -> None:
     assert by_address in suppression_keys(Contact("2", " ada@example.com"), "salesforce")
     assert by_id not in suppression_keys(Contact("1"), "salesforce")
     assert suppression_keys(Contact("1"), "hubspot") == [by_id]
+
+
+def test_an_address_has_one_key_however_it_is_written() -> None:
+    """The key is the one of the suppression list, and what is no address has none."""
+    assert email_key(" ADA@example.com") == email_key("ada@example.com") == suppression_keys(ADA, "hubspot")[1]
+    assert email_key("ada") is email_key(None) is None

@@ -57,12 +57,16 @@ FAILURE = {
     "replayed_at": None,
 }
 
+SUPPRESSION = {"suppressed_at": "2026-01-06T10:00:00.000Z", "reason": "erased"}
+
 LETTER = "became a dead letter at write_back: bad_value: the field takes no text; "
 
 
 @pytest.mark.parametrize(
     ("table", "row", "lines"),
     [
+        ("suppressions", SUPPRESSION, ["erased; it is never looked up again"]),
+        ("suppressions", SUPPRESSION | {"reason": "opt_out"}, ["put on the suppression list: opt_out"]),
         ("staging", STAGED, ["staged (webhook, live lane)", "is in the queue now: waiting, 0 attempts so far"]),
         (
             "staging",

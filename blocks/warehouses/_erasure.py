@@ -1,0 +1,129 @@
+"""
+Erasing one contact: what the tables say of the person goes, and hashes stay by which nobody is asked about them again.
+
+An engine without transactions runs these statements one by one, so their order matters. The suppression comes first. A
+request is noted before it is paid for, and only while its record is in the queue; so the requests are read once the
+record has left it. What leads to the rest is deleted last, so that a half-done erasure may be repeated.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict
+from itertools import groupby
+from operator import itemgetter
+
+from blocks.warehouses._rows import Erased, Row
+from blocks.warehouses._session import Session
+from enrichment.identifiers import suppression_keys
+from enrichment.records import Contact, Disposition, Finished
+
+#: Why a hashed identifier is suppressed, and why a staged record ended.
+REASON = "erased"
+
+#: How long another run leaves the record alone, should the erasure break off in between.
+_LEASE_SECONDS = 600
+
+_FORGETTING = {
+    "enriched_contacts": "forget_contact",
+    "enrichment_history": "forget_history",
+    "unmatched_records": "forget_unmatched",
+    "crm_writes": "forget_writes",
+    "failed_records": "forget_dead_letters",
+}
+
+
+def erase(session: Session, crm: str, crm_id: str, token: str) -> Erased:
+    """
+    Erase one contact.
+
+    Args:
+        session: a transaction.
+        crm: the CRM's name.
+        crm_id: the contact's id in it; may be unknown here.
+        token: fresh, never used before.
+    """
+    who = {"crm": crm, "crm_id": crm_id}
+    # The erasure claims the record: a run at work on it has lost it, and every later update of that run finds nothing.
+    session.run("take_records", token=token, lease_seconds=_LEASE_SECONDS, **who)
+    records = session.read("read_claim", token=token)
+    addresses = {row["email_address"] for row in (*records, *session.read("read_addresses", **who))}
+    session.run("suppress_keys", keys=_contact_keys(crm, crm_id, addresses), reason=REASON)
+    counts = {"enrichment_staging": _end(session, token, records)}
+    requests = session.read("read_requests", **who)
+    counts |= {table: session.run(query, **who) for table, query in _FORGETTING.items()}
+    counts["provider_replies"] = _blank_replies(session, requests)
+    session.run("blank_ledger", **who)
+    session.run("forget_requests", **who)
+    return Erased(counts)
+
+
+def erased_among(session: Session, keys: Collection[str]) -> frozenset[str]:
+    """Return those of the hashed identifiers and request keys that an erasure left."""
+    rows = session.read("read_suppressed", keys=list(keys))
+    return frozenset(row["key_hash"] for row in rows if row["reason"] == REASON)
+
+
+def drop_erased_replies(session: Session, provider: str, keys: Collection[str]) -> None:
+    """
+    Blank the replies that arrived after their contact was erased.
+
+    It comes after the replies and the end of their reservations: an erasure ends the same reservations, so either it
+    waited for us and sees the replies, or we waited for it and see what it suppressed.
+    """
+    erased = erased_among(session, keys)
+    if erased:
+        session.run("blank_replies", provider=provider, keys=sorted(erased))
+
+
+def forget_late(session: Session, crm: str, crm_ids: Iterable[str]) -> None:
+    """Remove what a chunk kept of contacts after they were erased; happens where an engine has no transactions."""
+    by_key = {_contact_keys(crm, crm_id)[0]: crm_id for crm_id in crm_ids}
+    for key in sorted(erased_among(session, by_key.keys())):
+        for query in _FORGETTING.values():
+            session.run(query, crm=crm, crm_id=by_key[key])
+
+
+def without_erased_addresses(session: Session, rows: Sequence[Row]) -> list[Row]:
+    """Return rows to be staged, without the e-mail address of a person who was erased."""
+    keys = {
+        row["record_id"]: set(_contact_keys(row["crm"], row["crm_id"], [row["email_address"]]))
+        for row in rows
+        if row["email_address"]
+    }
+    erased = erased_among(session, sorted(set().union(*keys.values()))) if keys else frozenset()
+    return [row | {"email_address": None} if erased & keys.get(row["record_id"], set()) else row for row in rows]
+
+
+def _contact_keys(crm: str, crm_id: str, addresses: Iterable[str | None] = ()) -> list[str]:
+    keys = suppression_keys(Contact(crm_id), crm)
+    for address in addresses:
+        keys += suppression_keys(Contact(crm_id, address), crm)
+    return list(dict.fromkeys(keys))
+
+
+def _end(session: Session, token: str, records: Sequence[Row]) -> int:
+    """
+    Give each record of the erasure's claim its one ledger row, and delete it.
+
+    The row names no run: whichever run held the record counts it as lost, so its books balance.
+    """
+    ended = [asdict(Finished(row["record_id"], Disposition.SUPPRESSED, REASON)) for row in records]
+    session.run("write_ledger", token=token, run_id="", rows=ended)
+    session.run("delete_finished", token=token, rows=ended)
+    return len(ended)
+
+
+def _blank_replies(session: Session, requests: Sequence[Row]) -> int:
+    """
+    Leave of the replies what they cost and when, and keep a late one from being read.
+
+    What two contacts with the same identifiers were answered is about the same person, so it goes for both.
+    """
+    keys = {row[name] for row in requests for name in ("request_key", "email_key") if row[name]}
+    session.run("suppress_keys", keys=sorted(keys), reason=REASON)
+    blanked = 0
+    for provider, rows in groupby(sorted(requests, key=itemgetter("provider")), key=itemgetter("provider")):
+        asked = {"provider": provider, "keys": sorted(row["request_key"] for row in rows)}
+        blanked += session.run("blank_replies", **asked)
+        session.run("drop_reservations", **asked)
+        blanked += session.run("blank_replies", **asked)  # whoever was keeping one meanwhile has committed it by now
+    return blanked

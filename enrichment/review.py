@@ -1,0 +1,332 @@
+"""What the weekly review says: ids and counts only, for the people who own the field mapping."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from enrichment.books import Books
+from enrichment.outcomes import ENRICHED
+from enrichment.records import Disposition
+from enrichment.summary import match_rate
+
+Row = Mapping[str, Any]
+
+#: Columns whose fill rate is told, and how people call them.
+FILLED_FIELDS: Mapping[str, str] = {
+    "company_name": "company",
+    "employee_count": "employees",
+    "industry": "industry",
+    "linkedin_url": "LinkedIn URL",
+    "tech_stack": "tech stack",
+    "intent_keywords": "intent keywords",
+}
+
+_RUNS_OF_SECONDS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s"))
+
+
+@dataclass(frozen=True, slots=True)
+class UnmatchedGroup:
+    """Unmatched contacts that nobody has reviewed, for one reason at one provider; `recent` ones are of these days."""
+
+    reason: str
+    provider: str
+    records: int
+    recent: int
+    example: str
+    oldest_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """Dead letters of one cause: those of these days, and all that wait to be put back."""
+
+    reason: str
+    step: str
+    records: int
+    waiting: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderUse:
+    """What one provider was asked and billed; `known` counts the replies that had the contact."""
+
+    provider: str
+    replies: int = 0
+    known: int = 0
+    credits: float = 0.0
+    credits_before: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """How long contacts of the live lane took until they were written, in seconds."""
+
+    records: int
+    p50: int
+    p95: int
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """
+    Some days of contact enrichment.
+
+    Args:
+        days: how many, up to `read_at` (ISO-8601 UTC).
+        ended: contacts by disposition; `ended_before` is the same of as many days before.
+        providers: what was asked and billed.
+        contacts: that were enriched; `filled` says how many of them have a field.
+        latency: by where the time begins, `created` in the CRM or `staged`.
+        unmatched: not reviewed yet, whenever they were filed.
+        failures: dead letters by cause.
+        waiting: records in the queue.
+    """
+
+    days: int
+    read_at: str
+    ended: Mapping[str, int]
+    ended_before: Mapping[str, int]
+    providers: Sequence[ProviderUse]
+    contacts: int
+    filled: Mapping[str, int]
+    latency: Mapping[str, Latency]
+    unmatched: Sequence[UnmatchedGroup]
+    failures: Sequence[FailureGroup]
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What people are sent."""
+
+    subject: str
+    body: str
+
+
+def review_of(days: int, read_at: str, rows: Mapping[str, Sequence[Row]]) -> Review:
+    """
+    Return the review.
+
+    Args:
+        days: that it covers.
+        read_at: when the warehouse was asked, by its own clock.
+        rows: by query: `endings`, `replies`, `fill`, `latency`, `unmatched`, `failures`, `queue`.
+    """
+    (fill,) = rows["fill"]
+    return Review(
+        days,
+        read_at,
+        ended=_endings(rows["endings"], earlier=0),
+        ended_before=_endings(rows["endings"], earlier=1),
+        providers=_providers(rows["replies"]),
+        contacts=int(fill["contacts"]),
+        filled={name: int(fill[name]) for name in FILLED_FIELDS},
+        latency=_latencies(rows["latency"]),
+        unmatched=[_unmatched(row) for row in rows["unmatched"]],
+        failures=[_failure(row) for row in rows["failures"]],
+        waiting=sum(int(row["records"]) for row in rows["queue"]),
+    )
+
+
+def percentile(histogram: Iterable[tuple[int, int]], share: float) -> int:
+    """
+    Return the smallest value that this share of all reach at most (the nearest rank).
+
+    Args:
+        histogram: values, and how often each occurs; at least one.
+        share: from 0 to 1.
+    """
+    counts = sorted(histogram)
+    rank, seen = share * sum(count for _, count in counts), 0
+    for value, count in counts:
+        seen += count
+        if seen >= rank:
+            return value
+    return counts[-1][0]
+
+
+def duration(seconds: int) -> str:
+    """Return a time as people say it, by its two largest units."""
+    for unit, name, part, part_name in _RUNS_OF_SECONDS:
+        if seconds >= unit:
+            rest = seconds % unit // part
+            return f"{seconds // unit} {name}" + (f" {rest} {part_name}" if rest else "")
+    return f"{seconds} s"
+
+
+def figures(review: Review) -> list[tuple[str, str]]:
+    """Return the review's figures as label and value."""
+    total, before = sum(review.ended.values()), sum(review.ended_before.values())
+    return [
+        ("contacts finished", f"{total:,} ({_days(review)} before: {before:,})"),
+        *((name, f"{review.ended[name]:,}") for name in Disposition if review.ended.get(name)),
+        ("match rate", _rates(review)),
+        *((f"credits of {use.provider}", _credits(use, _days(review))) for use in review.providers),
+        *((f"from {begun} to written", _taken(taken)) for begun, taken in sorted(review.latency.items())),
+        ("unmatched, to be reviewed", _to_review(review)),
+        ("dead letters that wait", f"{_letters(review):,}"),
+        ("in the queue now", f"{review.waiting:,}"),
+    ]
+
+
+def review_markdown(review: Review) -> str:
+    """Return the whole review as Markdown."""
+    parts = [
+        f"Contact enrichment, {_period(review)}",
+        _table(("", ""), figures(review)),
+        f"## Fill rate of {review.contacts:,} contacts enriched in these days",
+        _table(("field", "filled"), _fill_rates(review)),
+        "## Unmatched contacts by reason",
+        _unmatched_table(review),
+        "The contacts are in the warehouse's table `unmatched_records`, where `reviewed_at` is empty.",
+        "## Dead letters by cause",
+        _failure_table(review),
+        "## Providers",
+        _table(
+            ("provider", "replies", "contacts known", "credits"),
+            [(use.provider, f"{use.replies:,}", f"{use.known:,}", _amount(use.credits)) for use in review.providers],
+        ),
+    ]
+    return "\n\n".join(parts)
+
+
+def unmatched_rows(review: Review) -> list[dict[str, str | int]]:
+    """Return the unmatched contacts by reason as rows of a table, with the command that tells one contact's story."""
+    return [
+        {
+            "reason": group.reason,
+            "provider": group.provider,
+            "contacts": group.records,
+            "new": group.recent,
+            "oldest": group.oldest_at[:10],
+            "example": f"enrich why {group.example}",
+        }
+        for group in review.unmatched
+    ]
+
+
+def review_message(review: Review, link: str = "") -> Message:
+    """
+    Return what people are sent: the figures, and where to look.
+
+    Args:
+        review: of some days.
+        link: to the run that published the whole review, if there is one.
+    """
+    total = sum(review.ended.values())
+    subject = f"Contact enrichment, {_period(review)}: {total:,} contacts, match rate {_rate(review.ended)}"
+    lines = [f"{label}: {value}" for label, value in figures(review)]
+    if review.contacts:
+        lines.append("filled: " + ", ".join(f"{name} {rate}" for name, rate in _fill_rates(review)))
+    if review.unmatched:
+        lines.append("To review: the rows of `unmatched_records` without `reviewed_at`; then `enrich review --mark`.")
+    if _letters(review):
+        lines.append("Dead letters: mend the causes, then put them back with `enrich stage --failed`.")
+    if link:
+        lines.append(f"The whole review: {link}, under Artifacts.")
+    return Message(subject, "\n".join(lines))
+
+
+def _endings(rows: Iterable[Row], *, earlier: int) -> dict[str, int]:
+    return {row["disposition"]: int(row["records"]) for row in rows if row["earlier"] == earlier}
+
+
+def _unmatched(row: Row) -> UnmatchedGroup:
+    counts = int(row["records"]), int(row["recent"])  # a sum is a decimal number at some engines
+    return UnmatchedGroup(row["reason"], row["provider"], *counts, row["example"], row["oldest_at"])
+
+
+def _failure(row: Row) -> FailureGroup:
+    return FailureGroup(row["reason"], row["step"], int(row["records"]), int(row["waiting"]), row["example"])
+
+
+def _providers(rows: Sequence[Row]) -> list[ProviderUse]:
+    uses = []
+    for provider in sorted({row["provider"] for row in rows}):
+        mine = [row for row in rows if row["provider"] == provider]
+        now = [row for row in mine if not row["earlier"]]
+        uses.append(
+            ProviderUse(
+                provider,
+                replies=sum(int(row["replies"]) for row in now),
+                known=sum(int(row["replies"]) for row in now if row["outcome"] in ENRICHED),
+                credits=sum(float(row["credits"]) for row in now),
+                credits_before=sum(float(row["credits"]) for row in mine if row["earlier"]),
+            )
+        )
+    return uses
+
+
+def _latencies(rows: Iterable[Row]) -> dict[str, Latency]:
+    histograms: dict[str, list[tuple[int, int]]] = {}
+    for row in rows:
+        # Two clocks may disagree about what was first.
+        histograms.setdefault(row["begun"], []).append((max(0, int(row["seconds"])), int(row["records"])))
+    return {
+        begun: Latency(sum(count for _, count in found), percentile(found, 0.5), percentile(found, 0.95))
+        for begun, found in histograms.items()
+    }
+
+
+def _period(review: Review) -> str:
+    return f"{_days(review)} to {review.read_at[:10]}"
+
+
+def _days(review: Review) -> str:
+    return "1 day" if review.days == 1 else f"{review.days} days"
+
+
+def _rate(ended: Mapping[str, int]) -> str:
+    rate = match_rate(Books(dispositions={Disposition(name): count for name, count in ended.items()}))
+    return "no lookups" if rate is None else f"{rate:.1%}"
+
+
+def _rates(review: Review) -> str:
+    return f"{_rate(review.ended)} ({_days(review)} before: {_rate(review.ended_before)})"
+
+
+def _credits(use: ProviderUse, days: str) -> str:
+    return f"{_amount(use.credits)} for {use.replies:,} replies ({days} before: {_amount(use.credits_before)})"
+
+
+def _amount(credit: float) -> str:
+    return f"{credit:,.1f}".removesuffix(".0")
+
+
+def _taken(taken: Latency) -> str:
+    return f"half within {duration(taken.p50)}, 95% within {duration(taken.p95)} ({taken.records:,} live contacts)"
+
+
+def _to_review(review: Review) -> str:
+    records = sum(group.records for group in review.unmatched)
+    recent = sum(group.recent for group in review.unmatched)
+    most = f"; most often {review.unmatched[0].reason} ({review.unmatched[0].records:,})" if review.unmatched else ""
+    return f"{records:,}, {recent:,} of them new{most}"
+
+
+def _letters(review: Review) -> int:
+    return sum(group.waiting for group in review.failures)
+
+
+def _fill_rates(review: Review) -> list[tuple[str, str]]:
+    if not review.contacts:
+        return []
+    return [(label, f"{review.filled[name] / review.contacts:.0%}") for name, label in FILLED_FIELDS.items()]
+
+
+def _unmatched_table(review: Review) -> str:
+    rows = [[f"{v:,}" if isinstance(v, int) else v for v in row.values()] for row in unmatched_rows(review)]
+    return _table(("reason", "provider", "contacts", "new", "oldest", "example"), rows)
+
+
+def _failure_table(review: Review) -> str:
+    rows = [(f.reason, f.step, f"{f.records:,}", f"{f.waiting:,}", f"enrich why {f.example}") for f in review.failures]
+    return _table(("cause", "step", "in these days", "waiting", "example"), rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return "None."
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -1,0 +1,39 @@
+"""Erase one contact from the warehouse, and see to it that nobody looks it up again; the CRM isn't touched."""
+
+from typing import Annotated
+
+from prefect import flow
+from prefect.runtime import flow_run
+from pydantic import Field
+
+from blocks.settings import load_settings
+from blocks.warehouses.base import Erased
+from tasks.erasure import erase
+
+
+def run_name() -> str:
+    """Return the run's name."""
+    return f"erase a contact of {flow_run.get_parameters().get('crm') or load_settings().crm}"
+
+
+@flow(
+    name="erase-contact",
+    flow_run_name=run_name,
+    description=__doc__,
+    persist_result=False,
+)
+def erase_contact(
+    crm_id: Annotated[str, Field(min_length=1)],
+    crm: str = "",
+    warehouse: str = "",
+) -> Erased:
+    """
+    Erase the contact and return how many rows of each table went; safe to repeat.
+
+    Args:
+        crm_id: The contact's id in the CRM.
+        crm: CRM, `<name>` or `<name>/<block>`; empty: the setting.
+        warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
+    """
+    settings = load_settings()
+    return erase(warehouse or settings.warehouse, crm or settings.crm, crm_id)

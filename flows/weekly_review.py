@@ -1,0 +1,39 @@
+"""Tell people once a week how contact enrichment does, and which unmatched contacts wait for their review."""
+
+from typing import Annotated
+
+from prefect import flow
+from pydantic import Field
+
+from blocks.settings import load_settings
+from enrichment.review import Review
+from tasks.review import publish_review, read, send_review
+
+
+@flow(
+    name="weekly-review",
+    flow_run_name="review {days} days of contact enrichment",
+    description=__doc__,
+    persist_result=False,
+)
+def weekly_review(
+    days: Annotated[int, Field(ge=1, le=366)] = 7,
+    warehouse: str = "",
+) -> Review:
+    """
+    Read, publish and send the review.
+
+    Nothing counts as reviewed by that: people say so with `enrich review --mark`.
+
+    Args:
+        days: How many days to look back.
+        warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
+
+    Returns:
+        the review: ids and counts only.
+    """
+    settings = load_settings()
+    review = read(warehouse or settings.warehouse, days)
+    publish_review(review)
+    send_review(review, settings.notifier_references)
+    return review

@@ -1,0 +1,65 @@
+"""The weekly review: read from the warehouse, shown in Prefect, and sent to people."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.runtime import flow_run
+
+from blocks.warehouses.base import open_warehouse
+from enrichment.errors import TransientError
+from enrichment.review import Review, review_markdown, review_message, review_of, unmatched_rows
+from tasks.steps import sealed, step
+from tasks.telling import tell_people
+
+
+@sealed
+def read_review(warehouse: str, days: int) -> Review:
+    """Return the review of the last days, by the warehouse's own clock; nothing is marked by it."""
+    with open_warehouse(warehouse) as source:
+        read_at: str = source.query("read_clock")[0]["read_at"]
+        since, before = (_back(read_at, count * days) for count in (1, 2))
+        rows = {
+            "endings": source.query("review_endings", since=since, before=before),
+            "replies": source.query("review_replies", since=since, before=before),
+            "fill": source.query("review_fill", since=since),
+            "latency": source.query("review_latency", since=since),
+            "unmatched": source.query("review_unmatched", since=since),
+            "failures": source.query("review_failures", since=since),
+            "queue": source.query("count_queue"),
+        }
+    return review_of(days, read_at, rows)
+
+
+@sealed
+def mark_reviewed(warehouse: str, review: Review) -> int:
+    """Mark the unmatched contacts of a review as reviewed, and return how many; what came after it stays."""
+    with open_warehouse(warehouse) as target:
+        return target.mark_reviewed(review.read_at)
+
+
+read = step(name="read-review")(read_review)
+
+
+@step(name="publish-review")
+def publish_review(review: Review) -> None:
+    """Publish the review and its table of unmatched contacts as artifacts."""
+    create_markdown_artifact(
+        review_markdown(review), key="weekly-review", description=f"Of {review.days} days to {review.read_at[:10]}"
+    )
+    if review.unmatched:
+        create_table_artifact(unmatched_rows(review), key="unmatched-by-reason", description="Not reviewed yet")
+
+
+@step(name="send-review")
+def send_review(review: Review, notifiers: Sequence[str]) -> None:
+    """Send one message with the figures; raise TransientError if nobody can be told."""
+    message = review_message(review, flow_run.ui_url or "")
+    if tell_people(message.subject, message.body, notifiers, kind="weekly_review") or not notifiers:
+        return
+    raise TransientError("no notifier took the weekly review: check each with `enrich doctor`")
+
+
+def _back(moment: str, days: int) -> str:
+    earlier = datetime.fromisoformat(moment) - timedelta(days=days)
+    return earlier.isoformat(timespec="milliseconds").replace("+00:00", "Z")

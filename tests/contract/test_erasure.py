@@ -1,0 +1,185 @@
+"""What an erasure must leave in every warehouse: ids and hashes, whatever was known, and whatever is under way."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from blocks.base import module_names
+from blocks.providers.base import Reply
+from blocks.warehouses.base import MadeFor, PlannedWrite, Row, Session, Warehouse
+from enrichment.books import check_books
+from enrichment.identifiers import email_key, suppression_keys
+from enrichment.outcomes import Outcome
+from enrichment.records import Claim, Contact, Disposition, OpenWrite, Unmatched
+from enrichment.write_policy import Change
+from tests.contract.test_warehouses import LEASE, claim, finish, found, open_run, queue, stage
+
+#: All that may hold something of a contact.
+TABLES = (
+    "enrichment_staging",
+    "enriched_contacts",
+    "enrichment_history",
+    "unmatched_records",
+    "provider_replies",
+    "crm_writes",
+    "failed_records",
+    "record_ledger",
+    "contact_requests",
+    "lookup_reservations",
+    "suppressed_contacts",
+)
+
+
+@pytest.fixture(params=module_names("blocks.warehouses"))
+def warehouse(request: pytest.FixtureRequest, make_warehouse: Callable[[str], Warehouse]) -> Warehouse:
+    return make_warehouse(request.param)
+
+
+def read(session: Session, statement: str) -> list[tuple[object, ...]]:
+    """Return the rows of a statement that is no query of ours."""
+    driver = session._connection
+    if hasattr(driver, "make_dataset"):  # BigQuery's client has neither cursors nor tuples
+        return [tuple(row.values()) for row in driver.execute(statement).rows]
+    cursor = driver.execute(statement) if hasattr(driver, "execute") else driver.cursor().execute(statement)
+    rows = cursor.fetchall()
+    return [tuple(row.values()) if isinstance(row, dict) else tuple(row) for row in rows]
+
+
+def fill_every_table(warehouse: Warehouse, crm_id: str, email: str) -> Claim:
+    """Leave something of a contact in every table; its record ends in the claim that is returned, half done."""
+    open_run(warehouse)
+    stage(warehouse, crm_id, email=email)
+    first = claim(warehouse)
+    record = first.records[0].record_id
+    key = f"key-{crm_id}"
+    ask = {"lease_seconds": LEASE, "reply_days": 30}
+    warehouse.open_requests(
+        "zoominfo", [key], token=first.token, made_for=[MadeFor(record, key, email_key(email))], **ask
+    )
+    warehouse.keep_replies("zoominfo", "run-1", [Reply(key, Outcome.MATCHED, {"email": email}, credits=1.0)])
+    item = replace(found(first), request_key=key)
+    warehouse.store(first, "hubspot", [item], [Unmatched(record, crm_id, email, "NO_MATCH")], provider="zoominfo")
+    warehouse.plan_writes(first, "hubspot", [PlannedWrite(record, crm_id, (Change("phone", "1", "2"),))])
+    warehouse.settle(first, "hubspot", finish(first, Disposition.FAILED, reason="r", step="s", detail=email), [])
+    stage(warehouse, crm_id, email=email)
+    second = claim(warehouse)
+    record = second.records[0].record_id
+    warehouse.open_requests(
+        "zoominfo", [key], token=second.token, made_for=[MadeFor(record, key, email_key(email))], **ask
+    )
+    warehouse.store(second, "hubspot", [replace(item, record=second.records[0])], [], provider="zoominfo")
+    warehouse.plan_writes(second, "hubspot", [PlannedWrite(record, crm_id, (Change("phone", "2", "3"),))])
+    return second
+
+
+def story(warehouse: Warehouse, crm_id: str) -> dict[str, list[Row]]:
+    tables = ("staging", "contact", "unmatched", "writes", "failures", "replies", "ledger")
+    return {table: warehouse.query(f"story_{table}", crm="hubspot", crm_id=crm_id) for table in tables}
+
+
+def everything_kept(warehouse: Warehouse) -> str:
+    """Return all rows of all tables as one text."""
+    with warehouse.reading() as session:
+        return "\n".join(str(read(session, f"SELECT * FROM {table}")) for table in TABLES)
+
+
+def test_an_erased_contact_leaves_ids_and_hashes_only(warehouse: Warehouse) -> None:
+    """Every table loses the person, the record ends once, the reply's cost stays, and others are untouched."""
+    fill_every_table(warehouse, "1", "zoe@acme.example")
+    other = fill_every_table(warehouse, "2", "lee@acme.example")
+    before = story(warehouse, "2")
+    erased = warehouse.erase("hubspot", "1")
+    assert dict(erased.rows) == {
+        "enrichment_staging": 1,
+        "enriched_contacts": 1,
+        "enrichment_history": 1,
+        "unmatched_records": 1,
+        "crm_writes": 1,
+        "failed_records": 1,
+        "provider_replies": 1,
+    }
+    left = story(warehouse, "1")
+    assert {table for table, rows in left.items() if rows} == {"ledger"}
+    ended = [(row["disposition"], row["reason"], row["request_key"]) for row in left["ledger"]]
+    assert sorted(ended) == [("failed", "r", ""), ("suppressed", "erased", "")]
+    assert "zoe" not in everything_kept(warehouse)
+    assert "lee" in everything_kept(warehouse)
+    assert story(warehouse, "2") == before
+    assert warehouse.query("summarise_replies", run_id="run-1") == [
+        {"outcome": "erased", "api_version": "", "replies": 1, "credits": 1.0},
+        {"outcome": "matched", "api_version": "", "replies": 1, "credits": 1.0},
+    ]
+    keys = suppression_keys(Contact("1", "Zoe@acme.example "), "hubspot")
+    assert warehouse.screen("hubspot", [], keys, fresh_days=1)[1] == set(keys)
+    settled = warehouse.settle(other, "hubspot", finish(other, Disposition.WRITTEN), [])
+    assert dict(settled.dispositions) == {"written": 1}
+
+
+def test_an_erasure_may_be_repeated_and_an_unknown_contact_is_suppressed(warehouse: Warehouse) -> None:
+    """Nothing is left to remove the second time, and the suppression is kept for one that nobody knew."""
+    fill_every_table(warehouse, "1", "zoe@acme.example")
+    warehouse.suppress(suppression_keys(Contact("9"), "hubspot"), "opt_out")
+    assert [warehouse.erase("hubspot", crm_id).total for crm_id in ("1", "9")] == [7, 0]
+    kept = everything_kept(warehouse)
+    assert [warehouse.erase("hubspot", crm_id).total for crm_id in ("1", "9")] == [0, 0]
+    assert everything_kept(warehouse) == kept
+    (row,) = warehouse.query("read_suppressed", keys=suppression_keys(Contact("9"), "hubspot"))
+    assert (row["reason"], row["suppressed_at"][-1]) == ("erased", "Z")
+
+
+def test_a_run_at_work_loses_an_erased_contact_and_its_books_balance(warehouse: Warehouse) -> None:
+    """Neither its results nor its writes nor its ending are kept, and the contact's ledger row stays the erasure's."""
+    open_run(warehouse)
+    stage(warehouse, "1", "2")
+    mine = claim(warehouse)
+    gone, stays = mine.records
+    warehouse.erase("hubspot", gone.crm_id)
+    ids = [gone.record_id, stays.record_id]
+    assert warehouse.renew(mine, ids, provider="zoominfo", lease_seconds=LEASE).held == {stays.record_id}
+    misses = [Unmatched(one.record_id, one.crm_id, "a@b.example", "NO_MATCH") for one in mine.records]
+    results = [found(mine, 0), found(mine, 1)]
+    assert warehouse.store(mine, "hubspot", results, misses, provider="zoominfo") == {stays.record_id}
+    planned = [PlannedWrite(one.record_id, one.crm_id, (Change("f", None, "v"),)) for one in mine.records]
+    assert warehouse.plan_writes(mine, "hubspot", planned) == {stays.record_id}
+    written = [OpenWrite(one.crm_id, "f", "v", "run-1") for one in mine.records]
+    settled = warehouse.settle(mine, "hubspot", finish(mine, Disposition.WRITTEN), written)
+    assert (dict(settled.dispositions), settled.returned, settled.lost) == ({"written": 1}, 0, 1)
+    books = warehouse.read_books("run-1")
+    check_books(books)
+    assert (books.claimed, books.finished, books.returned) == (2, 1, 1)
+    left = story(warehouse, gone.crm_id)
+    assert [(row["disposition"], row["run_id"]) for row in left.pop("ledger")] == [("suppressed", "")]
+    assert not any(left.values())
+    assert queue(warehouse) == 0
+
+
+def test_a_reply_that_comes_after_the_erasure_is_not_kept(warehouse: Warehouse) -> None:
+    """Of a call that was under way only its cost is kept; the request and the address it asks with are suppressed."""
+    open_run(warehouse)
+    stage(warehouse, "1", email=None)
+    mine = claim(warehouse)
+    ask = {"lease_seconds": LEASE, "reply_days": 30}
+    hashed = email_key("zoe@acme.example")
+    made_for = [MadeFor(mine.records[0].record_id, "k1", hashed), MadeFor("x", "k2")]
+    looked = warehouse.open_requests("zoominfo", ["k1", "k2"], token=mine.token, made_for=made_for, **ask)
+    assert (looked.granted, looked.erased) == ({"k1", "k2"}, set())
+    warehouse.erase("hubspot", "1")
+    replies = [Reply(key, Outcome.MATCHED, {"name": "Zoë"}, credits=1.0) for key in ("k1", "k2")]
+    warehouse.keep_replies("zoominfo", "run-1", replies)
+    assert warehouse.read_replies("zoominfo", ["k1", "k2"], reply_days=30).keys() == {"k2"}
+    again = warehouse.open_requests("zoominfo", ["k1", "k2"], token=mine.token, **ask)
+    assert (again.granted, set(again.replies), again.erased) == (set(), {"k2"}, {"k1"})
+    assert sum(row["credits"] for row in warehouse.query("summarise_replies", run_id="run-1")) == 2.0
+    assert warehouse.screen("hubspot", [], [hashed or ""], fresh_days=1)[1] == {hashed}
+
+
+def test_the_address_of_an_erased_person_is_not_staged_again(warehouse: Warehouse) -> None:
+    """Neither under the same id nor under another one; the request itself waits, and ends as suppressed."""
+    open_run(warehouse)
+    stage(warehouse, "1", email="zoe@acme.example")
+    warehouse.erase("hubspot", "1")
+    stage(warehouse, "1", "2", email="ZOE@acme.example")
+    stage(warehouse, "3", email="lee@acme.example")
+    staged = {record.crm_id: record.email_address for record in claim(warehouse).records}
+    assert staged == {"1": None, "2": None, "3": "lee@acme.example"}

@@ -1,0 +1,151 @@
+"""The weekly review as people read it."""
+
+import pytest
+
+from enrichment.review import (
+    FILLED_FIELDS,
+    FailureGroup,
+    Latency,
+    ProviderUse,
+    Review,
+    UnmatchedGroup,
+    duration,
+    percentile,
+    review_markdown,
+    review_message,
+    review_of,
+    unmatched_rows,
+)
+
+EMPTY = Review(7, "2026-11-26T09:00:00.000Z", {}, {}, [], 0, dict.fromkeys(FILLED_FIELDS, 0), {}, [], [], 0)
+BUSY = Review(
+    7,
+    "2026-11-26T09:00:00.000Z",
+    ended={"written": 700, "unchanged": 10, "unmatched": 290, "failed": 3},
+    ended_before={"written": 80, "unmatched": 20},
+    providers=[ProviderUse("zoominfo", 990, 700, 700.0, 80.0)],
+    contacts=700,
+    filled={**dict.fromkeys(FILLED_FIELDS, 700), "tech_stack": 84},
+    latency={"created": Latency(650, 41, 200), "staged": Latency(700, 5, 12)},
+    unmatched=[
+        UnmatchedGroup("NO_MATCH", "zoominfo", 1290, 290, "501", "2026-10-01T00:00:00.000Z"),
+        UnmatchedGroup("OPT_OUT", "zoominfo", 4, 0, "77", "2026-10-02T00:00:00.000Z"),
+    ],
+    failures=[FailureGroup("bad_value", "write_back", 3, 2, "9")],
+    waiting=12,
+)
+
+
+@pytest.mark.parametrize(
+    ("histogram", "share", "expected"),
+    [
+        ([(5, 1)], 0.5, 5),
+        ([(1, 1), (2, 1)], 0.5, 1),
+        ([(9, 1), (1, 99)], 0.95, 1),
+        ([(9, 6), (1, 94)], 0.95, 9),
+        ([(1, 1), (2, 1), (3, 1)], 1.0, 3),
+        ([(1, 1), (2, 1), (3, 1)], 0.0, 1),
+    ],
+)
+def test_a_percentile_is_a_value_that_occurs(histogram: list[tuple[int, int]], share: float, expected: int) -> None:
+    """The smallest value that so many are not above."""
+    assert percentile(histogram, share) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, "0 s"),
+        (59, "59 s"),
+        (60, "1 min"),
+        (200, "3 min 20 s"),
+        (7_500, "2 h 5 min"),
+        (90_000, "1 d 1 h"),
+        (86_400, "1 d"),
+    ],
+)
+def test_a_time_is_told_by_its_two_largest_units(seconds: int, expected: str) -> None:
+    """Nobody wants to read 7,500 seconds."""
+    assert duration(seconds) == expected
+
+
+def test_the_message_says_what_happened_and_what_to_do() -> None:
+    """The subject is the summary, the body has each figure in a line, and the commands that follow."""
+    message = review_message(BUSY, "http://prefect.example/runs/1")
+    assert message.subject == "Contact enrichment, 7 days to 2026-11-26: 1,003 contacts, match rate 71.0%"
+    assert message.body.splitlines() == [
+        "contacts finished: 1,003 (7 days before: 100)",
+        "written: 700",
+        "unchanged: 10",
+        "unmatched: 290",
+        "failed: 3",
+        "match rate: 71.0% (7 days before: 80.0%)",
+        "credits of zoominfo: 700 for 990 replies (7 days before: 80)",
+        "from created to written: half within 41 s, 95% within 3 min 20 s (650 live contacts)",
+        "from staged to written: half within 5 s, 95% within 12 s (700 live contacts)",
+        "unmatched, to be reviewed: 1,294, 290 of them new; most often NO_MATCH (1,290)",
+        "dead letters that wait: 2",
+        "in the queue now: 12",
+        "filled: company 100%, employees 100%, industry 100%, LinkedIn URL 100%, tech stack 12%, intent keywords 100%",
+        "To review: the rows of `unmatched_records` without `reviewed_at`; then `enrich review --mark`.",
+        "Dead letters: mend the causes, then put them back with `enrich stage --failed`.",
+        "The whole review: http://prefect.example/runs/1, under Artifacts.",
+    ]
+
+
+def test_a_week_without_contacts_asks_for_nothing() -> None:
+    """The message still comes, so that its absence means something."""
+    message = review_message(EMPTY)
+    assert message.subject.endswith("0 contacts, match rate no lookups")
+    assert message.body.splitlines() == [
+        "contacts finished: 0 (7 days before: 0)",
+        "match rate: no lookups (7 days before: no lookups)",
+        "unmatched, to be reviewed: 0, 0 of them new",
+        "dead letters that wait: 0",
+        "in the queue now: 0",
+    ]
+    assert review_markdown(EMPTY).count("None.") == 4
+
+
+def test_the_whole_review_has_a_table_for_each_question() -> None:
+    """What is filled, what is unmatched and why, what failed, and what it cost."""
+    text = review_markdown(BUSY)
+    assert "| NO_MATCH | zoominfo | 1,290 | 290 | 2026-10-01 | enrich why 501 |" in text
+    assert "| tech stack | 12% |" in text
+    assert "| bad_value | write_back | 3 | 2 | enrich why 9 |" in text
+    assert "| zoominfo | 990 | 700 | 700 |" in text
+    assert unmatched_rows(BUSY)[1] == {
+        "reason": "OPT_OUT",
+        "provider": "zoominfo",
+        "contacts": 4,
+        "new": 0,
+        "oldest": "2026-10-02",
+        "example": "enrich why 77",
+    }
+
+
+def test_rows_become_a_review() -> None:
+    """Replies are summed by provider, the days before apart, and a negative time counts as none."""
+    reply = {"provider": "zoominfo", "outcome": "matched", "replies": 3, "credits": 3.0, "earlier": 0}
+    rows = {
+        "endings": [
+            {"disposition": "written", "earlier": 0, "records": 3},
+            {"disposition": "written", "earlier": 1, "records": 2},
+        ],
+        "replies": [
+            reply,
+            reply | {"outcome": "erased", "replies": 1, "credits": 1.0},
+            reply | {"earlier": 1, "credits": 9.0},
+            reply | {"provider": "hunter", "earlier": 1},
+        ],
+        "fill": [{"contacts": 3, **dict.fromkeys(FILLED_FIELDS, 2)}],
+        "latency": [{"begun": "staged", "seconds": -2, "records": 1}, {"begun": "staged", "seconds": 8, "records": 1}],
+        "unmatched": [],
+        "failures": [],
+        "queue": [{"records": 1}, {"records": 2}],
+    }
+    review = review_of(7, "2026-11-26T09:00:00.000Z", rows)
+    assert (review.ended, review.ended_before) == ({"written": 3}, {"written": 2})
+    assert review.providers == [ProviderUse("hunter", 0, 0, 0, 3.0), ProviderUse("zoominfo", 4, 3, 4.0, 9.0)]
+    assert review.latency == {"staged": Latency(2, 0, 8)}
+    assert review.waiting == 3

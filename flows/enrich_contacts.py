@@ -69,26 +69,31 @@ def run_name() -> str:
     persist_result=False,
 )
 def enrich_contacts(
-    provider: Annotated[
-        str, Field(description="Provider, `<name>` or `<name>/<block>`, or several; empty: the setting.")
-    ] = "",
-    crm: Annotated[str, Field(description="CRM, `<name>` or `<name>/<block>`; empty: the setting.")] = "",
-    warehouse: Annotated[str, Field(description="Warehouse, `<name>` or `<name>/<block>`; empty: the setting.")] = "",
-    lane: Annotated[Literal["", "live", "backfill"], Field(description="Which lane; empty: both, live first.")] = "",
-    limit: Annotated[int, Field(ge=0, description="The most records to claim; 0: all that wait.")] = 0,
-    dry_run: Annotated[bool, Field(description="Show what would be written; spend and write nothing.")] = False,
-    select: Annotated[
-        Selection, Field(description="Contacts to put into the backfill lane first; none: skip.")
-    ] = NOBODY,
-    estimate: Annotated[
-        bool, Field(description="Only say what the selected contacts would cost; spend and write nothing.")
-    ] = False,
-    max_credits: Annotated[
-        float | None, Field(ge=0, description="The most credits that the run may spend; empty: no cap.")
-    ] = None,
+    provider: str = "",
+    crm: str = "",
+    warehouse: str = "",
+    lane: Literal["", "live", "backfill"] = "",
+    limit: Annotated[int, Field(ge=0)] = 0,
+    dry_run: bool = False,
+    select: Selection = NOBODY,
+    estimate: bool = False,
+    max_credits: Annotated[float | None, Field(ge=0)] = None,
 ) -> RunReport | Preview | Estimate:
     """
     Enrich what waits in the queue; with a selection, put its contacts into the backfill lane first.
+
+    Prefect's form shows what is said here of each parameter; it doesn't show the descriptions of annotations.
+
+    Args:
+        provider: Provider, `<name>` or `<name>/<block>`, or several in order, comma-separated; empty: the setting.
+        crm: CRM, `<name>` or `<name>/<block>`; empty: the setting.
+        warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
+        lane: Which lane; empty: both, live first.
+        limit: The most records to claim; 0: all that wait.
+        dry_run: Show what would be written; spend and write nothing.
+        select: Contacts to put into the backfill lane first; nothing chosen: none.
+        estimate: Only say what the selected contacts would cost; spend and write nothing.
+        max_credits: The most credits that the run may spend; empty: no cap.
 
     Returns:
         the run's report; or what would be written if `dry_run`, or what it would cost if `estimate`.

@@ -23,10 +23,17 @@ def run_name() -> str:
     persist_result=False,
 )
 def erase_contact(
-    crm_id: Annotated[str, Field(min_length=1, description="The contact's id in the CRM.")],
-    crm: Annotated[str, Field(description="CRM, `<name>` or `<name>/<block>`; empty: the setting.")] = "",
-    warehouse: Annotated[str, Field(description="Warehouse, `<name>` or `<name>/<block>`; empty: the setting.")] = "",
+    crm_id: Annotated[str, Field(min_length=1)],
+    crm: str = "",
+    warehouse: str = "",
 ) -> Erased:
-    """Erase the contact and return how many rows of each table went; safe to repeat."""
+    """
+    Erase the contact and return how many rows of each table went; safe to repeat.
+
+    Args:
+        crm_id: The contact's id in the CRM.
+        crm: CRM, `<name>` or `<name>/<block>`; empty: the setting.
+        warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
+    """
     settings = load_settings()
     return erase(warehouse or settings.warehouse, crm or settings.crm, crm_id)

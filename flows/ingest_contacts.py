@@ -4,13 +4,14 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from prefect import flow
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from pydantic import Field
 
 from blocks.settings import load_settings
 from enrichment.selection import NOBODY, Selection
 from tasks.backfill import stage_selection
 from tasks.intake import stage_everything, stage_failed, stage_listed, stage_missed, stage_new
+from tasks.run_starts import follow_up
 
 
 def run_name() -> str:
@@ -27,31 +28,55 @@ def run_name() -> str:
     persist_result=False,
 )
 def ingest_contacts(  # noqa: PLR0913, PLR0917 - one parameter for each field of the form
-    crm: Annotated[str, Field(description="CRM, `<name>` or `<name>/<block>`; empty: the setting.")] = "",
-    warehouse: Annotated[str, Field(description="Warehouse, `<name>` or `<name>/<block>`; empty: the setting.")] = "",
-    lane: Annotated[Literal["live", "backfill"], Field(description="Lane of the staged records.")] = "live",
-    since: Annotated[datetime | None, Field(description="Created at or after; empty: since the last intake.")] = None,
-    everything: Annotated[bool, Field(description="Every contact of the CRM.")] = False,
-    crm_ids: Annotated[list[str], Field(description="Just these CRM ids.", max_length=10_000)] = [],  # noqa: B006
-    csv_path: Annotated[str, Field(description="CSV file with the column `crm_id`, where the worker runs.")] = "",
-    select: Annotated[Selection, Field(description="The contacts that fulfil these conditions.")] = NOBODY,
-    reconcile_days: Annotated[
-        int, Field(ge=0, le=366, description="Those of so many days that were missed so far; 0: not that.")
-    ] = 0,
-    failed: Annotated[bool, Field(description="The dead letters, once more.")] = False,
-    failed_run_id: Annotated[str, Field(description="With `failed`: only those of this run.")] = "",
+    crm: str = "",
+    warehouse: str = "",
+    lane: Literal["live", "backfill"] = "live",
+    since: datetime | None = None,
+    everything: bool = False,
+    crm_ids: Annotated[list[str], Field(max_length=10_000)] = [],  # noqa: B006
+    csv_path: str = "",
+    select: Selection = NOBODY,
+    reconcile_days: Annotated[int, Field(ge=0, le=366)] = 0,
+    failed: bool = False,
+    failed_run_id: str = "",
 ) -> int:
-    """Stage contacts and return how many were new in the queue; one that waits already stays as it is."""
+    """
+    Stage contacts and return how many were new in the queue; one that waits already stays as it is.
+
+    Prefect's form shows what is said here of each parameter; it doesn't show the descriptions of annotations.
+
+    Args:
+        crm: CRM, `<name>` or `<name>/<block>`; empty: the setting.
+        warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
+        lane: Lane of the staged records.
+        since: Only contacts created at or after this moment; empty: since the last intake.
+        everything: Every contact of the CRM.
+        crm_ids: Just these CRM ids, 10,000 at most.
+        csv_path: CSV file with the column `crm_id`, at its path where the worker runs.
+        select: The contacts that fulfil these conditions; nothing chosen: not that.
+        reconcile_days: Those of so many days that were missed so far; 0: not that.
+        failed: The dead letters, once more.
+        failed_run_id: With `failed`, only those of this run.
+    """
     settings = load_settings()
     crm, warehouse = crm or settings.crm, warehouse or settings.warehouse
     if failed:
-        return stage_failed(warehouse, failed_run_id)
-    if not select.is_empty:
-        return stage_selection(crm, warehouse, lane, select)
-    if crm_ids or csv_path:
-        return stage_listed(crm, warehouse, lane, crm_ids, csv_path)
-    if everything:
-        return stage_everything(crm, warehouse, lane)
-    if reconcile_days:
-        return stage_missed(crm, warehouse, lane, reconcile_days)
-    return stage_new(crm, warehouse, lane, since)
+        staged = stage_failed(warehouse, failed_run_id)
+    elif not select.is_empty:
+        staged = stage_selection(crm, warehouse, lane, select)
+    elif crm_ids or csv_path:
+        staged = stage_listed(crm, warehouse, lane, crm_ids, csv_path)
+    elif everything:
+        staged = stage_everything(crm, warehouse, lane)
+    elif reconcile_days:
+        staged = stage_missed(crm, warehouse, lane, reconcile_days)
+    else:
+        staged = stage_new(crm, warehouse, lane, since)
+    _start_run(lane, staged)
+    return staged
+
+
+def _start_run(lane: str, staged: int) -> None:
+    """Ask for a run of what was staged, if this one is deployed."""
+    if staged and lane == "live" and deployment.id:
+        follow_up()

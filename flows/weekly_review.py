@@ -17,13 +17,17 @@ from tasks.review import publish_review, read, send_review
     persist_result=False,
 )
 def weekly_review(
-    days: Annotated[int, Field(ge=1, le=366, description="How many days to look back.")] = 7,
-    warehouse: Annotated[str, Field(description="Warehouse, `<name>` or `<name>/<block>`; empty: the setting.")] = "",
+    days: Annotated[int, Field(ge=1, le=366)] = 7,
+    warehouse: str = "",
 ) -> Review:
     """
     Read, publish and send the review.
 
     Nothing counts as reviewed by that: people say so with `enrich review --mark`.
+
+    Args:
+        days: How many days to look back.
+        warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
 
     Returns:
         the review: ids and counts only.

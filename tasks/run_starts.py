@@ -71,11 +71,21 @@ def look_again(plan: RunPlan) -> bool:
     with open_warehouse(plan.warehouse) as warehouse:
         waiting = warehouse.peek(crm=plan.crm_name, lane="live", limit=1)
     if waiting:
-        try:
-            ask_for_run(1)
-        except EnrichmentError as error:  # this run is done well; the schedule takes what waits
-            event("run_not_asked_for", error=str(error))
+        _ask_if_possible()
     return bool(waiting)
+
+
+@step(name="follow-up")
+def follow_up() -> None:
+    """Ask for a run that enriches what a run of the intake has staged."""
+    _ask_if_possible()
+
+
+def _ask_if_possible() -> None:
+    try:
+        ask_for_run(1)
+    except EnrichmentError as error:  # the run that asks has done its own work; the schedule takes what waits
+        event("run_not_asked_for", error=str(error))
 
 
 def _emit(_: Settings, commits: int) -> None:

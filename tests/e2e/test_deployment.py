@@ -2,20 +2,48 @@
 
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
 
 from blocks.warehouses.sqlite import SqliteWarehouse
 from sandbox.place import ROOT, Place, process
+from tasks.run_starts import STAGED_EVENT
 from tests.e2e.conftest import count, new_world
 
 CONTACTS = 200
+WORKER = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "enrichment"]
+TRIGGER = next(iter(yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]))["triggers"][0]
+
+#: A listener without its source: each line that it reads stands for rows that were committed.
+LISTENER = """
+import sys
+from triggers.starting import RunStarter
+with RunStarter.from_settings() as starter:
+    for _ in sys.stdin:
+        starter.staged()
+"""
+
+
+def bare(place: Place) -> dict[str, str]:
+    """Return an environment that knows only the server."""
+    return {name: value for name, value in place.environment.items() if not name.startswith("ENRICHMENT_")}
 
 
 def prefect(environment: dict[str, str], *arguments: str) -> str:
+    """Run a command that has no terminal and can't ask."""
     done = subprocess.run(
-        [sys.executable, "-m", "prefect", "--no-prompt", *arguments],
+        [sys.executable, "-m", "prefect", *arguments],
         cwd=ROOT,
         env=environment,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=200,
@@ -25,29 +53,99 @@ def prefect(environment: dict[str, str], *arguments: str) -> str:
     return done.stdout
 
 
-def test_a_deployed_run_on_a_worker_leaves_three_sides_agreeing(place: Place, tmp_path: Path) -> None:
+def ask(place: Place, method: str, path: str, **body: object) -> Any:
+    """Ask the server itself."""
+    answer = httpx.request(method, f"{place.environment['PREFECT_API_URL']}/{path}", json=body or None, timeout=60)
+    return answer.raise_for_status().json()
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 180
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def deployed(shared_place: Place) -> Place:
+    """Deploy everything that prefect.yaml holds, with two commands."""
+    prefect(bare(shared_place), "work-pool", "create", "enrichment", "--type", "process", "--overwrite")
+    prefect(bare(shared_place), "deploy", "--all")
+    return shared_place
+
+
+def test_everything_is_deployed_with_its_triggers_and_its_form(deployed: Place) -> None:
+    """Each deployment of the file is there with its limit, each form explains itself, and the trigger is at work."""
+    wanted = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    found = {one["name"]: one for one in ask(deployed, "POST", "deployments/filter", limit=50)}
+    assert set(found) == {one["name"] for one in wanted}
+    for each in wanted:
+        deployment = found[each["name"]]
+        assert deployment["global_concurrency_limit"]["limit"] == each["concurrency_limit"]["limit"]
+        strategy = deployment["concurrency_options"]["collision_strategy"]
+        assert strategy == each["concurrency_limit"]["collision_strategy"]
+        properties = deployment["parameter_openapi_schema"]["properties"]
+        assert all(info["description"] for info in properties.values())
+    limit = found["live"]["parameter_openapi_schema"]["properties"]["limit"]
+    assert (limit["minimum"], limit["default"]) == (0, 0)
+    (automation,) = ask(deployed, "GET", f"automations/related-to/prefect.deployment.{found['live']['id']}")
+    assert automation["enabled"]
+    assert automation["trigger"]["expect"] == [STAGED_EVENT]
+    assert automation["actions"][0]["schedule_after"] == TRIGGER["schedule_after"]
+
+
+def test_a_deployed_run_on_a_worker_leaves_three_sides_agreeing(deployed: Place, place: Place, tmp_path: Path) -> None:
     """The worker knows only the server: its configuration comes from saved blocks; CRM, warehouse and ledger agree."""
     warehouse = new_world(place, CONTACTS)
     place.result("setup", "--save-blocks")
-    bare = {name: value for name, value in place.environment.items() if not name.startswith("ENRICHMENT_")}
-    prefect(bare, "work-pool", "create", "enrichment", "--type", "process", "--overwrite")
-    prefect(bare, "deploy", "--all")
-    worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "enrichment"]
-    with process(worker, tmp_path, "worker", bare | {"ENRICHMENT_NOTIFIERS": "slack"}):
-        prefect(
-            bare,
-            "deployment",
-            "run",
-            "ingest-contacts/intake",
-            "-p",
-            "everything=true",
-            "-p",
-            "lane=backfill",
-            "--watch",
-        )
-        prefect(bare, "deployment", "run", "enrich-contacts/live", "--watch")
+    with process(WORKER, tmp_path, "worker", bare(place) | {"ENRICHMENT_NOTIFIERS": "slack"}):
+        intake = ("deployment", "run", "ingest-contacts/intake", "--watch")
+        prefect(bare(place), *intake, "-p", "everything=true", "-p", "lane=backfill")
+        prefect(bare(place), "deployment", "run", "enrich-contacts/live", "--watch")
+        prefect(bare(place), "deployment", "run", "enrich-contacts/backfill", "--watch")
     _agree(place, warehouse)
     warehouse.close()
+
+
+def test_many_commits_start_few_runs_and_the_last_one_is_followed_by_one(
+    deployed: Place, place: Place, tmp_path: Path
+) -> None:
+    """Three listeners that stage without a pause get one run per interval, which empties the queue, and one after."""
+    warehouse = new_world(place, CONTACTS)
+    began, began_at = time.monotonic(), datetime.now(UTC)
+    with process(WORKER, tmp_path, "worker", place.environment | {"PREFECT_WORKER_QUERY_SECONDS": "1"}):
+        with ExitStack() as stack:
+            listeners = [stack.enter_context(_listener(place)) for _ in range(3)]
+            while count(warehouse, "enrichment_staging"):
+                assert time.monotonic() < began + 180
+                for each in listeners:
+                    print("staged", file=each.stdin, flush=True)
+                time.sleep(0.05)
+            last_at = datetime.now(UTC)
+        eventually(lambda: any(at(run["expected_start_time"]) >= last_at for run in _runs_by_event(place, began_at)))
+        asked = time.monotonic() - began
+        eventually(lambda: all(run["end_time"] for run in _runs_by_event(place, began_at)))
+    runs = _runs_by_event(place, began_at)
+    assert 1 <= len(runs) <= asked / TRIGGER["within"] + 2
+    assert {run["state_type"] for run in runs} <= {"COMPLETED", "CANCELLED"}
+    _agree(place, warehouse)
+    warehouse.close()
+
+
+def _listener(place: Place) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", LISTENER], cwd=ROOT, env=place.environment, stdin=subprocess.PIPE, text=True
+    )
+
+
+def _runs_by_event(place: Place, since: datetime) -> list[dict[str, Any]]:
+    runs = ask(place, "POST", "flow_runs/filter", deployments={"name": {"any_": ["live"]}})
+    by_event = [run for run in runs if run["created_by"] and run["created_by"]["type"] == "AUTOMATION"]
+    return [run for run in by_event if at(run["created"]) >= since]
 
 
 def _agree(place: Place, warehouse: SqliteWarehouse) -> None:

@@ -63,6 +63,6 @@ def test_the_deployments_of_the_readme_exist() -> None:
         f"{entry['entrypoint'].rpartition('.')[2].replace('_', '-')}/{entry['name']}"
         for entry in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
     }
-    named = set(re.findall(r"\b((?:enrich|ingest)-contacts/[a-z]+)\b", README))
+    named = set(re.findall(r"\b((?:enrich-contacts|ingest-contacts|weekly-review|erase-contact)/[a-z-]+)\b", README))
     assert named
     assert named <= deployments

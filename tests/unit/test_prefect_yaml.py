@@ -1,0 +1,83 @@
+"""prefect.yaml agrees with the flows and with what listeners send; whether Prefect takes it is shown end to end."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prefect import Flow
+from prefect.flows import load_flow_from_entrypoint
+from prefect.utilities.callables import parameter_schema
+
+from blocks.settings import Settings
+from tasks.run_starts import QUEUE_RESOURCE, STAGED_EVENT
+from tasks.setup import WORK_POOL
+
+ROOT = Path(__file__).parents[2]
+DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+
+
+@cache
+def flow_at(entrypoint: str) -> "Flow[..., Any]":
+    return load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)
+
+
+def name_of(deployment: dict[str, Any]) -> str:
+    return f"{flow_at(deployment['entrypoint']).name}/{deployment['name']}"
+
+
+def test_the_deployments_are_those_that_people_know() -> None:
+    """Their names stand in commands, in settings and in the documentation."""
+    assert {name_of(one) for one in DEPLOYMENTS} == {
+        "enrich-contacts/live",
+        "enrich-contacts/backfill",
+        "ingest-contacts/intake",
+        "ingest-contacts/reconcile",
+        "weekly-review/weekly-review",
+        "erase-contact/erase-contact",
+    }
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=name_of)
+def test_a_deployment_is_complete_and_its_parameters_are_taken(deployment: dict[str, Any]) -> None:
+    """It says what it is for and where it runs, bounds its runs, and its flow takes its parameters."""
+    assert deployment["description"].endswith(".")
+    assert deployment["work_pool"]["name"] == WORK_POOL
+    assert "enrichment" in deployment["tags"]
+    assert deployment["concurrency_limit"]["limit"] > 0
+    assert deployment["concurrency_limit"]["collision_strategy"] in {"ENQUEUE", "CANCEL_NEW"}
+    flow, parameters = flow_at(deployment["entrypoint"]), deployment["parameters"]
+    # What only the person who starts it knows.
+    asked_for = dict.fromkeys(parameter_schema(flow).required, "1")
+    flow.validate_parameters(asked_for | parameters)
+
+
+@pytest.mark.parametrize("entrypoint", sorted({one["entrypoint"] for one in DEPLOYMENTS}))
+def test_a_form_says_of_each_parameter_what_belongs_there(entrypoint: str) -> None:
+    """Prefect's UI shows the descriptions, in sentences."""
+    properties = parameter_schema(flow_at(entrypoint)).properties
+    assert {name for name, info in properties.items() if not str(info.get("description", "")).endswith(".")} == set()
+
+
+def test_the_trigger_is_for_the_event_that_listeners_send() -> None:
+    """One event makes a run for the end of the time in which others are left out, and that is the setting's default."""
+    (deployment,) = [one for one in DEPLOYMENTS if "triggers" in one]
+    assert name_of(deployment) == Settings.model_fields["start_deployment"].default
+    (trigger,) = deployment["triggers"]
+    assert trigger["expect"] == [STAGED_EVENT]
+    assert trigger["match"]["prefect.resource.id"] == QUEUE_RESOURCE["prefect.resource.id"]
+    assert (trigger["posture"], trigger["threshold"]) == ("Reactive", 1)
+    assert trigger["within"] == trigger["schedule_after"] == Settings.model_fields["start_interval_seconds"].default
+
+
+def test_a_run_too_many_is_dropped_only_where_others_do_its_work() -> None:
+    """Runs with parameters of their own wait for their turn."""
+    strategies = {name_of(one): one["concurrency_limit"]["collision_strategy"] for one in DEPLOYMENTS}
+    assert [name for name, strategy in strategies.items() if strategy == "CANCEL_NEW"] == ["enrich-contacts/live"]
+
+
+def test_each_lane_has_its_deployment() -> None:
+    """No deployment works on both lanes, so that a backfill never holds the slots of live runs."""
+    lanes = [one["parameters"]["lane"] for one in DEPLOYMENTS if name_of(one).startswith("enrich-contacts/")]
+    assert sorted(lanes) == ["backfill", "live"]

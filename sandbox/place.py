@@ -70,14 +70,27 @@ class Place:
 
 
 @contextmanager
-def started(contacts: int, folder: Path, combination: Combination = Combination()) -> Iterator[Place]:  # noqa: B008 - frozen
-    """Start the stand-ins with so many contacts and a Prefect server, in an emptied folder; end them afterwards."""
+def started(
+    contacts: int,
+    folder: Path,
+    combination: Combination = Combination(),  # noqa: B008 - frozen
+    *,
+    events: bool = False,
+) -> Iterator[Place]:
+    """
+    Start the stand-ins and a Prefect server, in an emptied folder; end them afterwards.
+
+    Args:
+        contacts: that the CRM has.
+        folder: for the files of all.
+        combination: of CRM, providers and warehouse.
+        events: whether Salesforce's events are served too; their libraries are those of an extra.
+    """
     _clear(folder)
     with ExitStack() as stack:
         warehouse = stack.enter_context(load_stand_in(combination.warehouse).serve(folder))
-        box = stack.enter_context(
-            process([sys.executable, "-m", "sandbox", *_sandbox_options(contacts)], folder, "sandbox")
-        )
+        options = [*_sandbox_options(contacts), *(["--events-folder", str(folder)] if events else [])]
+        box = stack.enter_context(process([sys.executable, "-m", "sandbox", *options], folder, "sandbox"))
         assert box.stdout is not None  # noqa: S101 - asked for as a pipe
         address = json.loads(box.stdout.readline() or "null")
         if not address:
@@ -108,6 +121,16 @@ def receiving(place: Place) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def subscribing(place: Place) -> Iterator[None]:
+    """Run a subscriber to Salesforce's events, which is a process of its own."""
+    port = free_port()
+    command = [sys.executable, "-m", "cli", "listen", "salesforce", "--health-port", str(port)]
+    with process(command, place.folder, "subscriber", place.environment) as subscriber:
+        _await_server(f"http://127.0.0.1:{port}/health", subscriber, place.folder / "subscriber.log")
+        yield
+
+
 def _clear(folder: Path) -> None:
     """Remove what an earlier demo left, and nothing else."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -135,6 +158,11 @@ def _environment(folder: Path, address: dict[str, Any], port: int, combination: 
         "ENRICHMENT_PROVIDER": ",".join(combination.providers),
         "ENRICHMENT_WAREHOUSE": combination.warehouse,
     }
+    if "events_endpoint" in address:
+        environment |= {
+            "ENRICHMENT_SALESFORCE_EVENTS_ENDPOINT": address["events_endpoint"],
+            "ENRICHMENT_SALESFORCE_EVENTS_CA_FILE": address["events_ca_file"],
+        }
     for name in ACCOUNTS:
         environment |= account_settings(name, url)
     return environment | notifier_settings(url, address["smtp_port"])

@@ -1,5 +1,7 @@
 """One place for the session: stand-ins, a real Prefect server, and commands as processes of their own."""
 
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,13 +13,15 @@ import pytest
 from blocks.warehouses.base import Warehouse
 from blocks.warehouses.postgres import PostgresWarehouse
 from blocks.warehouses.sqlite import SqliteWarehouse
-from sandbox.place import Place, started
+from sandbox.place import ROOT, Place, started
+
+WORKER = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "enrichment"]
 
 
 @pytest.fixture(scope="session")
 def shared_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Start the stand-ins and the server once."""
-    with started(10, tmp_path_factory.mktemp("place")) as place:
+    with started(10, tmp_path_factory.mktemp("place"), events=True) as place:
         yield place
 
 
@@ -62,3 +66,32 @@ def count(warehouse: Warehouse, table: str) -> int:
     """Return how many rows a table has."""
     with warehouse.reading() as session:
         return session._connection.execute(f"SELECT count(*) AS rows FROM {table}").fetchone()["rows"]
+
+
+def bare(place: Place) -> dict[str, str]:
+    """Return an environment that knows only the server."""
+    return {name: value for name, value in place.environment.items() if not name.startswith("ENRICHMENT_")}
+
+
+def prefect(environment: dict[str, str], *arguments: str) -> str:
+    """Run a command that has no terminal and can't ask."""
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def deployed(shared_place: Place) -> Place:
+    """Deploy everything that prefect.yaml holds, with two commands."""
+    prefect(bare(shared_place), "work-pool", "create", "enrichment", "--type", "process", "--overwrite")
+    prefect(bare(shared_place), "deploy", "--all")
+    return shared_place

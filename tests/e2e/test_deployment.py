@@ -10,16 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 import yaml
 
 from blocks.warehouses.sqlite import SqliteWarehouse
 from sandbox.place import ROOT, Place, process
 from tasks.run_starts import STAGED_EVENT
-from tests.e2e.conftest import count, new_world
+from tests.e2e.conftest import WORKER, bare, count, new_world, prefect
 
 CONTACTS = 200
-WORKER = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "enrichment"]
 TRIGGER = next(iter(yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]))["triggers"][0]
 
 #: A listener without its source: each line that it reads stands for rows that were committed.
@@ -30,27 +28,6 @@ with RunStarter.from_settings() as starter:
     for _ in sys.stdin:
         starter.staged()
 """
-
-
-def bare(place: Place) -> dict[str, str]:
-    """Return an environment that knows only the server."""
-    return {name: value for name, value in place.environment.items() if not name.startswith("ENRICHMENT_")}
-
-
-def prefect(environment: dict[str, str], *arguments: str) -> str:
-    """Run a command that has no terminal and can't ask."""
-    done = subprocess.run(
-        [sys.executable, "-m", "prefect", *arguments],
-        cwd=ROOT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def ask(place: Place, method: str, path: str, **body: object) -> Any:
@@ -68,14 +45,6 @@ def eventually(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)
-
-
-@pytest.fixture(scope="module")
-def deployed(shared_place: Place) -> Place:
-    """Deploy everything that prefect.yaml holds, with two commands."""
-    prefect(bare(shared_place), "work-pool", "create", "enrichment", "--type", "process", "--overwrite")
-    prefect(bare(shared_place), "deploy", "--all")
-    return shared_place
 
 
 def test_everything_is_deployed_with_its_triggers_and_its_form(deployed: Place) -> None:

@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     lease_seconds: int = Field(600, ge=1, le=86_400, description="How long a claim lasts unless it is renewed.")
     max_attempts: int = Field(5, ge=1, le=100, description="Attempts before a record becomes a dead letter.")
     fresh_days: int = Field(30, ge=0, le=3650, description="Contacts enriched within so many days are skipped.")
-    reply_days: int = Field(180, ge=0, le=3650, description="Journalled replies are reused for so many days.")
+    reply_days: int = Field(180, ge=1, le=3650, description="Journalled replies are reused for so many days.")
     alert_threshold: float = Field(0.01, ge=0, le=1, description="Failure rate of a run above which people are told.")
 
     credits_per_day: str = Field(

@@ -28,7 +28,7 @@ CASES = {
     "lease_seconds": Case("900", 900, ("0", "86401", "10m")),
     "max_attempts": Case("3", 3, ("0", "101", "forever")),
     "fresh_days": Case("0", 0, ("-1", "3651", "a month")),
-    "reply_days": Case("365", 365, ("-1", "3651", "a year")),
+    "reply_days": Case("365", 365, ("0", "-1", "3651", "a year")),
     "credits_per_day": Case(
         "zoominfo=500,hunter = 2.5", "zoominfo=500,hunter = 2.5", ("many", "zoominfo:5", "-1", "5,6")
     ),

@@ -95,11 +95,15 @@ def _check(selection: Selection, provider: str, *, estimate: bool, stage_only: b
         raise ConfigurationError("say which contacts: by a condition, `--csv`, or `--all`")
     if estimate and stage_only:
         raise ConfigurationError("choose one of `--estimate` and `--stage-only`")
-    from tasks.intake import read_contacts  # noqa: PLC0415 - Prefect takes seconds to import
+    from blocks.price_book import read_price_book  # noqa: PLC0415 - Prefect takes seconds to import
+    from blocks.settings import load_settings  # noqa: PLC0415
+    from tasks.intake import read_contacts  # noqa: PLC0415
     from tasks.setup import check_ready  # noqa: PLC0415
 
     if selection.csv_path:
         read_contacts(Path(selection.csv_path))
+    if estimate:
+        read_price_book(load_settings().price_book)
     check_ready(provider)
 
 

@@ -67,6 +67,17 @@ BAD: dict[str, tuple[list[str], dict[str, str], int, list[str]]] = {
     "a wrong header": (["stage", "--csv", "wrong.csv"], {}, 2, ["no column 'crm_id'", "found: id, mail"]),
     "an empty id": (["stage", "--csv", "hole.csv"], {}, 2, ["line 3", "nothing was staged"]),
     "an unknown lane": (["stage", "--lane", "fast"], {}, 2, ["no lane 'fast'", "live or backfill"]),
+    "nobody to estimate": (["backfill", "--estimate"], {}, 2, ["say which contacts"]),
+    "conditions that exclude each other": (["backfill", "--all", "--owner", "7"], {}, 2, ["everything"]),
+    "a price book that isn't there": (
+        ["backfill", "--all", "--estimate"],
+        {"ENRICHMENT_PRICE_BOOK": "prices.yaml"},
+        2,
+        ["prices.yaml can't be read"],
+    ),
+    "a cap that is no number": (["run"], {"ENRICHMENT_CREDITS_PER_DAY": "lots"}, 2, ["ENRICHMENT_CREDITS_PER_DAY"]),
+    "a lane that can't be paused": (["pause", "fast"], {}, 2, ["no lane 'fast'"]),
+    "a deployment without a server": (["resume", "backfill", "--start"], {}, 2, ["PREFECT_API_URL"]),
     "an unknown contact": (["why", "4711"], {}, 2, ["knows no contact 4711"]),
     "a notifier without an address": (
         ["run"],

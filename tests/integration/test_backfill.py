@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from prefect.utilities.callables import parameter_schema
 
 from enrichment.errors import ConfigurationError, CredentialsRejectedError
 from enrichment.estimate import Estimate
@@ -260,6 +261,14 @@ def test_what_was_staged_long_ago_is_looked_at_anew(pipeline: Pipeline) -> None:
             "DELETE FROM enrichment_staging WHERE crm_id IN (SELECT min(crm_id) FROM enrichment_staging)"
         )
     assert stage_selection.fn("hubspot", "sqlite", "backfill", EVERYBODY) == 1
+
+
+def test_the_form_describes_every_condition() -> None:
+    """Prefect's UI shows for each field of the selection what belongs there."""
+    for form in (parameter_schema(enrich_contacts), parameter_schema(ingest_contacts)):
+        fields = form.definitions["Selection"]["properties"]
+        assert set(fields) == set(Selection.model_fields)
+        assert all(field["description"] for field in fields.values())
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from enrichment.errors import (
     RunStoppedError,
     TransientError,
 )
-from enrichment.records import Returned, StagedRecord, State, Stop
-from enrichment.stops import give_back, stop_of
+from enrichment.records import CREDIT_CAP_REACHED, PAUSED, Returned, StagedRecord, State, Stop
+from enrichment.stops import give_back, graver, stop_of
 
 RECORDS = [StagedRecord(f"r{n}", "hubspot", str(n), None, State.CLAIMED, n) for n in (1, 2, 3)]
 
@@ -56,3 +56,34 @@ def test_the_records_go_back_with_their_attempt(
 def test_no_records_no_settlements() -> None:
     """An empty chunk gives nothing back."""
     assert give_back([], QuotaExhaustedError("no credits")) == ()
+
+
+CAPPED, HELD, FAILED = Stop(CREDIT_CAP_REACHED, "c"), Stop(PAUSED, "p"), Stop("quota_exhausted", "q")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        (None, None, None),
+        (None, CAPPED, CAPPED),
+        (CAPPED, None, CAPPED),
+        (CAPPED, HELD, CAPPED),
+        (CAPPED, FAILED, FAILED),
+        (FAILED, CAPPED, FAILED),
+    ],
+)
+def test_a_failure_is_told_rather_than_what_somebody_wished(
+    first: Stop | None, second: Stop | None, told: Stop | None
+) -> None:
+    """Else a cap or a pause would hide that the credentials are refused."""
+    assert graver(first, second) == told
+
+
+def test_only_caps_and_pauses_are_wished() -> None:
+    """They end a run well; everything else fails it."""
+    assert [stop.wished for stop in (CAPPED, HELD, FAILED, Stop("credentials_rejected", ""))] == [
+        True,
+        True,
+        False,
+        False,
+    ]

@@ -1,5 +1,6 @@
 """How a stream is kept, lost and found again: positions, flow control, errors, sessions, a warehouse that is away."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,15 +22,15 @@ FOUR_DAYS = 4 * 24 * 3600
 
 
 @pytest.fixture
-def own_file(listening: Listening, tmp_path: Path) -> SqliteWarehouse:
+def own_file(listening: Listening) -> SqliteWarehouse:
     """Give the warehouse a second time, with little patience for whoever locks it."""
-    return SqliteWarehouse(tmp_path / "warehouse.db", 0.05)
+    return SqliteWarehouse(Path(os.environ["ENRICHMENT_SQLITE_PATH"]), 0.05)
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked() -> Iterator[None]:
     """Keep everybody else from writing to the warehouse."""
-    connection = sqlite3.connect(folder / "warehouse.db", isolation_level=None)
+    connection = sqlite3.connect(os.environ["ENRICHMENT_SQLITE_PATH"], isolation_level=None)
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -259,25 +260,21 @@ def test_calls_that_are_used_up_hold_the_place(listening: Listening) -> None:
     listening.wait_staged(unseen)
 
 
-def test_a_warehouse_that_is_away_loses_nothing(
-    listening: Listening, own_file: SqliteWarehouse, tmp_path: Path
-) -> None:
+def test_a_warehouse_that_is_away_loses_nothing(listening: Listening, own_file: SqliteWarehouse) -> None:
     """The events wait in the stream, which may even be closed meanwhile, and are staged once."""
     listening.box.configure(salesforce={"events_grace_seconds": 0.2})
     listening.begin(warehouse=own_file)
-    with locked(tmp_path):
+    with locked():
         ids = listening.create(900)
         listening.wait(lambda: listening.totals.get("starved", 0) > 0)
         listening.wait(lambda: listening.pulse.doing == "waiting")
     assert listening.wait_staged(ids).keys() == set(ids)
 
 
-def test_a_listener_may_be_stopped_while_the_warehouse_is_away(
-    listening: Listening, own_file: SqliteWarehouse, tmp_path: Path
-) -> None:
+def test_a_listener_may_be_stopped_while_the_warehouse_is_away(listening: Listening, own_file: SqliteWarehouse) -> None:
     """What wasn't committed comes again to the next one."""
     listening.begin(warehouse=own_file)
-    with locked(tmp_path):
+    with locked():
         ids = listening.create(20)
         listening.wait(lambda: listening.pulse.doing == "waiting")
         listening.stop()

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import socket
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -50,10 +51,10 @@ def test_a_burst_is_taken_at_once(make_receiver: MakeReceiver, vendor: str) -> N
     assert sorted(receiver.staged(), key=int) == [str(number) for number in range(1000)]
 
 
-def test_deliveries_that_wait_together_are_committed_together(make_receiver: MakeReceiver, tmp_path: Path) -> None:
+def test_deliveries_that_wait_together_are_committed_together(make_receiver: MakeReceiver) -> None:
     """While a commit is under way the next ones gather, so that a slow warehouse isn't asked once per delivery."""
     receiver = make_receiver()
-    lock = sqlite3.connect(tmp_path / "warehouse.db", isolation_level=None)
+    lock = sqlite3.connect(os.environ["ENRICHMENT_SQLITE_PATH"], isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     with ThreadPoolExecutor(20) as pool:
         answers = [pool.submit(receiver.deliver, creation(number)) for number in range(20)]
@@ -203,10 +204,10 @@ def test_an_erasure_that_fails_is_delivered_again(receiver: Receiver, caplog: py
     assert (receiver.erased, list(receiver.staged())) == (["501"], ["502"])
 
 
-def test_a_warehouse_that_is_slow_is_not_waited_for(make_receiver: MakeReceiver, tmp_path: Path) -> None:
+def test_a_warehouse_that_is_slow_is_not_waited_for(make_receiver: MakeReceiver) -> None:
     """503 before HubSpot stops waiting; the rows come late or with the repetition, and only once."""
     receiver = make_receiver(answer_within_seconds=0.3)
-    lock = sqlite3.connect(tmp_path / "warehouse.db", isolation_level=None)
+    lock = sqlite3.connect(os.environ["ENRICHMENT_SQLITE_PATH"], isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     answer = receiver.deliver(creation(501))
     assert (answer.status_code, answer.json()) == (503, {"error": "not_committed_in_time"})
@@ -220,7 +221,7 @@ def test_a_warehouse_that_is_slow_is_not_waited_for(make_receiver: MakeReceiver,
 
 def test_a_warehouse_that_is_missing_is_asked_again(receiver: Receiver, tmp_path: Path) -> None:
     """Nothing is accepted that can't be kept; when the warehouse is there again no restart is needed."""
-    database = tmp_path / "warehouse.db"
+    database = Path(os.environ["ENRICHMENT_SQLITE_PATH"])
     receiver.warehouse.close()
     database.rename(tmp_path / "away.db")
     answer = receiver.deliver(creation(501))
@@ -275,10 +276,10 @@ def test_who_is_unknown_keeps_nobody_out(receiver: Receiver) -> None:
     assert set(answers) == {200}
 
 
-def test_more_at_once_than_are_allowed_are_told_to_come_again(make_receiver: MakeReceiver, tmp_path: Path) -> None:
+def test_more_at_once_than_are_allowed_are_told_to_come_again(make_receiver: MakeReceiver) -> None:
     """503 at once rather than a queue that grows."""
     receiver = make_receiver(deliveries_at_once=10)
-    lock = sqlite3.connect(tmp_path / "warehouse.db", isolation_level=None)
+    lock = sqlite3.connect(os.environ["ENRICHMENT_SQLITE_PATH"], isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     with ThreadPoolExecutor(30) as pool:
         answers = [pool.submit(receiver.deliver, creation(number)) for number in range(30)]
@@ -292,10 +293,10 @@ def test_more_at_once_than_are_allowed_are_told_to_come_again(make_receiver: Mak
     assert len(receiver.staged()) == 10
 
 
-def test_nothing_that_was_accepted_is_lost_at_the_end(make_receiver: MakeReceiver, tmp_path: Path) -> None:
+def test_nothing_that_was_accepted_is_lost_at_the_end(make_receiver: MakeReceiver) -> None:
     """Told to end while deliveries wait for a commit, the receiver commits and answers them first."""
     receiver = make_receiver()
-    lock = sqlite3.connect(tmp_path / "warehouse.db", isolation_level=None)
+    lock = sqlite3.connect(os.environ["ENRICHMENT_SQLITE_PATH"], isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     with ThreadPoolExecutor(5) as pool:
         answers = [pool.submit(receiver.deliver, creation(number)) for number in range(5)]

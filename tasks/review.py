@@ -38,7 +38,10 @@ def mark_reviewed(warehouse: str, review: Review) -> int:
         return target.mark_reviewed(review.read_at)
 
 
-read = step(name="read-review")(read_review)
+@step(name="read-review")
+def read(warehouse: str, days: int) -> Review:
+    """Read the review as a task."""
+    return read_review(warehouse, days)
 
 
 @step(name="publish-review")

@@ -35,6 +35,7 @@ class StagingWriter:
         self._staged = staged
         self._warehouse: Warehouse | None = None
         self._waiting: list[_Waiting] = []
+        self._unanswered: set[asyncio.Future[None]] = set()
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="staging")
         self._work: asyncio.Task[None] | None = None
@@ -44,9 +45,9 @@ class StagingWriter:
         self._work = asyncio.create_task(self._commit_for_ever())
 
     async def stop(self) -> None:
-        """Commit what waits, and give the connection back."""
-        while wanted := [done for _, done in self._waiting if not done.done()]:
-            await asyncio.wait(wanted)
+        """Commit what somebody waits for, and give the connection back."""
+        while self._unanswered:
+            await asyncio.wait(self._unanswered)
         if self._work:
             self._work.cancel()
         # Behind whatever the thread is still busy with.
@@ -63,6 +64,8 @@ class StagingWriter:
         if not batch:
             return
         done = asyncio.get_running_loop().create_future()
+        self._unanswered.add(done)
+        done.add_done_callback(self._unanswered.discard)
         self._waiting.append((batch, done))
         self._arrived.set()
         await done

@@ -203,16 +203,6 @@ WHERE NOT EXISTS (
 -- migration: 0005 when a contact changed while a run was at work on it
 ALTER TABLE enrichment_staging ADD COLUMN IF NOT EXISTS changed_at TIMESTAMP;
 
--- query: note_changes
--- Whatever an event said of a contact in the queue, the CRM is asked how it is now; a run's work on it is done again.
-UPDATE enrichment_staging SET
-    email_address = NULL,
-    changed_at = CASE enrichment_staging.state WHEN 'waiting' THEN enrichment_staging.changed_at ELSE CURRENT_TIMESTAMP() END
-FROM (
-    SELECT DISTINCT JSON_VALUE(value, '$.crm') AS crm, JSON_VALUE(value, '$.crm_id') AS crm_id
-    FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) r
-WHERE enrichment_staging.crm = r.crm AND enrichment_staging.crm_id = r.crm_id
-
 -- migration: 0003 pauses, and what is reserved
 CREATE TABLE IF NOT EXISTS paused_lanes (
     lane STRING NOT NULL,
@@ -254,6 +244,16 @@ WHERE r.place = 1
     AND NOT EXISTS (SELECT 1 FROM enrichment_staging s WHERE s.crm = r.crm AND s.crm_id = r.crm_id)
     AND (r.source <> 'schedule' OR NOT EXISTS (
         SELECT 1 FROM record_ledger l WHERE l.crm = r.crm AND l.crm_id = r.crm_id))
+
+-- query: note_changes
+-- Whatever an event said of a contact in the queue, the CRM is asked how it is now; a run's work on it is done again.
+UPDATE enrichment_staging SET
+    email_address = NULL,
+    changed_at = CASE enrichment_staging.state WHEN 'waiting' THEN enrichment_staging.changed_at ELSE CURRENT_TIMESTAMP() END
+FROM (
+    SELECT DISTINCT JSON_VALUE(value, '$.crm') AS crm, JSON_VALUE(value, '$.crm_id') AS crm_id
+    FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) r
+WHERE enrichment_staging.crm = r.crm AND enrichment_staging.crm_id = r.crm_id
 
 -- query: save_cursor
 MERGE event_cursors c USING (SELECT :name AS name, :cursor AS position) r ON c.name = r.name

@@ -211,14 +211,6 @@ JOIN provider_replies p ON p.request_key = l.request_key;
 -- migration: 0005 when a contact changed while a run was at work on it
 ALTER TABLE enrichment_staging ADD COLUMN changed_at TIMESTAMPTZ;
 
--- query: note_changes
--- Whatever an event said of a contact in the queue, the CRM is asked how it is now; a run's work on it is done again.
-UPDATE enrichment_staging SET
-    email_address = NULL,
-    changed_at = CASE state WHEN 'waiting' THEN changed_at ELSE now() END
-WHERE (crm, crm_id) IN (
-    SELECT value ->> 'crm', value ->> 'crm_id' FROM jsonb_array_elements(:rows::jsonb) AS r(value))
-
 -- migration: 0003 pauses, and what is reserved
 CREATE TABLE paused_lanes (
     lane TEXT PRIMARY KEY,
@@ -249,6 +241,14 @@ FROM jsonb_array_elements(:rows::jsonb) AS r(value)
 WHERE value ->> 'source' <> 'schedule' OR NOT EXISTS (
     SELECT 1 FROM record_ledger l WHERE l.crm = value ->> 'crm' AND l.crm_id = value ->> 'crm_id')
 ON CONFLICT (crm, crm_id) DO NOTHING
+
+-- query: note_changes
+-- Whatever an event said of a contact in the queue, the CRM is asked how it is now; a run's work on it is done again.
+UPDATE enrichment_staging SET
+    email_address = NULL,
+    changed_at = CASE state WHEN 'waiting' THEN changed_at ELSE now() END
+WHERE (crm, crm_id) IN (
+    SELECT value ->> 'crm', value ->> 'crm_id' FROM jsonb_array_elements(:rows::jsonb) AS r(value))
 
 -- query: save_cursor
 INSERT INTO event_cursors (name, cursor, updated_at) VALUES (:name, :cursor, now())

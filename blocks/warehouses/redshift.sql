@@ -238,14 +238,6 @@ JOIN provider_replies p ON p.request_key = l.request_key
 -- migration: 0005 when a contact changed while a run was at work on it
 ALTER TABLE enrichment_staging ADD COLUMN changed_at TIMESTAMP;
 
--- query: note_changes
--- Whatever an event said of a contact in the queue, the CRM is asked how it is now; a run's work on it is done again.
-UPDATE enrichment_staging SET
-    email_address = NULL,
-    changed_at = CASE enrichment_staging.state WHEN 'waiting' THEN enrichment_staging.changed_at ELSE GETDATE() END
-FROM (SELECT DISTINCT crm, crm_id FROM :rows) r
-WHERE enrichment_staging.crm = r.crm AND enrichment_staging.crm_id = r.crm_id
-
 -- migration: 0003 pauses, and what is reserved
 CREATE TABLE paused_lanes (
     lane VARCHAR(256) NOT NULL,
@@ -280,6 +272,14 @@ WHERE r.place = 1
     AND NOT EXISTS (SELECT 1 FROM enrichment_staging s WHERE s.crm = r.crm AND s.crm_id = r.crm_id)
     AND (r.source <> 'schedule' OR NOT EXISTS (
         SELECT 1 FROM record_ledger l WHERE l.crm = r.crm AND l.crm_id = r.crm_id))
+
+-- query: note_changes
+-- Whatever an event said of a contact in the queue, the CRM is asked how it is now; a run's work on it is done again.
+UPDATE enrichment_staging SET
+    email_address = NULL,
+    changed_at = CASE enrichment_staging.state WHEN 'waiting' THEN enrichment_staging.changed_at ELSE GETDATE() END
+FROM (SELECT DISTINCT crm, crm_id FROM :rows) r
+WHERE enrichment_staging.crm = r.crm AND enrichment_staging.crm_id = r.crm_id
 
 -- query: save_cursor
 DELETE FROM event_cursors WHERE name = :name;

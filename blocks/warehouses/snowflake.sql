@@ -220,15 +220,6 @@ WHEN NOT MATCHED THEN INSERT (crm_id, crm, provider, request_key) VALUES (s.crm_
 -- migration: 0005 when a contact changed while a run was at work on it
 ALTER TABLE enrichment_staging ADD COLUMN IF NOT EXISTS changed_at TIMESTAMP_NTZ;
 
--- query: note_changes
--- Whatever an event said of a contact in the queue, the CRM is asked how it is now; a run's work on it is done again.
-UPDATE enrichment_staging SET
-    email_address = NULL,
-    changed_at = CASE enrichment_staging.state WHEN 'waiting' THEN enrichment_staging.changed_at ELSE SYSDATE() END
-WHERE (crm, crm_id) IN (
-    SELECT f.value['crm']::VARCHAR, f.value['crm_id']::VARCHAR
-    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
-
 -- migration: 0003 pauses, and what is reserved
 CREATE TABLE IF NOT EXISTS paused_lanes (
     lane VARCHAR NOT NULL,
@@ -268,6 +259,15 @@ ON t.crm = s.crm AND t.crm_id = s.crm_id
 WHEN NOT MATCHED THEN INSERT
     (record_id, crm, crm_id, email_address, source, lane, state, contact_created_at, staged_at)
     VALUES (s.record_id, s.crm, s.crm_id, s.email_address, s.source, s.lane, 'waiting', s.contact_created_at, SYSDATE())
+
+-- query: note_changes
+-- Whatever an event said of a contact in the queue, the CRM is asked how it is now; a run's work on it is done again.
+UPDATE enrichment_staging SET
+    email_address = NULL,
+    changed_at = CASE enrichment_staging.state WHEN 'waiting' THEN enrichment_staging.changed_at ELSE SYSDATE() END
+WHERE (crm, crm_id) IN (
+    SELECT f.value['crm']::VARCHAR, f.value['crm_id']::VARCHAR
+    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
 
 -- query: save_cursor
 MERGE INTO event_cursors t USING (SELECT :name AS name, :cursor AS cursor) s ON t.name = s.name

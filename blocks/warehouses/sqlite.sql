@@ -211,13 +211,6 @@ JOIN provider_replies p ON p.request_key = l.request_key
 -- migration: 0005 when a contact changed while a run was at work on it
 ALTER TABLE enrichment_staging ADD COLUMN changed_at TEXT;
 
--- query: note_changes
--- Whatever an event said of a contact in the queue, the CRM is asked how it is now; a run's work on it is done again.
-UPDATE enrichment_staging SET
-    email_address = NULL,
-    changed_at = CASE state WHEN 'waiting' THEN changed_at ELSE strftime('%Y-%m-%dT%H:%M:%fZ', 'now') END
-WHERE (crm, crm_id) IN (SELECT value ->> 'crm', value ->> 'crm_id' FROM json_each(:rows))
-
 -- migration: 0003 pauses, and what is reserved
 CREATE TABLE paused_lanes (
     lane TEXT PRIMARY KEY,
@@ -249,6 +242,13 @@ FROM json_each(:rows)
 WHERE value ->> 'source' <> 'schedule' OR NOT EXISTS (
     SELECT 1 FROM record_ledger l WHERE l.crm = value ->> 'crm' AND l.crm_id = value ->> 'crm_id')
 ON CONFLICT (crm, crm_id) DO NOTHING
+
+-- query: note_changes
+-- Whatever an event said of a contact in the queue, the CRM is asked how it is now; a run's work on it is done again.
+UPDATE enrichment_staging SET
+    email_address = NULL,
+    changed_at = CASE state WHEN 'waiting' THEN changed_at ELSE strftime('%Y-%m-%dT%H:%M:%fZ', 'now') END
+WHERE (crm, crm_id) IN (SELECT value ->> 'crm', value ->> 'crm_id' FROM json_each(:rows))
 
 -- query: save_cursor
 INSERT INTO event_cursors (name, cursor, updated_at) VALUES (:name, :cursor, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))

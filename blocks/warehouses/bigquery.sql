@@ -181,7 +181,26 @@ CREATE TABLE IF NOT EXISTS provider_usage (
     last_reply_at TIMESTAMP NOT NULL
 );
 
--- migration: 0007 which requests were made for which contact
+-- migration: 0003 pauses, and what is reserved
+CREATE TABLE IF NOT EXISTS paused_lanes (
+    lane STRING NOT NULL,
+    paused_at TIMESTAMP NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS doubtful_credits (
+    provider STRING NOT NULL,
+    run_id STRING NOT NULL,
+    credits FLOAT64 NOT NULL,
+    noted_at TIMESTAMP NOT NULL
+);
+
+ALTER TABLE lookup_reservations ADD COLUMN IF NOT EXISTS run_id STRING;
+ALTER TABLE lookup_reservations ADD COLUMN IF NOT EXISTS credits FLOAT64;
+
+-- migration: 0004 when a contact changed while a run was at work on it
+ALTER TABLE enrichment_staging ADD COLUMN IF NOT EXISTS changed_at TIMESTAMP;
+
+-- migration: 0005 which requests were made for which contact
 CREATE TABLE IF NOT EXISTS contact_requests (
     crm_id STRING NOT NULL,
     crm STRING NOT NULL,
@@ -199,25 +218,6 @@ JOIN provider_replies p ON p.request_key = l.request_key
 WHERE NOT EXISTS (
     SELECT 1 FROM contact_requests q
     WHERE q.crm_id = l.crm_id AND q.crm = l.crm AND q.provider = p.provider AND q.request_key = p.request_key)
-
--- migration: 0005 when a contact changed while a run was at work on it
-ALTER TABLE enrichment_staging ADD COLUMN IF NOT EXISTS changed_at TIMESTAMP;
-
--- migration: 0003 pauses, and what is reserved
-CREATE TABLE IF NOT EXISTS paused_lanes (
-    lane STRING NOT NULL,
-    paused_at TIMESTAMP NOT NULL
-);
-
-CREATE TABLE IF NOT EXISTS doubtful_credits (
-    provider STRING NOT NULL,
-    run_id STRING NOT NULL,
-    credits FLOAT64 NOT NULL,
-    noted_at TIMESTAMP NOT NULL
-);
-
-ALTER TABLE lookup_reservations ADD COLUMN IF NOT EXISTS run_id STRING;
-ALTER TABLE lookup_reservations ADD COLUMN IF NOT EXISTS credits FLOAT64;
 
 -- query: promote_staged
 UPDATE enrichment_staging SET lane = 'live'

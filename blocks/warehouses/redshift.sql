@@ -219,25 +219,6 @@ CREATE TABLE provider_usage (
     last_reply_at TIMESTAMP NOT NULL
 );
 
--- migration: 0007 which requests were made for which contact
-CREATE TABLE contact_requests (
-    crm_id VARCHAR(256) NOT NULL,
-    crm VARCHAR(256) NOT NULL,
-    provider VARCHAR(256) NOT NULL,
-    request_key VARCHAR(256) NOT NULL,
-    email_key VARCHAR(256)
-);
-
-INSERT INTO contact_requests (crm_id, crm, provider, request_key)
-SELECT DISTINCT l.crm_id, l.crm, p.provider, p.request_key
-FROM (
-    SELECT crm_id, crm, request_key FROM record_ledger
-    UNION ALL SELECT crm_id, crm, request_key FROM enrichment_staging) l
-JOIN provider_replies p ON p.request_key = l.request_key
-
--- migration: 0005 when a contact changed while a run was at work on it
-ALTER TABLE enrichment_staging ADD COLUMN changed_at TIMESTAMP;
-
 -- migration: 0003 pauses, and what is reserved
 CREATE TABLE paused_lanes (
     lane VARCHAR(256) NOT NULL,
@@ -253,6 +234,25 @@ CREATE TABLE doubtful_credits (
 
 ALTER TABLE lookup_reservations ADD COLUMN run_id VARCHAR(256);
 ALTER TABLE lookup_reservations ADD COLUMN credits DOUBLE PRECISION;
+
+-- migration: 0004 when a contact changed while a run was at work on it
+ALTER TABLE enrichment_staging ADD COLUMN changed_at TIMESTAMP;
+
+-- migration: 0005 which requests were made for which contact
+CREATE TABLE contact_requests (
+    crm_id VARCHAR(256) NOT NULL,
+    crm VARCHAR(256) NOT NULL,
+    provider VARCHAR(256) NOT NULL,
+    request_key VARCHAR(256) NOT NULL,
+    email_key VARCHAR(256)
+);
+
+INSERT INTO contact_requests (crm_id, crm, provider, request_key)
+SELECT DISTINCT l.crm_id, l.crm, p.provider, p.request_key
+FROM (
+    SELECT crm_id, crm, request_key FROM record_ledger
+    UNION ALL SELECT crm_id, crm, request_key FROM enrichment_staging) l
+JOIN provider_replies p ON p.request_key = l.request_key
 
 -- query: promote_staged
 UPDATE enrichment_staging SET lane = 'live'

@@ -199,7 +199,26 @@ CREATE TABLE IF NOT EXISTS provider_usage (
     last_reply_at TIMESTAMP_NTZ NOT NULL
 );
 
--- migration: 0007 which requests were made for which contact
+-- migration: 0003 pauses, and what is reserved
+CREATE TABLE IF NOT EXISTS paused_lanes (
+    lane VARCHAR NOT NULL,
+    paused_at TIMESTAMP_NTZ NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS doubtful_credits (
+    provider VARCHAR NOT NULL,
+    run_id VARCHAR NOT NULL,
+    credits DOUBLE NOT NULL,
+    noted_at TIMESTAMP_NTZ NOT NULL
+);
+
+ALTER TABLE lookup_reservations ADD COLUMN IF NOT EXISTS run_id VARCHAR;
+ALTER TABLE lookup_reservations ADD COLUMN IF NOT EXISTS credits DOUBLE;
+
+-- migration: 0004 when a contact changed while a run was at work on it
+ALTER TABLE enrichment_staging ADD COLUMN IF NOT EXISTS changed_at TIMESTAMP_NTZ;
+
+-- migration: 0005 which requests were made for which contact
 CREATE TABLE IF NOT EXISTS contact_requests (
     crm_id VARCHAR NOT NULL,
     crm VARCHAR NOT NULL,
@@ -216,25 +235,6 @@ MERGE INTO contact_requests t USING (
     JOIN provider_replies p ON p.request_key = l.request_key) s
 ON t.crm_id = s.crm_id AND t.crm = s.crm AND t.provider = s.provider AND t.request_key = s.request_key
 WHEN NOT MATCHED THEN INSERT (crm_id, crm, provider, request_key) VALUES (s.crm_id, s.crm, s.provider, s.request_key)
-
--- migration: 0005 when a contact changed while a run was at work on it
-ALTER TABLE enrichment_staging ADD COLUMN IF NOT EXISTS changed_at TIMESTAMP_NTZ;
-
--- migration: 0003 pauses, and what is reserved
-CREATE TABLE IF NOT EXISTS paused_lanes (
-    lane VARCHAR NOT NULL,
-    paused_at TIMESTAMP_NTZ NOT NULL
-);
-
-CREATE TABLE IF NOT EXISTS doubtful_credits (
-    provider VARCHAR NOT NULL,
-    run_id VARCHAR NOT NULL,
-    credits DOUBLE NOT NULL,
-    noted_at TIMESTAMP_NTZ NOT NULL
-);
-
-ALTER TABLE lookup_reservations ADD COLUMN IF NOT EXISTS run_id VARCHAR;
-ALTER TABLE lookup_reservations ADD COLUMN IF NOT EXISTS credits DOUBLE;
 
 -- query: promote_staged
 UPDATE enrichment_staging SET lane = 'live'

@@ -191,26 +191,6 @@ CREATE TABLE provider_usage (
 );
 CREATE INDEX usage_of_provider ON provider_usage (provider, last_reply_at);
 
--- migration: 0007 which requests were made for which contact
-CREATE TABLE contact_requests (
-    crm_id TEXT NOT NULL,
-    crm TEXT NOT NULL,
-    provider TEXT NOT NULL,
-    request_key TEXT NOT NULL,
-    email_key TEXT,
-    PRIMARY KEY (crm_id, crm, provider, request_key)
-) WITHOUT ROWID;
-
-INSERT INTO contact_requests (crm_id, crm, provider, request_key)
-SELECT DISTINCT l.crm_id, l.crm, p.provider, p.request_key
-FROM (
-    SELECT crm_id, crm, request_key FROM record_ledger
-    UNION ALL SELECT crm_id, crm, request_key FROM enrichment_staging) l
-JOIN provider_replies p ON p.request_key = l.request_key
-
--- migration: 0005 when a contact changed while a run was at work on it
-ALTER TABLE enrichment_staging ADD COLUMN changed_at TEXT;
-
 -- migration: 0003 pauses, and what is reserved
 CREATE TABLE paused_lanes (
     lane TEXT PRIMARY KEY,
@@ -227,6 +207,26 @@ CREATE TABLE doubtful_credits (
 ALTER TABLE lookup_reservations ADD COLUMN run_id TEXT;
 ALTER TABLE lookup_reservations ADD COLUMN credits REAL;
 CREATE INDEX replies_of_day ON provider_replies (provider, received_at, credits);
+
+-- migration: 0004 when a contact changed while a run was at work on it
+ALTER TABLE enrichment_staging ADD COLUMN changed_at TEXT;
+
+-- migration: 0005 which requests were made for which contact
+CREATE TABLE contact_requests (
+    crm_id TEXT NOT NULL,
+    crm TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    request_key TEXT NOT NULL,
+    email_key TEXT,
+    PRIMARY KEY (crm_id, crm, provider, request_key)
+) WITHOUT ROWID;
+
+INSERT INTO contact_requests (crm_id, crm, provider, request_key)
+SELECT DISTINCT l.crm_id, l.crm, p.provider, p.request_key
+FROM (
+    SELECT crm_id, crm, request_key FROM record_ledger
+    UNION ALL SELECT crm_id, crm, request_key FROM enrichment_staging) l
+JOIN provider_replies p ON p.request_key = l.request_key
 
 -- query: promote_staged
 UPDATE enrichment_staging SET lane = 'live'

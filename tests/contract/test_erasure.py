@@ -134,7 +134,7 @@ def test_a_run_at_work_loses_an_erased_contact_and_its_books_balance(warehouse: 
     gone, stays = mine.records
     warehouse.erase("hubspot", gone.crm_id)
     ids = [gone.record_id, stays.record_id]
-    assert warehouse.renew(mine, ids, provider="zoominfo", lease_seconds=LEASE).held == {stays.record_id}
+    assert warehouse.renew(mine, ids, provider="zoominfo", crm="hubspot", lease_seconds=LEASE).held == {stays.record_id}
     misses = [Unmatched(one.record_id, one.crm_id, "a@b.example", "NO_MATCH") for one in mine.records]
     results = [found(mine, 0), found(mine, 1)]
     assert warehouse.store(mine, "hubspot", results, misses, provider="zoominfo") == {stays.record_id}

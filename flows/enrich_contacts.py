@@ -177,7 +177,7 @@ def _chunks(plan: RunPlan, most: int, budget: int, run: _Run) -> Iterator[ChunkS
     """Keep chunks in flight until nothing is left to claim, and yield each one's summary."""
     flying: deque[_Flight] = deque()
     while True:
-        begun = _begin(plan, most - len(flying), budget) if run.stop is None else []
+        begun = _begin(plan, most - len(flying), budget) if run.stop is None or not run.stop.ends_run else []
         budget -= sum(len(flight.claim.contents.records) for flight in begun)
         flying.extend(begun)
         if not flying:

@@ -30,7 +30,7 @@ from enrichment.records import (
     Unmatched,
 )
 from enrichment.retry import settle_failure
-from enrichment.stops import give_back, stop_of
+from enrichment.stops import give_back, graver, stop_of
 from enrichment.waterfall import is_complete, merge
 from tasks.asking import Answer, Asking, Wanted
 from tasks.steps import Parcel, event, step
@@ -91,6 +91,7 @@ class _LookUp:
     unmatched: list[Unmatched] = field(default_factory=list)
     settlements: list[Settlement] = field(default_factory=list)
     stop: Stop | None = None
+    capped: Stop | None = None
 
     def run(self) -> Chunk:
         undone = self._resume_enriched(self._refuse_exhausted(self.claim.records))
@@ -99,7 +100,8 @@ class _LookUp:
             self._consult(load_provider(reference), [case for case in cases if self._is_open(case)])
         for case in cases:
             self._conclude(case)
-        return Chunk(self.claim, tuple(self.found), tuple(self.unmatched), tuple(self.settlements), stop=self.stop)
+        stop = graver(self.stop, self.capped)
+        return Chunk(self.claim, tuple(self.found), tuple(self.unmatched), tuple(self.settlements), stop=stop)
 
     def _is_open(self, case: _Case) -> bool:
         return not case.closed and not is_complete(case.found, self.plan.required_fields)
@@ -172,7 +174,7 @@ class _LookUp:
         asking.ask(
             {key: Wanted(inputs[key], frozenset(case.record.record_id for case in by_key[key])) for key in by_key}
         )
-        self.stop = asking.stop
+        self.stop, self.capped = asking.stop, graver(self.capped, asking.capped)
         for key, answer in asking.answers.items():
             for case in by_key[key]:
                 self._learn(case, provider.name, inputs[key], answer)

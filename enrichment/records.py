@@ -182,19 +182,21 @@ WISHED_STOPS = frozenset({CREDIT_CAP_REACHED, PAUSED})
 @dataclass(frozen=True, slots=True)
 class Stop:
     """
-    Why no further chunk is claimed.
+    Why a run leaves something in the queue.
 
     Args:
         kind: `quota_exhausted` or `credentials_rejected`; or, as somebody wished, `credit_cap_reached` or `paused`.
         message: the other side's words, or ours.
+        ends_run: whether no further chunk is claimed; a day's cap leaves others to be finished without it.
     """
 
     kind: str
     message: str
+    ends_run: bool = True
 
     @property
     def wished(self) -> bool:
-        """Return whether somebody wants the run to end here: then it ends well, and nobody is told."""
+        """Return whether somebody wants it so: then the run ends well, and nobody is told."""
         return self.kind in WISHED_STOPS
 
 

@@ -15,10 +15,14 @@ def stop_of(error: EnrichmentError) -> Stop | None:
 
 
 def graver(first: Stop | None, second: Stop | None) -> Stop | None:
-    """Return the stop that people must hear of: a failure rather than a wish, else the first."""
-    if first is None or (first.wished and second is not None and not second.wished):
+    """Return the stop that counts: a failure rather than a wish, what ends the run rather than what doesn't."""
+    if first is None or (second is not None and _gravity(second) > _gravity(first)):
         return second
     return first
+
+
+def _gravity(stop: Stop) -> int:
+    return 2 if not stop.wished else int(stop.ends_run)
 
 
 def give_back(records: Iterable[StagedRecord], error: RunStoppedError | PostponedError) -> tuple[Returned, ...]:

@@ -195,7 +195,7 @@ def _chunks(plan: RunPlan, settings: Settings, budget: int, run: _Run) -> Iterat
     most = settings.chunks_in_flight
     while True:
         plan = replace(plan, processes=other_processes(settings))
-        begun = _begin(plan, most - len(flying), budget) if run.stop is None else []
+        begun = _begin(plan, most - len(flying), budget) if run.stop is None or not run.stop.ends_run else []
         budget -= sum(len(flight.claim.contents.records) for flight in begun)
         flying.extend(begun)
         if not flying:

@@ -70,6 +70,7 @@ class Asking:
     unsettled: dict[str, Reply] = field(default_factory=dict)
     erased: set[str] = field(default_factory=set)
     stop: Stop | None = None
+    capped: Stop | None = None
     _asked_for: list[str] = field(default_factory=list)
     _renewed_at: float = 0.0
 
@@ -121,14 +122,16 @@ class Asking:
         return len(granted)
 
     def _turn_back(self, looked: JournalLookup) -> None:
-        """Send back what a cap has no room for, at no attempt, and end the run with what it has in flight."""
+        """Send back what a cap has no room for, at no attempt; the run's own cap ends it with what it has in flight."""
         if looked.reached is None:
             return
         for key in looked.refused:
             wait = looked.reached.wait_seconds
             self.unsettled[key] = Reply(key, Outcome.RETRYABLE, reason=CREDIT_CAP_REACHED, wait_seconds=wait)
-        stop = Stop(CREDIT_CAP_REACHED, f"{looked.reached} at {self.provider.name}; the rest waits in the queue")
-        self.stop = graver(self.stop, stop)
+        message = f"{looked.reached} at {self.provider.name}; what it has no room for waits in the queue"
+        self.capped = Stop(CREDIT_CAP_REACHED, message, ends_run=looked.reached.cap == "run")
+        if self.capped.ends_run:
+            self.stop = graver(self.stop, self.capped)
 
     def _ask_group(self, keys: Sequence[str], wanted: Mapping[str, Wanted]) -> list[Reply]:
         if self.stop:

@@ -31,7 +31,7 @@ from enrichment.records import (
     Unmatched,
 )
 from enrichment.retry import settle_failure
-from enrichment.stops import give_back, stop_of
+from enrichment.stops import give_back, graver, stop_of
 from enrichment.waterfall import complete, is_complete, lacking, merge
 from tasks.asking import Answer, Asking, Wanted
 from tasks.follow_ups import FollowingUp, plan_of
@@ -94,6 +94,7 @@ class _LookUp:
     unmatched: list[Unmatched] = field(default_factory=list)
     settlements: list[Settlement] = field(default_factory=list)
     stop: Stop | None = None
+    capped: Stop | None = None
 
     def run(self) -> Chunk:
         undone = self._resume_enriched(self._refuse_exhausted(self.claim.records))
@@ -102,7 +103,8 @@ class _LookUp:
             self._consult(reference, [case for case in cases if self._is_open(case)])
         for case in cases:
             self._conclude(case)
-        return Chunk(self.claim, tuple(self.found), tuple(self.unmatched), tuple(self.settlements), stop=self.stop)
+        stop = graver(self.stop, self.capped)
+        return Chunk(self.claim, tuple(self.found), tuple(self.unmatched), tuple(self.settlements), stop=stop)
 
     def _is_open(self, case: _Case) -> bool:
         return not case.closed and not is_complete(case.found, self.plan.required_fields)
@@ -176,7 +178,7 @@ class _LookUp:
         asking.ask(
             {key: Wanted(inputs[key], frozenset(case.record.record_id for case in by_key[key])) for key in by_key}
         )
-        self.stop = asking.stop
+        self.stop, self.capped = asking.stop, graver(self.capped, asking.capped)
         for key, lookup_input in inputs.items():
             self._hear(provider.name, by_key[key], asking, key, lookup_input)
         for further in provider.follow_ups:
@@ -208,6 +210,7 @@ class _LookUp:
             case.found[-1] = complete(case.found[-1], further.step, told.fields, told.keys, told.received_at)
             missed += self._postpone(case, following.why_missing(told), further.name)
         self.stop = self.stop or following.stop
+        self.capped = graver(self.capped, asking.capped)
         if missed:
             event("follow_up_missed", provider=further.name, step=further.step, records=missed)
 

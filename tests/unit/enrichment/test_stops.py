@@ -59,6 +59,7 @@ def test_no_records_no_settlements() -> None:
 
 
 CAPPED, HELD, FAILED = Stop(CREDIT_CAP_REACHED, "c"), Stop(PAUSED, "p"), Stop("quota_exhausted", "q")
+NOTED = Stop(CREDIT_CAP_REACHED, "n", ends_run=False)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,9 @@ CAPPED, HELD, FAILED = Stop(CREDIT_CAP_REACHED, "c"), Stop(PAUSED, "p"), Stop("q
         (CAPPED, HELD, CAPPED),
         (CAPPED, FAILED, FAILED),
         (FAILED, CAPPED, FAILED),
+        (NOTED, CAPPED, CAPPED),
+        (CAPPED, NOTED, CAPPED),
+        (NOTED, FAILED, FAILED),
     ],
 )
 def test_a_failure_is_told_rather_than_what_somebody_wished(

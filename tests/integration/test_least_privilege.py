@@ -1,4 +1,4 @@
-"""The pipeline with just the rights that docs/permissions.md grants, on a real PostgreSQL."""
+"""The pipeline with just the rights that docs/permissions.md grants, on a real PostgreSQL, once in Redshift's place."""
 
 import json
 import re
@@ -11,9 +11,10 @@ import pytest
 from psycopg import errors, sql
 from psycopg.conninfo import make_conninfo
 
-from blocks.warehouses.base import load_warehouse
+from blocks.base import module_names
+from blocks.warehouses.base import NewRecord, RunStart, Warehouse, load_warehouse
 from enrichment.errors import ConfigurationError
-from enrichment.records import Disposition
+from enrichment.records import Disposition, Finished
 from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
 from sandbox.settings import HubSpotSettings
@@ -25,7 +26,8 @@ from tasks.setup import check_ready
 from tasks.story import read_story
 from tests.integration.conftest import Pipeline
 
-DOCUMENT = (Path(__file__).parents[2] / "docs/permissions.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+DOCUMENT = (DOCS / "permissions.md").read_text(encoding="utf-8")
 SCHEMA = "enrichment_pipeline"
 SETUP, RUN = "enrichment_setup", "enrichment_run"
 
@@ -144,6 +146,51 @@ def migrate(pipeline: Pipeline, dsn: str) -> list[str]:
         return warehouse.migrate()
     finally:
         warehouse.close()
+
+
+@pytest.fixture
+def redshift_user(make_warehouse: Callable[[str], Warehouse], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give a user of the stand-in with just the grants of the document, and settings that name it."""
+    owner = make_warehouse("redshift")
+    statements = block("Redshift", "sql").replace("DATABASE crm", "DATABASE redshift").split(";\n")
+    undo = [f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE", "DROP OWNED BY enrichment", "DROP USER enrichment"]
+    run_all(owner, [statement for statement in statements if statement.strip()])
+    monkeypatch.setenv("ENRICHMENT_REDSHIFT_USER", "enrichment")
+    monkeypatch.setenv("ENRICHMENT_REDSHIFT_PIPELINE_SCHEMA", SCHEMA)
+    yield
+    run_all(owner, undo)
+
+
+def run_all(warehouse: Warehouse, statements: list[str]) -> None:
+    with warehouse.transaction() as session:
+        for statement in statements:
+            session._connection.execute(statement)
+
+
+def test_the_grants_for_redshift_are_enough_for_setup_and_runs(redshift_user: None) -> None:
+    """The document's block, taken by PostgreSQL in Redshift's place: setup and a whole claim work."""
+    warehouse = load_warehouse("redshift")
+    try:
+        assert warehouse.migrate() == list(warehouse.sql.migrations)
+        assert warehouse.stage([NewRecord("hubspot", "1", "a@b.example", "manual", "live")]) == 1
+        warehouse.open_run(RunStart("run", "a run", "zoominfo", "hubspot", ""), lease_seconds=60)
+        options = {"crm": "hubspot", "lane": "", "limit": 5, "lease_seconds": 60, "make_token": lambda: "token"}
+        claim = warehouse.claim("run", **options)
+        settled = warehouse.settle(claim, "hubspot", [Finished(claim.records[0].record_id, Disposition.UNMATCHED)], [])
+        assert dict(settled.dispositions) == {"unmatched": 1}
+        with pytest.raises(ConfigurationError, match="Redshift refuses our user"):
+            run_all(warehouse, ["CREATE SCHEMA mine"])
+    finally:
+        warehouse.close()
+
+
+def test_every_warehouse_has_its_grants() -> None:
+    """Each module under blocks/warehouses has a section of its own, and no other page repeats it."""
+    sections = {heading.lower() for heading in re.findall(r"^## (\w+)$", DOCUMENT, re.MULTILINE)}
+    names = {"postgres": "postgresql"}
+    assert {names.get(vendor, vendor) for vendor in module_names("blocks.warehouses")} <= sections
+    others = [path for path in DOCS.glob("*.md") if path.name != "permissions.md"]
+    assert [path.name for path in others if re.search(r"^GRANT ", path.read_text(), re.MULTILINE)] == []
 
 
 def test_the_policy_for_aws_allows_one_action_on_one_secret() -> None:

@@ -25,8 +25,8 @@ from sandbox.crm_side import read_list, write_list
 from tasks.doctor import examine
 from tests.integration.conftest import Pipeline
 
-#: Three chunks, so that several are under way at once.
-CONTACTS, CHUNK = 30, 10
+#: Two chunks, so that they are under way at once.
+CONTACTS, CHUNK = 24, 12
 
 COMBINATIONS = list(
     dict.fromkeys(

@@ -97,7 +97,7 @@ class Desk:
         """Put a chunk's records back as they were."""
         back = [Returned(record.record_id, "again", costs_attempt=False) for record in chunk.claim.records]
         self.warehouse.settle(chunk.claim, "hubspot", back, [])
-        replies = self.warehouse.query("summarise_replies", run_id=plan.run_id)
+        replies = self.warehouse.count_usage(plan.run_id)
         return Found(chunk, sum(row["credits"] for row in replies))
 
 

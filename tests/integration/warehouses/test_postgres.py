@@ -85,4 +85,4 @@ def test_a_reply_waits_for_an_erasure_under_way(postgres: Warehouse, other: Ware
         await_lock(watcher, job)
         assert not job.done()
     assert kept(postgres) == [("erased", None)]
-    assert postgres.query("summarise_replies", run_id="run-1")[0]["credits"] == 1.0
+    assert postgres.count_usage("run-1")[0]["credits"] == 1.0

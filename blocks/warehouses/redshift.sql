@@ -408,7 +408,7 @@ WHERE NOT EXISTS (SELECT 1 FROM suppressed_contacts c WHERE c.key_hash = r.value
 
 -- query: lock_credits
 -- Every writer holds the lock by now, so there is nothing left to lock.
-SELECT :provider::VARCHAR AS held
+SELECT :provider::VARCHAR(256) AS held
 
 -- query: read_credits
 -- All in one statement, which sees one moment. What was reserved today and never answered counts for this day, since
@@ -443,7 +443,7 @@ WHERE NOT EXISTS (SELECT 1 FROM lookup_reservations v WHERE v.provider = :provid
 
 -- query: note_requests
 INSERT INTO contact_requests (crm_id, crm, provider, request_key, email_key)
-SELECT DISTINCT s.crm_id, s.crm, :provider::VARCHAR, r.request_key, r.email_key
+SELECT DISTINCT s.crm_id, s.crm, :provider::VARCHAR(256), r.request_key, r.email_key
 FROM :rows r JOIN enrichment_staging s ON s.record_id = r.record_id
 WHERE s.claimed_by = :token AND NOT EXISTS (
     SELECT 1 FROM contact_requests q
@@ -733,12 +733,12 @@ FROM enriched_contacts c WHERE c.enrichment_timestamp > :since::TIMESTAMP
 
 -- query: review_latency
 SELECT t.begun, t.seconds, COUNT(*) AS records FROM (
-    SELECT 'staged'::VARCHAR AS begun,
+    SELECT 'staged'::VARCHAR(256) AS begun,
         EXTRACT(EPOCH FROM l.finished_at)::BIGINT - EXTRACT(EPOCH FROM l.staged_at)::BIGINT AS seconds
     FROM record_ledger l
     WHERE l.lane = 'live' AND l.disposition = 'written' AND l.finished_at > :since::TIMESTAMP
     UNION ALL
-    SELECT 'created'::VARCHAR AS begun,
+    SELECT 'created'::VARCHAR(256) AS begun,
         EXTRACT(EPOCH FROM l.finished_at)::BIGINT - EXTRACT(EPOCH FROM l.contact_created_at)::BIGINT AS seconds
     FROM record_ledger l
     WHERE l.lane = 'live' AND l.disposition = 'written' AND l.finished_at > :since::TIMESTAMP

@@ -95,3 +95,13 @@ def deployed(shared_place: Place) -> Place:
     prefect(bare(shared_place), "work-pool", "create", "enrichment", "--type", "process", "--overwrite")
     prefect(bare(shared_place), "deploy", "--all")
     return shared_place
+
+
+def lookup_rate(warehouse: Warehouse) -> float:
+    """Return how many contacts per second the provider was asked for, by PostgreSQL's clock."""
+    with warehouse.reading() as session:
+        row = session._connection.execute(
+            "SELECT count(*) AS replies, extract(epoch FROM max(received_at) - min(received_at)) AS seconds"
+            " FROM provider_replies"
+        ).fetchone()
+    return row["replies"] / float(row["seconds"])

@@ -15,7 +15,7 @@ import pytest
 
 from blocks.warehouses.base import Warehouse
 from sandbox.place import Place, process
-from tests.e2e.conftest import count, new_world
+from tests.e2e.conftest import count, lookup_rate, new_world
 
 CONTACTS = 600
 #: So low that two processes on a busy machine could exceed it, if each took it for its own.
@@ -31,16 +31,6 @@ DASK = {
 }
 
 pytestmark = pytest.mark.timeout(600)  # five processes import Prefect
-
-
-def rate(warehouse: Warehouse) -> float:
-    """Return how many contacts per second the provider was asked for, by the journal."""
-    with warehouse.reading() as session:
-        row = session._connection.execute(
-            "SELECT count(*) AS replies, extract(epoch FROM max(received_at) - min(received_at)) AS seconds"
-            " FROM provider_replies"
-        ).fetchone()
-    return row["replies"] / float(row["seconds"])
 
 
 def check(place: Place, warehouse: Warehouse, report: dict[str, Any]) -> None:
@@ -85,7 +75,7 @@ def test_two_workers_of_a_cluster_share_one_run_and_its_rate(place_on_postgres: 
     ledger = place.ledger()
     assert ledger["zoominfo"]["most_lookups_of_one_input"] == 1
     assert ledger["zoominfo"]["tokens_issued"] == 2  # each process logs in once: both have worked
-    assert rate(warehouse) < 1.25 * CALLS_PER_SECOND * CONTACTS_PER_CALL
+    assert lookup_rate(warehouse) < 1.25 * CALLS_PER_SECOND * CONTACTS_PER_CALL
     assert not list(Path(place.environment["PREFECT_HOME"]).glob("storage/*"))
     warehouse.close()
 

@@ -1,0 +1,79 @@
+"""Several workers on one pool, each running runs of its own, share one queue in PostgreSQL and one provider."""
+
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from blocks.warehouses.base import Warehouse
+from sandbox.place import Place, process
+from tests.e2e.conftest import count, lookup_rate, new_world, prefect
+
+CONTACTS, RUNS, WORKERS = 900, 3, 2
+CALLS_PER_SECOND = 6
+CONTACTS_PER_CALL = 25
+PATIENCE_SECONDS = 400
+
+pytestmark = pytest.mark.timeout(600)  # six processes import Prefect
+
+
+def books(warehouse: Warehouse) -> list[dict[str, Any]]:
+    """Return what each run claimed, returned and ended, by the tables."""
+    with warehouse.reading() as session:
+        rows = session._connection.execute(
+            "SELECT r.run_id, r.claimed, r.returned, count(l.record_id) AS ended FROM enrichment_runs r"
+            " LEFT JOIN record_ledger l ON l.run_id = r.run_id GROUP BY r.run_id, r.claimed, r.returned"
+        )
+        return [dict(row) for row in rows]
+
+
+def start_runs(api: str) -> list[str]:
+    """Start runs of the deployment, and return their ids."""
+    deployment = httpx.get(f"{api}/deployments/name/enrich-contacts/backfill", timeout=60).json()["id"]
+    url = f"{api}/deployments/{deployment}/create_flow_run"
+    answers = [httpx.post(url, json={"parameters": {"lane": "live"}}, timeout=60) for _ in range(RUNS)]
+    return [answer.raise_for_status().json()["id"] for answer in answers]
+
+
+def states(api: str, ids: list[str]) -> set[str]:
+    """Return the kinds of states that the runs are in."""
+    return {httpx.get(f"{api}/flow_runs/{one}", timeout=60).json()["state_type"] for one in ids}
+
+
+def test_workers_on_one_pool_share_queue_and_rate(place_on_postgres: Place) -> None:
+    """No contact is looked up or written twice, every run's books balance, and together they keep the rate."""
+    settings = {
+        "ENRICHMENT_CHUNK_SIZE": "50",
+        "ENRICHMENT_CHUNKS_IN_FLIGHT": "2",
+        "ENRICHMENT_ZOOMINFO_REQUESTS_PER_SECOND": str(CALLS_PER_SECOND),
+        "ENRICHMENT_NOTIFIERS": "",
+    }
+    place = replace(place_on_postgres, environment=place_on_postgres.environment | settings)
+    warehouse, api = new_world(place, CONTACTS), place.environment["PREFECT_API_URL"]
+    prefect(place.environment, "work-pool", "create", "enrichment", "--type", "process", "--overwrite")
+    prefect(place.environment, "deploy", "--all")
+    with ExitStack() as stack:
+        runs = start_runs(api)
+        worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "enrichment", "--limit", "2"]
+        names = [f"worker-{number}" for number in range(WORKERS)]
+        for name in names:
+            stack.enter_context(process([*worker, "--name", name], place.folder, name, place.environment))
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not states(api, runs) <= {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}:
+            assert time.monotonic() < deadline, "the runs didn't end"
+            time.sleep(0.3)
+        assert states(api, runs) == {"COMPLETED"}
+    found, ledger = books(warehouse), place.ledger()
+    assert [one for one in found if one["claimed"] != one["returned"] + one["ended"]] == []
+    assert len([one for one in found if one["claimed"]]) > 1
+    assert (count(warehouse, "record_ledger"), count(warehouse, "enrichment_staging")) == (CONTACTS, 0)
+    assert ledger["zoominfo"]["most_lookups_of_one_input"] == 1
+    assert ledger["hubspot"]["most_updates_of_one_contact"] == 1
+    # A run that has just begun isn't counted yet by the others.
+    assert lookup_rate(warehouse) < 1.5 * CALLS_PER_SECOND * CONTACTS_PER_CALL
+    assert all("flow run" in (place.folder / f"{name}.log").read_text() for name in names)
+    warehouse.close()

@@ -17,7 +17,7 @@ import pytest
 
 from blocks.warehouses.postgres import PostgresWarehouse
 from sandbox.place import Place, process
-from tests.e2e.test_deployment import prefect
+from tests.e2e.conftest import prefect
 
 #: Contacts of the backfill that three workers share; 20000 takes some minutes.
 CONTACTS = int(os.environ.get("BACKFILL_CONTACTS", "3000"))

@@ -86,10 +86,8 @@ def test_only_what_is_copied_reaches_the_builder() -> None:
         ".dockerignore",
         "Dockerfile",
     }
-    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"][
-        "packages"
-    ]
-    assert set(packages) - named == {"sandbox"}
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert set(wheel["only-include"]) - named == {"sandbox"}
 
 
 def test_the_image_has_the_product_without_stand_ins_and_tools(image: Image) -> None:

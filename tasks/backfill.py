@@ -1,10 +1,12 @@
 """A selection of the CRM's contacts into the queue, page by page, so that a crash resumes behind the last page."""
 
+import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
 from blocks.crms.base import ContactPage, Crm, NewContact, load_crm
@@ -33,6 +35,8 @@ def stage_selection(crm: str, warehouse: str, lane: str, selection: Selection) -
     name = crm.partition("/")[0]
     source = load_crm(crm)
     try:
+        if selection.csv_path:
+            read_contacts(Path(selection.csv_path))  # a file that can't be used is told before anything is staged
         with open_warehouse(warehouse) as target:
             staged = _Staging(source, target, name, lane, selection).run()
     finally:
@@ -152,6 +156,9 @@ class _Staging:
     def _lane_holds_any(self) -> bool:
         return any(row["records"] for row in self.warehouse.query("count_queue") if row["lane"] == self.lane)
 
-    @property
+    @cached_property
     def _cursor_name(self) -> str:
-        return f"backfill:{self.name}:{self.lane}:{self.selection.fingerprint}"
+        # A file that was changed is another one: a position in it would say nothing.
+        listed = Path(self.selection.csv_path).read_bytes() if self.selection.csv_path else b""
+        content = hashlib.sha256(listed).hexdigest()[:8] if listed else "all"
+        return f"backfill:{self.name}:{self.lane}:{self.selection.fingerprint}:{content}"

@@ -38,6 +38,11 @@ class Backfill:
         httpx.post(f"{self.place.sandbox_url}/control/reset", json=body, timeout=60).raise_for_status()
         self.place.result("setup")
 
+    def hold(self, service: str, path: str, *, seconds: float, after: int = 0) -> None:
+        """Let one call take so long, so that the command is met at that very point."""
+        fault = {"kind": "slow", "service": service, "path_contains": path, "seconds": seconds, "after": after}
+        httpx.post(f"{self.place.sandbox_url}/control/faults", json=fault, timeout=60).raise_for_status()
+
     def rows(self, statement: str) -> list[dict[str, Any]]:
         with self.warehouse.reading() as session:
             return list(session._connection.execute(statement.encode()))
@@ -125,6 +130,8 @@ def test_a_killed_backfill_is_finished_by_the_same_command(backfill: Backfill, m
     # The lease is short so that the next run needn't wait for the dead one's claims.
     backfill = with_settings(backfill, lease_seconds="4", chunk_size="150")
     backfill.new_world(contacts, **SLOW)
+    if moment == "while it stages":
+        backfill.hold("hubspot", "/search", seconds=25, after=2)
     dead = backfill.place.enrich("backfill", "--all")
     backfill.await_that(lambda: MOMENTS[moment](backfill), dead)
     dead.send_signal(signal.SIGKILL)
@@ -165,8 +172,10 @@ def test_a_backfill_at_work_is_paused_and_resumed(backfill: Backfill) -> None:
     """What is in flight is finished, the rest waits; the command ends well, and the next one goes on."""
     backfill = with_settings(backfill, chunk_size="50", chunks_in_flight="1")
     backfill.new_world(500, **SLOW)
+    backfill.hold("hubspot", "batch/update", seconds=5)
     running = backfill.place.enrich("backfill", "--all")
     backfill.await_that(lambda: backfill.count("provider_replies") > 0, running)
+    backfill.warehouse.pause_lane("backfill")  # at once, where the command may take a while to start
     backfill.place.result("pause", "backfill")
     report = backfill.place.finish(running, "backfill")
     assert balanced(report)
@@ -180,6 +189,7 @@ def test_a_backfill_at_work_is_paused_and_resumed(backfill: Backfill) -> None:
     backfill.nothing_twice(500)
 
 
+@pytest.mark.timeout(600)
 def test_a_deployment_s_run_takes_a_selection(backfill: Backfill, tmp_path: Path) -> None:
     """`prefect deployment run` with conditions and a cap, and `enrich resume --start`, lead to runs on a worker."""
     backfill.new_world(60, **FAST)

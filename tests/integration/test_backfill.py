@@ -90,6 +90,8 @@ def test_a_file_names_the_contacts_and_conditions_narrow_it(pipeline: Pipeline, 
     assert ingest_contacts(select=chosen, lane="backfill") == len(lacking) < 5
     assert {crm_id for crm_id in ids if pipeline.warehouse.waiting_of("hubspot", [crm_id])} == set(lacking)
     assert ingest_contacts(select=Selection(csv_path=str(file)), lane="backfill") == 6 - len(lacking)
+    file.write_text("\n".join(["crm_id", *ids[4:8]]))
+    assert ingest_contacts(select=Selection(csv_path=str(file)), lane="backfill") == 3
 
 
 def test_an_estimate_says_what_a_run_then_costs_and_changes_nothing(pipeline: Pipeline, tmp_path: Path) -> None:

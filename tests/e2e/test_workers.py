@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -31,6 +32,12 @@ def books(warehouse: Warehouse) -> list[dict[str, Any]]:
         return [dict(row) for row in rows]
 
 
+def waiting(session: Any) -> int:
+    """Return how many connections wait for the queue, which this session has locked."""
+    statement = "SELECT count(*) AS rows FROM pg_locks WHERE NOT granted AND relation = 'enrichment_staging'::regclass"
+    return int(session._connection.execute(statement).fetchone()["rows"])
+
+
 def start_runs(api: str) -> list[str]:
     """Start runs of the deployment, and return their ids."""
     deployment = httpx.get(f"{api}/deployments/name/enrich-contacts/backfill", timeout=60).json()["id"]
@@ -42,6 +49,14 @@ def start_runs(api: str) -> list[str]:
 def states(api: str, ids: list[str]) -> set[str]:
     """Return the kinds of states that the runs are in."""
     return {httpx.get(f"{api}/flow_runs/{one}", timeout=60).json()["state_type"] for one in ids}
+
+
+def await_that(condition: Callable[[], bool], what: str) -> None:
+    """Wait until it holds."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"never seen: {what}"
+        time.sleep(0.3)
 
 
 def test_workers_on_one_pool_share_queue_and_rate(place_on_postgres: Place) -> None:
@@ -60,12 +75,14 @@ def test_workers_on_one_pool_share_queue_and_rate(place_on_postgres: Place) -> N
         runs = start_runs(api)
         worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "enrichment", "--limit", "2"]
         names = [f"worker-{number}" for number in range(WORKERS)]
-        for name in names:
-            stack.enter_context(process([*worker, "--name", name], place.folder, name, place.environment))
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not states(api, runs) <= {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}:
-            assert time.monotonic() < deadline, "the runs didn't end"
-            time.sleep(0.3)
+        with warehouse.transaction() as session:
+            # Nobody gets at the queue before all runs stand before it: the first one could work off all of it.
+            session._connection.execute("LOCK TABLE enrichment_staging IN ACCESS EXCLUSIVE MODE")
+            for name in names:
+                stack.enter_context(process([*worker, "--name", name], place.folder, name, place.environment))
+            await_that(lambda: states(api, runs) == {"RUNNING"} and waiting(session) >= RUNS, "the runs at the queue")
+        ended = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+        await_that(lambda: states(api, runs) <= ended, "the runs' ends")
         assert states(api, runs) == {"COMPLETED"}
     found, ledger = books(warehouse), place.ledger()
     assert [one for one in found if one["claimed"] != one["returned"] + one["ended"]] == []

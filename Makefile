@@ -23,8 +23,9 @@ demo: .venv/.demo ## Run the whole pipeline on made-up contacts (CONTACTS= CRM= 
 	@$(BIN)/enrich demo $(if $(CONTACTS),--contacts $(CONTACTS)) $(if $(CRM),--crm $(CRM)) \
 		$(if $(PROVIDER),--provider $(PROVIDER)) $(if $(WAREHOUSE),--warehouse $(WAREHOUSE))
 
-test: .venv/.synced ## Run all tests
-	@$(BIN)/python -m pytest
+# Most of the time is waiting: for processes to start, servers to answer, leases to end.
+test: .venv/.synced ## Run all tests, several at once
+	@$(BIN)/python -m pytest --numprocesses 3 --dist worksteal
 
 check: .venv/.synced ## Run linters, formatter check, types and import rules
 	@$(BIN)/ruff check .

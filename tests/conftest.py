@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.testing.utilities import prefect_test_harness
 
 from blocks.warehouses.base import Warehouse, load_warehouse
 from sandbox.warehouses.base import load_stand_in, stand_in_names
@@ -19,6 +21,17 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [name for name in os.environ if name.startswith("ENRICHMENT_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("ENRICHMENT_ENV_FILE", str(tmp_path / "absent.env"))
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    """Give a real Prefect server with an empty database."""
+    # Prefect waits up to a second for the end of its heartbeat, at the end of each of a thousand short flow runs.
+    with (
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+        prefect_test_harness(server_startup_timeout=220),
+    ):
+        yield
 
 
 @pytest.fixture(scope="session")

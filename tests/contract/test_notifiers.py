@@ -14,13 +14,15 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from prefect.blocks.notifications import CustomWebhookNotificationBlock, MattermostWebhook
 from prefect.blocks.system import Secret
-from prefect.testing.utilities import prefect_test_harness
 
 from blocks.base import module_names, variable_prefix
 from blocks.notifiers.base import Notifier, load_notifier
 from enrichment.errors import ConfigurationError, TransientError
 
-pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+pytestmark = [
+    pytest.mark.usefixtures("prefect_server"),  # one notifier is kept there whole
+    pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS"),
+]
 
 SECRET = "s3cr3t-v4lue"
 SUBJECT = "Contact enrichment: 2.0 % of 1000 records failed, bitte prüfen: Größe"
@@ -253,13 +255,6 @@ STAND_INS: dict[str, type[SlackStandIn] | type[EmailStandIn]] = {
     "notification_block": NotificationBlockStandIn,
 }
 REFUSALS = [(vendor, how) for vendor, server in STAND_INS.items() for how in server.refusals]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def prefect_server() -> Iterator[None]:
-    """Give a Prefect server, since one notifier is kept there whole."""
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
 
 
 @pytest.fixture

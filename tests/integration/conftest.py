@@ -1,4 +1,4 @@
-"""A Prefect server for the session, and a sandbox with a set-up pipeline for each test."""
+"""A sandbox with a set-up pipeline for each test."""
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -6,19 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from prefect.testing.utilities import prefect_test_harness
 
 from blocks.warehouses.base import Warehouse
 from sandbox.accounts import ACCOUNTS, account_settings, notifier_settings
 from sandbox.server import Box, running
 from tasks.setup import set_up
-
-
-@pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
-    """Give a real Prefect server with an empty database."""
-    with prefect_test_harness(server_startup_timeout=220):
-        yield
 
 
 @pytest.fixture(scope="session")

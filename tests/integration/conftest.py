@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from blocks.crms.base import load_crm
+from blocks.registration import make_limit, register_blocks
+from blocks.settings import load_settings
 from blocks.warehouses.base import Warehouse
 from sandbox.accounts import ACCOUNTS, account_settings, notifier_settings
 from sandbox.server import Box, running
-from tasks.setup import set_up
+from tasks.claims import RUN_LIMITS
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +21,14 @@ def shared_box() -> Iterator[Box]:
     """Start the stand-ins once; every test gets a new world in them."""
     with running(contacts=10, seed=7) as box:
         yield box
+
+
+@pytest.fixture(scope="session")
+def prepared_server(prefect_server: None) -> None:
+    """Give a Prefect server that knows what `enrich setup` tells it."""
+    register_blocks()
+    for name in RUN_LIMITS:
+        make_limit(name, 4)
 
 
 @dataclass
@@ -42,7 +53,9 @@ class Pipeline:
         for name in ACCOUNTS:
             for setting, value in account_settings(name, self.box.url, world.services[name].options()).items():
                 self.setenv(setting, value)
-        set_up(save=False, runs=4)
+        crm = load_crm(load_settings().crm)
+        crm.ensure_fields()
+        crm.close()
 
     def queue(self) -> int:
         """Return how many records wait."""
@@ -60,7 +73,7 @@ class Pipeline:
 @pytest.fixture
 def pipeline(
     request: pytest.FixtureRequest,
-    prefect_server: None,
+    prepared_server: None,
     shared_box: Box,
     make_warehouse: Callable[[str], Warehouse],
     monkeypatch: pytest.MonkeyPatch,

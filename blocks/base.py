@@ -6,11 +6,11 @@ block is Prefect's document of that name, `default` if none is given and one was
 with the prefix `ENRICHMENT_<VENDOR>_` override single fields.
 """
 
+import functools
 import importlib
 import inspect
 import os
 import pkgutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -80,7 +80,7 @@ def configure(cls: type[BlockT], document: str) -> BlockT:
         cls: the block class.
         document: the block's name in Prefect; empty for `default`, if one was saved.
     """
-    values = {**_saved_values(cls, document), **environment_values(cls.vendor, own_fields(cls))}
+    values = {**_saved_values(cls, document), **environment_values(cls)}
     try:
         return cls(**values)
     except ValidationError as error:
@@ -101,18 +101,22 @@ class _Environment(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", env_file_encoding="utf-8", env_ignore_empty=True)
 
 
-def environment_values(vendor: str, fields: Mapping[str, FieldInfo]) -> dict[str, Any]:
-    """Return those fields that environment variables or `.env` set."""
-    prefix = variable_prefix(vendor)
-    optional: dict[str, Any] = {
-        name: (info.annotation | None, None) for name, info in fields.items() if info.annotation
-    }
-    model = create_model(f"{vendor}_environment", __base__=_Environment, **optional)
+def environment_values(cls: type[PipelineBlock]) -> dict[str, Any]:
+    """Return those fields of a block that environment variables or `.env` set."""
+    prefix = variable_prefix(cls.vendor)
     try:
-        found = model(_env_prefix=prefix, _env_file=env_file())
+        found = _environment_model(cls)(_env_prefix=prefix, _env_file=env_file())
     except ValidationError as error:
         raise ConfigurationError(explain(error, prefix)) from None
     return {name: getattr(found, name) for name in found.model_fields_set}
+
+
+@functools.cache  # to build one takes longer than to read the environment, and every task configures some blocks
+def _environment_model(cls: type[PipelineBlock]) -> type[_Environment]:
+    optional: dict[str, Any] = {
+        name: (info.annotation | None, None) for name, info in own_fields(cls).items() if info.annotation
+    }
+    return create_model(f"{cls.vendor}_environment", __base__=_Environment, **optional)
 
 
 def env_file() -> Path:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from blocks.base import environment_values, own_fields
+from blocks.base import environment_values
 from blocks.crms.base import load_crm
 from blocks.listeners.receiver import Receiver
 from blocks.notifiers.base import load_notifier
@@ -65,7 +65,7 @@ def _prepare_prefect(settings: Settings, save: bool, runs: int) -> dict[str, Any
     done["work pools made"] = [WORK_POOL] if make_work_pool(WORK_POOL) else []
     if save:
         chosen = [*settings.provider.split(","), settings.crm, settings.warehouse, *settings.notifier_references]
-        if environment_values(Receiver.vendor, own_fields(Receiver)):
+        if environment_values(Receiver):
             chosen.append(Receiver.vendor)
         done["blocks saved"] = save_blocks({reference.strip().partition("/")[0] for reference in chosen})
     return done

@@ -66,18 +66,19 @@ class Range:
 @dataclass(frozen=True, slots=True)
 class ProviderEstimate:
     """
-    One provider's part.
+    One provider's part, or that of one of its follow-ups, which are about companies.
 
     Args:
         provider: its name.
-        in_journal: contacts whose reply the journal has, which costs nothing.
-        requests: contacts that it would be asked for.
+        in_journal: contacts (companies) whose reply the journal has, which costs nothing.
+        requests: contacts (companies) that it would be asked for.
         calls: that these need.
         credits: that they cost.
         hours: that the calls take at the rate limit.
         match_rate: of the journal's replies; None if there are none, and then everything is as bad as it can be.
         money: what the credits cost; None without a price.
         currency: of the money.
+        step: the follow-up's name; empty for the contacts themselves.
     """
 
     provider: str
@@ -89,6 +90,7 @@ class ProviderEstimate:
     match_rate: float | None = None
     money: Range | None = None
     currency: str = ""
+    step: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class Estimate:
         suppressed: skipped because they must never be looked up.
         fresh: skipped because they were enriched lately.
         unusable: skipped because no lookup could use what the CRM has of them.
-        providers: in the order in which they are asked.
+        providers: in the order in which they are asked, each with its follow-ups behind it.
     """
 
     selected: int = 0
@@ -122,12 +124,12 @@ class Estimate:
 class Tally:
     """Counts one provider's requests, contact by contact; a request that several contacts share counts once."""
 
-    known: int = 0
+    known: set[str] = field(default_factory=set)
     open: dict[str, float] = field(default_factory=dict)
 
-    def note_known(self) -> None:
-        """Count a contact whose reply the journal has."""
-        self.known += 1
+    def note_known(self, subject: str) -> None:
+        """Count a contact or a company whose reply the journal has."""
+        self.known.add(subject)
 
     def note_open(self, key: str, chance: float) -> None:
         """Count a request that the journal lacks, and how likely it is that it must be made (0 to 1)."""
@@ -140,16 +142,16 @@ class Tally:
 
 
 def estimate_provider(
-    provider: str, tally: Tally, record: TrackRecord, terms: Terms, price: Price | None
+    provider: str, tally: Tally, record: TrackRecord, terms: Terms, price: Price | None, *, step: str = ""
 ) -> ProviderEstimate:
-    """Return what a provider's part costs."""
+    """Return what the part of a provider or of its follow-up costs."""
     requests = tally.requests
     calls = Range(*(float(math.ceil(number / terms.batch_size)) for number in (requests.expected, requests.at_most)))
     usual = min(record.credits / record.replies, terms.credits) if record.replies else terms.credits
     cost = Range(requests.expected * usual, requests.at_most * terms.credits)
     return ProviderEstimate(
         provider,
-        tally.known,
+        len(tally.known),
         requests,
         calls,
         cost,
@@ -157,6 +159,7 @@ def estimate_provider(
         record.match_rate,
         cost.times(price.amount) if price else None,
         price.currency if price else "",
+        step,
     )
 
 
@@ -169,6 +172,11 @@ def hours_for(calls: float, terms: Terms) -> float:
 def chance_of_next(chance: float, record: TrackRecord) -> float:
     """Return how likely the next provider must be asked, too, if this one is asked with such a chance."""
     return chance * (1.0 - (record.match_rate or 0.0))
+
+
+def chance_of_follow_up(chance: float, record: TrackRecord) -> float:
+    """Return how likely a provider is asked about the company of a contact that it is asked for with such a chance."""
+    return chance * (1.0 if record.match_rate is None else record.match_rate)
 
 
 def estimate_lines(estimate: Estimate) -> list[tuple[str, str]]:
@@ -214,16 +222,16 @@ def _head() -> Iterable[str]:
 def _provider_lines(one: ProviderEstimate) -> list[tuple[str, str]]:
     rate = "never asked yet, so the worst is expected" if one.match_rate is None else f"{one.match_rate:.1%}"
     lines = [
-        (f"{one.provider}: in the journal, free", f"{one.in_journal:,}"),
-        (f"{one.provider}: match rate so far", rate),
-        (f"{one.provider}: contacts to ask for", _range(one.requests, ",.0f")),
-        (f"{one.provider}: calls", _range(one.calls, ",.0f")),
-        (f"{one.provider}: credits", _range(one.credits, ",.0f")),
-        (f"{one.provider}: hours at the rate limit", _range(one.hours, ",.2f")),
+        ("in the journal, free", f"{one.in_journal:,}"),
+        *([] if one.step else [("match rate so far", rate)]),
+        (f"{'companies' if one.step else 'contacts'} to ask for", _range(one.requests, ",.0f")),
+        ("calls", _range(one.calls, ",.0f")),
+        ("credits", _range(one.credits, ",.0f")),
+        ("hours at the rate limit", _range(one.hours, ",.2f")),
+        *([(one.currency, _range(one.money, ",.2f"))] if one.money else []),
     ]
-    if one.money:
-        lines.append((f"{one.provider}: {one.currency}", _range(one.money, ",.2f")))
-    return lines
+    name = f"{one.provider} {one.step}".rstrip()
+    return [(f"{name}: {label}", value) for label, value in lines]
 
 
 def _range(figure: Range, form: str) -> str:

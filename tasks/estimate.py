@@ -1,21 +1,24 @@
 """What a backfill would cost, before anything is spent or written: the CRM, the queue and the journal are only read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from prefect.artifacts import create_markdown_artifact
 
 from blocks.crms.base import Crm, NewContact, load_crm
 from blocks.price_book import read_price_book
-from blocks.providers.base import Provider
+from blocks.providers.base import FollowUp, Provider
 from blocks.providers.block import load_provider
 from blocks.settings import load_settings
 from blocks.warehouses.base import Row, Warehouse, open_warehouse
 from enrichment.estimate import (
     Estimate,
     Price,
+    ProviderEstimate,
     Tally,
     TrackRecord,
+    chance_of_follow_up,
     chance_of_next,
     estimate_markdown,
     estimate_provider,
@@ -27,6 +30,7 @@ from enrichment.records import Contact, Enrichment
 from enrichment.selection import Selection
 from enrichment.waterfall import is_complete
 from tasks.backfill import pages
+from tasks.follow_ups import plan_of
 from tasks.steps import event, step
 
 
@@ -50,16 +54,25 @@ def estimate(plan: RunPlan, selection: Selection) -> Estimate:
 
 @dataclass
 class _Asked:
-    """A provider, how it answered so far, and what it would be asked for."""
+    """A provider, how it answered so far, and what it and its follow-ups would be asked for."""
 
     provider: Provider
     record: TrackRecord
     tally: Tally = field(default_factory=Tally)
+    steps: list[tuple[FollowUp, Tally]] = field(default_factory=list)
 
     @classmethod
     def of(cls, reference: str, warehouse: Warehouse) -> "_Asked":
         provider = load_provider(reference)
-        return cls(provider, warehouse.track_record(provider.name))
+        steps = [(further, Tally()) for further in provider.follow_ups]
+        return cls(provider, warehouse.track_record(provider.name), steps=steps)
+
+    def estimates(self, price: Price | None) -> Iterator[ProviderEstimate]:
+        """Yield what its part costs, and the part of each follow-up."""
+        name = self.provider.name
+        yield estimate_provider(name, self.tally, self.record, self.provider.terms, price)
+        for further, tally in self.steps:
+            yield estimate_provider(name, tally, TrackRecord(), further.terms, price, step=further.step)
 
 
 @dataclass
@@ -106,12 +119,7 @@ class _Survey:
             self.suppressed,
             self.fresh,
             self.unusable,
-            tuple(
-                estimate_provider(
-                    one.provider.name, one.tally, one.record, one.provider.terms, prices.get(one.provider.name)
-                )
-                for one in self.asked
-            ),
+            tuple(part for one in self.asked for part in one.estimates(prices.get(one.provider.name))),
         )
 
     def _identified(self, contacts: Sequence[NewContact]) -> list[Contact]:
@@ -139,19 +147,28 @@ class _Survey:
         keys = {case.contact.crm_id: _key(asked.provider, case.contact) for case in cases}
         wanted = {key for key in keys.values() if key}
         replies = self.warehouse.read_replies(asked.provider.name, wanted, reply_days=self.plan.reply_days)
+        known: list[tuple[_Case, Row]] = []
         for case in cases:
             key = keys[case.contact.crm_id]
-            if key:
-                case.usable = True
-                self._note(asked, case, key, replies.get(key))
+            case.usable = case.usable or bool(key)
+            if key in replies:
+                known.append((case, replies[key]))
+            elif key:
+                self._note_open(asked, case, key)
+        followed = [(case.chance, row["reply"]) for case, row in known if self._note_known(asked, case, row)]
+        for further, tally in asked.steps:
+            self._follow_up(further, tally, followed)
 
-    def _note(self, asked: _Asked, case: _Case, key: str, reply: Row | None) -> None:
-        if reply is None:
-            asked.tally.note_open(key, case.chance)
-            case.chance = chance_of_next(case.chance, asked.record)
-            return
-        asked.tally.note_known()
-        reading = asked.provider.read(reply["reply"])
+    def _note_open(self, asked: _Asked, case: _Case, key: str) -> None:
+        asked.tally.note_open(key, case.chance)
+        for _, tally in asked.steps:  # nobody knows yet who has the same company
+            tally.note_open(key, chance_of_follow_up(case.chance, asked.record))
+        case.chance = chance_of_next(case.chance, asked.record)
+
+    def _note_known(self, asked: _Asked, case: _Case, row: Row) -> bool:
+        """Take what the journal has, and return whether the provider knows the contact."""
+        asked.tally.note_known(case.contact.crm_id)
+        reading = asked.provider.read(row["reply"])
         if reading.outcome in ENRICHED:
             case.found.append(
                 Enrichment(
@@ -159,11 +176,28 @@ class _Survey:
                     reading.provider_record_id,
                     reading.confidence,
                     reading.fields,
-                    reply["received_at"],
+                    row["received_at"],
                 )
             )
         if reading.outcome is Outcome.SUPPRESSED or is_complete(case.found, self.plan.required_fields):
             case.open = False
+        return reading.outcome in ENRICHED
+
+    def _follow_up(self, further: FollowUp, tally: Tally, known: Sequence[tuple[float, Any]]) -> None:
+        """Count the companies of contacts that the journal has."""
+        chances: dict[str, float] = {}
+        for chance, reply in known:
+            company = further.choose_input(reply)
+            if company is not None:
+                key = further.request_key(company)
+                chances[key] = max(chance, chances.get(key, 0.0))
+        reply_days = plan_of(further, self.plan).reply_days
+        replies = self.warehouse.read_replies(further.name, list(chances), reply_days=reply_days)
+        for key, chance in chances.items():
+            if key in replies:
+                tally.note_known(key)
+            else:
+                tally.note_open(key, chance)
 
 
 def _key(provider: Provider, contact: Contact) -> str:

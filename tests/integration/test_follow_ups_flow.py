@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from enrichment.errors import CredentialsRejectedError, QuotaExhaustedError
+from enrichment.estimate import Estimate, ProviderEstimate
 from enrichment.records import Disposition
+from enrichment.selection import Selection
 from enrichment.summary import RunReport
 from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
@@ -134,3 +136,30 @@ def test_a_dry_run_counts_the_steps_and_shows_what_they_would_write(pipeline: Pi
     assert isinstance(after, Preview)
     assert after.would_ask == 0
     assert {change.field for changes in after.changes.values() for change in changes} == {"enr_tech_stack"}
+
+
+@pytest.mark.parametrize("provider", ["zoominfo", "zoominfo_legacy"])
+def test_an_estimate_bounds_the_follow_ups(pipeline: Pipeline, provider: str) -> None:
+    """Each unknown contact may have its own company; of known ones the companies count, less those in the journal."""
+    serve_with(pipeline, provider)
+    ids = create(pipeline, contacts=12, companies=3)
+    switch_on(pipeline, provider)
+
+    def steps() -> list[ProviderEstimate]:
+        found = enrich_contacts(select=Selection(everything=True), estimate=True)
+        assert isinstance(found, Estimate)
+        return [one for one in found.providers if one.step]
+
+    (before,) = steps()
+    assert (before.in_journal, before.requests.at_most >= 12) == (0, True)
+    pipeline.setenv(f"ENRICHMENT_{provider.upper()}_TECH_STACK", "false")
+    stage(pipeline, ids)
+    run(pipeline)
+    switch_on(pipeline, provider)
+    (known,) = steps()
+    assert known.requests.at_most == before.requests.at_most - 12 + 3
+    stage(pipeline, ids)
+    report = run(pipeline)
+    (after,) = steps()
+    assert (report.credits, after.in_journal) == (3, 3)
+    assert after.requests.at_most == known.requests.at_most - 3

@@ -9,6 +9,7 @@ from enrichment.estimate import (
     Tally,
     Terms,
     TrackRecord,
+    chance_of_follow_up,
     chance_of_next,
     estimate_lines,
     estimate_markdown,
@@ -31,8 +32,9 @@ def test_a_request_that_several_contacts_share_counts_once() -> None:
     """The likeliest of them decides how likely it is."""
     counted = tally(a=0.25, b=1.0)
     counted.note_open("a", 0.5)
-    counted.note_known()
-    assert (counted.requests, counted.known) == (Range(1.5, 2.0), 1)
+    counted.note_known("c")
+    counted.note_known("c")
+    assert (counted.requests, counted.known) == (Range(1.5, 2.0), {"c"})
 
 
 def test_credits_are_expected_by_what_replies_cost_so_far() -> None:
@@ -75,6 +77,32 @@ def test_the_next_provider_is_asked_for_what_the_first_misses() -> None:
     """As often as it missed so far; always, if nobody knows."""
     assert chance_of_next(0.5, TrackRecord(10, 8, 8.0)) == pytest.approx(0.1)
     assert chance_of_next(0.5, TrackRecord()) == 0.5
+
+
+def test_a_follow_up_is_made_for_contacts_that_the_provider_knows() -> None:
+    """As often as it knew them so far; always, if nobody knows."""
+    assert chance_of_follow_up(0.5, TrackRecord(10, 8, 8.0)) == pytest.approx(0.4)
+    assert chance_of_follow_up(0.5, TrackRecord(10, 0, 0.0)) == 0.0
+    assert chance_of_follow_up(0.5, TrackRecord()) == 0.5
+
+
+def test_a_follow_up_is_named_and_asks_for_companies() -> None:
+    """Its lines can't be taken for those of the contacts."""
+    found = estimate_provider("zoominfo", tally(a=1.0), TrackRecord(), TERMS, Price(0.5, "EUR"), step="tech_stack")
+    assert dict(estimate_lines(Estimate(selected=1, providers=(found,)))) == {
+        "contacts selected": "1",
+        "- wait in the queue already": "0",
+        "- suppressed": "0",
+        "- enriched lately": "0",
+        "- without a usable identifier": "0",
+        "zoominfo tech_stack: in the journal, free": "0",
+        "zoominfo tech_stack: companies to ask for": "1",
+        "zoominfo tech_stack: calls": "1",
+        "zoominfo tech_stack: credits": "2",
+        "zoominfo tech_stack: hours at the rate limit": "0.00",
+        "zoominfo tech_stack: EUR": "1.00",
+        "money in all, EUR": "1.00",
+    }
 
 
 def test_an_estimate_reads_well() -> None:

@@ -22,7 +22,7 @@ from tasks.books import RunReport
 from tasks.doctor import examine
 from tasks.erasure import erase_contact
 from tasks.review import mark_reviewed, read_review
-from tasks.setup import check_ready
+from tasks.setup import check_ready, set_up
 from tasks.story import read_story
 from tests.integration.conftest import Pipeline
 
@@ -68,6 +68,7 @@ def restricted(pipeline: Pipeline, connection_string: Callable[[str], str]) -> P
     pipeline.setenv("ENRICHMENT_POSTGRES_PIPELINE_SCHEMA", SCHEMA)
     pipeline.setenv("ENRICHMENT_POSTGRES_DSN", connection_string(SETUP))
     pipeline.new_world(120)
+    set_up(save=False, runs=4)
     pipeline.setenv("ENRICHMENT_POSTGRES_DSN", connection_string(RUN))
     return pipeline
 

@@ -45,6 +45,9 @@ from tasks.write_back import write_back
 #: A mapped task waits for its input in a thread, so a chunk in flight may occupy one for each task of its chain.
 _THREADS = 4 * MOST_CHUNKS_IN_FLIGHT
 
+#: For so long a run that was killed keeps its slot; at work it is renewed. Prefect allows no less.
+_SLOT_SECONDS = 60
+
 _STOP_ERRORS: dict[str, type[RunStoppedError]] = {
     "quota_exhausted": QuotaExhaustedError,
     "credentials_rejected": CredentialsRejectedError,
@@ -116,7 +119,7 @@ def enrich_contacts(
     if not select.is_empty:
         stage_selection(plan.crm, plan.warehouse, plan.lane, select)
     open_books(plan)
-    with concurrency(run_limit(plan.lane)):
+    with concurrency(run_limit(plan.lane), lease_duration=_SLOT_SECONDS):
         run = _work(plan, settings, limit)
     report = close_books(
         plan, run.stop, run.crashed, run.returned, settings.alert_threshold, settings.notifier_references

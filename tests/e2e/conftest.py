@@ -14,6 +14,7 @@ from blocks.warehouses.base import Warehouse
 from blocks.warehouses.postgres import PostgresWarehouse
 from blocks.warehouses.sqlite import SqliteWarehouse
 from sandbox.place import ROOT, Place, started
+from tasks.claims import RUN_LIMITS
 
 WORKER = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "enrichment"]
 
@@ -22,6 +23,11 @@ WORKER = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "enrichm
 def shared_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Start the stand-ins and the server once."""
     with started(10, tmp_path_factory.mktemp("place"), events=True) as place:
+        for name in RUN_LIMITS:  # runs that tests kill keep their slots for a minute
+            answer = httpx.post(
+                f"{place.environment['PREFECT_API_URL']}/v2/concurrency_limits/", json={"name": name, "limit": 100}
+            )
+            answer.raise_for_status()
         yield place
 
 

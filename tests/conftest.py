@@ -26,7 +26,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
     """Give a real Prefect server with an empty database."""
-    # Prefect waits up to a second for the end of its heartbeat, at the end of each of a thousand short flow runs.
+    # At the end of every flow run Prefect waits up to a second for its heartbeat to end.
     with (
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
         prefect_test_harness(server_startup_timeout=220),

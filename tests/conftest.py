@@ -8,7 +8,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.settings import (
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW,
+    temporary_settings,
+)
 from prefect.testing.utilities import prefect_test_harness
 
 from blocks.warehouses.base import Warehouse, load_warehouse
@@ -26,9 +30,10 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
     """Give a real Prefect server with an empty database."""
-    # At the end of every flow run Prefect waits up to a second for its heartbeat to end.
+    # At the end of every flow run Prefect waits up to a second for its heartbeat to end. Some tests call a task alone.
+    settings = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW: "ignore"}
     with (
-        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+        temporary_settings(settings),
         prefect_test_harness(server_startup_timeout=220),
     ):
         yield

@@ -14,6 +14,7 @@ from typing import Any
 
 import boto3
 import grpc
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -104,6 +105,7 @@ def secrets_manager(prefect_server: None) -> Iterator[Any]:
     for name in ("crm/text", "crm/bytes", "crm/binary", "crm/object", "crm/absent", TOKENS):
         AwsSecret(aws_credentials=credentials, secret_name=name).save(name.replace("/", "-"), overwrite=True)
     yield client
+    httpx.post(f"http://{host}:{port}/moto-api/reset").raise_for_status()  # what it holds would outlive the server
     server.stop()
 
 

@@ -104,7 +104,8 @@ def test_a_lock_that_heals_is_waited_for(org: Org) -> None:
         org.salesforce.hold(crm_id, 1)
     updates = [title(crm_id) for crm_id in ids]
     assert set(reasons(updates, org.impatient().write(updates))) == {""}
-    assert org.inputs(COLLECTIONS) == [120, 50, 10]
+    first, *again = org.inputs(COLLECTIONS)
+    assert (first, sorted(again)) == (120, [10, 50])
     assert set(org.salesforce.updates_by_contact.values()) == {1}
 
 

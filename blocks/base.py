@@ -37,13 +37,9 @@ BlockT = TypeVar("BlockT", bound=PipelineBlock)
 
 
 def module_names(package: str) -> list[str]:
-    """Return the vendors that a package holds: one module each, `base` left out."""
+    """Return the vendors that a package holds: one module or package each, `base` left out."""
     found = importlib.import_module(package)
-    return sorted(
-        m.name
-        for m in pkgutil.iter_modules(found.__path__)
-        if m.name != "base" and not m.name.startswith("_") and not m.ispkg
-    )
+    return sorted(m.name for m in pkgutil.iter_modules(found.__path__) if m.name != "base" and m.name[0] != "_")
 
 
 def check_vendor(package: str, vendor: str) -> None:
@@ -57,7 +53,7 @@ def check_vendor(package: str, vendor: str) -> None:
 
 def block_class(package: str, vendor: str, kind: type[BlockT]) -> type[BlockT]:
     """
-    Return the block class that a vendor's module defines.
+    Return the block class that a vendor's module defines, or its package shows.
 
     Raises:
         ConfigurationError: there is no such vendor; the message lists those found.
@@ -67,7 +63,7 @@ def block_class(package: str, vendor: str, kind: type[BlockT]) -> type[BlockT]:
     classes = [
         c
         for _, c in inspect.getmembers(module, inspect.isclass)
-        if issubclass(c, kind) and c.__module__ == module.__name__
+        if issubclass(c, kind) and c.__module__.startswith(module.__name__)
     ]
     return classes[0]
 

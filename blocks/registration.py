@@ -10,7 +10,7 @@ from blocks.crms.base import CrmBlock
 from blocks.listeners.base import ListenerBlock
 from blocks.notifiers.base import NotifierBlock
 from blocks.providers.block import provider_block_class
-from blocks.providers.spec import spec_names
+from blocks.providers.spec.model import spec_names
 from blocks.warehouses.base import WarehouseBlock
 from enrichment.errors import ConfigurationError
 

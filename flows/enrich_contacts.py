@@ -13,6 +13,7 @@ from prefect.futures import PrefectFuture
 from prefect.runtime import deployment, flow_run
 from pydantic import Field
 
+from blocks.log import event
 from blocks.settings import MOST_CHUNKS_IN_FLIGHT, Settings, load_settings
 from enrichment.books import check_books
 from enrichment.errors import (
@@ -25,6 +26,7 @@ from enrichment.errors import (
 from enrichment.estimate import Estimate
 from enrichment.plan import RunPlan
 from enrichment.records import ChunkSummary, Claim, Stop
+from enrichment.sealing import where
 from enrichment.selection import NOBODY, Selection
 from enrichment.stops import graver, stop_of
 from enrichment.summary import RunReport
@@ -38,7 +40,7 @@ from tasks.look_up import look_up
 from tasks.preview import Preview, preview
 from tasks.run_starts import look_again
 from tasks.settle import release_chunk, settle
-from tasks.steps import Parcel, event, where
+from tasks.steps import Parcel
 from tasks.store import store
 from tasks.write_back import write_back
 

@@ -10,10 +10,11 @@ from functools import cached_property
 from pathlib import Path
 
 from blocks.crms.base import ContactPage, Crm, NewContact, load_crm
+from blocks.log import event
 from blocks.warehouses.base import NewRecord, Warehouse, open_warehouse
 from enrichment.selection import Selection
 from tasks.intake import read_contacts
-from tasks.steps import event, step
+from tasks.steps import step
 
 #: For so long, the same selection again means: go on. After that it means: look at everybody anew.
 RESUME_WITHIN = timedelta(days=1)

@@ -9,6 +9,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.runtime import flow_run
 
 from blocks.crms.base import load_crm
+from blocks.log import event
 from blocks.providers.block import load_provider
 from blocks.warehouses.base import Row, RunEnd, RunStart, Warehouse, open_warehouse
 from enrichment.alerts import Cause, alert_kind, compose_alert, compose_version_notice
@@ -19,7 +20,7 @@ from enrichment.stops import graver
 from enrichment.summary import ProviderUse, RunReport, failure_rows, summary_markdown
 from enrichment.write_policy import FieldDescription
 from tasks.lanes import pause_of
-from tasks.steps import event, step
+from tasks.steps import step
 from tasks.telling import tell_people
 
 REPLAY = "enrich stage --failed"

@@ -1,6 +1,6 @@
 """The whole chain of one chunk in one go, for a worker in another process."""
 
-from blocks.pacing import split_rates
+from blocks.calls.pacing import split_rates
 from enrichment.plan import RunPlan
 from enrichment.records import ChunkSummary, Claim
 from tasks.look_up import look_up

@@ -2,10 +2,11 @@
 
 import uuid
 
+from blocks.log import event
 from blocks.warehouses.base import open_warehouse
 from enrichment.plan import RunPlan
 from enrichment.records import Claim
-from tasks.steps import Parcel, event, step
+from tasks.steps import Parcel, step
 
 #: Global concurrency limits on runs at work, over all workers; made by setup. One each, so that live runs never queue
 #: behind backfills.

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from blocks.base import configure, variable_prefix
-from blocks.crms.file import File, FileCrm
+from blocks.crms.file.block import File, FileCrm
 from blocks.settings import load_settings
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import ConfigurationError
+from enrichment.sealing import sealed
 from tasks.setup import check_ready
-from tasks.steps import sealed
 
 #: By which name of an identifier its column is chosen.
 COLUMNS: Mapping[str, str] = {

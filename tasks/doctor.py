@@ -13,7 +13,7 @@ from blocks.providers.block import load_provider
 from blocks.settings import load_settings
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import EnrichmentError
-from tasks.steps import sealed
+from enrichment.sealing import sealed
 
 
 @dataclass(frozen=True, slots=True)

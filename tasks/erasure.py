@@ -1,8 +1,10 @@
 """Erasing one contact from the warehouse."""
 
 from blocks.crms.base import crm_name
+from blocks.log import event
 from blocks.warehouses.base import Erased, open_warehouse
-from tasks.steps import event, sealed, step
+from enrichment.sealing import sealed
+from tasks.steps import step
 
 
 @sealed

@@ -7,6 +7,7 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact
 
 from blocks.crms.base import Crm, NewContact, load_crm
+from blocks.log import event
 from blocks.price_book import read_price_book
 from blocks.providers.base import FollowUp, Provider
 from blocks.providers.block import load_provider
@@ -31,7 +32,7 @@ from enrichment.selection import Selection
 from enrichment.waterfall import is_complete
 from tasks.backfill import pages
 from tasks.follow_ups import plan_of
-from tasks.steps import event, step
+from tasks.steps import step
 
 
 @step(name="estimate")

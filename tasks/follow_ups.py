@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from blocks.log import event
 from blocks.providers.base import CREDENTIALS_REJECTED, FollowUp, Reply
 from blocks.warehouses.base import Row
 from enrichment.outcomes import ENRICHED, Outcome
@@ -11,7 +12,6 @@ from enrichment.plan import RunPlan
 from enrichment.records import Stop
 from enrichment.waterfall import unite
 from tasks.asking import Asking, Wanted
-from tasks.steps import event
 
 #: Gives the journal's replies by request key, perhaps after it has had them asked for.
 Journal = Callable[[Mapping[str, Wanted]], Mapping[str, Row]]

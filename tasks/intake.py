@@ -7,9 +7,10 @@ from itertools import islice
 from pathlib import Path
 
 from blocks.crms.base import Crm, NewContact, load_crm
+from blocks.log import event
 from blocks.warehouses.base import NewRecord, Warehouse, open_warehouse
 from enrichment.errors import ConfigurationError
-from tasks.steps import event, step
+from tasks.steps import step
 
 #: The CRM's index lags behind, so each intake reads this much again.
 OVERLAP = timedelta(minutes=15)

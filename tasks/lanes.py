@@ -9,7 +9,7 @@ from blocks.warehouses.base import Warehouse, open_warehouse
 from enrichment.errors import ConfigurationError
 from enrichment.plan import RunPlan
 from enrichment.records import PAUSED, Stop
-from tasks.steps import sealed
+from enrichment.sealing import sealed
 
 
 @sealed

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from blocks.crms.base import Crm, load_crm
+from blocks.log import event
 from blocks.providers.base import FollowUp, Provider, Reply
 from blocks.providers.block import load_provider
 from blocks.warehouses.base import Warehouse, open_warehouse
@@ -35,7 +36,7 @@ from enrichment.stops import give_back, graver, stop_of
 from enrichment.waterfall import complete, is_complete, lacking, merge
 from tasks.asking import Answer, Asking, Wanted
 from tasks.follow_ups import FollowingUp, plan_of
-from tasks.steps import Parcel, event, step
+from tasks.steps import Parcel, step
 
 _PENDING_WAIT_SECONDS = 120.0
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from blocks.crms.base import CrmContact, load_crm
+from blocks.log import event
 from blocks.providers.base import FollowUp, Provider
 from blocks.providers.block import load_provider
 from blocks.warehouses.base import Row, Warehouse, open_warehouse
@@ -15,7 +16,7 @@ from enrichment.waterfall import complete, is_complete, lacking, merge
 from enrichment.write_policy import Change
 from tasks.asking import Wanted
 from tasks.follow_ups import follow_up, plan_of
-from tasks.steps import event, step
+from tasks.steps import step
 from tasks.write_back import history_fields, plan_contact
 
 

@@ -9,7 +9,8 @@ from prefect.runtime import flow_run
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import TransientError
 from enrichment.review import Review, review_markdown, review_message, review_of, unmatched_rows
-from tasks.steps import sealed, step
+from enrichment.sealing import sealed
+from tasks.steps import step
 from tasks.telling import tell_people
 
 

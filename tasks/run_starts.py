@@ -21,11 +21,12 @@ from prefect.events import Event, get_events_client
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 
+from blocks.log import event
 from blocks.settings import Settings, load_settings
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import ConfigurationError, EnrichmentError, TransientError
 from enrichment.plan import RunPlan
-from tasks.steps import event, step
+from tasks.steps import step
 
 #: The name and the resource by which the triggers in prefect.yaml know the event.
 STAGED_EVENT = "contact-enrichment.contacts-staged"

@@ -2,11 +2,12 @@
 
 import random
 
+from blocks.log import event
 from blocks.warehouses.base import open_warehouse
 from enrichment.plan import RunPlan
 from enrichment.records import Chunk, ChunkSummary, Claim, check_endings
 from enrichment.retry import settle_failure
-from tasks.steps import Parcel, event, step
+from tasks.steps import Parcel, step
 
 
 @step(name="settle")

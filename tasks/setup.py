@@ -9,7 +9,7 @@ from blocks.notifiers.base import load_notifier
 from blocks.providers.block import load_provider
 from blocks.settings import Settings, load_settings
 from blocks.warehouses.base import open_warehouse
-from tasks.steps import sealed
+from enrichment.sealing import sealed
 
 #: The work pool that prefect.yaml names.
 WORK_POOL = "enrichment"

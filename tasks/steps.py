@@ -1,25 +1,21 @@
-"""What all steps of the chain share: their retries, and a seal that lets no foreign error text out."""
+"""What all steps of the chain share: their retries, and how they travel."""
 
-import functools
-import logging
-import traceback
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.logging import get_run_logger
 from prefect.tasks import exponential_backoff
 
-from enrichment.errors import EnrichmentError, TransientError
+from enrichment.errors import TransientError
+from enrichment.sealing import sealed
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
 _RETRIES = 3
-_STACK_DEPTH = 6
 
 
 class Parcel(Generic[T]):
@@ -34,10 +30,6 @@ class Parcel(Generic[T]):
 
     def __init__(self, contents: T) -> None:
         self.contents = contents
-
-
-class UnexpectedError(EnrichmentError):
-    """An error that nobody foresaw; says where it arose, not what it said, since that may quote a contact."""
 
 
 class Step(Task[P, R]):
@@ -72,39 +64,6 @@ def step(**options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:
         )
 
     return decorate
-
-
-def sealed(function: Callable[P, R]) -> Callable[P, R]:
-    """Wrap a function so that foreign errors come out as where they arose, without their text."""
-
-    @functools.wraps(function)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except EnrichmentError as error:
-            raise error.with_traceback(None) from None
-        except Exception as error:  # noqa: BLE001 - a driver's text may quote the row that it refused
-            raise UnexpectedError(where(error)) from None
-
-    return wrapper
-
-
-def where(error: BaseException) -> str:
-    """Return an error's class and the last places it passed, without its text."""
-    frames = traceback.extract_tb(error.__traceback__)[-_STACK_DEPTH:]
-    places = " < ".join(
-        f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in reversed(frames)
-    )
-    return f"{type(error).__name__} at {places}"
-
-
-def event(name: str, **facts: object) -> None:
-    """Log what happened, as an event name with ids and counts."""
-    line = " ".join([name, *(f"{key}={value}" for key, value in facts.items())])
-    try:
-        get_run_logger().info(line)
-    except RuntimeError:  # no run: a task's function was called by itself
-        logging.getLogger(__name__).info(line)
 
 
 def _may_heal(_: "Task[Any, Any]", __: TaskRun, state: "State[Any]") -> bool:

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+from blocks.log import event
 from blocks.warehouses.base import open_warehouse
 from enrichment.plan import RunPlan
 from enrichment.records import Chunk, Returned
-from tasks.steps import Parcel, event, step
+from tasks.steps import Parcel, step
 
 
 @step(name="store")

@@ -7,9 +7,9 @@ from blocks.settings import load_settings
 from blocks.warehouses.base import Row, Warehouse, open_warehouse
 from enrichment.identifiers import suppression_keys
 from enrichment.records import Contact
+from enrichment.sealing import sealed
 from enrichment.story import StoryLine, tell
 from enrichment.waterfall import FOLLOW_UPS
-from tasks.steps import sealed
 
 _LONGEST_DAYS = 3650
 _TABLES = ("staging", "ledger", "replies", "unmatched", "writes", "failures")

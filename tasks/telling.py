@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from blocks.log import event
 from blocks.notifiers.base import load_notifier
 from enrichment.errors import EnrichmentError
-from tasks.steps import event
 
 
 def tell_people(subject: str, body: str, notifiers: Sequence[str], *, kind: str) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from blocks.crms.base import Crm, CrmContact, Update, UpdateResult, load_crm
+from blocks.log import event
 from blocks.warehouses.base import PlannedWrite, Warehouse, open_warehouse
 from enrichment.errors import PostponedError, RunStoppedError
 from enrichment.plan import RunPlan
@@ -13,7 +14,7 @@ from enrichment.records import Chunk, Disposition, Enrichment, Finished, Found, 
 from enrichment.retry import settle_failure
 from enrichment.stops import give_back, graver, stop_of
 from enrichment.write_policy import FieldRule, Rule, WritePlan, plan_write
-from tasks.steps import Parcel, event, step
+from tasks.steps import Parcel, step
 
 #: Reasons with which a CRM says that no further update can succeed.
 STOP_REASONS = frozenset({"credentials_rejected", "quota_exhausted"})

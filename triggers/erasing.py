@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from enrichment.errors import ConfigurationError, EnrichmentError
-from tasks.steps import sealed
+from enrichment.sealing import sealed
 from triggers.hubspot_events import Erasure
 
 logger = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_OURS = ("triggers", "blocks", "tasks")
+from blocks.log import PACKAGES
 
 
 @contextmanager
@@ -14,7 +14,7 @@ def shown_on_stderr() -> Iterator[None]:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.getLogger().addHandler(handler)
-    for name in _OURS:
+    for name in PACKAGES:
         logging.getLogger(name).setLevel(logging.INFO)
     try:
         yield

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from blocks.warehouses.base import Warehouse
 from enrichment.errors import ConfigurationError, EnrichmentError
-from tasks.steps import sealed
+from enrichment.sealing import sealed
 
 logger = logging.getLogger(__name__)
 

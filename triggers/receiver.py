@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 
 from blocks.warehouses.base import Warehouse
 from enrichment.errors import EnrichmentError
-from tasks.steps import where
+from enrichment.sealing import where
 from triggers.erasing import Erase, Eraser
 from triggers.gate import Gate, Pace, RefusedError, read_body
 from triggers.hubspot_events import MalformedError, read_delivery

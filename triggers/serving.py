@@ -11,12 +11,12 @@ import uvicorn
 from fastapi import FastAPI
 
 from blocks.base import configure, module_names
-from blocks.crms.hubspot import HubSpot
+from blocks.crms.hubspot.block import HubSpot
 from blocks.listeners.receiver import Receiver, load_receiver
 from blocks.settings import Settings, load_settings
 from blocks.warehouses.base import load_warehouse, open_warehouse
 from enrichment.errors import ConfigurationError, TransientError
-from tasks.steps import sealed
+from enrichment.sealing import sealed
 from triggers.erasing import Erase
 from triggers.hubspot_events import CRM
 from triggers.readiness import look_at

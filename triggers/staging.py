@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from blocks.warehouses.base import Warehouse
 from enrichment.errors import ConfigurationError, TransientError
-from tasks.steps import sealed, where
+from enrichment.sealing import sealed, where
 from triggers.batches import Batch, merged
 
 logger = logging.getLogger(__name__)

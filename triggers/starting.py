@@ -10,8 +10,8 @@ from typing import Self
 
 from blocks.settings import load_settings
 from enrichment.errors import EnrichmentError
+from enrichment.sealing import where
 from tasks.run_starts import ask_for_run, check_way
-from tasks.steps import where
 
 _LONGEST_PAUSE_SECONDS = 60.0
 _CLOSE_SECONDS = 10.0

@@ -9,12 +9,12 @@ import httpx
 from pydantic import Field, SecretStr
 
 from blocks.base import PipelineBlock, configure, variable_prefix
-from blocks.providers.auth import credential_names, credential_ways, is_set
 from blocks.providers.base import Provider
-from blocks.providers.channel import Options
-from blocks.providers.engine import HttpProvider
-from blocks.providers.follow_ups import chosen_values
-from blocks.providers.spec import ProviderSpec, load_spec, spec_path
+from blocks.providers.http.auth import credential_names, credential_ways, is_set
+from blocks.providers.http.channel import Options
+from blocks.providers.http.engine import HttpProvider
+from blocks.providers.http.follow_ups import chosen_values
+from blocks.providers.spec.model import ProviderSpec, load_spec, spec_path
 from enrichment.errors import ConfigurationError
 
 _EXAMPLE = """

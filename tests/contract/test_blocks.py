@@ -8,7 +8,7 @@ from pydantic import SecretBytes, SecretStr
 from pydantic.fields import FieldInfo
 
 from blocks.base import PipelineBlock, module_names, own_fields
-from blocks.providers.spec import spec_names
+from blocks.providers.spec.model import spec_names
 from blocks.registration import block_classes
 
 BLOCKS = block_classes()

@@ -6,13 +6,13 @@ import pytest
 
 from blocks.providers.base import Reply, Request
 from blocks.providers.block import provider_block_class
-from blocks.providers.follow_ups import choose_key, follow_up_spec
-from blocks.providers.interpret import Answer, read_reply
-from blocks.providers.replies import item_replies, same_replies, settled_replies
-from blocks.providers.request import build_call, provider_input
-from blocks.providers.spec import ProviderSpec, load_spec, spec_names
-from blocks.providers.spec_sections import Fixture
-from blocks.providers.steps import Action, next_step
+from blocks.providers.http.follow_ups import choose_key, follow_up_spec
+from blocks.providers.http.interpret import Answer, read_reply
+from blocks.providers.http.replies import item_replies, same_replies, settled_replies
+from blocks.providers.http.request import build_call, provider_input
+from blocks.providers.http.steps import Action, next_step
+from blocks.providers.spec.model import ProviderSpec, load_spec, spec_names
+from blocks.providers.spec.sections import Fixture
 from enrichment.outcomes import CONCLUSIVE, Outcome
 
 SPECS = {name: load_spec(name) for name in spec_names()}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from blocks.providers.spec import load_spec, spec_names, spec_path
+from blocks.providers.spec.model import load_spec, spec_names, spec_path
 from enrichment.summary import ProviderUse, RunReport, summary_lines
 from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts

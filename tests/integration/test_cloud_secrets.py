@@ -47,7 +47,7 @@ ACCESS_KEY = "s3cr3t-access-key"
 SETTING = "ENRICHMENT_X_TOKEN"
 #: The secret that both tokens of the pipeline come from.
 TOKENS = "crm/tokens"
-HUBSPOT_LOG = "blocks.crms._hubspot_api"
+HUBSPOT_LOG = "blocks.crms.hubspot.api"
 STEPS_LOG = "prefect.task_runs"
 
 #: What another process does with the references that it is given: it prints each one's value or error, and logs all.

@@ -9,9 +9,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 import cli
-from blocks.crms._csv_table import Table, write_table
 from blocks.crms.base import Update
-from blocks.crms.file import File, FileCrm
+from blocks.crms.file.block import File, FileCrm
+from blocks.crms.file.csv_table import Table, write_table
 from enrichment.errors import TransientError
 from enrichment.write_policy import Change
 from tests.integration.conftest import Pipeline

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from blocks.providers import spec as spec_module
 from blocks.providers.base import Reply
+from blocks.providers.spec import model as spec_module
 from blocks.warehouses.base import NewRecord, Row, Warehouse
 from enrichment.outcomes import Outcome
 from enrichment.plan import RunPlan
@@ -22,7 +22,7 @@ from sandbox.server import Box
 from tasks.look_up import look_up
 from tasks.steps import Parcel
 
-SPECS = Path(spec_module.__file__).parent
+SPECS = Path(spec_module.__file__).parents[1] / "specs"
 TOPICS = topics()
 #: Each provider's path of technologies.
 TECH = {"zoominfo": "technologies/enrich", "zoominfo_legacy": "enrich/company"}

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import cli
 from blocks.base import module_names
-from blocks.providers.spec import spec_names
+from blocks.providers.spec.model import spec_names
 from enrichment.summary import RunReport, report_of
 from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts

@@ -10,7 +10,7 @@ import pytest
 
 from blocks.providers.base import Reply, Request
 from blocks.providers.block import load_provider
-from blocks.providers.spec import load_spec, spec_names
+from blocks.providers.spec.model import load_spec, spec_names
 from enrichment.outcomes import Outcome
 from enrichment.records import Contact
 from tests.contract.test_providers import replay
@@ -108,7 +108,7 @@ def test_what_the_document_names_is_there() -> None:
     """Every file that it sends the reader to exists, and so does every outcome that it explains."""
     root = Path(__file__).parents[2]
     for name in re.findall(r"`(\w+\.yaml)`", DOCUMENT):
-        assert name == "namebook.yaml" or (root / "blocks" / "providers" / name).is_file()
+        assert name == "namebook.yaml" or (root / "blocks" / "providers" / "specs" / name).is_file()
     for path in re.findall(r"`(blocks/[\w/.]+)`", DOCUMENT):
         assert (root / path).exists()
     table = DOCUMENT.partition("## What the words of `outcome` do")[2].partition("\n## ")[0]

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import grpc
 
-from blocks.crms._salesforce_session import LOOPBACK_HOSTS, Session
+from blocks.crms.salesforce.session import LOOPBACK_HOSTS, Session
 from enrichment.errors import ConfigurationError
 from triggers.salesforce.failures import Action, Failure, StreamFailedError, judge
 from triggers.salesforce.pubsub_pb2 import FetchRequest, FetchResponse, SchemaRequest, TopicInfo, TopicRequest

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import NoReturn, TypeVar
 
-from blocks.crms._salesforce_session import Session, SessionSource
+from blocks.crms.salesforce.session import Session, SessionSource
 from enrichment.errors import (
     ConfigurationError,
     CredentialsRejectedError,

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from blocks.base import configure
-from blocks.crms.salesforce import Salesforce
+from blocks.crms.salesforce.block import Salesforce
 from blocks.settings import load_settings
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import ConfigurationError
-from tasks.steps import sealed
+from enrichment.sealing import sealed
 from triggers.salesforce.client import Endpoint
 from triggers.salesforce.intake import CRM, EventIntake
 from triggers.salesforce.listener import Listener, Patience

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from blocks.crms._salesforce_transport import CLIENT_NAME
+from blocks.crms.salesforce.transport import CLIENT_NAME
 from enrichment.errors import ConfigurationError
-from tasks.steps import where
+from enrichment.sealing import where
 from triggers.salesforce.client import PubSubClient
 from triggers.salesforce.events import Meaning, read_change, read_platform_event
 from triggers.salesforce.failures import StreamFailedError, judge

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from blocks.crms._hubspot_api import HubSpotApi
-from blocks.crms._hubspot_fields import DEFAULT_RULES
 from blocks.crms.base import Update, UpdateResult
-from blocks.crms.hubspot import HubSpot, HubSpotCrm
+from blocks.crms.hubspot.api import HubSpotApi
+from blocks.crms.hubspot.block import HubSpot, HubSpotCrm
+from blocks.crms.hubspot.fields import DEFAULT_RULES
 from enrichment.retry import RetryPolicy
 from enrichment.write_policy import Change
 from sandbox import server

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from blocks.crms._salesforce_api import SalesforceApi
-from blocks.crms._salesforce_bulk import BulkOptions
-from blocks.crms._salesforce_fields import default_rules
-from blocks.crms._salesforce_session import Credentials, SessionSource
-from blocks.crms._salesforce_transport import Transport
 from blocks.crms.base import Update, UpdateResult
-from blocks.crms.salesforce import Salesforce, SalesforceCrm
+from blocks.crms.salesforce.api import SalesforceApi
+from blocks.crms.salesforce.block import Salesforce, SalesforceCrm
+from blocks.crms.salesforce.bulk import BulkOptions
+from blocks.crms.salesforce.fields import default_rules
+from blocks.crms.salesforce.session import Credentials, SessionSource
+from blocks.crms.salesforce.transport import Transport
 from enrichment.retry import RetryPolicy
 from enrichment.write_policy import Change
 from sandbox import server

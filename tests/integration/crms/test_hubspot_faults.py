@@ -10,7 +10,7 @@ from threading import Thread
 import pytest
 from pydantic import SecretStr
 
-from blocks.crms.hubspot import CREDENTIALS_REJECTED, POSTPONED, QUOTA_EXHAUSTED, UNAVAILABLE
+from blocks.crms.hubspot.block import CREDENTIALS_REJECTED, POSTPONED, QUOTA_EXHAUSTED, UNAVAILABLE
 from enrichment.errors import CredentialsRejectedError, PostponedError, QuotaExhaustedError, TransientError
 from tests.integration.crms.conftest import READ, UPDATE, Account, company, reasons
 

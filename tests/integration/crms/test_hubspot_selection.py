@@ -3,7 +3,7 @@
 import pytest
 
 from blocks.crms.base import Crm
-from blocks.crms.hubspot import HubSpotCrm
+from blocks.crms.hubspot.block import HubSpotCrm
 from enrichment.errors import ConfigurationError, CredentialsRejectedError
 from enrichment.selection import Selection
 from tests.integration.crms.conftest import Account

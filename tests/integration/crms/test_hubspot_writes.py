@@ -5,7 +5,7 @@ import json
 import pytest
 
 from blocks.crms.base import Update
-from blocks.crms.hubspot import NOT_CONFIRMED, NOT_FOUND, QUOTA_EXHAUSTED, UNAVAILABLE
+from blocks.crms.hubspot.block import NOT_CONFIRMED, NOT_FOUND, QUOTA_EXHAUSTED, UNAVAILABLE
 from tests.integration.crms.conftest import READ, UPDATE, Account, company, reasons, update
 
 

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from blocks.crms._salesforce_session import Credentials
-from blocks.crms.salesforce import CREDENTIALS_REJECTED, POSTPONED, QUOTA_EXHAUSTED, UNAVAILABLE
+from blocks.crms.salesforce.block import CREDENTIALS_REJECTED, POSTPONED, QUOTA_EXHAUSTED, UNAVAILABLE
+from blocks.crms.salesforce.session import Credentials
 from enrichment.errors import CredentialsRejectedError, PostponedError, QuotaExhaustedError, TransientError
 from tests.integration.crms.salesforce_org import COLLECTIONS, SECRET, Org, reasons, title
 

@@ -3,7 +3,7 @@
 import pytest
 
 from blocks.crms.base import Crm
-from blocks.crms.salesforce import SalesforceCrm
+from blocks.crms.salesforce.block import SalesforceCrm
 from enrichment.errors import ConfigurationError
 from enrichment.selection import Selection
 from tests.integration.crms.salesforce_org import Org

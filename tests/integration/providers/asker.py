@@ -9,8 +9,8 @@ from pydantic import SecretStr
 
 from blocks.providers.base import Reply, Request
 from blocks.providers.block import make_block_class
-from blocks.providers.engine import HttpProvider
-from blocks.providers.spec import ProviderSpec
+from blocks.providers.http.engine import HttpProvider
+from blocks.providers.spec.model import ProviderSpec
 
 
 @dataclass

@@ -9,8 +9,8 @@ import pytest
 
 from blocks.providers.base import Reply
 from blocks.providers.block import load_provider
-from blocks.providers.engine import HttpProvider
-from blocks.providers.spec import load_spec
+from blocks.providers.http.engine import HttpProvider
+from blocks.providers.spec.model import load_spec
 from enrichment.errors import CredentialsRejectedError
 from enrichment.outcomes import Outcome
 from sandbox.apollo.service import PLACEHOLDER

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from blocks.providers.block import load_provider
-from blocks.providers.engine import HttpProvider
-from blocks.providers.spec import load_spec
+from blocks.providers.http.engine import HttpProvider
+from blocks.providers.spec.model import load_spec
 from enrichment.errors import ConfigurationError
 from enrichment.outcomes import Outcome
 from sandbox.server import Box, running

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from blocks.providers.block import load_provider
-from blocks.providers.engine import HttpProvider
-from blocks.providers.spec import load_spec
+from blocks.providers.http.engine import HttpProvider
+from blocks.providers.spec.model import load_spec
 from enrichment.outcomes import Outcome
 from tests.integration.providers.asker import Journal, ask, impatient, make_provider, requests_for
 from tests.integration.providers.stub import Seen, Stub, Told, running_stub

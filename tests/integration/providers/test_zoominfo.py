@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from blocks.providers.base import Reply, Request
-from blocks.providers.engine import HttpProvider
-from blocks.providers.spec import load_spec
+from blocks.providers.http.engine import HttpProvider
+from blocks.providers.spec.model import load_spec
 from enrichment.errors import (
     ConfigurationError,
     CredentialsRejectedError,

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from blocks.providers.base import Reply
 from blocks.providers.block import load_provider
-from blocks.providers.engine import HttpProvider
-from blocks.providers.spec import load_spec
+from blocks.providers.http.engine import HttpProvider
+from blocks.providers.spec.model import load_spec
 from enrichment.errors import ConfigurationError, CredentialsRejectedError
 from enrichment.outcomes import Outcome
 from sandbox.server import Box, running
@@ -228,7 +228,7 @@ def test_the_check_says_what_is_left(box: Box, provider: HttpProvider) -> None:
 
 def test_the_assertion_says_who_and_for_how_long(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its claims are the vendor's, back-dated for clocks that differ, and last five minutes."""
-    from blocks.providers.logins import zoominfo_pki  # noqa: PLC0415
+    from blocks.providers.spec.logins import zoominfo_pki  # noqa: PLC0415
 
     form = zoominfo_pki({"username": "u-1", "client_id": "c-1", "private_key": PRIVATE})
     assertion = form.headers["Authorization"].removeprefix("Bearer ")

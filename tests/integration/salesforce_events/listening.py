@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from blocks.crms._salesforce_session import Session
-from blocks.crms.salesforce import Salesforce
+from blocks.crms.salesforce.block import Salesforce
+from blocks.crms.salesforce.session import Session
 from blocks.warehouses.base import RunStart, Warehouse
 from enrichment.records import Disposition, Finished
 from sandbox import server

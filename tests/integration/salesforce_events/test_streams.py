@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from blocks.crms._salesforce_session import Session
+from blocks.crms.salesforce.session import Session
 from blocks.warehouses.sqlite import SqliteWarehouse
 from enrichment.errors import ConfigurationError, CredentialsRejectedError
 from sandbox.salesforce.event_schemas import CHANGES

@@ -21,7 +21,7 @@ from blocks.base import (
 from blocks.crms.base import CrmBlock, load_crm
 from blocks.notifiers.base import NotifierBlock, load_notifier
 from blocks.providers.block import load_provider
-from blocks.providers.spec import spec_names
+from blocks.providers.spec.model import spec_names
 from blocks.registration import block_classes
 from blocks.warehouses.base import WarehouseBlock, load_warehouse
 from enrichment.errors import ConfigurationError

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from blocks.pacing import Pacer, pacer_for, split_rates
+from blocks.calls.pacing import Pacer, pacer_for, split_rates
 from enrichment.errors import PostponedError
 from enrichment.retry import LONGEST_INLINE_WAIT_SECONDS
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from blocks.crms._hubspot_answers import (
+from blocks.crms.hubspot.answers import (
     Answer,
     Flaw,
     RefusedError,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from blocks.crms.base import load_crm
-from blocks.crms.hubspot import HubSpot
+from blocks.crms.hubspot.block import HubSpot
 from enrichment.errors import ConfigurationError
 
 

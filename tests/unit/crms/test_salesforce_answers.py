@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from blocks.crms._salesforce_answers import Answer, RefusedError, Trouble, calls_left, judge, read_bulk_error
-from blocks.crms._salesforce_statuses import Input, refused, typed
+from blocks.crms.salesforce.answers import Answer, RefusedError, Trouble, calls_left, judge, read_bulk_error
+from blocks.crms.salesforce.statuses import Input, refused, typed
 from enrichment.errors import QuotaExhaustedError, TransientError
 from enrichment.retry import Fault
 

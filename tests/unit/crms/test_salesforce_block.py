@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from blocks.crms.base import load_crm
-from blocks.crms.salesforce import Salesforce
+from blocks.crms.salesforce.block import Salesforce
 from enrichment.errors import ConfigurationError
 
 MY_DOMAIN = "https://acme.my.salesforce.com"
@@ -102,7 +102,7 @@ def test_secrets_stay_out_of_the_representation() -> None:
 @pytest.mark.parametrize("library", ["simple_salesforce", "jwt"])
 def test_a_missing_library_names_the_extra(library: str) -> None:
     """Whoever doesn't use Salesforce needn't install its client."""
-    program = f"import sys; sys.modules['{library}'] = None; import blocks.crms.salesforce"
+    program = f"import sys; sys.modules['{library}'] = None; import blocks.crms.salesforce.block"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert "ConfigurationError" in ended.stderr
     assert "uv sync --extra salesforce" in ended.stderr

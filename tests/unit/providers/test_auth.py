@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pydantic import SecretStr, TypeAdapter
 
-from blocks.providers.auth import CredentialSource, Grant, apply_grant, credential_names, fetcher
-from blocks.providers.spec_auth import Auth
+from blocks.providers.http.auth import CredentialSource, Grant, apply_grant, credential_names, fetcher
+from blocks.providers.spec.auth import Auth
 from enrichment.errors import ConfigurationError, CredentialsRejectedError, EnrichmentError
 from tests.unit.providers.samples import CARDFILE
 
@@ -80,7 +80,7 @@ def test_a_token_that_ages_is_renewed() -> None:
 def test_a_crowd_shares_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those who waited while fetching failed don't try the same again; a later caller does."""
     now = [100.0]
-    monkeypatch.setattr("blocks.providers.auth.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("blocks.providers.http.auth.time.monotonic", lambda: now[0])
     office = Office(error=CredentialsRejectedError("no"))
     source = CredentialSource(office.fetch)
     assert all(isinstance(one, CredentialsRejectedError) for one in ask_together(source))

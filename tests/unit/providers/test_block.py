@@ -7,8 +7,8 @@ import pytest
 from pydantic import SecretStr
 
 from blocks.providers.block import load_provider, make_block_class, provider_block_class
-from blocks.providers.engine import HttpProvider
-from blocks.providers.spec import spec_path
+from blocks.providers.http.engine import HttpProvider
+from blocks.providers.spec.model import spec_path
 from enrichment.errors import ConfigurationError
 from enrichment.records import Contact
 from tests.unit.providers.samples import CARDFILE

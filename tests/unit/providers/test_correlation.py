@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from blocks.providers.base import Request
-from blocks.providers.replies import item_replies
+from blocks.providers.http.replies import item_replies
 from enrichment.outcomes import Outcome
 from tests.unit.providers.samples import CARDFILE, ZOOMINFO, answer, item, request
 

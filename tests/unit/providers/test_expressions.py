@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from blocks.providers.expressions import Expression
+from blocks.providers.spec.expressions import Expression
 
 
 @pytest.mark.parametrize(

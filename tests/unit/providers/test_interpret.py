@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from blocks.providers.interpret import Answer, item_meaning, keepable, read_reply, refused_fields
-from blocks.providers.replies import item_replies, settled_replies
-from blocks.providers.steps import Action, Step, next_step
+from blocks.providers.http.interpret import Answer, item_meaning, keepable, read_reply, refused_fields
+from blocks.providers.http.replies import item_replies, settled_replies
+from blocks.providers.http.steps import Action, Step, next_step
 from enrichment.outcomes import CONCLUSIVE, Outcome
 from enrichment.retry import Fault
 from tests.unit.providers.samples import CARDFILE, ZOOMINFO, answer, item, request

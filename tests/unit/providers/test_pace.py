@@ -2,8 +2,8 @@
 
 import pytest
 
-from blocks.providers.pace import first_pace, pace_after
-from blocks.providers.spec import load_spec
+from blocks.providers.http.pace import first_pace, pace_after
+from blocks.providers.spec.model import load_spec
 from tests.unit.providers.samples import ZOOMINFO
 
 LIMIT, LEFT = "x-ratelimit-limit-", "x-ratelimit-remaining-"

@@ -2,8 +2,8 @@
 
 import json
 
-from blocks.providers.request import build_call, provider_input
-from blocks.providers.spec import parse_spec
+from blocks.providers.http.request import build_call, provider_input
+from blocks.providers.spec.model import parse_spec
 from tests.unit.providers.samples import CARDFILE, ZOOMINFO
 
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from blocks.providers import spec as spec_module
-from blocks.providers.spec import load_spec, parse_spec, spec_names
+from blocks.providers.spec import model as spec_module
+from blocks.providers.spec.model import load_spec, parse_spec, spec_names
 from enrichment.errors import ConfigurationError
 
-ZOOMINFO = (Path(spec_module.__file__).parent / "zoominfo.yaml").read_text("utf-8")
+ZOOMINFO = (Path(spec_module.__file__).parents[1] / "specs" / "zoominfo.yaml").read_text("utf-8")
 CARDFILE = Path(__file__).parents[2] / "integration" / "providers" / "specs"
 
 

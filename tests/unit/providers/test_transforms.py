@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from blocks.providers import transforms
+from blocks.providers.spec import transforms
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,262 @@
+"""
+HubSpot as the CRM.
+
+Besides HubSpot's own error categories in lower case, for instance `validation_error`, a result of `write` has one of
+these reasons:
+
+* `CREDENTIALS_REJECTED`, `QUOTA_EXHAUSTED`: no further call can succeed; the caller stops the run. They are reported
+  and not raised, so that what other batches achieved isn't lost;
+* `NOT_FOUND`: the contact no longer exists;
+* `NOT_CONFIRMED`: the answer names the contact neither as written nor as failed; a repetition is harmless;
+* `POSTPONED`: HubSpot asked for a wait that is too long to sleep;
+* `UNAVAILABLE`: HubSpot couldn't be reached, or every attempt failed.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field, HttpUrl, SecretStr
+
+from blocks.crms._mapping import read_rules
+from blocks.crms._selection import named_fields, refuse_conditions
+from blocks.crms.base import ContactPage, CrmBlock, CrmContact, NewContact, Update, UpdateResult
+from blocks.crms.hubspot.answers import Answer, RefusedError
+from blocks.crms.hubspot.api import MOST_CONNECTIONS, Call, HubSpotApi
+from blocks.crms.hubspot.contacts import READ_SCOPE, ContactReader, Wanted
+from blocks.crms.hubspot.fields import DEFAULT_RULES, FieldCatalog
+from blocks.crms.hubspot.selection import SelectionReader
+from blocks.crms.hubspot.updates import (
+    CREDENTIALS_REJECTED,
+    NOT_CONFIRMED,
+    NOT_FOUND,
+    POSTPONED,
+    QUOTA_EXHAUSTED,
+    UNAVAILABLE,
+    UpdateWriter,
+)
+from blocks.secrets import reveal
+from enrichment.selection import Selection
+from enrichment.write_policy import FieldDescription, FieldRule
+
+__all__ = [
+    "CREDENTIALS_REJECTED",
+    "NOT_CONFIRMED",
+    "NOT_FOUND",
+    "POSTPONED",
+    "QUOTA_EXHAUSTED",
+    "UNAVAILABLE",
+    "HubSpot",
+    "HubSpotCrm",
+]
+
+logger = logging.getLogger(__name__)
+
+_PROTECTED = (
+    "email",
+    "hs_object_id",
+    "hs_additional_emails",
+    "hs_merged_object_ids",
+    "hs_email_optout",
+    "hs_lead_status",
+    "hubspot_owner_id",
+    "lifecyclestage",
+    "createdate",
+    "lastmodifieddate",
+)
+
+
+class HubSpot(CrmBlock):
+    """Access to HubSpot's contacts, and how they are filled."""
+
+    _documentation_url = HttpUrl("https://developers.hubspot.com/docs/api-reference/legacy/crm/objects/contacts/guide")
+    vendor: ClassVar[str] = "hubspot"
+    _block_type_name = "HubSpot CRM"
+    _block_type_slug = "enrichment-hubspot"
+    _description = "Access to HubSpot's contacts, and how they are filled."
+
+    access_token: SecretStr | None = Field(
+        None, description="Token of a private app or service key, or `block:<type>/<name>` of a Prefect secret block."
+    )
+    base_url: str = Field(
+        "https://api.hubapi.com", pattern=r"^https?://[^\s/]+", description="Where HubSpot's API is reached."
+    )
+    api_version: str = Field(
+        "v3",
+        pattern=r"^(v3|\d{4}-\d{2}(-beta)?)$",
+        description="Version in the paths: `v3`, or a dated one such as `2026-09`.",
+    )
+    requests_per_10_seconds: int = Field(
+        100, ge=1, le=10_000, description="Calls per 10 seconds, until HubSpot's answers state its own limit."
+    )
+    concurrency: int = Field(4, ge=1, le=MOST_CONNECTIONS, description="Batches that are under way at once.")
+    mapping_file: Path | None = Field(
+        None, description="YAML list of {field, source, rule, stamp}, laid over the default mapping field by field."
+    )
+    protected_fields: list[str] = Field(
+        list(_PROTECTED), description="Properties that are never written, whatever the mapping says."
+    )
+    connect_timeout_seconds: float = Field(5.0, gt=0, le=60, description="How long to wait for a connection.")
+    read_timeout_seconds: float = Field(30.0, gt=0, le=300, description="How long to wait for an answer.")
+    client_secret: SecretStr | None = Field(
+        None, description="Client secret of the app that sends webhooks, or `block:<type>/<name>` of a secret block."
+    )
+    previous_client_secret: SecretStr | None = Field(
+        None, description="The client secret before it was rotated, which is accepted too."
+    )
+    target_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/]+/\S*)?$",
+        description="URL at which HubSpot calls the receiver, exactly as the app has it.",
+    )
+    app_id: str = Field(
+        "", pattern=r"^\d*$", description="Id of the app that writes for the pipeline, whose changes are ignored."
+    )
+
+    def get_crm(self) -> "HubSpotCrm":
+        """
+        Return the adapter.
+
+        Raises:
+            ConfigurationError: the access token is missing, or the mapping file is wrong.
+        """
+        return HubSpotCrm(
+            HubSpotApi(
+                base_url=self.base_url.rstrip("/"),
+                api_version=self.api_version,
+                read_token=self._read_token,
+                per_second=self.requests_per_10_seconds / 10,
+                timeouts=(self.connect_timeout_seconds, self.read_timeout_seconds),
+            ),
+            read_rules(self.mapping_file, DEFAULT_RULES),
+            frozenset(self.protected_fields),
+            concurrency=self.concurrency,
+        )
+
+    def client_secrets(self) -> tuple[str, ...]:
+        """
+        Return the secrets that a webhook may be signed with, read from their blocks just now.
+
+        Raises:
+            ConfigurationError: there is none, or a block can't be read.
+        """
+        secrets = [reveal(self.client_secret, "ENRICHMENT_HUBSPOT_CLIENT_SECRET")]
+        if self.previous_client_secret:
+            secrets.append(reveal(self.previous_client_secret, "ENRICHMENT_HUBSPOT_PREVIOUS_CLIENT_SECRET"))
+        return tuple(secrets)
+
+    def _read_token(self) -> str:
+        return reveal(self.access_token, "ENRICHMENT_HUBSPOT_ACCESS_TOKEN")
+
+
+class HubSpotCrm:
+    """
+    HubSpot's contacts; safe to share between threads.
+
+    Args:
+        api: answers the calls.
+        rules: how fields are filled.
+        protected: fields that are never written.
+        concurrency: batches that are under way at once.
+    """
+
+    name = "hubspot"
+
+    def __init__(
+        self, api: HubSpotApi, rules: Sequence[FieldRule], protected: frozenset[str], *, concurrency: int
+    ) -> None:
+        self.rules = rules
+        self.protected = protected
+        self._api = api
+        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="hubspot")
+        self._reader = ContactReader(api, self._pool)
+        self._selections = SelectionReader(api, self._reader, self._pool)
+        self._catalog = FieldCatalog(api, rules)
+
+    def list_contacts(self) -> Iterator[list[NewContact]]:
+        """Yield every contact, page by page."""
+        return self._reader.everything()
+
+    def created_since(self, since: datetime) -> Iterator[list[NewContact]]:
+        """Yield the contacts created at or after a moment, page by page, each once; the index lags by some seconds."""
+        return self._reader.created_since(since)
+
+    def select(
+        self, selection: Selection, *, after: str = "", among: Sequence[str] | None = None
+    ) -> Iterator[ContactPage]:
+        """Yield the contacts of a selection, page by page; see the protocol."""
+        advice = "make a list or segment of it in HubSpot, and name that"
+        refuse_conditions("HubSpot", selection, ["condition"], advice)
+        missing = named_fields(
+            "HubSpot", selection.missing, self.rules, self.describe_fields() if selection.missing else {}
+        )
+        if among is not None:
+            return self._selections.among(selection, missing, among)
+        if selection.list_id:
+            return self._selections.members(selection, missing, after)
+        return self._selections.search(selection, missing, after)
+
+    def read(
+        self, crm_ids: Sequence[str], fields: Sequence[str], *, history: Sequence[str] = ()
+    ) -> dict[str, CrmContact]:
+        """Return the contacts by the id that was asked for; a merged one has the surviving id in its contact."""
+        return self._reader.read(crm_ids, Wanted(tuple(fields), tuple(history)))
+
+    def write(self, updates: Sequence[Update]) -> list[UpdateResult]:
+        """
+        Send the updates in batches; the answer has one result for every update.
+
+        Several updates of one contact are sent as one, later values over earlier ones, and share its result. The call
+        raises nothing: see the module's reasons.
+        """
+        results = UpdateWriter(self._api, self._reader, self._pool).write(updates)
+        failed = sum(1 for result in results if result.reason)
+        logger.info("hubspot_contacts_updated updates=%s failed=%s", len(results), failed)
+        return results
+
+    def describe_fields(self) -> Mapping[str, FieldDescription]:
+        """Return HubSpot's own description of the contact's fields, as it was at the first call."""
+        return self._catalog.describe()
+
+    def ensure_fields(self) -> list[str]:
+        """Create those fields of ours that the rules write and that are missing, and return their names."""
+        return self._catalog.ensure()
+
+    def check(self) -> str:
+        """Make one free call, and return a line that says which account answered and how many calls are left today."""
+        answer = self._ask_account()
+        portal = answer.body.get("portalId")
+        left = _calls_left(answer.headers)
+        return f"HubSpot portal {portal} answers{left}" if portal else f"HubSpot answers{left}"
+
+    def share(self, fraction: float) -> None:
+        """Use this part of the rate; others are at work too."""
+        self._api.share(fraction)
+
+    def close(self) -> None:
+        """Give connections and threads back."""
+        self._pool.shutdown()
+        self._api.close()
+
+    def _ask_account(self) -> Answer:
+        try:
+            return self._api.ask(Call("GET", self._api.account(), "oauth", accept=_is_object))
+        except RefusedError as refusal:
+            if refusal.status not in {403, 404}:
+                raise
+        # Not every credential may see the account; what matters is that it may see contacts.
+        return self._api.ask(Call("GET", self._api.contacts(""), READ_SCOPE, (("limit", "1"),)))
+
+
+def _is_object(body: object) -> bool:
+    return isinstance(body, dict)
+
+
+def _calls_left(headers: Mapping[str, str]) -> str:
+    limit, left = (headers.get(f"x-hubspot-ratelimit-{name}", "") for name in ("daily", "daily-remaining"))
+    if not (limit.isdigit() and left.isdigit()):
+        return ""
+    return f"; {int(left):,} of {int(limit):,} calls left today"

@@ -1,0 +1,5 @@
+"""Salesforce through simple-salesforce."""
+
+from blocks.crms.salesforce.block import Salesforce
+
+__all__ = ["Salesforce"]

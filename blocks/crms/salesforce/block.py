@@ -1,0 +1,364 @@
+"""
+Salesforce as the CRM.
+
+Besides Salesforce's own status codes in lower case, for instance `string_too_long`, a result of `write` has one of
+these reasons:
+
+* `CREDENTIALS_REJECTED`, `QUOTA_EXHAUSTED`: no further call can succeed; the caller stops the run. They are reported
+  and not raised, so that what other batches achieved isn't lost;
+* `NOT_FOUND`: the contact no longer exists;
+* `NOT_CONFIRMED`: the answer says nothing of the contact in its place; a repetition is harmless;
+* `UNPROCESSED`: a bulk job ended without having come to the contact;
+* `POSTPONED`: Salesforce asked for a wait that is too long to sleep;
+* `UNAVAILABLE`: Salesforce couldn't be reached, or every attempt failed.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field, HttpUrl, SecretStr
+
+from blocks.crms._mapping import read_rules
+from blocks.crms._selection import named_fields
+from blocks.crms.base import ContactPage, CrmBlock, CrmContact, NewContact, Update, UpdateResult
+from blocks.crms.salesforce.answers import Answer, RefusedError, calls_left
+from blocks.crms.salesforce.api import SalesforceApi
+from blocks.crms.salesforce.bulk import BulkOptions, BulkWriter
+from blocks.crms.salesforce.contacts import ContactReader, Wanted
+from blocks.crms.salesforce.fields import FieldCatalog, default_rules
+from blocks.crms.salesforce.selection import SelectionReader
+from blocks.crms.salesforce.session import (
+    ADDRESS,
+    Auth,
+    Credentials,
+    SessionSource,
+    check_address,
+    session_source,
+)
+from blocks.crms.salesforce.statuses import (
+    CREDENTIALS_REJECTED,
+    NOT_CONFIRMED,
+    NOT_FOUND,
+    POSTPONED,
+    QUOTA_EXHAUSTED,
+    UNAVAILABLE,
+    UNPROCESSED,
+)
+from blocks.crms.salesforce.transport import MOST_CONNECTIONS, Call, Transport
+from blocks.crms.salesforce.updates import UpdateWriter
+from blocks.secrets import reveal
+from enrichment.errors import ConfigurationError
+from enrichment.selection import Selection
+from enrichment.write_policy import FieldDescription, FieldRule
+
+__all__ = [
+    "CREDENTIALS_REJECTED",
+    "NOT_CONFIRMED",
+    "NOT_FOUND",
+    "POSTPONED",
+    "QUOTA_EXHAUSTED",
+    "UNAVAILABLE",
+    "UNPROCESSED",
+    "Salesforce",
+    "SalesforceCrm",
+]
+
+logger = logging.getLogger(__name__)
+
+_PROTECTED = (
+    "Id",
+    "AccountId",
+    "CreatedDate",
+    "Email",
+    "HasOptedOutOfEmail",
+    "IsDeleted",
+    "LastModifiedDate",
+    "MasterRecordId",
+    "OwnerId",
+    "SystemModstamp",
+)
+_FIELD_PATH = r"^\w+(\.\w+)*$"
+#: These serve every org, but no client-credentials flow.
+_COMMON_HOSTS = ("login.salesforce.com", "test.salesforce.com")
+#: The secrets that each flow needs, by their fields.
+_NEEDED: Mapping[str, tuple[str, ...]] = {
+    "client_credentials": ("consumer_key", "consumer_secret"),
+    "jwt_bearer": ("consumer_key", "private_key"),
+    "refresh_token": ("consumer_key", "refresh_token"),
+}
+
+
+class Salesforce(CrmBlock):
+    """
+    Access to Salesforce's contacts, and how they are filled.
+
+    Example:
+        Use the client-credentials flow of an external client app::
+
+            Salesforce(
+                login_url="https://acme.my.salesforce.com",
+                consumer_key="block:secret/salesforce-key",
+                consumer_secret="block:secret/salesforce-secret",
+            ).save("default")
+    """
+
+    _block_type_name = "Salesforce CRM"
+    _block_type_slug = "enrichment-salesforce"
+    _description = "Access to Salesforce's contacts, and how they are filled."
+    _documentation_url = HttpUrl("https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/")
+    vendor: ClassVar[str] = "salesforce"
+
+    auth: Auth = Field(
+        "client_credentials", description="OAuth flow: `client_credentials`, `jwt_bearer` or `refresh_token`."
+    )
+    login_url: str = Field(
+        "https://login.salesforce.com",
+        pattern=ADDRESS,
+        description="Where sessions come from: My Domain for `client_credentials`, else also `https://test.salesforce.com`.",
+    )
+    consumer_key: SecretStr | None = Field(
+        None, description="Consumer key of the external client app, or `block:<type>/<name>` of a Prefect secret block."
+    )
+    consumer_secret: SecretStr | None = Field(
+        None,
+        description="Consumer secret of the app, for `client_credentials`, perhaps for `refresh_token`.",
+    )
+    username: str = Field("", description="User in whose name `jwt_bearer` works.")
+    private_key: SecretStr | None = Field(
+        None, description="RSA private key in PEM form, for `jwt_bearer`; the app has its certificate."
+    )
+    refresh_token: SecretStr | None = Field(None, description="Refresh token of a user, for `refresh_token`.")
+    instance_url: str = Field(
+        "",
+        pattern=f"^$|{ADDRESS}",
+        description="Where the org's API is reached, if not where the session says.",
+    )
+    api_version: str = Field("68.0", pattern=r"^\d{2,3}\.0$", description="Version in the paths, such as `68.0`.")
+    requests_per_second: float = Field(10.0, gt=0, le=1000, description="Calls per second of one process.")
+    concurrency: int = Field(2, ge=1, le=MOST_CONNECTIONS, description="Batches that are under way at once.")
+    bulk_threshold: int = Field(
+        2000, ge=200, le=100_000, description="More updates than this in one chunk go through Bulk API 2.0."
+    )
+    bulk_wait_seconds: float = Field(
+        300.0, gt=0, le=3600, description="How long a bulk job may take before it is aborted; keep it below the lease."
+    )
+    field_prefix: str = Field(
+        "Enr_",
+        pattern=r"^[A-Za-z][A-Za-z0-9_]*_$",
+        description="How the API names of our own fields begin, a namespace included.",
+    )
+    mapping_file: Path | None = Field(
+        None, description="YAML list of {field, source, rule, stamp}, laid over the default mapping field by field."
+    )
+    protected_fields: list[str] = Field(
+        list(_PROTECTED), description="Fields that are never written, whatever the mapping says."
+    )
+    connect_timeout_seconds: float = Field(5.0, gt=0, le=60, description="How long to wait for a connection.")
+    read_timeout_seconds: float = Field(60.0, gt=0, le=600, description="How long to wait for an answer.")
+    events_topic: str = Field(
+        "/data/ContactChangeEvent",
+        pattern=r"^/(data|event)/\w+$",
+        description="What `enrich listen salesforce` subscribes to: change events, or a platform event of your own.",
+    )
+    events_id_field: str = Field(
+        "Contact_Id__c",
+        pattern=_FIELD_PATH,
+        description="Field of the platform event that holds the contact's id; dots lead into nested fields.",
+    )
+    events_email_field: str = Field(
+        "Email__c",
+        pattern=_FIELD_PATH,
+        description="Field of the platform event that holds the e-mail address; the event may lack it.",
+    )
+    events_endpoint: str = Field(
+        "api.pubsub.salesforce.com:7443",
+        pattern=r"^[A-Za-z0-9.-]+:\d{1,5}$",
+        description="Where the Pub/Sub API is reached: host and port.",
+    )
+    events_ca_file: Path | None = Field(
+        None, description="PEM file of the authorities that may vouch for that endpoint, instead of the usual ones."
+    )
+    events_silence_seconds: float = Field(
+        300.0, gt=0, le=3600, description="A stream without any message for so long is opened anew."
+    )
+
+    def get_crm(self) -> "SalesforceCrm":
+        """
+        Return the adapter.
+
+        Raises:
+            ConfigurationError: a credential is missing, an address can't be used, or the mapping file is wrong.
+        """
+        digest, sessions = self.get_sessions()
+        api = SalesforceApi(
+            sessions,
+            Transport(self.api_version, self._timeouts),
+            credential=digest,
+            api_version=self.api_version,
+            instance_url=self.instance_url.rstrip("/"),
+            per_second=self.requests_per_second,
+        )
+        return SalesforceCrm(
+            api,
+            read_rules(self.mapping_file, default_rules(self.field_prefix)),
+            frozenset(self.protected_fields),
+            field_prefix=self.field_prefix,
+            concurrency=self.concurrency,
+            bulk=BulkOptions(self.bulk_threshold, self.bulk_wait_seconds),
+        )
+
+    def get_sessions(self) -> tuple[str, SessionSource]:
+        """
+        Return the source of this process's sessions, and what tells these credentials from others.
+
+        Raises:
+            ConfigurationError: a credential is missing, or an address can't be used.
+        """
+        self._check_addresses()
+        return session_source(self.login_url.rstrip("/"), self._read_credentials, self._timeouts)
+
+    @property
+    def _timeouts(self) -> tuple[float, float]:
+        return self.connect_timeout_seconds, self.read_timeout_seconds
+
+    def _read_credentials(self) -> Credentials:
+        needed = _NEEDED[self.auth]
+        given = [name for name in ("consumer_secret",) if self.consumer_secret and self.auth == "refresh_token"]
+        secrets = {
+            name: reveal(getattr(self, name), f"ENRICHMENT_SALESFORCE_{name}".upper()) for name in (*needed, *given)
+        }
+        if self.auth == "jwt_bearer" and not self.username:
+            raise ConfigurationError("ENRICHMENT_SALESFORCE_USERNAME is not set: `jwt_bearer` works in a user's name")
+        return Credentials(self.auth, username=self.username if self.auth == "jwt_bearer" else "", **secrets)
+
+    def _check_addresses(self) -> None:
+        check_address(self.login_url, "ENRICHMENT_SALESFORCE_LOGIN_URL")
+        check_address(self.instance_url, "ENRICHMENT_SALESFORCE_INSTANCE_URL")
+        if self.auth == "client_credentials" and any(host in self.login_url for host in _COMMON_HOSTS):
+            raise ConfigurationError(
+                "ENRICHMENT_SALESFORCE_LOGIN_URL must be your My Domain for `client_credentials`, such as "
+                "https://acme.my.salesforce.com"
+            )
+
+
+class SalesforceCrm:
+    """
+    Salesforce's contacts; safe to share between threads.
+
+    Args:
+        api: answers the calls.
+        rules: how fields are filled.
+        protected: fields that are never written.
+        field_prefix: of our own fields.
+        concurrency: batches that are under way at once.
+        bulk: when and how patiently bulk jobs are used.
+    """
+
+    name = "salesforce"
+
+    def __init__(
+        self,
+        api: SalesforceApi,
+        rules: Sequence[FieldRule],
+        protected: frozenset[str],
+        *,
+        field_prefix: str,
+        concurrency: int,
+        bulk: BulkOptions,
+    ) -> None:
+        self.rules = rules
+        self.protected = protected
+        self._api = api
+        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="salesforce")
+        self._reader = ContactReader(api, self._pool)
+        self._selections = SelectionReader(api)
+        self._catalog = FieldCatalog(api, rules, field_prefix)
+        self._bulk = BulkWriter(api, bulk)
+
+    def list_contacts(self) -> Iterator[list[NewContact]]:
+        """Yield every contact, page by page."""
+        return self._reader.created_since()
+
+    def created_since(self, since: datetime) -> Iterator[list[NewContact]]:
+        """Yield the contacts created at or after a moment, page by page, each once."""
+        return self._reader.created_since(since)
+
+    def select(
+        self, selection: Selection, *, after: str = "", among: Sequence[str] | None = None
+    ) -> Iterator[ContactPage]:
+        """Yield the contacts of a selection, page by page; see the protocol. A list is a campaign here."""
+        missing: tuple[str, ...] = ()
+        unfilterable: frozenset[str] = frozenset()
+        if selection.missing:
+            missing = named_fields("Salesforce", selection.missing, self.rules, self.describe_fields())
+            unfilterable = self._catalog.unfilterable()
+        if among is not None:
+            return self._selections.among(selection, missing, unfilterable, among)
+        return self._selections.query(selection, missing, unfilterable, after)
+
+    def read(
+        self, crm_ids: Sequence[str], fields: Sequence[str], *, history: Sequence[str] = ()
+    ) -> dict[str, CrmContact]:
+        """
+        Return the contacts by the id that was asked for; a merged one has the surviving id in its contact.
+
+        Salesforce tells when the record was changed, not which field, so every field of `history` has that moment. The
+        company's name is read only of contacts without a usable address.
+        """
+        return self._reader.read(crm_ids, Wanted(tuple(fields), tuple(history)))
+
+    def write(self, updates: Sequence[Update]) -> list[UpdateResult]:
+        """
+        Send the updates in batches, or as a bulk job; the answer has one result for every update.
+
+        Several updates of one contact are sent as one, later values over earlier ones, and share its result. The call
+        raises nothing: see the module's reasons.
+        """
+        results = UpdateWriter(self._api, self._reader, self._pool, self._catalog.types, self._bulk).write(updates)
+        failed = sum(1 for result in results if result.reason)
+        logger.info("salesforce_contacts_updated updates=%s failed=%s", len(results), failed)
+        return results
+
+    def describe_fields(self) -> Mapping[str, FieldDescription]:
+        """Return Salesforce's own description of the contact's fields, as it was at the first call."""
+        return self._catalog.describe()
+
+    def ensure_fields(self) -> list[str]:
+        """Raise a ConfigurationError that names what the org lacks of our fields; none is ever made here."""
+        return self._catalog.ensure()
+
+    def check(self) -> str:
+        """Make one free call, and return a line that says which org answered and how many calls are left."""
+        answer = self._ask_limits()
+        daily = answer.body.get("DailyApiRequests") or {}
+        found = (
+            (daily["Remaining"], daily["Max"]) if daily.keys() >= {"Remaining", "Max"} else calls_left(answer.headers)
+        )
+        left = f"; {found[0]:,} of {found[1]:,} calls left in these 24 hours" if found else ""
+        return f"Salesforce org {self._api.host} answers{left}"
+
+    def share(self, fraction: float) -> None:
+        """Use this part of the rate; others are at work too."""
+        self._api.share(fraction)
+
+    def close(self) -> None:
+        """Give connections and threads back."""
+        self._pool.shutdown()
+        self._api.close()
+
+    def _ask_limits(self) -> Answer:
+        try:
+            return self._api.ask(Call("GET", "limits/"), _is_object)
+        except RefusedError as refusal:
+            if refusal.status not in {403, 404}:
+                raise
+        # Not every user may see the limits; what matters is that it may see contacts.
+        return self._api.ask(Call("GET", "query/", {"q": "SELECT Id FROM Contact LIMIT 1"}), _is_object)
+
+
+def _is_object(body: Any) -> bool:
+    return isinstance(body, dict)

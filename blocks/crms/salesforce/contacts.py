@@ -1,0 +1,182 @@
+"""Reading contacts from Salesforce: all of them, the new ones, and those that are asked for by id."""
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from blocks.crms.base import CrmContact, NewContact
+from blocks.crms.salesforce.answers import RefusedError
+from blocks.crms.salesforce.api import COLLECTIONS, SalesforceApi
+from blocks.crms.salesforce.transport import Call
+from enrichment.identifiers import normalise_email
+from enrichment.records import Contact
+
+logger = logging.getLogger(__name__)
+
+PAGE_SIZE = 2000
+#: What one call reads by id.
+BATCH_SIZE = 2000
+#: Ids in a query: longer ones don't fit into an address.
+QUERIED_IDS = 300
+
+_IDENTIFIERS = ("Id", "Email", "FirstName", "LastName", "AccountId", "IsDeleted", "LastModifiedDate")
+_CONTACT_ID = re.compile(r"003[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?")
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:?\d{2})")
+
+ItemT = TypeVar("ItemT")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to read of each contact."""
+
+    fields: tuple[str, ...] = ()
+    history: tuple[str, ...] = ()
+
+
+class ContactReader:
+    """Reads contacts; batches run concurrently."""
+
+    def __init__(self, api: SalesforceApi, pool: Executor) -> None:
+        self._api = api
+        self._pool = pool
+        self._accounts: dict[str, str] = {}
+
+    def created_since(self, since: datetime | None = None) -> Iterator[list[NewContact]]:
+        """
+        Yield the contacts created at or after a moment, or all, page by page.
+
+        Each page asks for what comes after the last contact, instead of for the next page of one query: the locator of
+        a query ends after a while, and a long intake would break with it.
+        """
+        condition = f"CreatedDate >= {literal(since)}" if since else ""
+        while True:
+            rows = list(self._api.rows(_page_query(condition)))
+            if rows:
+                yield [new_contact(row) for row in rows]
+            if len(rows) < PAGE_SIZE:
+                return
+            moment, last = literal(_moment(rows[-1]["CreatedDate"])), rows[-1]["Id"]
+            condition = f"(CreatedDate > {moment} OR (CreatedDate = {moment} AND Id > '{last}'))"
+
+    def read(self, crm_ids: Sequence[str], wanted: Wanted) -> dict[str, CrmContact]:
+        """Return the contacts by the id that was asked for; a merged one has the surviving id in its contact."""
+        # One id that is none would fail its whole batch.
+        ids = [crm_id for crm_id in dict.fromkeys(crm_ids) if is_contact_id(crm_id)]
+        found = self._read_all(ids, wanted)
+        survivors = self._survivors([crm_id for crm_id in ids if crm_id not in found])
+        moved = self._read_all(list(dict.fromkeys(survivors.values())), wanted) if survivors else {}
+        return found | {old: moved[new] for old, new in survivors.items() if new in moved}
+
+    def account_of(self, crm_id: str) -> str:
+        """Return the account of a contact that was read; empty if it has none, or wasn't."""
+        return self._accounts.get(short(crm_id), "")
+
+    def _read_all(self, ids: Sequence[str], wanted: Wanted) -> dict[str, CrmContact]:
+        parts = self._pool.map(lambda batch: self._read_batch(batch, wanted), batches(ids, BATCH_SIZE))
+        return {crm_id: contact for part in parts for crm_id, contact in part.items()}
+
+    def _read_batch(self, ids: Sequence[str], wanted: Wanted) -> dict[str, CrmContact]:
+        records = self._retrieve("Contact", ids, (*_IDENTIFIERS, *wanted.fields))
+        there = {i: r for i, r in zip(ids, records, strict=True) if r and not r.get("IsDeleted")}
+        self._accounts.update({short(i): str(r.get("AccountId") or "") for i, r in there.items()})
+        companies = self._companies(there.values())
+        return {i: _crm_contact(r, wanted, companies.get(r.get("AccountId") or "")) for i, r in there.items()}
+
+    def _companies(self, records: Iterable[Mapping[str, Any]]) -> dict[str, str | None]:
+        """Return the names of the accounts, as far as a lookup may need them: an address serves better."""
+        needed = {r["AccountId"]: None for r in records if r.get("AccountId") and not normalise_email(r.get("Email"))}
+        try:
+            parts = [(ids, self._retrieve("Account", ids, ("Id", "Name"))) for ids in batches(list(needed), BATCH_SIZE)]
+        except RefusedError as refusal:
+            # The integration user needn't be allowed to see accounts.
+            logger.warning("salesforce_accounts_hidden status=%s", refusal.status)
+            return {}
+        return {i: _text(r["Name"]) for ids, found in parts for i, r in zip(ids, found, strict=True) if r}
+
+    def _retrieve(self, kind: str, ids: Sequence[str], fields: Iterable[str]) -> list[Mapping[str, Any] | None]:
+        """Return the records in the order of the ids; None for those that don't exist or are hidden."""
+        query = {"ids": list(ids), "fields": list(dict.fromkeys(fields))}
+        answer = self._api.ask(Call("POST", f"{COLLECTIONS}/{kind}", body=query), _is_list_of(len(ids)))
+        return list(answer.body)
+
+    def _survivors(self, missing: Sequence[str]) -> dict[str, str]:
+        """Return into which contacts the missing ones were merged."""
+        masters: dict[str, str] = {}
+        for ids in batches(missing, QUERIED_IDS):
+            listed = ", ".join(f"'{crm_id}'" for crm_id in ids)
+            soql = f"SELECT Id, MasterRecordId FROM Contact WHERE Id IN ({listed}) AND MasterRecordId != null"  # noqa: S608
+            rows = self._api.rows(soql, deleted=True)
+            masters |= {short(row["Id"]): str(row["MasterRecordId"]) for row in rows}
+        return {crm_id: masters[short(crm_id)] for crm_id in missing if short(crm_id) in masters}
+
+
+def batches(items: Sequence[ItemT], size: int) -> list[Sequence[ItemT]]:
+    """Return the items in parts of at most this size."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def is_contact_id(crm_id: str) -> bool:
+    """Tell whether this could be the id of a contact, short or long."""
+    return _CONTACT_ID.fullmatch(crm_id) is not None
+
+
+def short(crm_id: str) -> str:
+    """Return what the short and the long form of an id have in common."""
+    return crm_id[:15]
+
+
+def _page_query(condition: str) -> str:
+    where = f" WHERE {condition}" if condition else ""
+    return f"SELECT Id, Email, CreatedDate FROM Contact{where} ORDER BY CreatedDate, Id LIMIT {PAGE_SIZE}"  # noqa: S608
+
+
+def literal(moment: datetime) -> str:
+    """Return a moment as a query has it."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def new_contact(row: Mapping[str, Any]) -> NewContact:
+    """Return what intake needs of a row."""
+    return NewContact(str(row["Id"]), _text(row.get("Email")), _moment(row["CreatedDate"]).isoformat())
+
+
+def _crm_contact(record: Mapping[str, Any], wanted: Wanted, company: str | None) -> CrmContact:
+    email, first_name, last_name = (_text(record.get(name)) for name in ("Email", "FirstName", "LastName"))
+    values = {field: _text(record.get(field)) for field in wanted.fields}
+    # Salesforce tells only when the record was changed: the latest that any of its fields can have been.
+    changed = _moment(record["LastModifiedDate"]) if wanted.history else None
+    return CrmContact(
+        Contact(str(record["Id"]), email, first_name, last_name, company),
+        values,
+        {field: changed for field in wanted.history if changed},
+    )
+
+
+def _text(value: Any) -> str | None:
+    """Return a value as text, written as the write policy writes it."""
+    match value:
+        case None | "":
+            return None
+        case bool():
+            return "true" if value else "false"
+        case float() if value == int(value):
+            return str(int(value))
+        case str() if _MOMENT.fullmatch(value):
+            return _moment(value).isoformat().replace("+00:00", "Z")
+    return str(value)
+
+
+def _is_list_of(number: int) -> Callable[[Any], bool]:
+    def accept(body: Any) -> bool:
+        return isinstance(body, list) and len(body) == number
+
+    return accept

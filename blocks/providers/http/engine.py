@@ -1,0 +1,122 @@
+"""The adapters of every provider that a spec describes, and of its follow-ups."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import httpx
+
+from blocks.providers.base import Reading, Reply, Request
+from blocks.providers.http.account import check_account
+from blocks.providers.http.asking import Asking
+from blocks.providers.http.channel import Options, shared_for, terms_of, tls
+from blocks.providers.http.follow_ups import choose_key, follow_up_spec, further_pages
+from blocks.providers.http.interpret import read_reply
+from blocks.providers.spec.follow_ups import FollowUp
+from blocks.providers.spec.model import ProviderSpec
+from enrichment import identifiers
+from enrichment.records import Contact
+
+
+class HttpProvider:
+    """
+    A provider over HTTP.
+
+    Args:
+        spec: what the provider is.
+        options: what the user sets.
+    """
+
+    def __init__(self, spec: ProviderSpec, options: Options) -> None:
+        self.name = spec.id
+        self.terms = terms_of(spec, options)
+        self._spec = spec
+        self._options = options
+        self._shared = shared_for(spec, options)
+        switched_on = [one for one in spec.follow_ups if one.name in options.follow_ups]
+        self.follow_ups = tuple(HttpFollowUp(spec, one, options) for one in switched_on)
+        # They log whole URLs and headers, which may hold an address or a key.
+        for library in ("httpx", "httpcore"):
+            logging.getLogger(library).setLevel(logging.WARNING)
+
+    def choose_input(self, contact: Contact) -> dict[str, str] | None:
+        """Return the identifiers to ask with, or None if the contact has too few."""
+        return identifiers.choose_input(contact, self._spec.min_input)
+
+    def request_key(self, lookup_input: Mapping[str, str]) -> str:
+        """Return the journal's key; it counts the output fields of the spec, also those that the account lacks."""
+        return identifiers.request_key(self.name, lookup_input, self._spec.output_fields.names)
+
+    async def ask(self, requests: Sequence[Request], keep: Callable[[Sequence[Reply]], None]) -> list[Reply]:
+        """Ask in native batches, concurrently, under the shared rate limit; see the protocol."""
+        # One more than are under way at once, for a call that can't wait.
+        connections = httpx.Limits(max_connections=self._options.concurrency + 1)
+        async with httpx.AsyncClient(verify=tls(), limits=connections, follow_redirects=False) as client:
+            return await Asking(self._spec, self._options, self._shared, client, keep).ask(requests)
+
+    def read(self, body: Any) -> Reading:
+        """Say what a journalled reply means by today's spec."""
+        return read_reply(self._spec, body)
+
+    def share(self, fraction: float) -> None:
+        """Use this part of the rate; others are at work too."""
+        self._shared.pacer.share(fraction)
+
+    def check(self) -> str:
+        """
+        Make one free call and say what is left.
+
+        Raises:
+            EnrichmentError: it failed; the message says what to do.
+        """
+        return check_account(self._spec, self._options, self._shared)
+
+
+class HttpFollowUp:
+    """
+    A follow-up of such a provider, asked with its credentials and at its pace.
+
+    Args:
+        spec: the provider's.
+        follow_up: what the follow-up is.
+        options: what the user sets for the provider.
+    """
+
+    def __init__(self, spec: ProviderSpec, follow_up: FollowUp, options: Options) -> None:
+        self.name = spec.id
+        self.step = follow_up.name
+        self.fills = frozenset(follow_up.fields)
+        self.cache_days = follow_up.cache_days
+        self._contacts = spec
+        self._follow_up = follow_up
+        self._chosen = options.follow_ups[follow_up.name]
+        size = follow_up.batch.default or follow_up.batch.max
+        own = follow_up_spec(spec, follow_up, self._chosen)
+        self._calls = HttpProvider(own, replace(options, batch_size=size))
+        self.terms = self._calls.terms
+
+    def choose_input(self, contact_reply: Any) -> dict[str, str] | None:
+        """Return what to ask about, by a contact's journalled reply; None if the reply names no company."""
+        return choose_key(self._contacts, self._follow_up, contact_reply)
+
+    def request_key(self, lookup_input: Mapping[str, str]) -> str:
+        """Return the journal's key; it counts the output fields and the values that the user chose."""
+        asked = [*self._follow_up.output_fields.names, *(value.casefold() for value in self._chosen)]
+        return identifiers.follow_up_key(self.name, self.step, lookup_input, asked)
+
+    def further_pages(self, lookup_input: Mapping[str, str], body: Any) -> list[dict[str, str]]:
+        """Return what to ask for the pages behind the first one, by the first one's journalled reply."""
+        return further_pages(self._follow_up.pages, lookup_input, body)
+
+    async def ask(self, requests: Sequence[Request], keep: Callable[[Sequence[Reply]], None]) -> list[Reply]:
+        """Ask as the provider does; see the protocol."""
+        return await self._calls.ask(requests, keep)
+
+    def read(self, body: Any) -> Reading:
+        """Say what a journalled reply means by today's spec."""
+        return self._calls.read(body)
+
+    def share(self, fraction: float) -> None:
+        """Use this part of the rate; others are at work too."""
+        self._calls.share(fraction)

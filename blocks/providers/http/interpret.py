@@ -1,0 +1,235 @@
+"""
+What an answer means, by the spec's rules: pure evaluation, without a call, a clock or a log.
+
+The list of items is never projected over, only walked: a projection drops nulls, and the rest would shift onto wrong
+contacts.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from blocks.providers.base import Reading
+from blocks.providers.http.request import reference
+from blocks.providers.spec.codes import short_code
+from blocks.providers.spec.model import ProviderSpec
+from blocks.providers.spec.sections import CanonicalField, Rule
+from blocks.providers.spec.transforms import TRANSFORMS, TYPES, number
+from enrichment.errors import ContractError
+from enrichment.outcomes import ENRICHED, Outcome
+
+#: Keys of a journalled answer that has no items, so that its meaning depends on its status.
+_STATUS, _BODY = "http_status", "body"
+
+_QUOTED_WORD = re.compile(r"['\"`]([A-Za-z]\w*)['\"`]")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    A whole HTTP answer.
+
+    Args:
+        status: the HTTP status.
+        headers: names in lower case.
+        body: JSON, or text where it is none.
+        readable: whether the body is what its content type says.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+    readable: bool = True
+
+    @property
+    def success(self) -> bool:
+        """Tell whether the status is 2xx."""
+        return 200 <= self.status < 300
+
+    @property
+    def seen(self) -> dict[str, Any]:
+        """Return what the rules for whole answers see."""
+        return {"status": self.status, "headers": dict(self.headers), "body": self.body}
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """An outcome and the short code that explains it."""
+
+    outcome: Outcome
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """
+    The items of an answer, each with its request.
+
+    Args:
+        items: by the request's place; a request without an item is absent.
+        orphans: items that answer no request that we know.
+    """
+
+    items: Mapping[int, Any]
+    orphans: tuple[Any, ...] = ()
+
+
+def answer_meaning(spec: ProviderSpec, answer: Answer) -> Meaning | None:
+    """Return what the answer means for all its contacts, or None if no rule speaks of it."""
+    meaning = _first_hit(spec.outcomes.response, answer.seen)
+    if meaning is None or meaning.reason:
+        return meaning
+    return Meaning(meaning.outcome, error_code(spec, answer) or f"status_{answer.status}")
+
+
+def error_code(spec: ProviderSpec, answer: Answer) -> str:
+    """Return the code that an error body names first, if any."""
+    return short_code(spec.errors.codes.find(answer.seen))
+
+
+def item_meaning(spec: ProviderSpec, item: Any) -> Meaning:
+    """Return what one contact's item means; what no rule knows is no match."""
+    return _first_hit(spec.outcomes.item, {"item": item}) or Meaning(Outcome.RETRYABLE, "unknown_answer")
+
+
+def split_items(spec: ProviderSpec, answer: Answer) -> list[Any]:
+    """
+    Return the items of an answer; without a path, the whole body is the only one.
+
+    Raises:
+        ContractError: there is no list where the spec says.
+    """
+    if spec.items is None:
+        return [answer.body]
+    items = spec.items.find(answer.body)
+    if not isinstance(items, list):
+        raise ContractError(f"{spec.title}'s answer has no list at '{spec.items.text}'")
+    return items
+
+
+def correlate(spec: ProviderSpec, sent: Sequence[Mapping[str, Any]], items: Sequence[Any]) -> Placed:
+    """
+    Find the request that each item answers.
+
+    Args:
+        spec: the provider's.
+        sent: the inputs under the provider's names, in the order in which they were sent.
+        items: as received.
+    """
+    echo = spec.correlate.echo
+    if spec.correlate.by == "position" or echo is None:
+        in_order = len(items) == len(sent)
+        return Placed(dict(enumerate(items))) if in_order else Placed({}, tuple(items))
+    echoes = [echo.find(item) for item in items]
+    if spec.correlate.by == "reference":
+        return _by_echo([reference(place) for place in range(len(sent))], [_plain(one) for one in echoes], items)
+    return _by_echo([_fold(one) for one in sent], [_fold(one) for one in echoes], items)
+
+
+def miscounted(spec: ProviderSpec, answer: Answer, contacts: int) -> bool:
+    """Tell whether places say nothing, because there are more or fewer items than contacts, and nothing else does."""
+    items = spec.items.find(answer.body) if spec.items else None
+    return spec.correlate.by == "position" and isinstance(items, list) and len(items) != contacts
+
+
+def has_record(spec: ProviderSpec, item: Any) -> bool:
+    """Tell whether an item holds a record: something that may have been paid for."""
+    return spec.record.holds(item)
+
+
+def refused_fields(spec: ProviderSpec, answer: Answer, asked: Sequence[str]) -> list[str]:
+    """Return the output fields that a refusal names as not permitted."""
+    listed = spec.output_fields.refused.find(answer.seen) if spec.output_fields.refused else None
+    if not answer.success and isinstance(listed, list):
+        return [name for name in asked if name in listed]
+    codes = spec.errors.codes.find(answer.seen)
+    if answer.status != 400 or not set(_as_list(codes)) & set(spec.output_fields.drop_on):
+        return []
+    words = {word for text in _as_list(spec.errors.texts.find(answer.seen)) for word in _QUOTED_WORD.findall(str(text))}
+    return [name for name in asked if name in words]
+
+
+def keepable(answer: Answer, body: Any) -> dict[str, Any]:
+    """Return an answer's body in the form in which it is journalled when it isn't one contact's item."""
+    return {_STATUS: answer.status, _BODY: body}
+
+
+def read_reply(spec: ProviderSpec, body: Any) -> Reading:
+    """Say what a journalled reply means by this spec."""
+    if isinstance(body, dict) and body.keys() == {_STATUS, _BODY}:
+        answer = Answer(int(body[_STATUS]), {}, body[_BODY])
+        meaning = answer_meaning(spec, answer) or _unexplained(spec, answer)
+        return Reading(meaning.outcome, meaning.reason, None, None, {})
+    meaning = item_meaning(spec, body)
+    if meaning.outcome not in ENRICHED:
+        return Reading(meaning.outcome, meaning.reason, None, None, {})
+    seen = {"item": body}
+    record_id = spec.record_id.find(seen) if spec.record_id else None
+    confidence = number(spec.confidence.find(seen)) if spec.confidence else None
+    text_id = None if record_id is None else str(record_id)
+    return Reading(meaning.outcome, meaning.reason, text_id, confidence, _canonical(spec, body))
+
+
+def _unexplained(spec: ProviderSpec, answer: Answer) -> Meaning:
+    # A refusal is journalled only after other contacts passed in the same form, so that it was this contact's fault.
+    if 400 <= answer.status < 500:
+        return Meaning(Outcome.INVALID_INPUT, error_code(spec, answer) or f"status_{answer.status}")
+    return Meaning(Outcome.RETRYABLE, "unreadable_answer")
+
+
+def _canonical(spec: ProviderSpec, item: Any) -> dict[str, Any]:
+    record = spec.record.find(item)
+    found = {name: _value(field, record) for name, field in spec.fields.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _value(field: CanonicalField, record: Any) -> Any:
+    value = field.path.find(record)
+    if value is not None and field.transform:
+        value = TRANSFORMS[field.transform](value)
+    return None if value is None else TYPES[field.type](value)
+
+
+def _first_hit(rules: Sequence[Rule], seen: Mapping[str, Any]) -> Meaning | None:
+    for rule in rules:
+        if rule.when.holds(seen):
+            code = short_code(rule.reason_path.find(seen)) if rule.reason_path else ""
+            return Meaning(rule.outcome, code or rule.reason)
+    return None
+
+
+def _by_echo(sent: Sequence[Any], echoes: Sequence[Any], items: Sequence[Any]) -> Placed:
+    places = {one: place for place, one in enumerate(sent)}
+    found: dict[int, Any] = {}
+    rest: list[int] = []
+    for index, echo in enumerate(echoes):
+        place = places.get(echo) if echo else None
+        if place is None or place in found:
+            rest.append(index)
+        else:
+            found[place] = items[index]
+    # Without an echo only the place is left, and it counts only if nothing in this answer stands at a wrong one.
+    ordered = len(items) == len(sent) and all(not echo or echo == one for echo, one in zip(echoes, sent, strict=False))
+    if ordered:
+        return Placed({**found, **{index: items[index] for index in rest}})
+    return Placed(found, tuple(items[index] for index in rest))
+
+
+def _fold(value: Any) -> frozenset[tuple[str, str]]:
+    """Return an input in the form in which echoes are compared: neither case nor blanks nor nulls count."""
+    pairs = value.items() if isinstance(value, Mapping) else ()
+    return frozenset((str(name).casefold(), _folded_text(one)) for name, one in pairs if one not in (None, "", [], {}))
+
+
+def _plain(value: Any) -> str:
+    return str(value) if isinstance(value, (str, int)) else ""
+
+
+def _folded_text(value: Any) -> str:
+    return " ".join(str(value).split()).casefold()
+
+
+def _as_list(value: Any) -> list[Any]:
+    values = value if isinstance(value, list) else [value]
+    return [one for one in values if isinstance(one, (str, int))]

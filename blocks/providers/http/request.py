@@ -1,0 +1,80 @@
+"""How a call is built from a spec's templates: pure."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from blocks.providers.spec.follow_ups import PAGE
+from blocks.providers.spec.model import ProviderSpec
+from blocks.providers.spec.sections import SPREAD
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request, still without credentials; `output_fields` are those that it asks for."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+    output_fields: tuple[str, ...] = ()
+
+
+def provider_input(spec: ProviderSpec, lookup_input: Mapping[str, str]) -> dict[str, Any]:
+    """Return the identifiers under the provider's names; nulls and unknown names are left out."""
+    form = spec.request
+    named = {form.inputs[name]: value for name, value in lookup_input.items() if name in form.inputs and value}
+    page = {PAGE: int(lookup_input[PAGE])} if PAGE in lookup_input else {}
+    return {name: _typed(value, whole=name in form.integers) for name, value in named.items()} | page
+
+
+def build_call(spec: ProviderSpec, inputs: Sequence[Mapping[str, Any]], output_fields: Sequence[str]) -> Call:
+    """
+    Return the call that asks for these contacts.
+
+    Args:
+        spec: the provider's.
+        inputs: under the provider's names.
+        output_fields: the provider's fields to ask for.
+    """
+    form = spec.request
+    pages = [one.get(PAGE) for one in inputs]
+    inputs = [{name: value for name, value in one.items() if name != PAGE} for one in inputs]
+    items = [_fill(form.item, {"$input": one, "$reference": reference(place)}) for place, one in enumerate(inputs)]
+    asked = {"$items": items, "$item": items[0], "$input": inputs[0], "$output_fields": list(output_fields)}
+    values = {**asked, PAGE: pages[0]}
+    body = _fill(form.body, values)
+    query = _fill(form.query, values) or {}
+    headers = {"Accept": form.accept, **form.headers}
+    content = None
+    if body is not None:
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        headers["Content-Type"] = form.content_type
+    return Call(form.method, form.path, _flat(query), headers, content, tuple(output_fields))
+
+
+def reference(place: int) -> str:
+    """Return the text by which an answer may name the contact at this place of a call."""
+    return str(place)
+
+
+def _fill(template: Any, values: Mapping[str, Any]) -> Any:
+    if isinstance(template, Mapping):
+        filled = {name: _fill(part, values) for name, part in template.items() if name != SPREAD}
+        filled |= values[SPREAD] if SPREAD in template else {}
+        return {name: part for name, part in filled.items() if part not in (None, "", [], {})}
+    if isinstance(template, list):
+        return [_fill(part, values) for part in template]
+    if isinstance(template, str) and template.startswith("$"):
+        return values[template]
+    return template
+
+
+def _typed(value: str, *, whole: bool) -> str | int:
+    return int(value) if whole and value.isdecimal() else value
+
+
+def _flat(query: Mapping[str, Any]) -> dict[str, str]:
+    return {name: ",".join(map(str, value)) if isinstance(value, list) else str(value) for name, value in query.items()}

@@ -1,0 +1,185 @@
+"""
+What a provider is, as data: `<provider>.yaml`, found, read and checked.
+
+Specs are found in this package and, before it, in the folder that ENRICHMENT_PROVIDER_DIR names, so that a provider is
+added or corrected without touching the package.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self, get_args
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from blocks.base import ENV_PREFIX, env_file
+from blocks.providers.spec.auth import Auth
+from blocks.providers.spec.errors import explain_spec
+from blocks.providers.spec.expressions import Expression
+from blocks.providers.spec.follow_ups import FollowUp
+from blocks.providers.spec.sections import (
+    ANSWER_NAMES,
+    ITEM_NAMES,
+    Batch,
+    CanonicalField,
+    Correlate,
+    Credits,
+    Errors,
+    Fixture,
+    Identifier,
+    Outcomes,
+    OutputFields,
+    Part,
+    Rate,
+    RequestForm,
+    Retry,
+    Timeouts,
+    Usage,
+    check_names,
+    keeps_every_item,
+)
+from enrichment.errors import ConfigurationError
+
+
+class ProviderSpec(Part):
+    """A provider; see the sections for what each key means, and their module's docstring for what expressions see."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    title: str
+    description: str
+    documentation_url: str
+    base_url: str = Field(pattern=r"^https?://")
+    api_version: str = ""
+    version_header: str = ""
+    version_request_header: str = ""
+    request_id_headers: tuple[str, ...] = ()
+    request_id_path: Expression | None = None
+    auth: Auth
+    request: RequestForm
+    batch: Batch = Batch()
+    min_input: tuple[tuple[Identifier, ...], ...] = Field(min_length=1)
+    items: Expression | None = None
+    record: Expression = Expression("@")
+    record_id: Expression | None = None
+    confidence: Expression | None = None
+    correlate: Correlate = Correlate()
+    outcomes: Outcomes
+    errors: Errors = Errors()
+    rate: Rate
+    retry: Retry = Retry()
+    credits: Credits = Credits()
+    fields: dict[str, CanonicalField]
+    output_fields: OutputFields = OutputFields()
+    timeouts: Timeouts = Timeouts()
+    usage: Usage | None = None
+    follow_ups: tuple[FollowUp, ...] = ()
+    fixtures: tuple[Fixture, ...] = ()
+
+    @field_validator("record_id", "confidence")
+    @classmethod
+    def _sees_the_item(cls, expression: Expression | None) -> Expression | None:
+        check_names(expression, ITEM_NAMES)
+        return expression
+
+    @field_validator("request_id_path")
+    @classmethod
+    def _sees_the_answer(cls, expression: Expression | None) -> Expression | None:
+        check_names(expression, ANSWER_NAMES)
+        return expression
+
+    _keeps_every_item = field_validator("items")(keeps_every_item)
+
+    @field_validator("request")
+    @classmethod
+    def _asks_with_identifiers(cls, request: RequestForm) -> RequestForm:
+        known = get_args(Identifier)
+        unknown = sorted({*request.inputs, *(request.probe or {})} - set(known))
+        if unknown:
+            raise ValueError(f"unknown identifier {', '.join(unknown)}; known are {', '.join(known)}")
+        return request
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        unnamed = {name for names in self.min_input for name in names} - set(self.request.inputs)
+        if unnamed:
+            raise ValueError(f"request.inputs lacks names that min_input uses: {', '.join(sorted(unnamed))}")
+        if self.batch.max > 1 and self.items is None:
+            raise ValueError("batch.max above 1 needs the key items: the path of the list in the body")
+        for names in ([one.name for one in self.follow_ups], [one.switch.name for one in self.follow_ups]):
+            if len(set(names)) < len(names):
+                raise ValueError(f"two follow-ups share a name or a switch: {', '.join(names)}")
+        return self
+
+
+class _Folder(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", env_ignore_empty=True)
+
+    provider_dir: Path | None = None
+
+
+def spec_names() -> list[str]:
+    """Return the providers that have a spec."""
+    return sorted({path.stem for folder in _folders() for path in folder.glob("*.yaml")})
+
+
+def load_spec(name: str) -> ProviderSpec:
+    """
+    Return a provider's spec.
+
+    Raises:
+        ConfigurationError: there is none of that name, or it is wrong; the message says where and what is allowed.
+    """
+    path = spec_path(name)
+    return _named(parse_spec(path.read_text(encoding="utf-8"), path.name), path)
+
+
+def spec_path(name: str) -> Path:
+    """
+    Return the file of a provider's spec.
+
+    Raises:
+        ConfigurationError: there is none of that name; the message lists those found.
+    """
+    for folder in _folders():
+        for path in folder.glob("*.yaml"):
+            if path.stem == name:
+                return path
+    raise ConfigurationError(f"unknown provider '{name}': choose one of {', '.join(spec_names())}")
+
+
+def parse_spec(text: str, source: str) -> ProviderSpec:
+    """
+    Return the spec that a YAML text describes.
+
+    Args:
+        text: the YAML.
+        source: the file's name, for messages.
+
+    Raises:
+        ConfigurationError: see `load_spec`.
+    """
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        value: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{source}: no valid YAML: {' '.join(str(error).split())}") from None
+    try:
+        return ProviderSpec.model_validate(value)
+    except ValidationError as error:
+        raise ConfigurationError(explain_spec(error, ProviderSpec, value, node, source)) from None
+
+
+def _folders() -> Iterator[Path]:
+    own = _Folder(_env_file=env_file()).provider_dir
+    if own is not None:
+        if not own.is_dir():
+            raise ConfigurationError(f"ENRICHMENT_PROVIDER_DIR names '{own}', which is no folder")
+        yield own
+    yield Path(__file__).parents[1] / "specs"
+
+
+def _named(spec: ProviderSpec, path: Path) -> ProviderSpec:
+    if spec.id != path.stem:
+        raise ConfigurationError(f"{path.name}: id: is '{spec.id}', but must equal the file's name, '{path.stem}'")
+    return spec

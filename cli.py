@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markdown import Markdown
@@ -12,8 +12,23 @@ from rich.table import Table
 
 from commands import lanes
 from commands.listeners import listen
-from commands.terminal import FAILED, Json, checked_lane, err, out, pairs_table, run_table, say, told
+from commands.terminal import (
+    FAILED,
+    Json,
+    allow_slow_start,
+    checked_lane,
+    err,
+    only_one,
+    out,
+    pairs_table,
+    run_table,
+    say,
+    told,
+)
 from enrichment.errors import ConfigurationError, EnrichmentError
+
+if TYPE_CHECKING:
+    from enrichment.intake import Intake
 
 app = typer.Typer(
     name="enrich",
@@ -67,31 +82,48 @@ def stage(
     ids: Annotated[str, typer.Option(help="CRM ids, comma-separated.")] = "",
     since: Annotated[datetime | None, typer.Option(help="Contacts created at or after this moment (UTC).")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every contact of the CRM.")] = False,
-    failed: Annotated[bool, typer.Option(help="The dead letters, once more.")] = False,
+    failed: Annotated[bool, typer.Option(help="The failed contacts, once more.")] = False,
     run_id: Annotated[str, typer.Option(help="With --failed: only those of this run.")] = "",
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Look contacts up again that were enriched lately; saved replies count.")
+    ] = False,
     lane: Annotated[str, typer.Option(help="`live` or `backfill`.")] = "live",
     as_json: Json = False,
 ) -> None:
-    """Put contacts into the queue: those new since the last time, or as the options say."""
+    """Put contacts into the queue: those new since the last time, or as one of the options says."""
     with told():
+        only_one({"--csv": csv, "--ids": ids, "--since": since, "--all": everything, "--failed": failed})
+        if run_id and not failed:
+            raise ConfigurationError("`--run-id` goes with `--failed`: it says whose failed contacts to stage")
         from tasks.intake import read_contacts  # noqa: PLC0415
+        from tasks.server import ensure_server  # noqa: PLC0415
         from tasks.setup import check_ready  # noqa: PLC0415
 
+        intake = _intake(csv, ids, since, run_id, everything=everything, failed=failed)
         if csv:
-            read_contacts(csv)  # a wrong file is told before Prefect starts
+            read_contacts(csv)  # a wrong file is refused before Prefect starts
         check_ready()
+        ensure_server()
         from flows.ingest_contacts import ingest_contacts  # noqa: PLC0415
 
-        staged = ingest_contacts(
-            lane=checked_lane(lane),
-            since=since,
-            everything=everything,
-            crm_ids=[part.strip() for part in ids.split(",") if part.strip()],
-            csv_path=str(csv.resolve()) if csv else "",
-            failed=failed,
-            failed_run_id=run_id,
-        )
+        staged = ingest_contacts(intake, lane=checked_lane(lane), refresh=refresh)
         say({"staged": staged}, as_json, lambda: f"{staged:,} contacts new in the queue; next: `enrich run`")
+
+
+def _intake(
+    csv: Path | None, ids: str, since: datetime | None, run_id: str, *, everything: bool, failed: bool
+) -> "Intake":
+    from enrichment.intake import EveryContact, FailedContacts, ListedContacts, NewContacts  # noqa: PLC0415
+
+    if failed:
+        return FailedContacts(run_id=run_id)
+    if everything:
+        return EveryContact()
+    if csv:
+        return ListedContacts(csv_path=str(csv.resolve()))
+    if ids:
+        return ListedContacts(crm_ids=[part.strip() for part in ids.split(",") if part.strip()])
+    return NewContacts(since=since)
 
 
 @app.command(epilog="Example: `enrich run --limit 500`, or `enrich run --dry-run`")
@@ -106,18 +138,21 @@ def run(
 ) -> None:
     """Enrich what waits in the queue, here and now."""
     with told():
+        from tasks.server import ensure_server  # noqa: PLC0415
         from tasks.setup import check_ready  # noqa: PLC0415
 
+        asked: dict[str, Any] = {"provider": provider, "lane": checked_lane(lane) if lane else "", "limit": limit}
         check_ready(provider)
-        from flows.enrich_contacts import enrich_contacts  # noqa: PLC0415
-        from tasks.preview import Preview  # noqa: PLC0415
+        ensure_server()
+        if dry_run:
+            from flows.preview_contacts import preview_contacts  # noqa: PLC0415
 
-        report = enrich_contacts(
-            provider=provider, lane=checked_lane(lane) if lane else "", limit=limit, dry_run=dry_run
-        )
-        if isinstance(report, Preview):
-            say(report, as_json, lambda: _preview(report))
+            preview = preview_contacts(**asked)
+            say(preview, as_json, lambda: _preview(preview))
         else:
+            from flows.enrich_contacts import enrich_contacts  # noqa: PLC0415
+
+            report = enrich_contacts(**asked)
             say(report, as_json, lambda: run_table(report))
 
 
@@ -143,15 +178,18 @@ def file(
     """Enrich a CSV file, without a CRM; to repeat it costs nothing, and finishes what was left."""
     with told():
         from tasks.csv_file import FileJob, prepare_file  # noqa: PLC0415
+        from tasks.server import ensure_server  # noqa: PLC0415
 
         if (target is None) is not in_place:
             raise ConfigurationError("choose one of `--out FILE` and `--in-place`")
         job = FileJob(path, target, overwrite, dict(_assignment(each) for each in column or ()))
         contacts = prepare_file(job, provider=provider, force=force)
+        ensure_server()
+        from enrichment.intake import EveryContact  # noqa: PLC0415
         from flows.enrich_contacts import enrich_contacts  # noqa: PLC0415
         from flows.ingest_contacts import ingest_contacts  # noqa: PLC0415
 
-        ingest_contacts(everything=True)
+        ingest_contacts(EveryContact())
         report: Any = enrich_contacts(provider=provider, limit=limit)
         say(report, as_json, lambda: run_table(report))
         left = contacts - report.books.finished
@@ -249,12 +287,14 @@ def _preview(preview: Any) -> Table:
     for crm_id, changes in preview.changes.items():
         for change in changes:
             table.add_row(crm_id, change.field, escape(change.before or ""), escape(change.after))
-    table.caption = f"{preview.would_ask:,} replies would have to be paid for first"
+    ends = ", ".join(f"{count:,} {result}" for result, count in sorted(preview.results.items()))
+    table.caption = f"results: {ends or 'none yet'}; {preview.would_ask:,} replies would have to be paid for first"
     return table
 
 
 def main() -> None:
     """Run the command line."""
+    allow_slow_start()
     app()
 
 

@@ -51,6 +51,12 @@ class Settings(BaseSettings):
     max_attempts: int = Field(5, ge=1, le=100, description="Attempts before a record becomes a dead letter.")
     fresh_days: int = Field(30, ge=0, le=3650, description="Contacts enriched within so many days are skipped.")
     reply_days: int = Field(180, ge=1, le=3650, description="Journalled replies are reused for so many days.")
+    miss_days: int = Field(
+        30,
+        ge=1,
+        le=3650,
+        description="Replies that a provider doesn't know the contact are reused for so many days.",
+    )
     start_runs_by: Literal["event", "deployment", "schedule"] = Field(
         "event",
         description="What starts a run when contacts were staged: an `event` for prefect.yaml's triggers, the "

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.terminal import Json, checked_lane, pairs_table, run_table, say, told
+from commands.terminal import Json, checked_lane, only_one, pairs_table, run_table, say, told
 from enrichment.errors import ConfigurationError
 from enrichment.estimate import estimate_lines
 from enrichment.selection import Selection, select_by
@@ -27,6 +27,9 @@ def backfill(  # noqa: PLR0913 - one parameter for each option
     estimate: Annotated[bool, typer.Option("--estimate", help="Only say what it would cost; spend nothing.")] = False,
     max_credits: Annotated[float | None, typer.Option(min=0, help="The most credits that this run may spend.")] = None,
     stage_only: Annotated[bool, typer.Option("--stage-only", help="Only put the contacts into the queue.")] = False,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Look contacts up again that were enriched lately; saved replies count.")
+    ] = False,
     provider: Annotated[str, typer.Option(help="Provider; default: the setting.")] = "",
     limit: Annotated[int, typer.Option(min=0, help="The most records to claim; 0: all that wait.")] = 0,
     as_json: Json = False,
@@ -43,21 +46,32 @@ def backfill(  # noqa: PLR0913 - one parameter for each option
             missing=[name.strip() for name in missing.split(",")],
             csv_path=str(csv.resolve()) if csv else "",
         )
+        only_one({"--estimate": estimate, "--stage-only": stage_only})
+        for mode, given in {"--estimate": estimate, "--stage-only": stage_only}.items():
+            only_one({mode: given, "--max-credits": max_credits is not None})
+            only_one({mode: given, "--limit": limit})
+        only_one({"--estimate": estimate, "--refresh": refresh})
+        only_one({"--stage-only": stage_only, "--provider": provider})
         _check(selection, provider, estimate=estimate, stage_only=stage_only)
         if stage_only:
-            _stage(selection, as_json=as_json)
-            return
-        from flows.enrich_contacts import enrich_contacts  # noqa: PLC0415
+            _stage(selection, refresh=refresh, as_json=as_json)
+        elif estimate:
+            from flows.estimate_backfill import estimate_backfill  # noqa: PLC0415
 
-        report: Any = enrich_contacts(
-            provider=provider,
-            lane="backfill",
-            limit=limit,
-            select=selection,
-            estimate=estimate,
-            max_credits=max_credits,
-        )
-        say(report, as_json, lambda: _estimate_table(report) if estimate else run_table(report))
+            found = estimate_backfill(selection, provider=provider)
+            say(found, as_json, lambda: _estimate_table(found))
+        else:
+            from flows.enrich_contacts import enrich_contacts  # noqa: PLC0415
+
+            report = enrich_contacts(
+                provider=provider,
+                lane="backfill",
+                limit=limit,
+                select=selection,
+                refresh=refresh,
+                max_credits=max_credits,
+            )
+            say(report, as_json, lambda: run_table(report))
 
 
 def pause(lane: Lane, as_json: Json = False) -> None:
@@ -93,11 +107,10 @@ def _check(selection: Selection, provider: str, *, estimate: bool, stage_only: b
     """Tell a mistake before Prefect starts."""
     if (estimate or stage_only) and selection.is_empty:
         raise ConfigurationError("say which contacts: by a condition, `--csv`, or `--all`")
-    if estimate and stage_only:
-        raise ConfigurationError("choose one of `--estimate` and `--stage-only`")
     from blocks.price_book import read_price_book  # noqa: PLC0415 - Prefect takes seconds to import
     from blocks.settings import load_settings  # noqa: PLC0415
     from tasks.intake import read_contacts  # noqa: PLC0415
+    from tasks.server import ensure_server  # noqa: PLC0415
     from tasks.setup import check_ready  # noqa: PLC0415
 
     if selection.csv_path:
@@ -105,12 +118,14 @@ def _check(selection: Selection, provider: str, *, estimate: bool, stage_only: b
     if estimate:
         read_price_book(load_settings().price_book)
     check_ready(provider)
+    ensure_server()
 
 
-def _stage(selection: Selection, *, as_json: bool) -> None:
+def _stage(selection: Selection, *, refresh: bool, as_json: bool) -> None:
+    from enrichment.intake import SelectedContacts  # noqa: PLC0415
     from flows.ingest_contacts import ingest_contacts  # noqa: PLC0415
 
-    staged = ingest_contacts(lane="backfill", select=selection)
+    staged = ingest_contacts(SelectedContacts(select=selection), lane="backfill", refresh=refresh)
     say({"staged": staged}, as_json, lambda: f"{staged:,} contacts new in the queue; next: `enrich backfill`")
 
 

@@ -1,6 +1,7 @@
 """How commands talk to people: results as text or JSON, mistakes in one line and an exit code."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,20 @@ err = Console(stderr=True, soft_wrap=True)
 FAILED, MISCONFIGURED = 1, 2
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def allow_slow_start() -> None:
+    """Give Prefect's temporary server more than 20 seconds, too few on a busy machine, unless the user has set a time."""
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
+
+
+def only_one(options: Mapping[str, object]) -> None:
+    """Raise a ConfigurationError if several of some options are given that exclude each other."""
+    given = [name for name, value in options.items() if value]
+    if len(given) > 1:
+        raise ConfigurationError(
+            f"choose one of {' and '.join(f'`{name}`' for name in given)}: they exclude each other"
+        )
 
 
 @contextmanager

@@ -35,6 +35,7 @@ class RunPlan:
     max_attempts: int = 5
     fresh_days: int = 30
     reply_days: int = 180
+    miss_days: int = 30
     required_fields: tuple[str, ...] = ()
     max_credits: float | None = None
     credits_per_day: Mapping[str, float] = field(default_factory=dict)
@@ -45,6 +46,10 @@ class RunPlan:
     def crm_name(self) -> str:
         """Return the CRM's name, by which contacts are known."""
         return self.crm.partition("/")[0]
+
+    @property
+    def origin(self) -> str:
+        return self.crm_name
 
     @property
     def providers(self) -> tuple[str, ...]:

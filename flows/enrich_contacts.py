@@ -1,6 +1,5 @@
 """Claim staged contacts, look them up, store them, write them back, and clear the queue."""
 
-import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -10,7 +9,7 @@ from prefect import flow, unmapped
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.concurrency.sync import concurrency
 from prefect.futures import PrefectFuture
-from prefect.runtime import deployment, flow_run
+from prefect.runtime import deployment
 from pydantic import Field
 
 from blocks.log import event
@@ -23,26 +22,20 @@ from enrichment.errors import (
     QuotaExhaustedError,
     RunStoppedError,
 )
-from enrichment.estimate import Estimate
 from enrichment.plan import RunPlan
 from enrichment.records import ChunkSummary, Claim, Stop
 from enrichment.sealing import where
 from enrichment.selection import NOBODY, Selection
 from enrichment.stops import graver, stop_of
 from enrichment.summary import RunReport
+from flows.plan import asked_for, plan_run
 from flows.task_runner import RunnerOfChoice, other_processes
 from tasks.backfill import stage_selection
 from tasks.books import close_books, describe_fields, open_books, publish_report
-from tasks.carry import carry_chunk
+from tasks.chunk import carry_chunk, look_up, release_chunk, settle, store, write_back
 from tasks.claims import claim_chunks, count_queue, run_limit
-from tasks.estimate import estimate as estimate_cost
-from tasks.look_up import look_up
-from tasks.preview import Preview, preview
 from tasks.run_starts import look_again
-from tasks.settle import release_chunk, settle
 from tasks.steps import Parcel
-from tasks.store import store
-from tasks.write_back import write_back
 
 #: A mapped task waits for its input in a thread, so a chunk in flight may occupy one for each task of its chain.
 _THREADS = 4 * MOST_CHUNKS_IN_FLIGHT
@@ -58,12 +51,7 @@ _STOP_ERRORS: dict[str, type[RunStoppedError]] = {
 
 def run_name() -> str:
     """Return the run's name while it works; at its end the name says what was done."""
-    asked, settings = flow_run.get_parameters(), load_settings()
-    lane = f"{asked.get('lane')} " if asked.get("lane") else ""
-    what = "estimate the cost of" if asked.get("estimate") else "enrich"
-    return (
-        f"{what} {lane}contacts of {asked.get('crm') or settings.crm} by {asked.get('provider') or settings.provider}"
-    )
+    return asked_for("enrich")
 
 
 @flow(
@@ -79,11 +67,10 @@ def enrich_contacts(
     warehouse: str = "",
     lane: Literal["", "live", "backfill"] = "",
     limit: Annotated[int, Field(ge=0)] = 0,
-    dry_run: bool = False,
     select: Selection = NOBODY,
-    estimate: bool = False,
+    refresh: bool = False,
     max_credits: Annotated[float | None, Field(ge=0)] = None,
-) -> RunReport | Preview | Estimate:
+) -> RunReport:
     """
     Enrich what waits in the queue; with a selection, put its contacts into the backfill lane first.
 
@@ -95,13 +82,12 @@ def enrich_contacts(
         warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
         lane: Which lane; empty: both, live first.
         limit: The most records to claim; 0: all that wait.
-        dry_run: Show what would be written; spend and write nothing.
         select: Contacts to put into the backfill lane first; nothing chosen: none.
-        estimate: Only say what the selected contacts would cost; spend and write nothing.
+        refresh: Look selected contacts up again that were enriched lately; saved replies are still reused.
         max_credits: The most credits that the run may spend; empty: no cap.
 
     Returns:
-        the run's report; or what would be written if `dry_run`, or what it would cost if `estimate`.
+        the run's report: counts only.
 
     Raises:
         ConfigurationError: a setting, a parameter or the selection makes no sense.
@@ -109,17 +95,16 @@ def enrich_contacts(
         BooksUnbalancedError: a record claimed is not accounted for.
     """
     settings = load_settings()
-    _check_modes(lane, select, dry_run=dry_run, estimate=estimate)
+    if lane == "live" and not select.is_empty:
+        raise ConfigurationError("selected contacts go to the lane backfill: leave `lane` empty")
+    if refresh and select.is_empty:
+        raise ConfigurationError("`refresh` concerns selected contacts: select some, or stage them with `refresh`")
     lane = lane if select.is_empty else "backfill"
-    plan = _plan(settings, provider=provider, crm=crm, warehouse=warehouse, lane=lane, max_credits=max_credits)
-    if estimate:
-        return estimate_cost(plan, select)
-    if dry_run:
-        return preview(replace(plan, descriptions=describe_fields(plan)), limit or plan.chunk_size)
+    plan = plan_run(settings, provider=provider, crm=crm, warehouse=warehouse, lane=lane, max_credits=max_credits)
     # A cluster that doesn't answer is told before the books open.
     plan = replace(plan, processes=other_processes(settings))
     if not select.is_empty:
-        stage_selection(plan.crm, plan.warehouse, plan.lane, select)
+        stage_selection(plan.crm, plan.warehouse, plan.lane, select, refresh=refresh)
     open_books(plan)
     with concurrency(run_limit(plan.lane), lease_duration=_SLOT_SECONDS):
         run = _work(plan, settings, limit)
@@ -147,34 +132,6 @@ class _Flight:
 
     claim: Parcel[Claim]
     steps: "tuple[PrefectFuture[Any], ...]"
-
-
-def _check_modes(lane: str, select: Selection, *, dry_run: bool, estimate: bool) -> None:
-    if estimate and select.is_empty:
-        raise ConfigurationError("an estimate needs a selection: say which contacts it is about")
-    if dry_run and not select.is_empty:
-        raise ConfigurationError(
-            "a dry run looks at what waits already: leave the selection out, or ask for an estimate"
-        )
-    if lane == "live" and not select.is_empty:
-        raise ConfigurationError("selected contacts go to the lane backfill: leave `lane` empty")
-
-
-def _plan(settings: Settings, *, max_credits: float | None, **overrides: str) -> RunPlan:
-    chosen: dict[str, Any] = {name: value or getattr(settings, name, "") for name, value in overrides.items()}
-    return RunPlan(
-        str(flow_run.get_id() or uuid.uuid4()),
-        live_share=settings.live_share,
-        chunk_size=settings.chunk_size,
-        lease_seconds=settings.lease_seconds,
-        max_attempts=settings.max_attempts,
-        fresh_days=settings.fresh_days,
-        reply_days=settings.reply_days,
-        required_fields=settings.required_field_names,
-        max_credits=max_credits,
-        credits_per_day=settings.credit_caps,
-        **chosen,
-    )
 
 
 def _work(plan: RunPlan, settings: Settings, limit: int) -> _Run:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from blocks.crms.base import ContactPage, Crm, NewContact, load_crm
+from blocks.crms.base import ContactPage, Crm, NewContact, open_crm
 from blocks.log import event
 from blocks.warehouses.base import NewRecord, Warehouse, open_warehouse
 from enrichment.selection import Selection
@@ -25,7 +25,7 @@ _GLANCE_SECONDS, _PATIENCE_SECONDS = 1.0, 20.0
 
 
 @step(name="stage-selection")
-def stage_selection(crm: str, warehouse: str, lane: str, selection: Selection) -> int:
+def stage_selection(crm: str, warehouse: str, lane: str, selection: Selection, *, refresh: bool = False) -> int:
     """
     Stage the contacts of a selection; return how many were new in the queue.
 
@@ -34,14 +34,10 @@ def stage_selection(crm: str, warehouse: str, lane: str, selection: Selection) -
     a day.
     """
     name = crm.partition("/")[0]
-    source = load_crm(crm)
-    try:
-        if selection.csv_path:
-            read_contacts(Path(selection.csv_path))  # a file that can't be used is told before anything is staged
-        with open_warehouse(warehouse) as target:
-            staged = _Staging(source, target, name, lane, selection).run()
-    finally:
-        source.close()
+    if selection.csv_path:
+        read_contacts(Path(selection.csv_path))  # a file that can't be used is reported before anything is staged
+    with open_crm(crm) as source, open_warehouse(warehouse) as target:
+        staged = _Staging(source, target, name, lane, selection, refresh=refresh).run()
     event("selection_staged", crm=name, lane=lane, selection=selection.fingerprint, staged=staged)
     return staged
 
@@ -102,6 +98,7 @@ class _Staging:
     name: str
     lane: str
     selection: Selection
+    refresh: bool
 
     def run(self) -> int:
         place, staged = self._begin(), 0
@@ -146,7 +143,15 @@ class _Staging:
 
     def _move(self, contacts: Sequence[NewContact], before: _Place, after: _Place) -> int | None:
         records = [
-            NewRecord(self.name, contact.crm_id, contact.email, "backfill", self.lane, contact.created_at)
+            NewRecord(
+                self.name,
+                contact.crm_id,
+                contact.email,
+                "backfill",
+                self.lane,
+                contact.created_at,
+                refresh=self.refresh,
+            )
             for contact in contacts
         ]
         return self.warehouse.stage_page(records, name=self._cursor_name, before=before.text, after=after.text)
@@ -162,4 +167,5 @@ class _Staging:
         # A file that was changed is another one: a position in it would say nothing.
         listed = Path(self.selection.csv_path).read_bytes() if self.selection.csv_path else b""
         content = hashlib.sha256(listed).hexdigest()[:8] if listed else "all"
-        return f"backfill:{self.name}:{self.lane}:{self.selection.fingerprint}:{content}"
+        again = ":refresh" if self.refresh else ""
+        return f"backfill:{self.name}:{self.lane}:{self.selection.fingerprint}:{content}{again}"

@@ -8,7 +8,7 @@ from prefect import get_client
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.runtime import flow_run
 
-from blocks.crms.base import load_crm
+from blocks.crms.base import open_crm
 from blocks.log import event
 from blocks.providers.block import load_provider
 from blocks.warehouses.base import Row, RunEnd, RunStart, Warehouse, open_warehouse
@@ -31,8 +31,7 @@ def open_books(plan: RunPlan) -> None:
     """Open the run's books, once it is known that its blocks can be built."""
     for reference in plan.providers:
         load_provider(reference)
-    load_crm(plan.crm).close()
-    with open_warehouse(plan.warehouse) as warehouse:
+    with open_crm(plan.crm), open_warehouse(plan.warehouse) as warehouse:
         start = RunStart(plan.run_id, flow_run.get_name() or plan.run_id, plan.provider, plan.crm, plan.lane)
         warehouse.open_run(start, lease_seconds=plan.lease_seconds)
     event("books_opened", run=plan.run_id, provider=plan.provider, crm=plan.crm, warehouse=plan.warehouse)
@@ -46,11 +45,8 @@ def describe_fields(plan: RunPlan) -> dict[str, FieldDescription]:
     Raises:
         ConfigurationError: a mapped field doesn't exist.
     """
-    crm = load_crm(plan.crm)
-    try:
+    with open_crm(plan.crm) as crm:
         known = crm.describe_fields()
-    finally:
-        crm.close()
     missing = sorted({rule.field for rule in crm.rules} - set(known))
     if missing:
         raise ConfigurationError(

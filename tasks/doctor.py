@@ -7,7 +7,7 @@ from functools import partial
 from prefect import get_client
 from prefect.settings import get_current_settings
 
-from blocks.crms.base import load_crm
+from blocks.crms.base import open_crm
 from blocks.notifiers.base import load_notifier
 from blocks.providers.block import load_provider
 from blocks.settings import load_settings
@@ -59,11 +59,8 @@ def _notifier(reference: str) -> str:
 
 
 def _crm(reference: str) -> str:
-    crm = load_crm(reference)
-    try:
+    with open_crm(reference) as crm:
         return crm.check()
-    finally:
-        crm.close()
 
 
 def _prefect() -> str:

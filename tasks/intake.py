@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
-from blocks.crms.base import Crm, NewContact, load_crm
+from blocks.crms.base import Crm, NewContact, open_crm
 from blocks.log import event
 from blocks.warehouses.base import NewRecord, Warehouse, open_warehouse
 from enrichment.errors import ConfigurationError
@@ -31,14 +31,10 @@ def stage_new(crm: str, warehouse: str, lane: str, since: datetime | None) -> in
     The position is committed with the rows, page by page.
     """
     name = crm.partition("/")[0]
-    source = load_crm(crm)
-    try:
-        with open_warehouse(warehouse) as target:
-            start = since or _position(target, name)
-            cursor = "" if since else _cursor_name(name)
-            staged = stage_created(source, target, name, start, lane=lane, cursor=cursor)
-    finally:
-        source.close()
+    with open_crm(crm) as source, open_warehouse(warehouse) as target:
+        start = since or _position(target, name)
+        cursor = "" if since else _cursor_name(name)
+        staged = stage_created(source, target, name, start, lane=lane, cursor=cursor)
     event("contacts_staged", crm=name, staged=staged, since=start.isoformat())
     return staged
 
@@ -76,33 +72,28 @@ def stage_missed(crm: str, warehouse: str, lane: str, days: int) -> int:
     The intake's position stays where it is: what lies behind it may have been missed too.
     """
     name, since = crm.partition("/")[0], datetime.now(UTC) - timedelta(days=days)
-    source = load_crm(crm)
-    try:
-        with open_warehouse(warehouse) as target:
-            missed = stage_created(source, target, name, since, lane=lane)
-    finally:
-        source.close()
+    with open_crm(crm) as source, open_warehouse(warehouse) as target:
+        missed = stage_created(source, target, name, since, lane=lane)
     event("contacts_reconciled", crm=name, days=days, missed=missed)
     return missed
 
 
 @step(name="stage-everything")
-def stage_everything(crm: str, warehouse: str, lane: str) -> int:
+def stage_everything(crm: str, warehouse: str, lane: str, *, refresh: bool = False) -> int:
     """Stage every contact of the CRM; return how many were new in the queue."""
     name = crm.partition("/")[0]
-    source, staged = load_crm(crm), 0
-    try:
-        with open_warehouse(warehouse) as target:
-            for page in source.list_contacts():
-                staged += target.stage([_record(name, contact, "backfill", lane) for contact in page])
-    finally:
-        source.close()
+    staged = 0
+    with open_crm(crm) as source, open_warehouse(warehouse) as target:
+        for page in source.list_contacts():
+            staged += target.stage([_record(name, contact, "backfill", lane, refresh=refresh) for contact in page])
     event("contacts_staged", crm=name, staged=staged)
     return staged
 
 
 @step(name="stage-listed")
-def stage_listed(crm: str, warehouse: str, lane: str, crm_ids: list[str], csv_path: str) -> int:
+def stage_listed(
+    crm: str, warehouse: str, lane: str, crm_ids: list[str], csv_path: str, *, refresh: bool = False
+) -> int:
     """Stage contacts by their ids, from a list or from a CSV file with the column `crm_id` and perhaps `email`."""
     name = crm.partition("/")[0]
     listed = [NewContact(crm_id, None, None) for crm_id in crm_ids]
@@ -111,7 +102,7 @@ def stage_listed(crm: str, warehouse: str, lane: str, crm_ids: list[str], csv_pa
     staged = 0
     with open_warehouse(warehouse) as target:
         for batch in _batches(listed):
-            staged += target.stage([_record(name, contact, "manual", lane) for contact in batch])
+            staged += target.stage([_record(name, contact, "manual", lane, refresh=refresh) for contact in batch])
     event("contacts_staged", crm=name, staged=staged, listed=len(listed))
     return staged
 
@@ -163,8 +154,8 @@ def _cursor_name(crm: str) -> str:
     return f"intake:{crm}"
 
 
-def _record(crm: str, contact: NewContact, source: str, lane: str) -> NewRecord:
-    return NewRecord(crm, contact.crm_id, contact.email, source, lane, contact.created_at)
+def _record(crm: str, contact: NewContact, source: str, lane: str, *, refresh: bool = False) -> NewRecord:
+    return NewRecord(crm, contact.crm_id, contact.email, source, lane, contact.created_at, refresh=refresh)
 
 
 def _batches(contacts: Iterable[NewContact]) -> Iterator[list[NewContact]]:

@@ -3,13 +3,14 @@
 from typing import Any
 
 from blocks.base import environment_values
-from blocks.crms.base import load_crm
+from blocks.crms.base import open_crm
 from blocks.listeners.receiver import Receiver
 from blocks.notifiers.base import load_notifier
 from blocks.providers.block import load_provider
 from blocks.settings import Settings, load_settings
 from blocks.warehouses.base import open_warehouse
 from enrichment.sealing import sealed
+from tasks.server import ensure_server
 
 #: The work pool that prefect.yaml names.
 WORK_POOL = "enrichment"
@@ -28,13 +29,11 @@ def set_up(*, save: bool, runs: int) -> dict[str, Any]:
         what was done, by part.
     """
     settings = load_settings()
+    ensure_server()
     with open_warehouse(settings.warehouse) as warehouse:
         migrations = warehouse.migrate()
-    crm = load_crm(settings.crm)
-    try:
+    with open_crm(settings.crm) as crm:
         fields = crm.ensure_fields()
-    finally:
-        crm.close()
     return {"migrations applied": migrations, "CRM fields made": fields, **_prepare_prefect(settings, save, runs)}
 
 
@@ -44,7 +43,8 @@ def check_ready(provider: str = "") -> None:
     settings = load_settings()
     with open_warehouse(settings.warehouse) as warehouse:
         warehouse.query("count_queue")
-    load_crm(settings.crm).close()
+    with open_crm(settings.crm):
+        pass
     for reference in (provider or settings.provider).split(","):
         load_provider(reference.strip())
     for reference in settings.notifier_references:

@@ -1,44 +1,20 @@
-"""Step 3 of a chunk: write into the CRM what the write policy permits."""
+"""What the write policy permits of a chunk goes into the CRM, announced before and confirmed after."""
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from blocks.crms.base import Crm, CrmContact, Update, UpdateResult, load_crm
-from blocks.log import event
-from blocks.warehouses.base import PlannedWrite, Warehouse, open_warehouse
-from enrichment.errors import PostponedError, RunStoppedError
+from blocks.crms.base import Crm, CrmContact, Update, UpdateResult
+from blocks.warehouses.base import PlannedWrite, Warehouse
 from enrichment.plan import RunPlan
 from enrichment.records import Chunk, Disposition, Enrichment, Finished, Found, OpenWrite, Returned, Settlement, Stop
 from enrichment.retry import settle_failure
-from enrichment.stops import give_back, graver, stop_of
-from enrichment.write_policy import FieldRule, Rule, WritePlan, plan_write
-from tasks.steps import Parcel, step
+from enrichment.stops import graver
+from enrichment.write_policy import Rule, WritePlan, plan_write
 
 #: Reasons with which a CRM says that no further update can succeed.
 STOP_REASONS = frozenset({"credentials_rejected", "quota_exhausted"})
-
-
-@step(name="write-back")
-def write_back(plan: RunPlan, stored: Parcel[Chunk]) -> Parcel[Chunk]:
-    """Return the chunk with a settlement for every record that had something to write."""
-    chunk = stored.contents
-    if not chunk.found:
-        return stored
-    crm = load_crm(plan.crm)
-    with open_warehouse(plan.warehouse) as warehouse:
-        try:
-            done = _WriteBack(plan, chunk, warehouse, crm).run()
-        except (RunStoppedError, PostponedError) as error:
-            back = give_back((item.record for item in chunk.found), error)
-            done = replace(
-                chunk, found=(), settlements=(*chunk.settlements, *back), stop=graver(chunk.stop, stop_of(error))
-            )
-        finally:
-            crm.close()
-    event("chunk_written_back", records=len(chunk.found), confirmed=len(done.confirmed))
-    return Parcel(done)
 
 
 def values_of(enrichment: Enrichment) -> dict[str, object]:
@@ -51,8 +27,7 @@ def values_of(enrichment: Enrichment) -> dict[str, object]:
     }
 
 
-def plan_contact(plan: RunPlan, crm: Crm, contact: CrmContact, enrichment: Enrichment) -> WritePlan:
-    """Apply the CRM's write policy to one contact."""
+def _plan_contact(plan: RunPlan, crm: Crm, contact: CrmContact, enrichment: Enrichment) -> WritePlan:
     return plan_write(
         contact.values,
         values_of(enrichment),
@@ -64,13 +39,27 @@ def plan_contact(plan: RunPlan, crm: Crm, contact: CrmContact, enrichment: Enric
     )
 
 
-def history_fields(rules: Iterable[FieldRule]) -> list[str]:
-    """Return the fields whose time of change the policy needs."""
-    return [rule.field for rule in rules if rule.rule is Rule.IF_NEWER]
+def read_and_plan(
+    plan: RunPlan, crm: Crm, found: Sequence[Found]
+) -> tuple[dict[str, CrmContact], dict[str, WritePlan]]:
+    """
+    Return what the CRM has of the contacts, by CRM id, and what its write policy makes of them, by record id.
+
+    A contact that the CRM no longer has is in neither.
+    """
+    changed_when = [rule.field for rule in crm.rules if rule.rule is Rule.IF_NEWER]
+    ids = [item.record.crm_id for item in found]
+    contacts = crm.read(ids, [rule.field for rule in crm.rules], history=changed_when)
+    plans = {
+        item.record.record_id: _plan_contact(plan, crm, contacts[item.record.crm_id], item.enrichment)
+        for item in found
+        if item.record.crm_id in contacts
+    }
+    return contacts, plans
 
 
 @dataclass
-class _WriteBack:
+class WriteBack:
     """The chunk's state while its updates are sent."""
 
     plan: RunPlan
@@ -82,12 +71,8 @@ class _WriteBack:
     stop: Stop | None = None
 
     def run(self) -> Chunk:
-        contacts = self._read()
-        plans = {
-            item.record.record_id: plan_contact(self.plan, self.crm, contacts[item.record.crm_id], item.enrichment)
-            for item in self.chunk.found
-            if item.record.crm_id in contacts
-        }
+        contacts, plans = read_and_plan(self.plan, self.crm, self.chunk.found)
+        self._confirm_arrived(contacts)
         planned = [item for item in self.chunk.found if self._has_changes(item, plans)]
         held = self._announce(planned, plans)
         self._send([item for item in planned if item.record.record_id in held], plans, contacts)
@@ -99,15 +84,12 @@ class _WriteBack:
             stop=graver(self.chunk.stop, self.stop),
         )
 
-    def _read(self) -> dict[str, CrmContact]:
+    def _confirm_arrived(self, contacts: Mapping[str, CrmContact]) -> None:
+        """Confirm writes that a run announced before it died: those that the CRM holds by now did arrive."""
         ids = [item.record.crm_id for item in self.chunk.found]
-        fields = [rule.field for rule in self.crm.rules]
-        contacts = self.crm.read(ids, fields, history=history_fields(self.crm.rules))
-        # Writes that a run announced before it died: those that the CRM holds by now did arrive.
-        for write in self.warehouse.open_writes(self.plan.crm_name, ids):
+        for write in self.warehouse.open_writes(self.plan.origin, ids):
             if write.crm_id in contacts and contacts[write.crm_id].values.get(write.field) == write.after:
                 self.confirmed.append(write)
-        return contacts
 
     def _has_changes(self, item: Found, plans: Mapping[str, WritePlan]) -> bool:
         """Settle at once what needs no update."""
@@ -127,7 +109,7 @@ class _WriteBack:
             PlannedWrite(item.record.record_id, item.record.crm_id, plans[item.record.record_id].changes)
             for item in planned
         ]
-        held = self.warehouse.plan_writes(self.chunk.claim, self.plan.crm_name, writes)
+        held = self.warehouse.plan_writes(self.chunk.claim, self.plan.origin, writes)
         lost = [item.record.record_id for item in planned if item.record.record_id not in held]
         self.settlements += [Returned(record_id, "claim_lost") for record_id in lost]
         return held

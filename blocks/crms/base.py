@@ -1,6 +1,7 @@
 """The seam to a CRM."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Protocol
@@ -153,3 +154,13 @@ def load_crm(reference: str) -> Crm:
     """Return the CRM that a reference names; what follows a colon keeps contacts of several files apart."""
     vendor, _, document = reference.partition("/")
     return configure(block_class(__package__, vendor.partition(":")[0], CrmBlock), document).get_crm()
+
+
+@contextmanager
+def open_crm(reference: str) -> Iterator[Crm]:
+    """Give the CRM that a reference names, and close it."""
+    crm = load_crm(reference)
+    try:
+        yield crm
+    finally:
+        crm.close()

@@ -65,8 +65,20 @@ class Asked(Protocol):
         """The provider's name, under which the journal keeps the replies."""
 
     @property
+    def step(self) -> str:
+        """The follow-up's name, one of its provider's; empty for contacts."""
+
+    @property
     def terms(self) -> Terms:
         """What one request costs, and how fast they may be made."""
+
+    @property
+    def cache_days(self) -> int | None:
+        """For how long its replies are reused at most; None for as long as the settings say."""
+
+    @property
+    def miss_days(self) -> int | None:
+        """For how long its misses are reused, where they are billed; None for as long as the settings say."""
 
     async def ask(self, requests: Sequence[Request], keep: Callable[[Sequence[Reply]], None]) -> list[Reply]:
         """
@@ -96,16 +108,8 @@ class FollowUp(Asked, Protocol):
     """
 
     @property
-    def step(self) -> str:
-        """Its name, one of its provider's."""
-
-    @property
     def fills(self) -> frozenset[str]:
         """The canonical fields that it may fill."""
-
-    @property
-    def cache_days(self) -> int | None:
-        """For how long its replies are used, if not for as long as those of contacts."""
 
     def choose_input(self, contact_reply: Any) -> dict[str, str] | None:
         """Return what to ask about, by a contact's journalled reply; None if the reply names no company."""

@@ -73,11 +73,17 @@ def test_a_deployed_run_on_a_worker_leaves_three_sides_agreeing(deployed: Place,
     place.result("setup", "--save-blocks")
     with process(WORKER, tmp_path, "worker", bare(place) | {"ENRICHMENT_NOTIFIERS": "slack"}):
         intake = ("deployment", "run", "ingest-contacts/intake", "--watch")
-        prefect(bare(place), *intake, "-p", "everything=true", "-p", "lane=backfill")
+        prefect(bare(place), *intake, "-p", 'intake={"what": "everything"}', "-p", "lane=backfill")
         prefect(bare(place), "deployment", "run", "enrich-contacts/live", "--watch")
         prefect(bare(place), "deployment", "run", "enrich-contacts/backfill", "--watch")
     _agree(place, warehouse)
     warehouse.close()
+    lines = [one["message"] for one in ask(deployed, "POST", "logs/filter", limit=200, sort="TIMESTAMP_DESC")]
+    said = {line.split()[0] for line in lines}
+    assert {"books_opened", "chunk_settled"} <= said
+    # What adapters log is there, too, and no line holds an address.
+    assert {"hubspot_rate_adopted", "hubspot_contacts_updated"} <= said
+    assert not [line for line in lines if "@" in line]
 
 
 def test_many_commits_start_few_runs_and_the_last_one_is_followed_by_one(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from blocks.providers.spec.model import load_spec, spec_names, spec_path
+from enrichment.intake import EveryContact
 from enrichment.summary import ProviderUse, RunReport, summary_lines
 from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
@@ -30,7 +31,7 @@ def run(pipeline: Pipeline, *, anew: bool = False) -> RunReport:
     if anew:
         with pipeline.warehouse.transaction() as session:
             session._connection.execute("DELETE FROM provider_replies")
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     report = enrich_contacts()
     assert isinstance(report, RunReport)
     assert report.books.balanced

@@ -8,10 +8,12 @@ from prefect.utilities.callables import parameter_schema
 
 from enrichment.errors import ConfigurationError, CredentialsRejectedError
 from enrichment.estimate import Estimate
+from enrichment.intake import ListedContacts, SelectedContacts
 from enrichment.records import Disposition
 from enrichment.selection import Selection
 from enrichment.summary import RunReport, summary_lines, summary_markdown
 from flows.enrich_contacts import enrich_contacts
+from flows.estimate_backfill import estimate_backfill
 from flows.ingest_contacts import ingest_contacts
 from tasks.backfill import stage_selection
 from tasks.doctor import examine
@@ -29,7 +31,7 @@ def run(**parameters: object) -> RunReport:
 
 
 def estimated(selection: Selection) -> Estimate:
-    found = enrich_contacts(select=selection, estimate=True)
+    found = estimate_backfill(selection)
     assert isinstance(found, Estimate)
     return found
 
@@ -55,7 +57,7 @@ def test_a_backfill_enriches_who_is_selected_and_nobody_else(pipeline: Pipeline)
     """The selected go through the backfill lane; a live contact that waits stays for the live lane."""
     pipeline.new_world(120)
     newest = max(pipeline.box.world.hubspot.contacts, key=int)
-    ingest_contacts(crm_ids=[newest])
+    ingest_contacts(ListedContacts(crm_ids=[newest]))
     report = run(select=Selection(created_until=middle(pipeline)))
     assert report.books.balanced
     assert report.books.claimed == 60
@@ -87,11 +89,11 @@ def test_a_file_names_the_contacts_and_conditions_narrow_it(pipeline: Pipeline, 
     file.write_text("\n".join(["crm_id", *ids[:5], "999999999999"]))
     chosen = Selection(csv_path=str(file), missing=["industry"])
     lacking = [i for i in ids[:5] if not pipeline.box.world.hubspot.contacts[i].get("industry")]
-    assert ingest_contacts(select=chosen, lane="backfill") == len(lacking) < 5
+    assert ingest_contacts(SelectedContacts(select=chosen), lane="backfill") == len(lacking) < 5
     assert {crm_id for crm_id in ids if pipeline.warehouse.waiting_of("hubspot", [crm_id])} == set(lacking)
-    assert ingest_contacts(select=Selection(csv_path=str(file)), lane="backfill") == 6 - len(lacking)
+    assert ingest_contacts(SelectedContacts(select=Selection(csv_path=str(file))), lane="backfill") == 6 - len(lacking)
     file.write_text("\n".join(["crm_id", *ids[4:8]]))
-    assert ingest_contacts(select=Selection(csv_path=str(file)), lane="backfill") == 3
+    assert ingest_contacts(SelectedContacts(select=Selection(csv_path=str(file))), lane="backfill") == 3
 
 
 def test_an_estimate_says_what_a_run_then_costs_and_changes_nothing(pipeline: Pipeline, tmp_path: Path) -> None:
@@ -102,7 +104,7 @@ def test_an_estimate_says_what_a_run_then_costs_and_changes_nothing(pipeline: Pi
     book.write_text("zoominfo: {price: 0.5, currency: EUR}\n")
     run(select=Selection(created_until=middle(pipeline)))
     waiting = sorted(world.hubspot.contacts, key=int)[-3:]
-    ingest_contacts(crm_ids=waiting)
+    ingest_contacts(ListedContacts(crm_ids=waiting))
     asked, writes, queue = sum(world.zoominfo.lookups.values()), len(world.hubspot.writes), pipeline.queue()
     pipeline.setenv("ENRICHMENT_PRICE_BOOK", str(book))
     found = estimated(EVERYBODY)
@@ -213,7 +215,7 @@ def test_a_paused_lane_waits_and_goes_on(pipeline: Pipeline) -> None:
     """Its runs end well and say why; the other lane is worked off meanwhile; the doctor tells."""
     pipeline.new_world(40)
     newest = max(pipeline.box.world.hubspot.contacts, key=int)
-    ingest_contacts(crm_ids=[newest])
+    ingest_contacts(ListedContacts(crm_ids=[newest]))
     pause_lane("backfill")
     report = run(select=Selection(created_until=middle(pipeline)))
     assert report.books.claimed == 0
@@ -234,15 +236,15 @@ def test_a_staging_that_broke_goes_on_behind_its_last_page(pipeline: Pipeline) -
     refusal = {"kind": "status", "service": "hubspot", "path_contains": "/search", "status": 400}
     pipeline.box.world.faults.add(**refusal, after=2)
     with pytest.raises(CredentialsRejectedError):
-        ingest_contacts(select=EVERYBODY, lane="backfill")
+        ingest_contacts(SelectedContacts(select=EVERYBODY), lane="backfill")
     assert lanes(pipeline) == {"backfill": 400}
     pipeline.box.world.faults.clear()
     before = searches(pipeline)
-    assert ingest_contacts(select=EVERYBODY, lane="backfill") == 100
+    assert ingest_contacts(SelectedContacts(select=EVERYBODY), lane="backfill") == 100
     assert searches(pipeline) == before + 1
-    assert ingest_contacts(select=EVERYBODY, lane="backfill") == 0
+    assert ingest_contacts(SelectedContacts(select=EVERYBODY), lane="backfill") == 0
     assert searches(pipeline) == before + 1
-    assert ingest_contacts(select=Selection(created_until=middle(pipeline)), lane="backfill") == 0
+    assert ingest_contacts(SelectedContacts(select=Selection(created_until=middle(pipeline))), lane="backfill") == 0
     assert lanes(pipeline) == {"backfill": 500}
 
 
@@ -280,8 +282,7 @@ def test_the_form_describes_every_condition() -> None:
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
-        ({"estimate": True}, "needs a selection"),
-        ({"dry_run": True, "select": EVERYBODY}, "leave the selection out"),
+        ({"refresh": True}, "selected contacts"),
         ({"lane": "live", "select": EVERYBODY}, "lane backfill"),
         ({"select": Selection(condition="x = 1")}, "can't select by `condition`"),
     ],

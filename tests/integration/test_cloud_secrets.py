@@ -37,6 +37,7 @@ from pydantic import SecretStr
 from blocks.crms.base import load_crm
 from blocks.secrets import reveal
 from enrichment.errors import ConfigurationError
+from enrichment.intake import EveryContact
 from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
 from tasks.books import RunReport
@@ -221,7 +222,7 @@ def test_secrets_that_are_rotated_in_the_middle_of_a_run_are_picked_up(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A run goes on with new credentials of CRM and provider, from a call that is refused with the old ones."""
-    assert ingest_contacts(everything=True) == 250
+    assert ingest_contacts(EveryContact()) == 250
     second = f"second-{uuid.uuid4().hex}"
     listen(OnceAfter(lambda: put_tokens(referring, secrets_manager, second, second)))
     report = enrich_contacts()

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from enrichment.identifiers import suppression_keys
+from enrichment.intake import EveryContact, FailedContacts, ListedContacts
 from enrichment.records import Contact, Disposition
 from enrichment.summary import RunReport
 from flows.enrich_contacts import enrich_contacts
@@ -43,7 +44,7 @@ def run_while(other: Callable[[], None]) -> RunReport:
 def person(pipeline: Pipeline, email: str) -> str:
     """Create a contact whom the provider knows, and stage it."""
     (crm_id,) = pipeline.box.world.hubspot.create([{"email": email, "firstname": "Zoë"}])
-    assert ingest_contacts(crm_ids=[crm_id]) == 1
+    assert ingest_contacts(ListedContacts(crm_ids=[crm_id])) == 1
     return crm_id
 
 
@@ -61,7 +62,7 @@ def test_a_reply_under_way_brings_nobody_back(pipeline: Pipeline) -> None:
     """Erased between question and answer: nothing is stored or written, the cost is counted, and the books balance."""
     pipeline.new_world(30)
     world = pipeline.box.world
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     crm_id = person(pipeline, "hit+zoe@acme.example")
     held = world.faults.add(service="zoominfo", path_contains="contacts/enrich", kind="held", times=0)
 
@@ -133,8 +134,8 @@ def test_nothing_starts_an_erased_contact_again(pipeline: Pipeline, tmp_path: Pa
     file = tmp_path / "list.csv"
     file.write_text(f"crm_id,email\n{crm_id},hit+zoe@acme.example\n777,HIT+zoe@acme.example\n")
     assert ingest_contacts() >= 0
-    for parameters in ({"csv_path": str(file)}, {"everything": True}):
-        ingest_contacts(**parameters)
+    for intake in (ListedContacts(csv_path=str(file)), EveryContact()):
+        ingest_contacts(intake)
         assert "zoe@acme" not in dump(pipeline).lower()
         report = run()
         assert report.books.count(Disposition.SUPPRESSED) == 1
@@ -151,7 +152,7 @@ def test_a_dead_letter_of_an_erased_contact_cannot_be_replayed(pipeline: Pipelin
     assert run().books.count(Disposition.FAILED) == 1
     world.faults.clear()
     assert erase_contact("sqlite", "hubspot", crm_id).rows["failed_records"] == 1
-    assert ingest_contacts(failed=True) == 0
+    assert ingest_contacts(FailedContacts()) == 0
     keys = suppression_keys(Contact(crm_id, "hit+zoe@acme.example"), "hubspot")
     assert pipeline.warehouse.screen("hubspot", [], keys, fresh_days=1)[1] == set(keys)
 

@@ -19,7 +19,7 @@ from enrichment.plan import RunPlan
 from enrichment.records import Chunk, Claim, Returned
 from sandbox.people import topics
 from sandbox.server import Box
-from tasks.look_up import look_up
+from tasks.chunk import look_up
 from tasks.steps import Parcel
 
 SPECS = Path(spec_module.__file__).parents[1] / "specs"
@@ -186,7 +186,7 @@ def test_it_waits_as_long_as_the_answers_of_others_come_in(desk: Desk, monkeypat
             reply = Reply(row["request_key"], Outcome.MATCHED, json.loads(row["reply"]))
             desk.warehouse.keep_replies("zoominfo", "another", [reply])
 
-    monkeypatch.setattr("tasks.asking.time.sleep", answer_one)
+    monkeypatch.setattr("lookup.buying.time.sleep", answer_one)
     found = desk.look_up()
     assert len(found.chunk.found) == 9
     assert pages(seller) == [1] * 9

@@ -6,11 +6,14 @@ import pytest
 
 from enrichment.errors import CredentialsRejectedError, QuotaExhaustedError
 from enrichment.estimate import Estimate, ProviderEstimate
+from enrichment.intake import ListedContacts
 from enrichment.records import Disposition
 from enrichment.selection import Selection
 from enrichment.summary import RunReport
 from flows.enrich_contacts import enrich_contacts
+from flows.estimate_backfill import estimate_backfill
 from flows.ingest_contacts import ingest_contacts
+from flows.preview_contacts import preview_contacts
 from sandbox.people import topics
 from tasks.preview import Preview
 from tasks.story import read_story
@@ -30,7 +33,7 @@ def serve_with(pipeline: Pipeline, provider: str, **settings: Any) -> Any:
 def stage(pipeline: Pipeline, ids: list[str]) -> None:
     """Put contacts into the queue, also those that were enriched a moment ago."""
     pipeline.setenv("ENRICHMENT_FRESH_DAYS", "0")
-    ingest_contacts(crm_ids=ids)
+    ingest_contacts(ListedContacts(crm_ids=ids))
 
 
 def create(pipeline: Pipeline, contacts: int, companies: int) -> list[str]:
@@ -125,14 +128,14 @@ def test_a_dry_run_counts_the_steps_and_shows_what_they_would_write(pipeline: Pi
     switch_on(pipeline, "zoominfo")
     stage(pipeline, ids)
     asked = len(seller.requests)
-    before = enrich_contacts(dry_run=True)
+    before = preview_contacts()
     assert isinstance(before, Preview)
     assert (before.records, before.would_ask, len(seller.requests)) == (6, 2, asked)
     run(pipeline)
     for crm_id in ids:
         pipeline.box.world.hubspot.edit(crm_id, {"enr_tech_stack": ""})
     stage(pipeline, ids)
-    after = enrich_contacts(dry_run=True)
+    after = preview_contacts()
     assert isinstance(after, Preview)
     assert after.would_ask == 0
     assert {change.field for changes in after.changes.values() for change in changes} == {"enr_tech_stack"}
@@ -146,7 +149,7 @@ def test_an_estimate_bounds_the_follow_ups(pipeline: Pipeline, provider: str) ->
     switch_on(pipeline, provider)
 
     def steps() -> list[ProviderEstimate]:
-        found = enrich_contacts(select=Selection(everything=True), estimate=True)
+        found = estimate_backfill(Selection(everything=True))
         assert isinstance(found, Estimate)
         return [one for one in found.providers if one.step]
 

@@ -14,6 +14,7 @@ from psycopg.conninfo import make_conninfo
 from blocks.base import module_names
 from blocks.warehouses.base import NewRecord, RunStart, Warehouse, load_warehouse
 from enrichment.errors import ConfigurationError
+from enrichment.intake import EveryContact, FailedContacts
 from enrichment.records import Disposition, Finished
 from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
@@ -77,7 +78,7 @@ def restricted(pipeline: Pipeline, connection_string: Callable[[str], str]) -> P
 def test_the_run_role_is_enough_for_everything_but_setup(restricted: Pipeline) -> None:
     """Intake, a run with dead letters, their replay, a story, a review, an erasure and the doctor need no more."""
     check_ready()
-    assert ingest_contacts(everything=True) == 120
+    assert ingest_contacts(EveryContact()) == 120
     world = restricted.box.world
     refusal = json.dumps({"status": "error", "category": "VALIDATION_ERROR", "message": "not valid"})
     answer = {"status": 400, "body": refusal, "content_type": "application/json", "times": 0}
@@ -86,7 +87,7 @@ def test_the_run_role_is_enough_for_everything_but_setup(restricted: Pipeline) -
     assert failed.books.balanced
     assert failed.books.count(Disposition.FAILED) > 0
     world.faults.clear()
-    assert ingest_contacts(failed=True) == failed.books.count(Disposition.FAILED)
+    assert ingest_contacts(FailedContacts()) == failed.books.count(Disposition.FAILED)
     assert run().books.count(Disposition.WRITTEN) == failed.books.count(Disposition.FAILED)
     assert read_story(next(iter(world.hubspot.contacts)), "")
     warehouse = load_warehouse("postgres")

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import cli
 from blocks.base import module_names
 from blocks.providers.spec.model import spec_names
+from enrichment.intake import EveryContact
 from enrichment.summary import RunReport, report_of
 from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
@@ -56,7 +57,7 @@ def serve(pipeline: Pipeline, crm: str, provider: str) -> Any:
 
 
 def enrich_crm(pipeline: Pipeline, crm: str, _: Path) -> tuple[RunReport, dict[str, dict[str, Any]]]:
-    assert ingest_contacts(everything=True) == CONTACTS
+    assert ingest_contacts(EveryContact()) == CONTACTS
     report = enrich_contacts()
     assert isinstance(report, RunReport)
     world = pipeline.box.world

@@ -5,10 +5,12 @@ import os
 import pytest
 
 from enrichment.errors import CredentialsRejectedError, EnrichmentError, QuotaExhaustedError
+from enrichment.intake import EveryContact, FailedContacts, ListedContacts, MissedContacts
 from enrichment.records import Disposition
 from enrichment.summary import RunReport
 from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
+from flows.preview_contacts import preview_contacts
 from sandbox.agreement import disagreements
 from tasks.erasure import erase_contact
 from tasks.preview import Preview
@@ -32,7 +34,7 @@ def crm_agrees(pipeline: Pipeline, run_id: str) -> int:
 def test_every_contact_ends_once_and_the_crm_holds_what_the_warehouse_says(pipeline: Pipeline) -> None:
     """The queue is empty, the books balance, nobody was asked or written twice, and both sides agree field by field."""
     pipeline.new_world(320)
-    assert ingest_contacts(everything=True) == 320
+    assert ingest_contacts(EveryContact()) == 320
     report = run()
     assert report.books.balanced
     assert report.books.claimed == report.books.finished == 320
@@ -51,11 +53,11 @@ def test_every_contact_ends_once_and_the_crm_holds_what_the_warehouse_says(pipel
 def test_a_second_run_pays_for_nothing_and_writes_nothing(pipeline: Pipeline) -> None:
     """Contacts that were written are fresh, and the journal answers for the others."""
     pipeline.new_world(150)
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     first = run()
     world = pipeline.box.world
     asked, writes = sum(world.zoominfo.lookups.values()), len(world.hubspot.writes)
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     second = run()
     assert second.books.claimed == 150
     assert second.books.count(Disposition.SKIPPED_FRESH) == first.books.count(Disposition.WRITTEN) + first.books.count(
@@ -67,11 +69,11 @@ def test_a_second_run_pays_for_nothing_and_writes_nothing(pipeline: Pipeline) ->
 def test_a_changed_freshness_reads_the_journal_for_free(pipeline: Pipeline) -> None:
     """Enriching again within the journal's time costs nothing, and finds the CRM up to date."""
     pipeline.new_world(120)
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     first = run()
     asked = sum(pipeline.box.world.zoominfo.lookups.values())
     pipeline.setenv("ENRICHMENT_FRESH_DAYS", "0")
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     again = run()
     assert sum(pipeline.box.world.zoominfo.lookups.values()) == asked
     assert again.books.count(Disposition.UNCHANGED) == first.books.count(Disposition.WRITTEN) + first.books.count(
@@ -99,14 +101,14 @@ def test_what_the_listeners_missed_is_staged_by_night(pipeline: Pipeline, caplog
     waits, ended, missed, erased = (
         world.hubspot.create([{"email": f"hit+{name}@acme.example"}])[0] for name in ("a", "b", "c", "d")
     )
-    ingest_contacts(crm_ids=[ended, erased])
+    ingest_contacts(ListedContacts(crm_ids=[ended, erased]))
     run()
-    ingest_contacts(crm_ids=[waits])
+    ingest_contacts(ListedContacts(crm_ids=[waits]))
     erase_contact("sqlite", "hubspot", erased)
     before = pipeline.warehouse.query("read_cursor", name="intake:hubspot")
-    assert ingest_contacts(reconcile_days=1) == 1
+    assert ingest_contacts(MissedContacts(days=1)) == 1
     assert [row["source"] for row in pipeline.warehouse.query("story_staging", crm="", crm_id=missed)] == ["schedule"]
-    assert ingest_contacts(reconcile_days=1) == 0
+    assert ingest_contacts(MissedContacts(days=1)) == 0
     assert pipeline.warehouse.query("read_cursor", name="intake:hubspot") == before == []
     assert "contacts_reconciled crm=hubspot days=1 missed=1" in caplog.text
 
@@ -115,7 +117,7 @@ def test_a_human_value_is_kept_and_a_blank_is_filled(pipeline: Pipeline) -> None
     """The default policy fills standard fields, keeps what people wrote, and always keeps our own fields."""
     pipeline.new_world(200)
     before = pipeline.box.world.hubspot.contacts
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     report = run()
     after = pipeline.box.world.hubspot.contacts
     for crm_id, values in before.items():
@@ -131,7 +133,7 @@ def test_quota_stops_the_run_tells_people_once_and_the_next_run_goes_on(pipeline
     """What was paid for is used, the rest stays in the queue, and the message goes out once until all is well."""
     pipeline.new_world(200)
     world = pipeline.box.world
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     pipeline.box.configure(zoominfo={"credits_left": 40})
     for _ in range(2):
         with pytest.raises(QuotaExhaustedError, match="rest waits in the queue"):
@@ -152,7 +154,7 @@ def test_quota_stops_the_run_tells_people_once_and_the_next_run_goes_on(pipeline
 def test_a_rejected_credential_stops_the_run_before_anything_is_spent(pipeline: Pipeline) -> None:
     """The run fails with the cause, people are told, and the queue is whole."""
     pipeline.new_world(60)
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     pipeline.setenv("ENRICHMENT_ZOOMINFO_CLIENT_SECRET", "wrong-one")
     with pytest.raises(CredentialsRejectedError):
         run()
@@ -168,7 +170,7 @@ def test_failures_above_the_threshold_are_told_with_their_cause_and_can_be_repla
     """Values that the CRM refuses become dead letters, one message names cause and mend, and a replay heals them."""
     pipeline.new_world(120)
     world = pipeline.box.world
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     refusal = '{"status":"error","category":"VALIDATION_ERROR","message":"Property values were not valid"}'
     world.faults.add(
         kind="status",
@@ -187,7 +189,7 @@ def test_failures_above_the_threshold_are_told_with_their_cause_and_can_be_repla
     assert report.causes[0].reason in message.text
     world.faults.clear()
     asked = sum(world.zoominfo.lookups.values())
-    assert ingest_contacts(failed=True) == report.books.count(Disposition.FAILED)
+    assert ingest_contacts(FailedContacts()) == report.books.count(Disposition.FAILED)
     healed = run()
     assert healed.books.count(Disposition.WRITTEN) == report.books.count(Disposition.FAILED)
     assert sum(world.zoominfo.lookups.values()) == asked
@@ -198,7 +200,7 @@ def test_transient_trouble_on_both_sides_changes_no_result(pipeline: Pipeline) -
     """Dropped connections, throttles, outages and lost answers end with the same books, and one credit each."""
     pipeline.new_world(200)
     world = pipeline.box.world
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     for kind, path in (
         ("reset_before", "contacts/enrich"),
         ("reset_after", "contacts/enrich"),
@@ -223,7 +225,7 @@ def test_a_long_pause_sends_the_records_back_without_an_attempt(pipeline: Pipeli
     """A wait over the bound is neither slept nor shortened, and no alert goes out."""
     pipeline.new_world(60)
     world = pipeline.box.world
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     world.faults.add(
         service="zoominfo",
         path_contains="contacts/enrich",
@@ -242,7 +244,7 @@ def test_a_long_pause_sends_the_records_back_without_an_attempt(pipeline: Pipeli
 def test_a_broken_chain_gives_its_records_back(pipeline: Pipeline) -> None:
     """A bug in one step fails the run loudly, and loses nothing."""
     pipeline.new_world(40)
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     with pipeline.warehouse.transaction() as session:
         session._connection.execute("ALTER TABLE enrichment_history RENAME TO away")
     with pytest.raises(EnrichmentError, match="1 chunks broke"):
@@ -268,7 +270,7 @@ def test_a_suppressed_contact_is_never_looked_up(pipeline: Pipeline) -> None:
     (crm_id,) = pipeline.box.world.hubspot.create([{"email": "hit+never@acme.example"}])
     keys = suppression_keys(Contact("x", "Hit+Never@acme.example"), "hubspot")
     pipeline.warehouse.suppress(keys, "opt_out")
-    ingest_contacts(crm_ids=[crm_id])
+    ingest_contacts(ListedContacts(crm_ids=[crm_id]))
     report = run()
     assert report.books.count(Disposition.SUPPRESSED) == 1
     assert sum(pipeline.box.world.zoominfo.lookups.values()) == 0
@@ -278,8 +280,8 @@ def test_a_dry_run_shows_the_diff_and_changes_nothing(pipeline: Pipeline) -> Non
     """The journal's replies are shown as the CRM would get them; nothing is claimed, spent or written."""
     pipeline.new_world(60)
     world = pipeline.box.world
-    ingest_contacts(everything=True)
-    empty = enrich_contacts(dry_run=True)
+    ingest_contacts(EveryContact())
+    empty = preview_contacts()
     assert isinstance(empty, Preview)
     assert (empty.records, empty.changes) == (60, {})
     assert empty.would_ask > 0
@@ -287,8 +289,8 @@ def test_a_dry_run_shows_the_diff_and_changes_nothing(pipeline: Pipeline) -> Non
     for crm_id in list(world.hubspot.contacts):
         world.hubspot.edit(crm_id, {"enr_company_name": ""})
     writes, asked = len(world.hubspot.writes), sum(world.zoominfo.lookups.values())
-    ingest_contacts(everything=True)
-    preview = enrich_contacts(dry_run=True)
+    ingest_contacts(EveryContact())
+    preview = preview_contacts()
     assert isinstance(preview, Preview)
     assert preview.would_ask == 0
     assert any(change.field == "enr_company_name" for changes in preview.changes.values() for change in changes)
@@ -304,7 +306,7 @@ def test_contacts_that_cannot_be_looked_up_end_as_invalid_without_a_call(pipelin
     (blank,) = pipeline.box.world.hubspot.create([{"firstname": "Only"}])
     file = Path(str(tmp_path)) / "list.csv"
     file.write_text(f"crm_id,email\n900001,jane.doe(at)acme\n900002,\n{blank},\n")
-    assert ingest_contacts(csv_path=str(file)) == 3
+    assert ingest_contacts(ListedContacts(csv_path=str(file))) == 3
     report = run()
     assert report.books.count(Disposition.INVALID) == 3
     reasons = {
@@ -322,7 +324,7 @@ def test_logs_and_artifacts_hold_no_personal_data(pipeline: Pipeline, caplog: py
         caplog.set_level("DEBUG", logger=name)
     pipeline.new_world(80)
     world = pipeline.box.world
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     world.faults.add(
         service="hubspot", path_contains="batch/update", kind="status", status=400, content_type="text/html"
     )

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from enrichment.intake import EveryContact
 from enrichment.summary import RunReport
 from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
@@ -29,10 +30,10 @@ def run() -> RunReport:
 def test_what_was_answered_is_not_asked_again(pipeline: Pipeline, name: str) -> None:
     """Hits and misses alike, nulls among them, are read from the journal by the next run."""
     seller = serve_with(pipeline, name, 30)
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     first = run()
     pipeline.setenv("ENRICHMENT_FRESH_DAYS", "0")
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     second = run()
     assert max(seller.lookups.values()) == 1
     assert second.credits == 0
@@ -42,7 +43,7 @@ def test_what_was_answered_is_not_asked_again(pipeline: Pipeline, name: str) -> 
 def test_queued_answers_come_with_a_later_run(pipeline: Pipeline) -> None:
     """What the provider is still making goes back to the queue, and is found later for the same credit."""
     seller = serve_with(pipeline, "clearbit", 60, pending_share=0.5)
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     first = run()
     assert first.books.returned == pipeline.queue() > 0
     with pipeline.warehouse.transaction() as session:

@@ -14,6 +14,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelled, Running
 
 from enrichment.errors import ConfigurationError, TransientError
+from enrichment.intake import EveryContact
 from enrichment.plan import RunPlan
 from flows.ingest_contacts import ingest_contacts
 from tasks.run_starts import STAGED_EVENT, ask_for_run, look_again
@@ -121,10 +122,10 @@ def test_a_run_at_its_end_sees_what_was_staged_meanwhile(
     """Live contacts that wait lead to another run; an empty queue and a backfill don't."""
     pipeline.new_world(5)
     plan = RunPlan("run", "zoominfo", "hubspot", "sqlite", "live")
-    ingest_contacts(everything=True, lane="backfill")
+    ingest_contacts(EveryContact(), lane="backfill")
     assert not look_again(plan)
     assert runs_of(client, deployment) == []
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     assert look_again(plan)
     assert len(runs_of(client, deployment)) == 1
     pipeline.setenv("ENRICHMENT_START_DEPLOYMENT", "enrich-contacts/absent")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from enrichment.intake import EveryContact
 from enrichment.records import Disposition
 from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
@@ -33,10 +34,10 @@ def crm_agrees(pipeline: Pipeline, run_id: str) -> int:
 def test_a_second_run_finds_salesforce_up_to_date(salesforce: Pipeline) -> None:
     """What Salesforce gives back compares equal to what was written, so nothing is written again."""
     salesforce.new_world(120)
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     first = run()
     salesforce.setenv("ENRICHMENT_FRESH_DAYS", "0")
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     again = run()
     assert again.books.count(Disposition.UNCHANGED) == first.books.count(Disposition.WRITTEN)
     assert set(salesforce.box.world.salesforce.updates_by_contact.values()) == {1}
@@ -46,7 +47,7 @@ def test_transient_trouble_of_salesforce_changes_no_result(salesforce: Pipeline)
     """Ended sessions, dropped connections, outages, locks and a busy org end with the same books."""
     salesforce.new_world(150)
     world = salesforce.box.world
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     world.salesforce.sessions.end_all()
     world.salesforce.be_busy(1)
     for crm_id in list(world.salesforce.contacts)[:20]:

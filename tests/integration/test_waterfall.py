@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from enrichment.errors import QuotaExhaustedError
+from enrichment.intake import EveryContact, ListedContacts
 from enrichment.summary import RunReport, summary_markdown
 from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
@@ -48,7 +49,7 @@ def keys(lookups: Mapping[str, int]) -> set[str]:
 def test_the_second_is_asked_only_for_what_the_first_does_not_know(waterfall: Pipeline) -> None:
     """Nobody whom the first matched costs a second credit, and what either knows ends up in the CRM."""
     world = waterfall.box.world
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     report = run()
     hits = {key for key, amount in world.zoominfo.billed.items() if amount}
     assert keys(world.hunter.lookups) <= keys(world.zoominfo.lookups) - hits
@@ -63,7 +64,7 @@ def test_the_second_is_asked_only_for_what_the_first_does_not_know(waterfall: Pi
 def test_each_provider_has_its_own_bill(waterfall: Pipeline, caplog: pytest.LogCaptureFixture) -> None:
     """Report, summary, books and log tell replies, credits and versions by provider; they agree with the stand-ins."""
     world = waterfall.box.world
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     report = run()
     zoominfo, hunter = world.zoominfo, world.hunter
     assert report.credits_by_provider == {"zoominfo": zoominfo.credits_used, "hunter": hunter.credits_used}
@@ -97,7 +98,7 @@ def test_a_required_field_that_the_first_lacks_is_asked_of_the_second(waterfall:
     world = waterfall.box.world
     part = known_in_part(waterfall)
     filled, lacking = world.hubspot.create([{"email": "hit+ada@acme.example"}, {"email": part}])
-    ingest_contacts(crm_ids=[filled, lacking])
+    ingest_contacts(ListedContacts(crm_ids=[filled, lacking]))
     report = run()
     assert set(world.zoominfo.lookups) == {"hit+ada@acme.example", part}
     assert set(world.hunter.lookups) == {part}
@@ -112,7 +113,7 @@ def test_a_required_field_that_the_first_lacks_is_asked_of_the_second(waterfall:
 
 def test_a_contact_s_story_tells_what_every_provider_answered(waterfall: Pipeline) -> None:
     """`enrich why` shows the miss of the first and the hit of the second, with the credits of each."""
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     run()
     crm_id = next(crm_id for crm_id, row in enriched(waterfall).items() if row["provider"] == "hunter")
     told = [line.what for line in read_story(crm_id)]
@@ -124,10 +125,10 @@ def test_a_contact_s_story_tells_what_every_provider_answered(waterfall: Pipelin
 
 def test_what_both_have_answered_is_not_asked_again(waterfall: Pipeline) -> None:
     """Hits and misses of both are read from the journal, and a run that asks nobody has no bill."""
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     first = run()
     waterfall.setenv("ENRICHMENT_FRESH_DAYS", "0")
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     second = run()
     assert (second.providers, second.credits) == ([], 0)
     assert second.books.dispositions.get("unmatched") == first.books.dispositions.get("unmatched")
@@ -138,7 +139,7 @@ def test_what_both_have_answered_is_not_asked_again(waterfall: Pipeline) -> None
 def test_used_up_credits_of_the_second_stop_the_run_and_keep_what_the_first_knew(waterfall: Pipeline) -> None:
     """Nothing that was bought is lost: what needs the second waits, and the next run finishes it."""
     world = waterfall.box.world
-    ingest_contacts(everything=True)
+    ingest_contacts(EveryContact())
     waterfall.box.configure(hunter={"credits_left": 2})
     with pytest.raises(QuotaExhaustedError, match="hunter"):
         run()

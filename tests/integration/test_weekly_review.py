@@ -8,6 +8,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.sorting import ArtifactSort
 
 from enrichment.errors import TransientError
+from enrichment.intake import EveryContact
 from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
 from flows.weekly_review import weekly_review
@@ -27,7 +28,7 @@ def test_a_week_is_reviewed_and_told(pipeline: Pipeline) -> None:
     """The figures are the run's, people get one message, and neither it nor the artifacts hold personal data."""
     pipeline.new_world(120)
     world = pipeline.box.world
-    ingest_contacts(everything=True, lane="live")
+    ingest_contacts(EveryContact(), lane="live")
     report = enrich_contacts()
     review = weekly_review()
     assert review.ended == {str(name): count for name, count in report.books.dispositions.items()}

@@ -88,7 +88,7 @@ def modules_of(name: str) -> Iterator[str]:
 
 def product_modules() -> list[str]:
     """Return every module that others import, but for the sandbox, which has needs of its own."""
-    folders = ("blocks", "enrichment", "flows", "tasks", "triggers")
+    folders = ("blocks", "enrichment", "flows", "lookup", "tasks", "triggers")
     paths = [path.relative_to(ROOT).with_suffix("") for name in folders for path in (ROOT / name).rglob("[!_]*.py")]
     return ["cli", *(".".join(path.parts) for path in sorted(paths))]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("commands", "flows", "triggers", "tasks", "blocks", "enrichment", "sandbox")
+PACKAGES = ("commands", "flows", "triggers", "tasks", "lookup", "blocks", "enrichment", "sandbox")
 PRODUCT = sorted([*(path for name in PACKAGES for path in (ROOT / name).rglob("*.py")), ROOT / "cli.py"])
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 

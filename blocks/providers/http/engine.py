@@ -30,7 +30,10 @@ class HttpProvider:
 
     def __init__(self, spec: ProviderSpec, options: Options) -> None:
         self.name = spec.id
+        self.step = ""
         self.terms = terms_of(spec, options)
+        self.cache_days: int | None = None
+        self.miss_days = spec.miss_days
         self._spec = spec
         self._options = options
         self._shared = shared_for(spec, options)
@@ -88,6 +91,7 @@ class HttpFollowUp:
         self.step = follow_up.name
         self.fills = frozenset(follow_up.fields)
         self.cache_days = follow_up.cache_days
+        self.miss_days: int | None = None
         self._contacts = spec
         self._follow_up = follow_up
         self._chosen = options.follow_ups[follow_up.name]

@@ -43,7 +43,11 @@ from enrichment.errors import ConfigurationError
 
 
 class ProviderSpec(Part):
-    """A provider; see the sections for what each key means, and their module's docstring for what expressions see."""
+    """
+    A provider; see the sections for what each key means, and their module's docstring for what expressions see.
+
+    `miss_days` is for how long a miss is reused where the provider bills it; by default the setting counts.
+    """
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     title: str
@@ -69,6 +73,7 @@ class ProviderSpec(Part):
     rate: Rate
     retry: Retry = Retry()
     credits: Credits = Credits()
+    miss_days: int | None = Field(None, ge=1)
     fields: dict[str, CanonicalField]
     output_fields: OutputFields = OutputFields()
     timeouts: Timeouts = Timeouts()

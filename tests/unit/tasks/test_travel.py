@@ -34,7 +34,7 @@ from enrichment.sealing import UnexpectedError
 from enrichment.write_policy import FieldDescription
 from flows.enrich_contacts import enrich_contacts
 from sandbox.place import ROOT
-from tasks.look_up import look_up
+from tasks.chunk import look_up
 from tasks.steps import Parcel, Step
 
 RECORD = StagedRecord("r-1", "hubspot", "501", "a@b.example", State.CLAIMED, 1)

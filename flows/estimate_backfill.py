@@ -1,0 +1,44 @@
+"""Say what a backfill would cost; nothing is spent or written."""
+
+from prefect import flow
+
+from blocks.settings import load_settings
+from enrichment.errors import ConfigurationError
+from enrichment.estimate import Estimate
+from enrichment.selection import NOBODY, Selection
+from flows.plan import asked_for, plan_run
+from tasks.estimate import estimate
+
+
+def run_name() -> str:
+    """Return the run's name."""
+    return asked_for("estimate the cost of")
+
+
+@flow(
+    name="estimate-backfill",
+    flow_run_name=run_name,
+    description=__doc__,
+    persist_result=False,
+)
+def estimate_backfill(
+    select: Selection = NOBODY,
+    provider: str = "",
+    crm: str = "",
+    warehouse: str = "",
+) -> Estimate:
+    """
+    Return what it would cost to enrich the selected contacts now.
+
+    Args:
+        select: Contacts to estimate.
+        provider: Provider, `<name>` or `<name>/<block>`, or several in order, comma-separated; empty: the setting.
+        crm: CRM, `<name>` or `<name>/<block>`; empty: the setting.
+        warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
+
+    Raises:
+        ConfigurationError: a setting, a parameter or the selection makes no sense.
+    """
+    if select.is_empty:
+        raise ConfigurationError("an estimate needs a selection: say which contacts it is about")
+    return estimate(plan_run(load_settings(), provider=provider, crm=crm, warehouse=warehouse, lane="backfill"), select)

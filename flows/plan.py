@@ -1,0 +1,43 @@
+"""What the flows share: the settings and a run's parameters become its plan."""
+
+import uuid
+from typing import Any
+
+from prefect.runtime import flow_run
+
+from blocks.settings import Settings, load_settings
+from enrichment.plan import RunPlan
+
+
+def plan_run(settings: Settings, *, max_credits: float | None = None, **overrides: str) -> RunPlan:
+    """
+    Return the plan of the present flow run.
+
+    Args:
+        settings: of this moment.
+        max_credits: the most that the run may spend; None for no cap.
+        overrides: `provider`, `crm`, `warehouse`, `lane`; an empty one means the setting.
+    """
+    chosen: dict[str, Any] = {name: value or getattr(settings, name, "") for name, value in overrides.items()}
+    return RunPlan(
+        str(flow_run.get_id() or uuid.uuid4()),
+        live_share=settings.live_share,
+        chunk_size=settings.chunk_size,
+        lease_seconds=settings.lease_seconds,
+        max_attempts=settings.max_attempts,
+        fresh_days=settings.fresh_days,
+        reply_days=settings.reply_days,
+        miss_days=settings.miss_days,
+        required_fields=settings.required_field_names,
+        max_credits=max_credits,
+        credits_per_day=settings.credit_caps,
+        **chosen,
+    )
+
+
+def asked_for(what: str) -> str:
+    """Return a run's name while it works: what it does, with which lane, CRM and provider."""
+    asked, settings = flow_run.get_parameters(), load_settings()
+    lane = f"{asked.get('lane')} " if asked.get("lane") else ""
+    crm, provider = asked.get("crm") or settings.crm, asked.get("provider") or settings.provider
+    return f"{what} {lane}contacts of {crm} by {provider}"

@@ -1,0 +1,47 @@
+"""Show what a run would write for the contacts that wait; nothing is spent, claimed or written."""
+
+from dataclasses import replace
+from typing import Annotated, Literal
+
+from prefect import flow
+from pydantic import Field
+
+from blocks.settings import load_settings
+from flows.plan import asked_for, plan_run
+from tasks.books import describe_fields
+from tasks.preview import Preview, preview
+
+
+def run_name() -> str:
+    """Return the run's name."""
+    return asked_for("preview")
+
+
+@flow(
+    name="preview-contacts",
+    flow_run_name=run_name,
+    description=__doc__,
+    persist_result=False,
+)
+def preview_contacts(
+    provider: str = "",
+    crm: str = "",
+    warehouse: str = "",
+    lane: Literal["", "live", "backfill"] = "",
+    limit: Annotated[int, Field(ge=0)] = 0,
+) -> Preview:
+    """
+    Return what a run would write, from saved replies where the journal has them.
+
+    Args:
+        provider: Provider, `<name>` or `<name>/<block>`, or several in order, comma-separated; empty: the setting.
+        crm: CRM, `<name>` or `<name>/<block>`; empty: the setting.
+        warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
+        lane: Which lane; empty: both, live first.
+        limit: The most contacts to look at; 0: one batch.
+
+    Raises:
+        ConfigurationError: a setting or a parameter makes no sense.
+    """
+    plan = plan_run(load_settings(), provider=provider, crm=crm, warehouse=warehouse, lane=lane)
+    return preview(replace(plan, descriptions=describe_fields(plan)), limit or plan.chunk_size)

@@ -1,0 +1,257 @@
+"""The asker of a run: the journal first, then money, and never twice at once."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from blocks.crms.base import Crm
+from blocks.log import event
+from blocks.providers.base import CREDENTIALS_REJECTED, Asked, Reply, Request
+from blocks.warehouses.base import JournalLookup, MadeFor, Warehouse
+from enrichment.errors import TransientError
+from enrichment.identifiers import email_key, is_about_person
+from enrichment.lanes import rate_share
+from enrichment.outcomes import CONCLUSIVE, STOPS_RUN, Outcome
+from enrichment.plan import RunPlan
+from enrichment.records import CREDIT_CAP_REACHED, Claim, Returned, Settlement, Stop
+from enrichment.retry import settle_failure
+from enrichment.stops import graver
+from lookup.cases import Case, Heard, Known, Pending, reuse_days
+from lookup.journal import read_journal
+
+#: Contacts that are queried between two renewals of the claim.
+GROUP_SIZE = 250
+
+#: At a slow provider a group takes long; so often, those who are at work are counted again while answers arrive.
+_SHARE_SECONDS = 2.0
+
+#: Pauses in seconds while another chunk queries the same person.
+_PATIENCE = (0.5, 1.0, 2.0, 4.0, 8.0)
+_BUSY_WAIT_SECONDS = 30.0
+#: For fewer requests than these, the last credits under a cap aren't worth another look.
+_FEW = 10
+
+_PENDING_WAIT_SECONDS = 120.0
+
+#: Follow-ups that the account lacks, by run: what one chunk has learned, the next doesn't try.
+_withheld: dict[tuple[str, str, str], Stop] = {}
+
+
+@dataclass
+class Buyer:
+    """
+    Gets a chunk's replies, from the journal or for money.
+
+    Args:
+        plan: of the run.
+        claim: of the chunk.
+        warehouse: keeps the journal.
+        crm: paced like the provider.
+        stop: why the run must leave something in the queue, once it must.
+    """
+
+    plan: RunPlan
+    claim: Claim
+    warehouse: Warehouse
+    crm: Crm
+    stop: Stop | None = None
+    _capped: Stop | None = None
+
+    @property
+    def final_stop(self) -> Stop | None:
+        """Return why something stays in the queue, a day's cap included, which doesn't end the run."""
+        return graver(self.stop, self._capped)
+
+    def ask(self, reference: str, asked: Asked, requests: Mapping[str, Pending]) -> Heard:
+        """Return what came of these requests; every one ends as known, missing or erased."""
+        step = (self.plan.run_id, asked.name, asked.step)
+        if self.stop and not asked.step:
+            return Heard(missing={key: _not_made(key, self.stop) for key in requests})
+        purchase = Purchase(self, reference, asked, requests, self.stop or _withheld.get(step))
+        purchase.run()
+        if asked.step:
+            _note_refusal(step, purchase.missing.values())
+        withheld = step in _withheld
+        if not withheld:
+            self.stop = self.stop or purchase.stop
+        self._capped = graver(self._capped, purchase.capped)
+        return Heard(purchase.known, purchase.missing, withheld)
+
+    def settle_missing(self, case: Case, asked: Asked, reply: Reply) -> Settlement:
+        """Put the record back: for another attempt, or at none where a wait or a stop isn't the contact's fault."""
+        record, reason = case.record, reply.reason or reply.outcome
+        if reply.outcome in STOPS_RUN or reply.wait_seconds is not None:
+            pending = reply.outcome is Outcome.PENDING
+            return Returned(record.record_id, reason, reply.wait_seconds or 0.0, costs_attempt=pending)
+        if reply.outcome is Outcome.PENDING:
+            return Returned(record.record_id, reason, _PENDING_WAIT_SECONDS)
+        return settle_failure(
+            record,
+            reason=reason,
+            step="look_up",
+            detail=f"{asked.name} gave no usable answer: {reason} (request {reply.request_id})",
+            max_attempts=self.plan.max_attempts,
+            chance=random.random(),  # noqa: S311 - jitter
+        )
+
+
+def _not_made(key: str, stop: Stop) -> Reply:
+    return Reply(key, Outcome.QUOTA_EXHAUSTED, reason=stop.kind)
+
+
+def _note_refusal(step: tuple[str, str, str], missing: Iterable[Reply]) -> None:
+    """Remember and say once that the account lacks a follow-up, unless it is refused because of the credentials."""
+    refused = [one.reason for one in missing if one.outcome is Outcome.REJECTED]
+    if refused and CREDENTIALS_REJECTED not in refused and step not in _withheld:
+        _withheld[step] = Stop("withheld", refused[0])
+        event("follow_up_withheld", provider=step[1], step=step[2], reason=refused[0])
+
+
+@dataclass
+class Purchase:
+    """
+    One provider's part in a chunk, or that of one of its follow-ups.
+
+    Args:
+        buyer: whose plan, claim, warehouse and CRM it is made with.
+        reference: of the provider's block; runs that name it share its rate.
+        asked: is queried.
+        requests: by their keys.
+        stop: why nothing may be paid for, if so; the journal is read all the same.
+    """
+
+    buyer: Buyer
+    reference: str
+    asked: Asked
+    requests: Mapping[str, Pending]
+    stop: Stop | None
+    known: dict[str, Known] = field(default_factory=dict)
+    missing: dict[str, Reply] = field(default_factory=dict)
+    capped: Stop | None = None
+    _erased: set[str] = field(default_factory=set)
+    _queried_for: list[str] = field(default_factory=list)
+    _renewed_at: float = 0.0
+
+    def run(self) -> None:
+        """Fill `known` and `missing`; a key that ends in neither was erased."""
+        open_keys = set(self.requests)
+        pauses = [0.0, *_PATIENCE]
+        while open_keys and pauses:
+            time.sleep(pauses.pop(0))
+            self._pay_for(open_keys)
+            left = open_keys - self.missing.keys() - self._erased
+            # Read back, so that only what is kept counts.
+            self.known |= read_journal(self.buyer.warehouse, self.asked, list(left), self.buyer.plan)
+            settled = open_keys & (self.missing.keys() | self.known.keys() | self._erased)
+            open_keys -= settled
+            # While others' answers come in, it is worth waiting for the rest of them.
+            pauses = [] if self.stop else [*_PATIENCE] if settled else pauses
+        wait = 0.0 if self.stop else _BUSY_WAIT_SECONDS
+        for key in open_keys:
+            self.missing[key] = Reply(key, Outcome.RETRYABLE, reason="asked_elsewhere", wait_seconds=wait)
+
+    def _pay_for(self, keys: Collection[str]) -> None:
+        """Query for keys that the journal lacks, that no other claim has reserved, and for which the caps have room."""
+        looked = self._open(keys)
+        enough = max(self.asked.terms.batch_size, _FEW)
+        while self._query_granted(looked) >= enough and looked.refused and self.stop is None:
+            looked = self._open(looked.refused)  # replies that cost nothing have made room again
+        self._turn_back(looked)
+
+    def _open(self, keys: Iterable[str]) -> JournalLookup:
+        plan = self.buyer.plan
+        return self.buyer.warehouse.open_requests(
+            self.asked.name,
+            list(keys),
+            token=self.buyer.claim.token,
+            lease_seconds=plan.lease_seconds,
+            made_for=[made for key in keys for made in _made_for(self.requests[key])],
+            run_id=plan.run_id,
+            credits_each=self.asked.terms.credits,
+            caps=plan.caps(self.asked.name),
+            **reuse_days(self.asked, plan),
+        )
+
+    def _query_granted(self, looked: JournalLookup) -> int:
+        """Query for what was granted, and return how much that was."""
+        self._erased |= looked.erased
+        granted = sorted(looked.granted)
+        for start in range(0, len(granted), GROUP_SIZE):
+            for reply in self._query_group(granted[start : start + GROUP_SIZE]):
+                if reply.outcome not in CONCLUSIVE:
+                    self.missing[reply.key] = reply
+        return len(granted)
+
+    def _turn_back(self, looked: JournalLookup) -> None:
+        """Send back what a cap has no room for, at no attempt; the run's own cap ends it with what it has in flight."""
+        if looked.reached is None:
+            return
+        for key in looked.refused:
+            wait = looked.reached.wait_seconds
+            self.missing[key] = Reply(key, Outcome.RETRYABLE, reason=CREDIT_CAP_REACHED, wait_seconds=wait)
+        message = f"{looked.reached} at {self.asked.name}; what it has no room for waits in the queue"
+        self.capped = Stop(CREDIT_CAP_REACHED, message, ends_run=looked.reached.cap == "run")
+        if self.capped.ends_run:
+            self.stop = graver(self.stop, self.capped)
+
+    def _query_group(self, keys: Sequence[str]) -> list[Reply]:
+        if self.stop:
+            return [_not_made(key, self.stop) for key in keys]
+        held = self._still_held(keys)
+        lost = [Reply(key, Outcome.RETRYABLE, reason="claim_lost", wait_seconds=0.0) for key in set(keys) - set(held)]
+        replies = asyncio.run(self.asked.ask([self.requests[key].request for key in held], self._keep))
+        self._note_stop(replies)
+        self._note_doubt(replies)
+        return [*replies, *lost]
+
+    def _still_held(self, keys: Sequence[str]) -> list[str]:
+        """Renew the claim just before money is spent: a run that lost it must not pay."""
+        self._queried_for = [record_id for key in keys for record_id in self.requests[key].record_ids]
+        held = self._renew()
+        return [key for key in keys if self.requests[key].record_ids & held]
+
+    def _renew(self) -> frozenset[str]:
+        """Prolong the claim of what is queried for, and share both rates with those who are at work by now."""
+        plan = self.buyer.plan
+        renewal = self.buyer.warehouse.renew(
+            self.buyer.claim,
+            self._queried_for,
+            provider=self.reference,
+            crm=plan.crm,
+            lease_seconds=plan.lease_seconds,
+        )
+        self.asked.share(rate_share(plan.lane, renewal.at_provider, plan.live_share))
+        self.buyer.crm.share(rate_share(plan.lane, renewal.at_crm, plan.live_share))
+        self._renewed_at = time.monotonic()
+        return renewal.held
+
+    def _keep(self, replies: Sequence[Reply]) -> None:
+        self.buyer.warehouse.keep_replies(self.asked.name, self.buyer.plan.run_id, replies)
+        if time.monotonic() - self._renewed_at > _SHARE_SECONDS:
+            with contextlib.suppress(TransientError):  # what was paid for is kept; the next answer brings another look
+                self._renew()
+
+    def _note_stop(self, replies: Iterable[Reply]) -> None:
+        for reply in replies:
+            if reply.outcome in STOPS_RUN and self.stop is None:
+                quota = reply.outcome is Outcome.QUOTA_EXHAUSTED
+                kind = "quota_exhausted" if quota else "credentials_rejected"
+                self.stop = Stop(kind, f"{self.asked.name}: {reply.reason}")
+
+    def _note_doubt(self, replies: Iterable[Reply]) -> None:
+        """Count what may have been billed for lost answers, which aren't in the journal."""
+        doubtful = sum(reply.credits for reply in replies if reply.outcome not in CONCLUSIVE and reply.body is None)
+        if doubtful:
+            self.buyer.warehouse.note_doubt(self.asked.name, self.buyer.plan.run_id, doubtful)
+
+
+def _made_for(pending: Pending) -> list[MadeFor]:
+    """Return for whom a request is made; one about a company is nobody's own."""
+    request: Request = pending.request
+    if not is_about_person(request.lookup_input):
+        return []
+    hashed = email_key(request.lookup_input.get("email"))
+    return [MadeFor(record_id, request.key, hashed) for record_id in sorted(pending.record_ids)]

@@ -1,0 +1,46 @@
+"""The asker of a dry run: it only reads the journal, and counts what it lacks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from blocks.providers.base import Asked, Reply
+from blocks.warehouses.base import Warehouse
+from enrichment.outcomes import Outcome
+from enrichment.plan import RunPlan
+from enrichment.records import Settlement
+from lookup.cases import Case, Heard, Known, Pending, reuse_days
+
+
+def read_journal(warehouse: Warehouse, asked: Asked, keys: list[str], plan: RunPlan) -> dict[str, Known]:
+    """Return the replies that the journal has, by request key, as today's spec reads them."""
+    saved = warehouse.read_replies(asked.name, keys, **reuse_days(asked, plan))
+    return {key: Known(key, one.body, one.received_at, asked.read(one.body)) for key, one in saved.items()}
+
+
+@dataclass
+class JournalReader:
+    """
+    Answers from the journal.
+
+    Args:
+        plan: of the run.
+        warehouse: keeps the journal.
+        lacking: requests that would have to be paid for; each counts once, however many contacts share it.
+    """
+
+    plan: RunPlan
+    warehouse: Warehouse
+    lacking: set[tuple[str, str, str]] = field(default_factory=set)
+
+    def ask(self, _: str, asked: Asked, requests: Mapping[str, Pending]) -> Heard:
+        """Return what the journal has of these requests."""
+        known = read_journal(self.warehouse, asked, list(requests), self.plan)
+        erased = self.warehouse.read_suppressed(list(requests))
+        missing = [key for key in requests if key not in known and key not in erased]
+        self.lacking |= {(asked.name, asked.step, key) for key in missing}
+        return Heard(known, {key: Reply(key, Outcome.RETRYABLE, reason="not_in_journal") for key in missing})
+
+    def settle_missing(self, case: Case, asked: Asked, reply: Reply) -> Settlement | None:  # noqa: ARG002
+        """Leave the case open for a run that pays: nobody knows yet how it goes on."""
+        case.unanswered, case.open = True, False
+        return None

@@ -1,0 +1,102 @@
+"""Who needs a lookup: everything that ends a record, or brings its result, before a provider is queried."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from blocks.crms.base import Crm
+from blocks.providers.base import Provider
+from blocks.warehouses.base import Warehouse
+from enrichment.identifiers import suppression_keys
+from enrichment.plan import RunPlan
+from enrichment.records import Contact, Disposition, Finished, Found, StagedRecord, State
+from lookup.cases import Case
+
+
+@dataclass
+class Screening:
+    """
+    Sorts records into those that need a lookup and those that don't.
+
+    Args:
+        plan: of the run.
+        warehouse: knows results, suppressions and the ledger.
+        crm: knows the contacts.
+        providers: that may be queried.
+    """
+
+    plan: RunPlan
+    warehouse: Warehouse
+    crm: Crm
+    providers: Sequence[Provider]
+    found: list[Found] = field(default_factory=list)
+    finished: list[Finished] = field(default_factory=list)
+
+    def screen(self, records: Iterable[StagedRecord]) -> list[Case]:
+        """Return the records that need a lookup; `found` and `finished` have the others."""
+        undone = self._resume_enriched(self._refuse_exhausted(records))
+        return [
+            Case(record, contact) for record, contact in self._drop_fresh(self._drop_suppressed(self._read(undone)))
+        ]
+
+    def _finish(self, record: StagedRecord, disposition: Disposition, reason: str, detail: str = "") -> None:
+        self.finished.append(Finished(record.record_id, disposition, reason, "look_up", detail))
+
+    def _refuse_exhausted(self, records: Iterable[StagedRecord]) -> list[StagedRecord]:
+        """Make dead letters of records whose every run so far died: they may be what kills them."""
+        kept = []
+        for record in records:
+            if record.attempts <= self.plan.max_attempts:
+                kept.append(record)
+            else:
+                detail = f"{record.attempts - 1} runs claimed the record and none finished it"
+                self._finish(record, Disposition.FAILED, "attempts_exhausted", detail)
+        return kept
+
+    def _resume_enriched(self, records: Sequence[StagedRecord]) -> list[StagedRecord]:
+        """Take the stored result of records that only the CRM lacks; return the others."""
+        resumed = [record for record in records if record.state is State.ENRICHED]
+        if not resumed:
+            return list(records)
+        stored = self.warehouse.read_enriched(self.plan.crm_name, [record.crm_id for record in resumed])
+        done = {record.record_id for record in resumed if record.crm_id in stored}
+        self.found += [Found(r, stored[r.crm_id], "") for r in resumed if r.record_id in done]
+        return [record for record in records if record.record_id not in done]
+
+    def _read(self, records: Sequence[StagedRecord]) -> list[tuple[StagedRecord, Contact]]:
+        """Return the contacts' identifiers; the CRM is asked only for those that were staged without an address."""
+        bare = [record.crm_id for record in records if not record.email_address]
+        read = self.crm.read(bare, []) if bare else {}
+        contacts = []
+        for record in records:
+            if record.email_address:
+                contacts.append((record, Contact(record.crm_id, record.email_address)))
+            elif record.crm_id in read:
+                contacts.append((record, read[record.crm_id].contact))
+            else:
+                self._finish(record, Disposition.INVALID, "contact_gone")
+        return contacts
+
+    def _drop_suppressed(self, contacts: Sequence[tuple[StagedRecord, Contact]]) -> list[tuple[StagedRecord, Contact]]:
+        keys = {record.record_id: suppression_keys(contact, record.crm) for record, contact in contacts}
+        suppressed = self.warehouse.read_suppressed([key for of_record in keys.values() for key in of_record])
+        kept = []
+        for record, contact in contacts:
+            if suppressed.intersection(keys[record.record_id]):
+                self._finish(record, Disposition.SUPPRESSED, "suppression_list")
+            else:
+                kept.append((record, contact))
+        return kept
+
+    def _drop_fresh(self, contacts: Sequence[tuple[StagedRecord, Contact]]) -> list[tuple[StagedRecord, Contact]]:
+        """Drop contacts that were answered lately under today's identity, unless they are refreshed on purpose."""
+        keys_of = {record.crm_id: self._request_keys(contact) for record, contact in contacts if not record.refresh}
+        fresh = self.warehouse.read_fresh(self.plan.origin, keys_of, fresh_days=self.plan.fresh_days)
+        for record, _ in contacts:
+            if record.crm_id in fresh:
+                self._finish(record, Disposition.SKIPPED_FRESH, f"within_{self.plan.fresh_days}_days")
+        return [(record, contact) for record, contact in contacts if record.crm_id not in fresh]
+
+    def _request_keys(self, contact: Contact) -> set[str]:
+        """Return the keys of the requests that would be made for a contact today, at any of the providers."""
+        inputs = [(provider, provider.choose_input(contact)) for provider in self.providers]
+        return {provider.request_key(one) for provider, one in inputs if one is not None}

@@ -1,0 +1,163 @@
+"""The walk: one provider after the other, with its follow-ups, until enough is known of each contact."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from blocks.crms.base import Crm
+from blocks.log import event
+from blocks.providers.base import FollowUp, Provider, Reply, Request
+from blocks.providers.block import load_provider
+from blocks.warehouses.base import Warehouse
+from enrichment.identifiers import why_invalid
+from enrichment.outcomes import ENRICHED
+from enrichment.plan import RunPlan
+from enrichment.records import (
+    DISPOSITION_OF_OUTCOME,
+    Disposition,
+    Enrichment,
+    Finished,
+    Found,
+    Settlement,
+    StagedRecord,
+    Unmatched,
+)
+from enrichment.waterfall import complete, is_complete, lacking, merge
+from lookup.cases import Asker, Case, Heard, Known, Miss, Pending
+from lookup.follow_ups import follow
+from lookup.screening import Screening
+
+
+@dataclass
+class LookUp:
+    """
+    Sorts records into results; with an asker that doesn't pay, some of them stay open.
+
+    Args:
+        plan: of the run.
+        warehouse: keeps the journal.
+        crm: knows the contacts.
+        asker: gets the replies.
+    """
+
+    plan: RunPlan
+    warehouse: Warehouse
+    crm: Crm
+    asker: Asker
+    found: list[Found] = field(default_factory=list)
+    unmatched: list[Unmatched] = field(default_factory=list)
+    settlements: list[Settlement] = field(default_factory=list)
+
+    def run(self, records: Iterable[StagedRecord]) -> "LookUp":
+        """Look the records up, and return this."""
+        providers = {reference: load_provider(reference) for reference in self.plan.providers}
+        screening = Screening(self.plan, self.warehouse, self.crm, list(providers.values()))
+        cases = screening.screen(records)
+        self.found += screening.found
+        self.settlements += screening.finished
+        for reference, provider in providers.items():
+            self._consult(reference, provider, [case for case in cases if self._needs_more(case)])
+        for case in cases:
+            if case.open and not case.unanswered:
+                self._conclude(case)
+        return self
+
+    def _needs_more(self, case: Case) -> bool:
+        return case.open and not is_complete(case.found, self.plan.required_fields)
+
+    def _consult(self, reference: str, provider: Provider, cases: Sequence[Case]) -> None:
+        """Let one provider say what it knows of these contacts, and its follow-ups what their companies add."""
+        requests = _requests(provider, cases)
+        heard = self.asker.ask(reference, provider, requests)
+        for pending in requests.values():
+            for case in pending.cases:
+                self._hear(case, provider, pending.request, heard)
+        for further in provider.follow_ups:
+            known = [case for case in cases if provider.name in case.replies and case.open]
+            self._follow_up(reference, further, known)
+
+    def _hear(self, case: Case, provider: Provider, request: Request, heard: Heard) -> None:
+        """Take what came of one request for a case that waited for it."""
+        if request.key in heard.known:
+            self._learn(case, provider, request, heard.known[request.key])
+        elif request.key in heard.missing:
+            self._miss_reply(case, provider, heard.missing[request.key])
+        else:  # erased meanwhile
+            self._end(case, Finished(case.record.record_id, Disposition.SUPPRESSED, "suppression_list", "look_up"))
+
+    def _learn(self, case: Case, provider: Provider, request: Request, known: Known) -> None:
+        reading = known.reading
+        case.request_key = case.request_key or known.key
+        if reading.outcome in ENRICHED:
+            case.replies[provider.name] = known.body
+            case.found.append(
+                Enrichment(
+                    provider.name, reading.provider_record_id, reading.confidence, reading.fields, known.received_at
+                )
+            )
+            return
+        disposition = DISPOSITION_OF_OUTCOME.get(reading.outcome)
+        if disposition is None:  # today's spec reads an old reply otherwise than the one of its day
+            self._miss_reply(case, provider, Reply(known.key, reading.outcome, reason=reading.reason))
+            return
+        identifier = ", ".join(request.lookup_input.values())
+        case.misses.append(Miss(disposition, reading.reason, identifier, known.key))
+        if disposition is Disposition.SUPPRESSED:  # an opt-out holds whatever the others know
+            case.found.clear()
+            self._conclude(case)
+
+    def _miss_reply(self, case: Case, provider: Provider, reply: Reply) -> None:
+        """Put a record back, unless this was its last attempt and another provider knows something."""
+        settlement = self.asker.settle_missing(case, provider, reply)
+        if isinstance(settlement, Finished) and case.found:
+            self._conclude(case)
+        elif settlement:
+            self._end(case, settlement)
+
+    def _follow_up(self, reference: str, further: FollowUp, cases: Sequence[Case]) -> None:
+        """Let a follow-up fill what is still lacking of contacts that its provider knows."""
+        lacked = [case for case in cases if lacking(case.found, further.fills)]
+        missed = 0
+        for case, told in follow(further, lacked, lambda requests: self.asker.ask(reference, further, requests)):
+            case.found[-1] = complete(case.found[-1], further.step, told.fields, told.keys, told.received_at)
+            settlement = self.asker.settle_missing(case, further, told.missing) if told.missing else None
+            if isinstance(settlement, Finished):  # no attempt left: it goes on without
+                missed += 1
+            elif settlement:
+                self._end(case, settlement)
+        if missed:
+            event("follow_up_missed", provider=further.name, step=further.step, records=missed)
+
+    def _conclude(self, case: Case) -> None:
+        """Settle a case by all that was said of it."""
+        record = case.record
+        if case.found:
+            case.open = False
+            self.found.append(Found(record, merge(case.found), case.request_key))
+        elif case.misses:
+            miss = case.misses[-1]
+            identifier = None if miss.disposition is Disposition.SUPPRESSED else miss.identifier
+            self.unmatched.append(Unmatched(record.record_id, record.crm_id, identifier, miss.reason))
+            self._end(
+                case,
+                Finished(record.record_id, miss.disposition, miss.reason, "look_up", request_key=miss.request_key),
+            )
+        else:  # no provider could be queried with what there is
+            reason = why_invalid(case.contact)
+            self._end(case, Finished(record.record_id, Disposition.INVALID, reason, "look_up"))
+
+    def _end(self, case: Case, settlement: Settlement) -> None:
+        case.open = False
+        self.settlements.append(settlement)
+
+
+def _requests(provider: Provider, cases: Iterable[Case]) -> Mapping[str, Pending]:
+    """Return by key what to query a provider with, and for which cases."""
+    inputs: dict[str, Request] = {}
+    waiting: dict[str, list[Case]] = {}
+    for case in cases:
+        lookup_input = provider.choose_input(case.contact)
+        if lookup_input is not None:
+            key = provider.request_key(lookup_input)
+            inputs[key] = Request(key, lookup_input)
+            waiting.setdefault(key, []).append(case)
+    return {key: Pending(inputs[key], tuple(waiting[key])) for key in inputs}

@@ -106,7 +106,7 @@ def test_a_mistake_is_told_clearly(mistake: str, tmp_path: Path) -> None:
 def test_a_spec_with_a_wrong_key_names_it(tmp_path: Path) -> None:
     """The message names the file, the key and what is allowed."""
     prepare(tmp_path)
-    spec = (ROOT / "blocks" / "providers" / "zoominfo.yaml").read_text()
+    spec = (ROOT / "blocks" / "providers" / "specs" / "zoominfo.yaml").read_text()
     (tmp_path / "mine.yaml").write_text(
         spec.replace("id: zoominfo", "id: mine", 1).replace("    per_seconds: 1\n", "    per_second: 1\n", 1)
         if "    per_seconds: 1\n" in spec
@@ -125,3 +125,16 @@ def test_doctor_says_in_one_line_each_what_is_wrong(tmp_path: Path) -> None:
     lines = [line for line in done.stdout.splitlines() if line.startswith(("ok", "BAD"))]
     assert done.returncode == 1
     assert [line.split()[0] for line in lines] == ["ok", "BAD", "BAD", "ok"], done.stdout + done.stderr
+
+
+def test_a_temporary_server_that_is_not_up_in_time_says_what_to_start(tmp_path: Path) -> None:
+    """Prefect's own error never reaches the user: one sentence with the command, and nothing is lost."""
+    prepare(tmp_path)
+    done = enrich(tmp_path, "stage", "--ids", "501", PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS="1")
+    said = " ".join(done.stderr.split())
+    assert done.returncode == 1, said
+    assert "did not start within 1 seconds" in said
+    assert "`prefect server start`" in said
+    assert "PREFECT_API_URL" in said
+    assert "Traceback" not in said
+    assert "server.py" not in said

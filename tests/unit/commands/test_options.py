@@ -1,0 +1,86 @@
+"""Options and parameters that exclude each other are refused before anything is read, staged or spent."""
+
+from typing import Any
+
+import pytest
+from prefect.exceptions import ParameterTypeError
+from typer.testing import CliRunner
+
+from cli import app
+from enrichment.errors import ConfigurationError
+from flows.ingest_contacts import ingest_contacts
+
+EXCLUSIVE = [
+    ["stage", "--failed", "--csv", "x.csv"],
+    ["stage", "--failed", "--ids", "501"],
+    ["stage", "--all", "--csv", "x.csv"],
+    ["stage", "--all", "--failed"],
+    ["stage", "--ids", "501", "--csv", "x.csv"],
+    ["stage", "--since", "2026-01-01", "--all"],
+    ["stage", "--since", "2026-01-01", "--failed"],
+    ["backfill", "--all", "--estimate", "--stage-only"],
+    ["backfill", "--all", "--estimate", "--max-credits", "5"],
+    ["backfill", "--all", "--estimate", "--limit", "5"],
+    ["backfill", "--all", "--estimate", "--refresh"],
+    ["backfill", "--all", "--stage-only", "--max-credits", "5"],
+    ["backfill", "--all", "--stage-only", "--limit", "5"],
+    ["backfill", "--all", "--stage-only", "--provider", "hunter"],
+]
+
+
+@pytest.mark.parametrize("arguments", EXCLUSIVE, ids=" ".join)
+def test_options_that_exclude_each_other_are_refused(arguments: list[str]) -> None:
+    """The message names both, and the exit code is that of wrong usage."""
+    done = CliRunner().invoke(app, arguments)
+    said = " ".join(done.stderr.split())
+    assert done.exit_code == 2, done.output
+    named = [one for one in arguments if one.startswith("--") and (arguments[0] == "stage" or one != "--all")]
+    assert all(f"`{name}`" in said for name in named), said
+
+
+def test_a_run_id_goes_with_failed_contacts_only() -> None:
+    """Alone it would say nothing about what to stage."""
+    done = CliRunner().invoke(app, ["stage", "--run-id", "some-run"])
+    assert done.exit_code == 2
+    assert "`--run-id` goes with `--failed`" in " ".join(done.stderr.split())
+
+
+CONTRADICTIONS: list[dict[str, Any]] = [
+    {"what": "failed", "crm_ids": ["501"]},
+    {"what": "everything", "csv_path": "x.csv"},
+    {"what": "listed", "crm_ids": ["501"], "csv_path": "x.csv"},
+    {"what": "listed"},
+    {"what": "missed", "since": "2026-01-01T00:00:00Z"},
+    {"what": "selected", "select": {}},
+    {"what": "lately"},
+]
+
+
+@pytest.mark.parametrize("intake", CONTRADICTIONS, ids=str)
+def test_an_intake_cannot_contradict_itself(intake: dict[str, Any]) -> None:
+    """Prefect refuses the parameters, whoever starts the run."""
+    with pytest.raises(ParameterTypeError):
+        ingest_contacts.validate_parameters({"intake": intake})
+
+
+@pytest.mark.parametrize("intake", [{"what": "new"}, {"what": "missed", "days": 2}, {"what": "failed"}], ids=str)
+def test_refresh_is_refused_where_nothing_could_be_refreshed(intake: dict[str, Any]) -> None:
+    """New, missed and failed contacts have no result yet."""
+    parameters = ingest_contacts.validate_parameters({"intake": intake, "refresh": True})
+    with pytest.raises(ConfigurationError, match="leave it out"):
+        ingest_contacts.fn(**parameters)
+
+
+def test_every_kind_of_intake_is_taken_as_plain_values() -> None:
+    """As a deployment's parameters have them."""
+    for intake, kind in (
+        ({}, "NewContacts"),
+        ({"what": "new", "since": "2026-01-01T00:00:00"}, "NewContacts"),
+        ({"what": "missed", "days": 3}, "MissedContacts"),
+        ({"what": "everything"}, "EveryContact"),
+        ({"what": "listed", "crm_ids": ["501"]}, "ListedContacts"),
+        ({"what": "selected", "select": {"everything": True}}, "SelectedContacts"),
+        ({"what": "failed", "run_id": "some-run"}, "FailedContacts"),
+    ):
+        taken = ingest_contacts.validate_parameters({"intake": intake})["intake"]
+        assert type(taken).__name__ == kind

@@ -37,7 +37,10 @@ format: .venv/.synced ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-interfaces: .venv/.synced ## Compile the gRPC interface anew
+docs: .venv/.synced ## Generate the pages in docs/ that are made from the code
+	@for script in scripts/docs_*.py; do $(BIN)/python $$script || exit 1; done
+
+interfaces: .venv/.synced ## Compile the gRPC interface again
 	@scripts/interfaces
 
 ui: .venv/.synced ## Show the demo's runs in Prefect's UI on http://127.0.0.1:4200
@@ -46,4 +49,4 @@ ui: .venv/.synced ## Show the demo's runs in Prefect's UI on http://127.0.0.1:42
 clean: ## Remove the environment and the demo's files
 	rm -rf .venv .tools .demo .cache
 
-.PHONY: help demo test check format interfaces ui clean
+.PHONY: help demo test check format docs interfaces ui clean

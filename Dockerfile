@@ -7,7 +7,7 @@ FROM python:3.11-slim AS build
 COPY --from=uv /uv /usr/local/bin/uv
 WORKDIR /app
 ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
-# Which client libraries go in: extras of pyproject.toml, such as "postgres snowflake salesforce".
+# Which client libraries to install: extras of pyproject.toml, such as "postgres snowflake salesforce".
 ARG EXTRAS="postgres"
 COPY pyproject.toml uv.lock README.md LICENSE ./
 # Dependencies first: they change less often than the code.
@@ -22,7 +22,7 @@ COPY tasks tasks
 COPY flows flows
 COPY triggers triggers
 COPY commands commands
-# Installed, not linked: the environment is all that the image needs of this stage.
+# Installed, not linked: the image needs only the environment of this stage.
 RUN --mount=type=cache,target=/root/.cache/uv \
     set --; for extra in $EXTRAS; do set -- "$@" "--extra=$extra"; done; \
     uv sync --locked --no-dev --no-editable "$@"
@@ -46,6 +46,6 @@ ENV PATH=/app/.venv/bin:$PATH \
     PREFECT_WORKER_WEBSERVER_HOST=127.0.0.1 \
     PREFECT_WORKER_WEBSERVER_PORT=8080 \
     HEALTH_URL=http://127.0.0.1:8080/health
-# Worker and listeners answer there; a container that serves nothing sets HEALTH_URL to nothing.
+# Worker and listeners answer there; a container that serves nothing sets HEALTH_URL to an empty value.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=90s --retries=3 CMD ["python", "/app/healthcheck.py"]
 CMD ["prefect", "worker", "start", "--pool", "enrichment", "--type", "process", "--with-healthcheck"]

@@ -10,7 +10,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 	@scripts/bootstrap
 	@touch $@
 
-# The demo needs a quarter of what the tests need; what a combination needs beyond that, it installs by itself.
+# The demo needs a quarter of what the tests need, and installs what a combination needs beyond that.
 .venv/.demo: pyproject.toml uv.lock scripts/bootstrap
 	@echo "building the environment (once) ..."
 	@scripts/bootstrap --inexact --no-default-groups --group sandbox

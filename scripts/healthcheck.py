@@ -1,4 +1,4 @@
-"""Ask what serves in this container whether it is well: exits with 0 if so, or if there is nothing to ask."""
+"""Check whether what serves in this container is healthy: exits with 0 if it is, or if there is nothing to check."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ TIMEOUT_SECONDS = 8
 
 
 def main() -> int:
-    """Ask the address in HEALTH_URL."""
+    """Call the address in HEALTH_URL."""
     url = os.environ.get("HEALTH_URL", "")
     if not url:
         return 0
@@ -17,7 +17,7 @@ def main() -> int:
     try:
         with opener.open(url, timeout=TIMEOUT_SECONDS) as answer:
             return 0 if answer.status == 200 else 1
-    except (OSError, ValueError) as error:  # refused, no answer in time, a status of 400 or more, or no address
+    except (OSError, ValueError) as error:  # refused, no answer in time, a status of 400 or more, or not a valid URL
         sys.stdout.write(f"{url}: {error}\n")
         return 1
 

@@ -1,0 +1,110 @@
+"""The vocabulary: its fields, the values that they take, and what is said of a name that isn't among them."""
+
+from typing import Any
+
+import pytest
+
+from enrichment.fields import CONVERSIONS, FIELDS, RESULT_FIELDS, SOURCES, Field, canonical, nearest, unknown_field
+
+
+@pytest.mark.parametrize(("name", "field"), SOURCES.items())
+def test_a_field_is_described(name: str, field: Field) -> None:
+    """Each has its name, a label, whose it is, and a sentence that says what it means."""
+    assert field.name == name
+    assert field.label
+    assert field.description.endswith(".")
+    assert (field.about == "result") == (name in RESULT_FIELDS)
+    assert not field.options or field.type == "text"
+    assert (field.least is None and field.most is None) or field.type in {"integer", "number"}
+
+
+def test_a_name_means_one_thing() -> None:
+    """What is known of a contact and what is known of the reply don't share a name."""
+    assert not FIELDS.keys() & RESULT_FIELDS.keys()
+
+
+@pytest.mark.parametrize("units", CONVERSIONS.items())
+def test_a_unit_is_what_its_conversions_lead_to(units: tuple[str, dict[str, float]]) -> None:
+    """Each unit with conversions is that of some field, and converts to itself."""
+    unit, factors = units
+    assert unit in {field.unit for field in SOURCES.values()}
+    assert factors[unit] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "unit", "expected"),
+    [
+        ("annual_revenue", 1_214_300_000, "", 1_214_300_000),
+        ("annual_revenue", 1_214_300_000.0, "usd", 1_214_300_000),
+        ("annual_revenue", 1_214_300, "thousand_usd", 1_214_300_000),
+        ("annual_revenue", "1214.3", "million_usd", 1_214_300_000),
+        ("annual_revenue", 0.1 + 0.2, "million_usd", 300_000),
+        ("annual_revenue", 12.5, "usd", 12),
+        ("annual_revenue", "$1.2 Billion", "usd", None),
+        ("annual_revenue", -1, "usd", None),
+        ("annual_revenue", 1e300, "million_usd", None),
+        ("annual_revenue", 1e308, "million_usd", None),
+        ("annual_revenue", None, "usd", None),
+        ("confidence", "95", "percent", 95.0),
+        ("confidence", 8, "tenth", 80.0),
+        ("confidence", 0.07, "fraction", 7.0),
+        ("confidence", 11, "tenth", None),
+        ("confidence", True, "percent", None),
+        ("employee_count", "3508", "", 3508),
+        ("employee_count", "51_200", "", None),
+        ("employee_count", "11-50", "", None),
+        ("employee_count", -5, "", None),
+        ("employee_count", 2**70, "", None),
+        ("founded_year", "1987-05-01", "", 1987),
+        ("founded_year", 20, "", None),
+        ("founded_year", 9999, "", None),
+        ("seniority", "Director", "", "director"),
+        ("seniority", "Wizard", "", None),
+        ("company_name", " Acme ", "", "Acme"),
+        ("company_name", 5, "", "5"),
+        ("company_name", " ", "", None),
+        ("company_name", True, "", None),
+        ("company_name", ["a"], "", None),
+        ("country", "Germany", "", "DE"),
+        ("country", None, "", None),
+        ("tech_stack", ["a", " a", None, "", "b", {}], "", ["a", "b"]),
+        ("tech_stack", [], "", None),
+        ("tech_stack", "a", "", None),
+    ],
+)
+def test_a_value_becomes_canonical(name: str, value: Any, unit: str, expected: Any) -> None:
+    """Form, unit, type and range are the field's; what doesn't fit is no value."""
+    found = canonical(SOURCES[name], value, unit)
+    assert (found, type(found)) == (expected, type(expected))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("1.5", 1.5), ("nan", None), ("inf", None), (True, None), (None, None), (10**400, None), ("1_0", None)],
+)
+def test_a_number_is_a_number(value: Any, expected: float | None) -> None:
+    """Neither what Python alone reads as a number nor what no table can keep is one."""
+    assert canonical(Field("x", "number", "x", "result"), value) == expected
+
+
+@pytest.mark.parametrize(("value", "expected"), [("false", False), ("Yes", True), (True, True), ("maybe", None)])
+def test_a_truth_value_is_read_from_words(value: Any, expected: bool | None) -> None:
+    """Providers write them in several ways."""
+    assert canonical(Field("x", "boolean", "x", "person"), value) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("industri", "industry"), ("revenue", "annual_revenue"), ("Company Name", "company_name"), ("zzz", "")],
+)
+def test_the_nearest_name_is_found(name: str, expected: str) -> None:
+    """A typing mistake leads to the right name; what resembles none leads to none."""
+    assert nearest(name, FIELDS) == expected
+
+
+def test_an_unknown_name_is_answered_with_what_helps() -> None:
+    """The nearest name, or all of them if none is near."""
+    assert unknown_field("mobile_fone") == "unknown field 'mobile_fone': did you mean 'mobile_phone'?"
+    assert unknown_field("zzz", RESULT_FIELDS) == (
+        "unknown field 'zzz': choose one of provider, confidence, received_at"
+    )

@@ -41,6 +41,9 @@ _LETTERS = str.maketrans(
         "Ü": "Ue",
     }
 )
+_DEPARTMENTS = ("engineering", "sales", "marketing", "finance", "human_resources", "operations")
+#: Of the countries where numbers are written without the country's code.
+_AREA_CODES = {"United States": "415", "Canada": "416"}
 #: What kinds of contacts there are, and how many in a hundred.
 _KINDS = {
     "work": 70,
@@ -75,6 +78,16 @@ class Company:
     state: str
     country: str
 
+    @property
+    def linkedin_handle(self) -> str:
+        """Return the path of the company's page."""
+        return f"company/{self.domain.partition('.')[0]}"
+
+    @property
+    def founded_year(self) -> int:
+        """Return the year of its foundation."""
+        return 1900 + int(chance(f"founded {self.domain}") * 125)
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -90,6 +103,22 @@ class Person:
     def linkedin_url(self) -> str:
         """Return the address of the person's profile."""
         return f"https://www.linkedin.com/in/{self.email.replace('@', '-').replace('.', '-')}"
+
+    @property
+    def level(self) -> int:
+        """Return the level of the position, from 0 for the highest to 4."""
+        return int(chance(f"level {self.email}") * 5)
+
+    @property
+    def department(self) -> str:
+        """Return the code of the department."""
+        return _DEPARTMENTS[int(chance(f"department {self.email}") * len(_DEPARTMENTS))]
+
+    def phone(self, kind: str = "direct") -> str:
+        """Return a number as people of the country write it; in North America that is without the country's code."""
+        last = int(chance(f"{kind} {self.email}") * 100)
+        code = _AREA_CODES.get(self.company.country)
+        return f"({code}) 555-01{last:02}" if code else f"+44 20 7946 0{last:03}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ BASE = "/api/v1"
 MOST_DETAILS = 10
 PLACEHOLDER = "email_not_unlocked@domain.com"
 _ENDLESS = 1_000_000_000
+_SENIORITIES = ("c_suite", "vp", "director", "manager", "entry")
 _NAMES = {"minute": "minute", "hour": "hourly", "day": "24-hour"}
 
 
@@ -86,6 +87,11 @@ class Apollo(Seller[ApolloSettings]):
             "first_name": person.first_name,
             "last_name": person.last_name,
             "title": person.job_title,
+            "seniority": _SENIORITIES[person.level],
+            "functions": [person.department],
+            "city": person.company.city,
+            "state": person.company.state,
+            "country": person.company.country,
             "linkedin_url": person.linkedin_url.replace("https://", "http://"),
             "email": person.email if chance(f"unlocked {key}") < 0.7 else PLACEHOLDER,
             "organization": None if finding.status == CONTACT_ONLY else _organization(person),
@@ -112,7 +118,13 @@ def _organization(person: Person) -> dict[str, Any]:
         "id": f"o-{company.id}",
         "name": company.name,
         "primary_domain": company.domain,
+        "linkedin_url": f"http://www.linkedin.com/{company.linkedin_handle}",
         "estimated_num_employees": company.employee_count,
+        "annual_revenue": float(company.revenue),
+        "founded_year": company.founded_year,
+        "city": company.city,
+        "state": company.state,
+        "country": company.country,
         "industry": company.industry,
         "technology_names": tech_of(company),
         "keywords": ["b2b"],

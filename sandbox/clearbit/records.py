@@ -15,6 +15,8 @@ _RANGES = (
     (10_000, "5K-10K"),
     (50_000, "10K-50K"),
 )
+#: By level; not everybody has one.
+_SENIORITIES = ("executive", "executive", "director", "manager", None)
 
 
 def person_json(person: Person, *, fuzzy: bool = False) -> dict[str, Any]:
@@ -29,7 +31,13 @@ def person_json(person: Person, *, fuzzy: bool = False) -> dict[str, Any]:
         },
         "email": person.email,
         "geo": {"city": company.city, "state": company.state, "country": company.country},
-        "employment": {"domain": company.domain, "name": company.name, "title": person.job_title},
+        "employment": {
+            "domain": company.domain,
+            "name": company.name,
+            "title": person.job_title,
+            "role": person.department,
+            "seniority": _SENIORITIES[person.level],
+        },
         "linkedin": {"handle": person.linkedin_url.partition("linkedin.com/")[2]},
         "fuzzy": fuzzy,
     }
@@ -43,7 +51,8 @@ def company_json(company: Company) -> dict[str, Any]:
         "domain": company.domain,
         "category": {"industry": company.industry},
         "geo": {"city": company.city, "state": company.state, "country": company.country},
-        "linkedin": {"handle": f"company/{company.domain.partition('.')[0]}"},
+        "linkedin": {"handle": company.linkedin_handle},
+        "foundedYear": company.founded_year,
         "metrics": {
             "employees": company.employee_count,
             "employeesRange": employees_range(company),

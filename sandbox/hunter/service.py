@@ -59,11 +59,15 @@ class Hunter(Seller[HunterSettings]):
 
 def _person(person: Person) -> dict[str, Any]:
     shown = person_json(person)
-    return {**shown, "linkedin": {"handle": shown["linkedin"]["handle"].removeprefix("in/")}}
+    handle = shown["linkedin"]["handle"].removeprefix("in/")
+    return {**shown, "phone": person.phone(), "linkedin": {"handle": handle}}
 
 
 def _company(company: Company) -> dict[str, Any]:
-    return {**company_json(company), "metrics": {"employees": employees_range(company), "annualRevenue": None}}
+    return {
+        **company_json(company),
+        "metrics": {"employees": employees_range(company), "annualRevenue": company.revenue},
+    }
 
 
 def _refusal(status: int, kind: str, details: str) -> RefusalError:

@@ -16,6 +16,7 @@ from sandbox.zoominfo.directory import FULL_MATCH, INVALID_INPUT, Finding, fault
 
 BULK = "/v5/person/bulk"
 MOST_REQUESTS = 100
+_LEVELS = ("cxo", "vp", "director", "manager", "entry")
 
 
 class PeopleDataLabs(Seller[PeopleDataLabsSettings]):
@@ -81,6 +82,14 @@ class PeopleDataLabs(Seller[PeopleDataLabsSettings]):
         data = {
             "id": f"pdl-{person_id(person.email)}",
             "full_name": f"{person.first_name} {person.last_name}",
+            "first_name": person.first_name,
+            "last_name": person.last_name,
+            "location_locality": company.city,
+            "location_region": company.state,
+            "location_country": company.country,
+            "job_company_location_locality": company.city,
+            "job_company_location_region": company.state,
+            "job_company_location_country": company.country,
             "job_title": person.job_title,
             "job_company_name": company.name,
             "job_company_industry": company.industry,
@@ -88,8 +97,16 @@ class PeopleDataLabs(Seller[PeopleDataLabsSettings]):
         }
         shown = {name: value if titled or name == "id" else value.lower() for name, value in data.items()}
         address = person.linkedin_url.removeprefix("https://www.")
-        sized = {"linkedin_url": address, "job_company_size": employees_range(company)}
-        return {**shown, **sized, **dict.fromkeys(self.settings.restricted, True)}
+        codes = {
+            "linkedin_url": address,
+            "job_title_role": person.department,
+            "job_title_levels": [_LEVELS[person.level]],
+            "job_company_website": company.domain,
+            "job_company_linkedin_url": f"linkedin.com/{company.linkedin_handle}",
+            "job_company_founded": str(company.founded_year),
+            "job_company_size": employees_range(company),
+        }
+        return {**shown, **codes, **dict.fromkeys(self.settings.restricted, True)}
 
     def _rate_headers(self, seconds: float) -> dict[str, str]:
         left = self.remaining()["minute"]

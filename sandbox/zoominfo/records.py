@@ -7,6 +7,8 @@ from typing import Any
 from sandbox.people import Person, chance
 from sandbox.zoominfo.directory import COMPANY_ONLY, CONTACT_ONLY, Finding, person_id
 
+DO_NOT_CALL_SHARE = 0.1
+_LEVELS = ("C-Level", "VP-Level", "Director", "Manager", "Non-Manager")
 _Getter = Callable[[Person], Any]
 
 
@@ -26,6 +28,12 @@ _CONTACT_FIELDS: Mapping[str, _Getter] = {
     "lastName": lambda p: p.last_name,
     "email": lambda p: p.email,
     "jobTitle": lambda p: p.job_title,
+    "managementLevel": lambda p: [_LEVELS[p.level]],
+    "jobFunction": lambda p: {"name": p.department, "department": p.department.replace("_", " ").title()},
+    "phone": lambda p: p.phone(),
+    "directPhoneDoNotCall": lambda p: chance(f"do not call {p.email}") < DO_NOT_CALL_SHARE,
+    "mobilePhone": lambda p: p.phone("mobile"),
+    "mobilePhoneDoNotCall": lambda p: chance(f"do not call mobile {p.email}") < DO_NOT_CALL_SHARE,
     "contactAccuracyScore": _accuracy,
     "externalUrls": lambda p: [{"type": "linkedin.com", "url": p.linkedin_url}],
     "city": lambda p: p.company.city,
@@ -37,6 +45,10 @@ _COMPANY_FIELDS: Mapping[str, _Getter] = {
     "companyId": lambda p: p.company.id,
     "companyName": lambda p: p.company.name,
     "companyWebsite": lambda p: f"www.{p.company.domain}",
+    "companySocialMediaUrls": lambda p: [
+        {"type": "TWITTER", "url": f"http://www.twitter.com/{p.company.domain.partition('.')[0]}"},
+        {"type": "LINKED_IN", "url": f"http://www.linkedin.com/{p.company.linkedin_handle}"},
+    ],
     "companyEmployeeCount": lambda p: p.company.employee_count,
     "companyEmployeeRange": _employee_range,
     "companyPrimaryIndustry": lambda p: [p.company.industry],

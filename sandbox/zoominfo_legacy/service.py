@@ -220,11 +220,13 @@ def _object(request: Request) -> Mapping[str, Any]:
 
 
 def _typed(shown: Mapping[str, Any], finding: Finding) -> dict[str, Any]:
-    """Return a record with the types of the older API: the id and the score are numbers."""
+    """Return a record with the older types: numbers for id and score, texts for flags, lists of functions."""
     typed = {"id": int(finding.record_id), **shown}
     if "contactAccuracyScore" in typed:
         typed["contactAccuracyScore"] = int(typed["contactAccuracyScore"])
-    return typed
+    if "jobFunction" in typed:
+        typed["jobFunction"] = [typed["jobFunction"]]
+    return {name: str(value).lower() if isinstance(value, bool) else value for name, value in typed.items()}
 
 
 def _refusal(

@@ -13,7 +13,8 @@ from blocks.providers.http.request import build_call, provider_input
 from blocks.providers.http.steps import Action, next_step
 from blocks.providers.spec.model import ProviderSpec, load_spec, spec_names
 from blocks.providers.spec.sections import Fixture
-from enrichment.outcomes import CONCLUSIVE, Outcome
+from enrichment.fields import FIELDS
+from enrichment.outcomes import CONCLUSIVE, ENRICHED, Outcome
 
 SPECS = {name: load_spec(name) for name in spec_names()}
 FOLLOW_UPS = {
@@ -111,6 +112,40 @@ def test_a_recorded_answer_means_what_the_spec_says(spec: ProviderSpec, fixture:
         assert tuple(one.reason for one in replies) == fixture.reasons
     if fixture.fields is not None:
         assert tuple(read_reply(spec, one.body).fields for one in replies) == fixture.fields
+
+
+def test_all_specs_measure_one_company_alike() -> None:
+    """Whatever units providers use, the company that all of them have recorded has one revenue, one size, one seat."""
+    of_company = {}
+    for name, spec in SPECS.items():
+        replies = [reply for fixture in spec.fixtures for reply in replay(spec, fixture)]
+        readings = [read_reply(spec, one.body) for one in replies if one.outcome in ENRICHED]
+        assert all(0 <= one.confidence <= 100 for one in readings if one.confidence is not None)
+        known = [one for one in readings if one.fields.get("company_domain") == "analytical.example"]
+        of_company[name] = max(known, key=lambda one: len(one.fields))
+        assert spec.confidence is None or (of_company[name].confidence or 0) >= 50
+    expected = {
+        "annual_revenue": 1_214_300_000,
+        "employee_count": 3508,
+        "founded_year": 1987,
+        "company_city": "San Francisco",
+        "company_state": "CA",
+        "company_country": "US",
+        "company_linkedin_url": "https://www.linkedin.com/company/analytical",
+    }
+    for name, value in expected.items():
+        found = {one.fields[name] for one in of_company.values() if name in one.fields}
+        assert found == {value}, name
+    sizes = [one.fields["employee_range"].split("-") for one in of_company.values() if "employee_range" in one.fields]
+    assert sizes
+    assert all(int(least) <= expected["employee_count"] <= int(most) for least, most in sizes)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_field_is_filled_by_some_provider(name: str) -> None:
+    """No name of the vocabulary is an empty promise."""
+    follow_ups = [further for _, further, _ in FOLLOW_UPS.values()]
+    assert any(name in one.fields for one in [*SPECS.values(), *follow_ups])
 
 
 @pytest.mark.parametrize(("spec", "fixture"), list(recorded()))

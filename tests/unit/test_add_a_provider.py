@@ -10,6 +10,7 @@ import pytest
 
 from blocks.providers.base import Reply, Request
 from blocks.providers.block import load_provider
+from blocks.providers.http.interpret import read_reply
 from blocks.providers.spec.model import load_spec, spec_names
 from enrichment.outcomes import Outcome
 from enrichment.records import Contact
@@ -23,7 +24,8 @@ KNOWN = {
     "ada@analytical.example": {
         "id": 7,
         "position": "Analyst",
-        "employer": {"id": 12, "name": "Analytical Engines", "staff": "51+"},
+        "sure": 0.9,
+        "employer": {"id": 12, "name": "Analytical Engines", "staff": "51+", "turnover": 5000},
     },
     "out@opted.example": {"optedOut": True},
     "bob@freelance.example": {"id": 8, "position": "Writer"},
@@ -71,7 +73,8 @@ def test_the_file_of_the_walk_through_enriches_contacts(namebook: Stub) -> None:
     found = [provider.read(replies[provider.request_key(one)].body) for one in wanted.values()]
     assert [one.outcome for one in found[:3]] == [Outcome.MATCHED, Outcome.SUPPRESSED, Outcome.PARTIAL]
     assert {one.outcome for one in found[3:]} == {Outcome.UNMATCHED}
-    assert found[0].fields == {"company_name": "Analytical Engines", "employee_count": 51, "title": "Analyst"}
+    employer = {"company_name": "Analytical Engines", "employee_range": "51+", "annual_revenue": 5_000_000}
+    assert (found[0].fields, found[0].confidence) == ({**employer, "title": "Analyst"}, 90.0)
     assert sum(one.credits for one in kept) == 2
     assert sorted(len(json.loads(seen.body)["people"]) for seen in namebook.seen) == [10, 20]
 
@@ -101,7 +104,9 @@ def test_its_fixtures_hold() -> None:
     spec = load_spec("namebook")
     assert "namebook" in spec_names()
     for fixture in spec.fixtures:
-        assert tuple(one.outcome for one in replay(spec, fixture)) == fixture.outcomes
+        replies = replay(spec, fixture)
+        assert tuple(one.outcome for one in replies) == fixture.outcomes
+        assert fixture.fields in (None, tuple(read_reply(spec, one.body).fields for one in replies))
 
 
 def test_what_the_document_names_is_there() -> None:

@@ -29,7 +29,6 @@ from blocks.providers.spec.auth import (
 from blocks.providers.spec.codes import short_code
 from blocks.providers.spec.logins import LOGINS
 from blocks.providers.spec.model import ProviderSpec
-from blocks.providers.spec.transforms import number
 from blocks.secrets import reveal
 from enrichment.errors import (
     ConfigurationError,
@@ -38,6 +37,7 @@ from enrichment.errors import (
     PostponedError,
     TransientError,
 )
+from enrichment.fields import number
 from enrichment.retry import asked_wait, fault_of_status
 
 #: A secret from a secret block is read again after so many seconds, so that a rotated one is picked up.

@@ -8,8 +8,8 @@ from blocks.providers.spec.expressions import Expression
 from blocks.providers.spec.follow_ups import CHOSEN, PAGE, FollowUp, Pages, Switch
 from blocks.providers.spec.model import ProviderSpec
 from blocks.providers.spec.sections import RequestForm, Rule
-from blocks.providers.spec.transforms import integer, text
 from enrichment.errors import ConfigurationError
+from enrichment.fields import integer, text
 from enrichment.outcomes import Outcome
 
 _INHERITED = ("content_type", "accept", "headers")

@@ -15,8 +15,9 @@ from blocks.providers.http.request import reference
 from blocks.providers.spec.codes import short_code
 from blocks.providers.spec.model import ProviderSpec
 from blocks.providers.spec.sections import CanonicalField, Rule
-from blocks.providers.spec.transforms import TRANSFORMS, TYPES, number
+from blocks.providers.spec.transforms import TRANSFORMS
 from enrichment.errors import ContractError
+from enrichment.fields import FIELDS, RESULT_FIELDS, Field, canonical
 from enrichment.outcomes import ENRICHED, Outcome
 
 #: Keys of a journalled answer that has no items, so that its meaning depends on its status.
@@ -166,7 +167,7 @@ def read_reply(spec: ProviderSpec, body: Any) -> Reading:
         return Reading(meaning.outcome, meaning.reason, None, None, {})
     seen = {"item": body}
     record_id = spec.record_id.find(seen) if spec.record_id else None
-    confidence = number(spec.confidence.find(seen)) if spec.confidence else None
+    confidence = _value(RESULT_FIELDS["confidence"], spec.confidence, seen) if spec.confidence else None
     text_id = None if record_id is None else str(record_id)
     return Reading(meaning.outcome, meaning.reason, text_id, confidence, _canonical(spec, body))
 
@@ -180,15 +181,15 @@ def _unexplained(spec: ProviderSpec, answer: Answer) -> Meaning:
 
 def _canonical(spec: ProviderSpec, item: Any) -> dict[str, Any]:
     record = spec.record.find(item)
-    found = {name: _value(field, record) for name, field in spec.fields.items()}
+    found = {name: _value(FIELDS[name], mapped, record) for name, mapped in spec.fields.items()}
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _value(field: CanonicalField, record: Any) -> Any:
-    value = field.path.find(record)
-    if value is not None and field.transform:
-        value = TRANSFORMS[field.transform](value)
-    return None if value is None else TYPES[field.type](value)
+def _value(field: Field, mapped: CanonicalField, seen: Any) -> Any:
+    value = mapped.path.find(seen)
+    if value is not None and mapped.transform:
+        value = TRANSFORMS[mapped.transform](value)
+    return canonical(field, value, mapped.unit)
 
 
 def _first_hit(rules: Sequence[Rule], seen: Mapping[str, Any]) -> Meaning | None:

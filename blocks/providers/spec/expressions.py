@@ -6,7 +6,8 @@ from typing import Any
 import jmespath
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 from jmespath.functions import Functions, signature
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 # Nodes whose first child alone is looked up from where the expression starts; the others are relative to its result.
@@ -57,6 +58,11 @@ class Expression:
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Read an expression from a text."""
         return core_schema.no_info_plain_validator_function(cls._read)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Describe it to editors, which can't compile it."""
+        return {"type": "string", "description": "A JMESPath expression."}
 
     @classmethod
     def _read(cls, value: Any) -> "Expression":

@@ -15,7 +15,7 @@ from blocks.providers.spec.sections import (
     FOLLOW_UP_PLACEHOLDERS,
     ITEM_NAMES,
     Batch,
-    CanonicalField,
+    CanonicalFields,
     Correlate,
     Credits,
     Fixture,
@@ -111,7 +111,7 @@ class FollowUp(Part):
     outcomes: Outcomes
     credits: Credits | None = None
     cache_days: int | None = Field(None, ge=1)
-    fields: dict[str, CanonicalField] = Field(min_length=1)
+    fields: CanonicalFields = Field(min_length=1)
     output_fields: OutputFields = OutputFields()
     pages: Pages | None = None
     fixtures: tuple[Fixture, ...] = ()

@@ -23,6 +23,7 @@ from blocks.providers.spec.sections import (
     ITEM_NAMES,
     Batch,
     CanonicalField,
+    CanonicalFields,
     Correlate,
     Credits,
     Errors,
@@ -36,10 +37,13 @@ from blocks.providers.spec.sections import (
     Retry,
     Timeouts,
     Usage,
+    canonical_flaws,
     check_names,
     keeps_every_item,
+    raise_flaws,
 )
 from enrichment.errors import ConfigurationError
+from enrichment.fields import RESULT_FIELDS
 
 
 class ProviderSpec(Part):
@@ -66,7 +70,7 @@ class ProviderSpec(Part):
     items: Expression | None = None
     record: Expression = Expression("@")
     record_id: Expression | None = None
-    confidence: Expression | None = None
+    confidence: CanonicalField | None = None
     correlate: Correlate = Correlate()
     outcomes: Outcomes
     errors: Errors = Errors()
@@ -74,18 +78,26 @@ class ProviderSpec(Part):
     retry: Retry = Retry()
     credits: Credits = Credits()
     miss_days: int | None = Field(None, ge=1)
-    fields: dict[str, CanonicalField]
+    fields: CanonicalFields
     output_fields: OutputFields = OutputFields()
     timeouts: Timeouts = Timeouts()
     usage: Usage | None = None
     follow_ups: tuple[FollowUp, ...] = ()
     fixtures: tuple[Fixture, ...] = ()
 
-    @field_validator("record_id", "confidence")
+    @field_validator("record_id")
     @classmethod
     def _sees_the_item(cls, expression: Expression | None) -> Expression | None:
         check_names(expression, ITEM_NAMES)
         return expression
+
+    @field_validator("confidence")
+    @classmethod
+    def _is_a_confidence(cls, confidence: CanonicalField | None) -> CanonicalField | None:
+        if confidence is not None:
+            check_names(confidence.path, ITEM_NAMES)
+            raise_flaws(((key,), what) for key, what in canonical_flaws(RESULT_FIELDS["confidence"], confidence))
+        return confidence
 
     @field_validator("request_id_path")
     @classmethod

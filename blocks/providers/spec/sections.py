@@ -7,13 +7,25 @@ Of the JMESPath expressions, those of `outcomes.response`, `errors` and `retry.b
 must mean the same tomorrow. `record` is relative to the item, and `fields` are relative to the record.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Literal, Self
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from blocks.providers.spec.expressions import Expression
-from blocks.providers.spec.transforms import TRANSFORMS, TYPES
+from blocks.providers.spec.transforms import TRANSFORMS
+from enrichment.fields import CONVERSIONS, FIELDS, unknown_field
+from enrichment.fields import Field as CanonicalKind
 from enrichment.outcomes import Outcome
 
 Identifier = Literal["email", "first_name", "last_name", "company_name"]
@@ -218,19 +230,67 @@ class Credits(Part):
 
 
 class CanonicalField(Part):
-    """Where a canonical field stands in the record, and what it becomes: first the transform, then the type."""
+    """
+    Where a canonical field stands in the record.
+
+    Args:
+        path: of the value; `[path, country]` for a phone or a state, which can be read only with its country.
+        transform: applied to it before the vocabulary gives it its form.
+        unit: of the provider's value, where it isn't the field's own.
+        type: may be left out; if it stands here, it is the field's own.
+    """
 
     path: Expression
-    type: str = "text"
-    transform: str | None = None
+    transform: str | None = Field(None, json_schema_extra={"enum": [*TRANSFORMS, None]})
+    unit: str = Field("", json_schema_extra={"enum": ["", *(name for units in CONVERSIONS.values() for name in units)]})
+    type: str = ""
 
-    @field_validator("type", "transform")
+    @field_validator("transform")
     @classmethod
-    def _is_known(cls, name: str | None, info: ValidationInfo) -> str | None:
-        known = TYPES if info.field_name == "type" else TRANSFORMS
-        if name is not None and name not in known:
-            raise ValueError(f"unknown {info.field_name} '{name}'; choose one of {', '.join(known)}")
+    def _is_known(cls, name: str | None) -> str | None:
+        if name is not None and name not in TRANSFORMS:
+            raise ValueError(f"unknown transform '{name}'; choose one of {', '.join(TRANSFORMS)}")
         return name
+
+
+def canonical_flaws(field: CanonicalKind, mapped: CanonicalField) -> Iterator[tuple[str, str]]:
+    """Give the keys, and what is wrong there, if what is mapped has another type than the field, or a foreign unit."""
+    if mapped.type and mapped.type != field.type:
+        yield "type", f"{field.name} has the type {field.type}, not {mapped.type}"
+    units = CONVERSIONS.get(field.unit, {})
+    if mapped.unit and mapped.unit not in units:
+        allowed = f"choose one of {', '.join(units)}" if units else "leave the key out"
+        yield "unit", f"{field.name} can't be converted from '{mapped.unit}': {allowed}"
+
+
+def raise_flaws(flaws: Iterable[tuple[tuple[str, ...], str]]) -> None:
+    """Raise ValidationError if there are any, each with its keys below those of the section that is being read."""
+    details = [
+        InitErrorDetails(type=PydanticCustomError("canonical", "{what}", {"what": what}), loc=loc, input=None)
+        for loc, what in flaws
+    ]
+    if details:
+        raise ValidationError.from_exception_data("fields", details)
+
+
+def _are_canonical(mapped: dict[str, CanonicalField]) -> dict[str, CanonicalField]:
+    flaws = [((name,), unknown_field(name)) for name in mapped if name not in FIELDS]
+    known = {name: one for name, one in mapped.items() if name in FIELDS}
+    raise_flaws(
+        [
+            *flaws,
+            *(((name, key), what) for name, one in known.items() for key, what in canonical_flaws(FIELDS[name], one)),
+        ]
+    )
+    return mapped
+
+
+#: A section `fields`: each key a name of the vocabulary.
+CanonicalFields = Annotated[
+    dict[str, CanonicalField],
+    AfterValidator(_are_canonical),
+    Field(json_schema_extra={"propertyNames": {"enum": list(FIELDS)}}),
+]
 
 
 class OutputFields(Part):

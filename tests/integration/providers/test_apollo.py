@@ -64,7 +64,14 @@ def test_it_works_from_the_environment_alone(box: Box, monkeypatch: pytest.Monke
     [reply] = ask(provider, ["hit+ada.byron@acme.example"]).values()
     reading = provider.read(reply.body)
     assert (reading.outcome, reply.api_version, reply.credits) == (Outcome.MATCHED, "v1", 1.0)
-    assert {"company_name", "employee_count", "industry", "tech_stack", "title", "website"} <= reading.fields.keys()
+    assert {
+        "company_name",
+        "employee_count",
+        "industry",
+        "tech_stack",
+        "title",
+        "company_domain",
+    } <= reading.fields.keys()
     assert reading.fields["linkedin_url"] == "https://www.linkedin.com/in/hit+ada-byron-acme-example"
     assert int(reply.request_id) < 0
 

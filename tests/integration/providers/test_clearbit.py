@@ -77,7 +77,7 @@ def test_a_contact_comes_with_its_fields(box: Box, provider: HttpProvider) -> No
     reply = ask(provider, ["hit+ada.byron@acme.example"])["hit+ada.byron@acme.example"]
     reading = provider.read(reply.body)
     assert reading.outcome is Outcome.MATCHED
-    expected = {"company_name", "employee_count", "industry", "tech_stack", "linkedin_url", "title", "website"}
+    expected = {"company_name", "employee_count", "industry", "tech_stack", "linkedin_url", "title", "company_domain"}
     assert expected <= reading.fields.keys()
     assert isinstance(reading.fields["employee_count"], int)
     assert reading.fields["linkedin_url"] == "https://www.linkedin.com/in/hit+ada-byron-acme-example"

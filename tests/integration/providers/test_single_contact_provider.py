@@ -63,7 +63,7 @@ def test_it_works_from_the_environment_alone(stub: Stub, monkeypatch: pytest.Mon
     assert (seen.method, seen.path, seen.query) == ("GET", "/api/v2/people", {"mail": ["a+b@x.example"]})
     assert (seen.headers["x-api-key"], seen.headers["api-version"], seen.body) == ("key-1", "2026-01-01", b"")
     reading = provider.read(reply.body)
-    assert (reading.provider_record_id, reading.confidence) == ("7", 0.5)
+    assert (reading.provider_record_id, reading.confidence) == ("7", 50.0)
     assert reading.fields == {"company_name": "Acme", "title": "Clerk"}
 
 

@@ -79,7 +79,7 @@ def test_a_contact_comes_with_its_fields(box: Box, provider: HttpProvider) -> No
     reply = ask(provider, ["hit+ada.byron@acme.example"])["hit+ada.byron@acme.example"]
     reading = provider.read(reply.body)
     assert (reply.outcome, reading.outcome) == (Outcome.MATCHED, Outcome.MATCHED)
-    expected = {"company_name", "employee_count", "industry", "linkedin_url", "title", "city", "country", "website"}
+    expected = {"company_name", "employee_count", "industry", "linkedin_url", "title", "city", "country"}
     assert expected <= reading.fields.keys()
     assert str(reading.fields["linkedin_url"]).startswith("https://www.linkedin.com/in/")
     assert reading.provider_record_id

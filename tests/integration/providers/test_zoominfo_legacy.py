@@ -87,7 +87,14 @@ def test_it_works_from_the_environment_alone(box: Box, monkeypatch: pytest.Monke
     reading = provider.read(reply.body)
     assert (reply.outcome, reply.credits, reply.api_version) == (Outcome.MATCHED, 1.0, "enterprise")
     assert reply.request_id.startswith("legacy-")
-    assert {"company_name", "employee_count", "industry", "linkedin_url", "title", "website"} <= reading.fields.keys()
+    assert {
+        "company_name",
+        "employee_count",
+        "industry",
+        "linkedin_url",
+        "title",
+        "company_domain",
+    } <= reading.fields.keys()
     assert 75 <= (reading.confidence or 0) <= 99
     assert str(reading.provider_record_id).isdigit()
 

@@ -42,7 +42,7 @@ FOLLOW_UP: dict[str, Any] = {
     "key": {"domain": "employer.domain"},
     "request": {"method": "GET", "path": "news", "inputs": {"domain": "d"}, "query": "$input"},
     "outcomes": {"item": [{"when": "item.news", "outcome": "matched"}]},
-    "fields": {"news": {"path": "news", "type": "text_list"}},
+    "fields": {"tech_stack": {"path": "news", "type": "text_list"}},
 }
 PAGED = {"method": "GET", "path": "n", "inputs": {"domain": "d"}, "query": {"d": "$input", "p": "$page"}}
 CHOSEN = {"method": "GET", "path": "n", "inputs": {"domain": "d"}, "query": {"t": "$chosen"}}

@@ -166,7 +166,6 @@ def test_canonical_fields_are_read_with_their_types() -> None:
         "industry": "Tools",
         "linkedin_url": "https://www.linkedin.com/in/ada",
         "title": "Clerk",
-        "state": "5",
     }
     assert (reading.confidence, reading.provider_record_id) == (95.0, "id-a@x.example")
 

@@ -143,12 +143,18 @@ def refused_fields(spec: ProviderSpec, answer: Answer, asked: Sequence[str]) -> 
     """Return the output fields that a refusal names as not permitted."""
     listed = spec.output_fields.refused.find(answer.seen) if spec.output_fields.refused else None
     if not answer.success and isinstance(listed, list):
-        return [name for name in asked if name in listed]
+        return _among(asked, listed)
     codes = spec.errors.codes.find(answer.seen)
     if answer.status != 400 or not set(_as_list(codes)) & set(spec.output_fields.drop_on):
         return []
-    words = {word for text in _as_list(spec.errors.texts.find(answer.seen)) for word in _QUOTED_WORD.findall(str(text))}
-    return [name for name in asked if name in words]
+    texts = _as_list(spec.errors.texts.find(answer.seen))
+    return _among(asked, [word for text in texts for word in _QUOTED_WORD.findall(str(text))])
+
+
+def _among(asked: Sequence[str], refused: Sequence[Any]) -> list[str]:
+    """Return the fields that are refused: ZoomInfo doesn't keep the case in which they were asked for."""
+    folded = {str(name).casefold() for name in refused}
+    return [name for name in asked if name.casefold() in folded]
 
 
 def keepable(answer: Answer, body: Any) -> dict[str, Any]:

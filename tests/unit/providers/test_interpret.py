@@ -132,6 +132,7 @@ def test_a_body_that_is_no_json_is_a_lost_answer() -> None:
         ("You don't have access to 'companyWebsite'", ["companyWebsite"]),
         ('Field "city" is not permitted', ["city"]),
         ("fields `city`, `state` are not permitted", ["city", "state"]),
+        ("'companywebsite' is not permitted", ["companyWebsite"]),
         ("'madeUp' is not permitted", []),
         ("city is not permitted", []),
         ("", []),

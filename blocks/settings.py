@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from blocks.base import ENV_PREFIX, env_file, explain
 from enrichment.credits import ANY_PROVIDER
 from enrichment.errors import ConfigurationError
+from enrichment.fields import FIELDS, unknown_field
 
 MOST_CHUNKS_IN_FLIGHT = 16
 _CREDITS = r"\d+(?:\.\d+)?"
@@ -78,6 +79,14 @@ class Settings(BaseSettings):
     price_book: Path | None = Field(
         None, description="YAML file of prices per credit, such as `zoominfo: {price: 0.45, currency: EUR}`."
     )
+
+    @field_validator("required_fields")
+    @classmethod
+    def _names_canonical_fields(cls, text: str) -> str:
+        for name in filter(None, map(str.strip, text.split(","))):
+            if name not in FIELDS:
+                raise ValueError(unknown_field(name))
+        return text
 
     @property
     def credit_caps(self) -> Mapping[str, float]:

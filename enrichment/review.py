@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from enrichment.books import Books
+from enrichment.fields import FIELDS
 from enrichment.outcomes import ENRICHED
 from enrichment.records import Disposition
 from enrichment.summary import match_rate
@@ -12,14 +13,7 @@ from enrichment.summary import match_rate
 Row = Mapping[str, Any]
 
 #: Columns whose fill rate is told, and how people call them.
-FILLED_FIELDS: Mapping[str, str] = {
-    "company_name": "company",
-    "employee_count": "employees",
-    "industry": "industry",
-    "linkedin_url": "LinkedIn URL",
-    "tech_stack": "tech stack",
-    "intent_keywords": "intent keywords",
-}
+FILLED_FIELDS: Mapping[str, str] = {name: field.label for name, field in FIELDS.items() if field.own_column}
 
 _RUNS_OF_SECONDS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s"))
 

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from enrichment.errors import ConfigurationError
+from enrichment.fields import SOURCES, unknown_field
 from enrichment.write_policy import FieldRule, Rule
 
 _KEYS = frozenset({"field", "source", "rule", "stamp"})
@@ -55,7 +56,10 @@ def _rule(entry: Any, place: str) -> FieldRule:
     stamp = entry.get("stamp", False)
     if not isinstance(stamp, bool):
         raise ConfigurationError(f"{place}: stamp must be true or false")
-    return FieldRule(_name(entry, "field", place), _name(entry, "source", place), _when(entry, place), stamp)
+    source = _name(entry, "source", place)
+    if source not in SOURCES:
+        raise ConfigurationError(f"{place}: source: {unknown_field(source, SOURCES)}")
+    return FieldRule(_name(entry, "field", place), source, _when(entry, place), stamp)
 
 
 def _name(entry: Mapping[str, Any], key: str, place: str) -> str:

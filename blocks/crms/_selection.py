@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from enrichment.errors import ConfigurationError
+from enrichment.fields import nearest
 from enrichment.selection import Selection
 from enrichment.write_policy import FieldDescription, FieldRule
 
@@ -41,9 +42,11 @@ def named_fields(
     for name in names:
         fields = [name] if name in known else [rule.field for rule in rules if rule.source == name]
         if not fields:
+            sources = sorted({rule.source for rule in rules})
+            likely = nearest(name, [*sources, *known])
             raise ConfigurationError(
                 f"{crm} has no contact field '{name}', and the mapping fills none from it: name a field of the CRM, "
-                f"or one of {', '.join(sorted({rule.source for rule in rules}))}"
+                f"or one of {', '.join(sources)}" + (f"; did you mean '{likely}'?" if likely else "")
             )
         found += fields
     return tuple(dict.fromkeys(found))

@@ -9,6 +9,7 @@ from typing import Any
 
 from blocks.providers.base import Reply
 from enrichment.credits import CapReached
+from enrichment.fields import FIELDS
 from enrichment.records import Enrichment, Found
 from enrichment.write_policy import Change
 
@@ -17,7 +18,7 @@ Row = dict[str, Any]
 _JSON_COLUMNS = frozenset({"reply", "tech_stack", "intent_keywords", "attributes", "api_versions"})
 _TIMESTAMPS = frozenset({"enrichment_timestamp", "not_before", "reserved_until"})
 _LISTS = frozenset({"rows", "ids", "keys"})
-_OWN_COLUMNS = ("company_name", "employee_count", "industry", "tech_stack", "linkedin_url", "intent_keywords")
+_OWN_COLUMNS = tuple(name for name, field in FIELDS.items() if field.own_column)
 
 
 @dataclass(frozen=True, slots=True)

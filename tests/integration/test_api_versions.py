@@ -19,7 +19,7 @@ CONTACTS = 8
 @pytest.fixture
 def everybody_asked(pipeline: Pipeline) -> Pipeline:
     """Give a pipeline that asks every provider there is, because none has the field that is wanted."""
-    settings = {"PROVIDER": ",".join(spec_names()), "REQUIRED_FIELDS": "nobody_has_this", "FRESH_DAYS": "0"}
+    settings = {"PROVIDER": ",".join(spec_names()), "REQUIRED_FIELDS": "intent_keywords", "FRESH_DAYS": "0"}
     for name, value in settings.items():
         pipeline.setenv(f"ENRICHMENT_{name}", value)
     pipeline.new_world(CONTACTS, clearbit={"per_minute": 60_000})

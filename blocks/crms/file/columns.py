@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from blocks.crms.file.csv_table import Table
 from enrichment.errors import ConfigurationError
+from enrichment.fields import SOURCES
 from enrichment.records import Contact
 from enrichment.write_policy import FieldDescription, FieldRule, Rule
 
@@ -31,7 +32,8 @@ DEFAULT_RULES: tuple[FieldRule, ...] = (
     FieldRule("enriched_at", "received_at", Rule.FILL_BLANK, stamp=True),
 )
 
-_NUMBERS = frozenset({"employee_count", "confidence"})
+#: The types that differ from a text for a mapping, by those of canonical fields.
+_TYPES: Mapping[str, str] = {"integer": "number", "number": "number", "boolean": "bool", "datetime": "datetime"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def settle_rules(rules: Sequence[FieldRule], given: Sequence[str], *, overwrite:
 
 def describe(rules: Sequence[FieldRule]) -> dict[str, FieldDescription]:
     """Return what the columns of the rules take; everything is text, but for the numbers and the moment."""
-    return {rule.field: FieldDescription(_type(rule)) for rule in rules}
+    return {rule.field: FieldDescription(_TYPES.get(SOURCES[rule.source].type, "string")) for rule in rules}
 
 
 def index_rows(table: Table, crm_id: str, place: str) -> dict[str, list[str]]:
@@ -130,9 +132,3 @@ def contact_of(crm_id: str, row: Sequence[str], table: Table, columns: Columns) 
 def _recognised(header: Sequence[str], names: Sequence[str]) -> str:
     folded = {column.strip().lower().replace(" ", "_").replace("-", "_"): column for column in reversed(header)}
     return next((folded[name] for name in names if name in folded), "")
-
-
-def _type(rule: FieldRule) -> str:
-    if rule.source == "received_at":
-        return "datetime"
-    return "number" if rule.source in _NUMBERS else "string"

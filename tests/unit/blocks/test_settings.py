@@ -19,7 +19,7 @@ class Case(NamedTuple):
 
 CASES = {
     "provider": Case("clearbit/trial", "clearbit/trial", ()),
-    "required_fields": Case("industry, tech_stack", "industry, tech_stack", ()),
+    "required_fields": Case("industry, tech_stack", "industry, tech_stack", ("industri", "industry, revenue")),
     "crm": Case("salesforce", "salesforce", ()),
     "warehouse": Case("postgres", "postgres", ()),
     "notifiers": Case("slack,email/ops", "slack,email/ops", ()),

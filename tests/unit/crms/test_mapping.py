@@ -29,12 +29,12 @@ def test_the_file_is_laid_over_the_default_field_by_field(tmp_path: Path) -> Non
     text = """
     - {field: industry, source: industry, rule: if_newer}
     - {field: enr_provider, source: provider, rule: never}
-    - {field: my_size_band, source: size_band, rule: always, stamp: true}
+    - {field: my_size_band, source: employee_range, rule: always, stamp: true}
     """
     rules = {rule.field: rule for rule in _read(tmp_path, text)}
     assert rules["industry"].rule is Rule.IF_NEWER
     assert rules["enr_provider"].rule is Rule.NEVER
-    assert rules["my_size_band"] == FieldRule("my_size_band", "size_band", Rule.ALWAYS, stamp=True)
+    assert rules["my_size_band"] == FieldRule("my_size_band", "employee_range", Rule.ALWAYS, stamp=True)
     assert len(rules) == len(DEFAULT_RULES) + 1
 
 
@@ -45,13 +45,22 @@ def test_the_file_is_laid_over_the_default_field_by_field(tmp_path: Path) -> Non
         ("", "must be a list"),
         ("- [a", "no valid YAML"),
         ("- industry", "entry 1: must have the keys"),
-        ("- {field: a, source: b, rule: always, kind: c}", "entry 1: unknown key 'kind'"),
-        ("- {field: a, source: b, rule: always}\n- {source: b, rule: always}", "entry 2: field"),
+        ("- {field: a, source: city, rule: always, kind: c}", "entry 1: unknown key 'kind'"),
+        ("- {field: a, source: city, rule: always}\n- {source: city, rule: always}", "entry 2: field"),
         ("- {field: a, source: '', rule: always}", "entry 1: source"),
-        ("- {field: a, source: b}", "entry 1: rule must be one of never"),
-        ("- {field: a, source: b, rule: [always]}", "entry 1: rule must be one of never"),
-        ("- {field: a, source: b, rule: always, stamp: often}", "entry 1: stamp"),
-        ("- {field: a, source: b, rule: always}\n- {field: a, source: c, rule: always}", "entry 2: the field 'a'"),
+        (
+            "- {field: a, source: contry, rule: always}",
+            "entry 1: source: unknown field 'contry': did you mean 'country'?",
+        ),
+        ("- {field: a, source: revenue, rule: always}", "did you mean 'annual_revenue'?"),
+        ("- {field: a, source: zzz, rule: always}", "choose one of company_name, "),
+        ("- {field: a, source: city}", "entry 1: rule must be one of never"),
+        ("- {field: a, source: city, rule: [always]}", "entry 1: rule must be one of never"),
+        ("- {field: a, source: city, rule: always, stamp: often}", "entry 1: stamp"),
+        (
+            "- {field: a, source: city, rule: always}\n- {field: a, source: state, rule: always}",
+            "entry 2: the field 'a'",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_file_and_key(tmp_path: Path, text: str, words: str) -> None:

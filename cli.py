@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="enrich",
-    help="Enrich CRM contacts: CRM to warehouse to provider and back. Start with `enrich demo`.",
+    help="Enrich CRM contacts: from the CRM to the warehouse, a provider and back. Start with `enrich demo`.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,  # locals hold contacts and secrets
     rich_markup_mode="markdown",
@@ -43,14 +43,14 @@ app.add_typer(listen, name="listen")
 @app.command(epilog="Example: `enrich demo --crm salesforce --provider clearbit --warehouse postgres`")
 def demo(
     contacts: Annotated[
-        int | None, typer.Option(min=1, help="How many made-up contacts to enrich; as many as a minute does.")
+        int | None, typer.Option(min=1, help="How many made-up contacts to enrich; default: what takes about a minute.")
     ] = None,
     crm: Annotated[str, typer.Option(help="`hubspot`, `salesforce`, or `file` for a CSV file.")] = "hubspot",
     provider: Annotated[str, typer.Option(help="A provider, or several in order, comma-separated.")] = "zoominfo",
-    warehouse: Annotated[str, typer.Option(help="`sqlite` or a stand-in of another one.")] = "sqlite",
-    folder: Annotated[Path, typer.Option(help="Where the demo keeps its files; emptied first.")] = Path(".demo"),
+    warehouse: Annotated[str, typer.Option(help="`sqlite`, or the stand-in of another warehouse.")] = "sqlite",
+    folder: Annotated[Path, typer.Option(help="Folder of the demo's files; it is emptied first.")] = Path(".demo"),
 ) -> None:
-    """Run the whole pipeline against a loopback CRM and provider: no account, no spend."""
+    """Run the whole pipeline against a local CRM and provider: no account, no cost."""
     with told():
         try:
             from sandbox.combination import combine  # noqa: PLC0415 - the only way from the product into the sandbox
@@ -63,9 +63,9 @@ def demo(
 @app.command(epilog="Example: `enrich setup --save-blocks`")
 def setup(
     save_blocks: Annotated[
-        bool, typer.Option(help="Save the present configuration as Prefect's default blocks.")
+        bool, typer.Option(help="Save the current configuration as Prefect's default blocks.")
     ] = False,
-    runs: Annotated[int, typer.Option(min=1, help="Runs of a lane that may be at work at once.")] = 4,
+    runs: Annotated[int, typer.Option(min=1, help="How many runs of one queue may work at once.")] = 4,
     as_json: Json = False,
 ) -> None:
     """Prepare warehouse, CRM fields and Prefect; safe to repeat."""
@@ -78,7 +78,9 @@ def setup(
 
 @app.command(epilog="Example: `enrich stage --csv new.csv`, or `enrich stage --all --lane backfill`")
 def stage(
-    csv: Annotated[Path | None, typer.Option(help="CSV file with the column `crm_id` and perhaps `email`.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="CSV file with the column `crm_id` and, optionally, `email`.")
+    ] = None,
     ids: Annotated[str, typer.Option(help="CRM ids, comma-separated.")] = "",
     since: Annotated[datetime | None, typer.Option(help="Contacts created at or after this moment (UTC).")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every contact of the CRM.")] = False,
@@ -87,7 +89,7 @@ def stage(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Look contacts up again that were enriched lately; saved replies count.")
     ] = False,
-    lane: Annotated[str, typer.Option(help="`live` or `backfill`.")] = "live",
+    lane: Annotated[str, typer.Option(help="Queue: `live` or `backfill`.")] = "live",
     as_json: Json = False,
 ) -> None:
     """Put contacts into the queue: those new since the last time, or as one of the options says."""
@@ -107,7 +109,7 @@ def stage(
         from flows.ingest_contacts import ingest_contacts  # noqa: PLC0415
 
         staged = ingest_contacts(intake, lane=checked_lane(lane), refresh=refresh)
-        say({"staged": staged}, as_json, lambda: f"{staged:,} contacts new in the queue; next: `enrich run`")
+        say({"staged": staged}, as_json, lambda: f"{staged:,} contacts added to the queue; next: `enrich run`")
 
 
 def _intake(
@@ -129,14 +131,14 @@ def _intake(
 @app.command(epilog="Example: `enrich run --limit 500`, or `enrich run --dry-run`")
 def run(
     provider: Annotated[str, typer.Option(help="Provider; default: the setting.")] = "",
-    lane: Annotated[str, typer.Option(help="`live` or `backfill`; default: both, live first.")] = "",
-    limit: Annotated[int, typer.Option(min=0, help="The most records to claim; 0: all that wait.")] = 0,
+    lane: Annotated[str, typer.Option(help="Queue: `live` or `backfill`; default: both, live first.")] = "",
+    limit: Annotated[int, typer.Option(min=0, help="The most queued contacts to enrich; 0: all that wait.")] = 0,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be written; spend and write nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be written, without spending or writing anything.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Enrich what waits in the queue, here and now."""
+    """Enrich the contacts that wait in the queue, in this process."""
     with told():
         from tasks.server import ensure_server  # noqa: PLC0415
         from tasks.setup import check_ready  # noqa: PLC0415
@@ -165,17 +167,18 @@ app.command(epilog="Example: `enrich resume backfill`")(lanes.resume)
 def file(
     path: Annotated[Path, typer.Argument(help="CSV file in UTF-8 whose first line names the columns.")],
     target: Annotated[Path | None, typer.Option("--out", help="CSV file to write.")] = None,
-    in_place: Annotated[bool, typer.Option(help="Write into the input itself.")] = False,
-    overwrite: Annotated[bool, typer.Option(help="Replace values that the input has.")] = False,
-    force: Annotated[bool, typer.Option(help="Replace an existing output, whatever it holds.")] = False,
+    in_place: Annotated[bool, typer.Option(help="Write the values into the input file.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace values that the input already has.")] = False,
+    force: Annotated[bool, typer.Option(help="Replace an existing output file, whatever it contains.")] = False,
     column: Annotated[
-        list[str] | None, typer.Option(help="Choose a column, such as `email=Mail`; by default by its name.")
+        list[str] | None,
+        typer.Option(help="Choose the column of an identifier, such as `email=Mail`; default: by its name."),
     ] = None,
     provider: Annotated[str, typer.Option(help="Provider; default: the setting.")] = "",
     limit: Annotated[int, typer.Option(min=0, help="The most contacts to enrich; 0: all.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Enrich a CSV file, without a CRM; to repeat it costs nothing, and finishes what was left."""
+    """Enrich a CSV file without a CRM; running it again costs nothing and finishes what is left."""
     with told():
         from tasks.csv_file import FileJob, prepare_file  # noqa: PLC0415
         from tasks.server import ensure_server  # noqa: PLC0415
@@ -194,7 +197,7 @@ def file(
         say(report, as_json, lambda: run_table(report))
         left = contacts - report.books.finished
         if left and not limit:
-            raise EnrichmentError(f"{left:,} contacts wait for another attempt: run the same command again later")
+            raise EnrichmentError(f"{left:,} contacts wait for a retry: run the same command again later")
 
 
 @app.command(epilog="Example: `enrich why 501`")
@@ -203,13 +206,15 @@ def why(
     crm: Annotated[str, typer.Option(help="The CRM, if the id is known in several.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Tell one contact's whole story."""
+    """Show everything that happened to one contact."""
     with told():
         from tasks.story import read_story  # noqa: PLC0415
 
         lines = read_story(crm_id, crm)
         if not lines:
-            raise ConfigurationError(f"the warehouse knows no contact {crm_id}: is the id right, and was it staged?")
+            raise ConfigurationError(
+                f"the warehouse doesn't know contact {crm_id}: check the id, and whether the contact was queued"
+            )
         rows = [asdict(line) for line in lines]
         text = "\n".join(f"{'now' if row['at'] == '9999' else row['at']}  {row['what']}" for row in rows)
         say(rows, as_json, lambda: escape(text))
@@ -221,7 +226,7 @@ def review(
     mark: Annotated[bool, typer.Option("--mark", help="Mark the unmatched contacts shown as reviewed.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show how enrichment did, and which unmatched contacts nobody has reviewed yet."""
+    """Show the results of the last days, and the unmatched contacts that you haven't reviewed yet."""
     with told():
         from blocks.settings import load_settings  # noqa: PLC0415
         from enrichment.review import review_markdown  # noqa: PLC0415
@@ -238,10 +243,10 @@ def review(
 def erase(
     crm_id: Annotated[str, typer.Argument(help="The contact's id in the CRM.")],
     crm: Annotated[str, typer.Option(help="The CRM; default: the setting.")] = "",
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask first.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Erase one contact from the warehouse for good, and never look it up again; the CRM isn't touched."""
+    """Erase one contact from the warehouse permanently, and never look it up again; the CRM isn't changed."""
     with told():
         from blocks.settings import load_settings  # noqa: PLC0415
         from tasks.erasure import erase_contact  # noqa: PLC0415
@@ -249,14 +254,14 @@ def erase(
         settings = load_settings()
         crm = crm or settings.crm
         if not yes:
-            typer.confirm(f"Erase contact {crm_id} of {crm} for good?", abort=True, err=True)
+            typer.confirm(f"Erase contact {crm_id} of {crm} permanently?", abort=True, err=True)
         erased = erase_contact(settings.warehouse, crm, crm_id)
         say(erased.rows, as_json, lambda: pairs_table(f"Rows erased of contact {crm_id} of {crm}", dict(erased.rows)))
 
 
 @app.command(epilog="Example: `enrich doctor --json`")
 def doctor(as_json: Json = False) -> None:
-    """Ask every configured system for a sign of life, with free calls only."""
+    """Check that every configured system answers, with free calls only."""
     with told():
         from tasks.doctor import examine  # noqa: PLC0415
 
@@ -274,7 +279,7 @@ def doctor(as_json: Json = False) -> None:
 def _assignment(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not value:
-        raise ConfigurationError(f"'{text}' chooses no column: write it as `email=Mail`")
+        raise ConfigurationError(f"'{text}' is not a valid column choice: write it as `email=Mail`")
     return name.strip(), value
 
 
@@ -283,12 +288,14 @@ def _mark(well: bool) -> str:
 
 
 def _preview(preview: Any) -> Table:
-    table = Table("contact", "field", "now", "would be", title=f"Dry run over {preview.records:,} records")
+    table = Table("contact", "field", "now", "would be", title=f"Dry run over {preview.records:,} queued contacts")
     for crm_id, changes in preview.changes.items():
         for change in changes:
             table.add_row(crm_id, change.field, escape(change.before or ""), escape(change.after))
     ends = ", ".join(f"{count:,} {result}" for result, count in sorted(preview.results.items()))
-    table.caption = f"results: {ends or 'none yet'}; {preview.would_ask:,} replies would have to be paid for first"
+    table.caption = (
+        f"results: {ends or 'none yet'}; {preview.would_ask:,} replies aren't saved yet: a run would pay for them first"
+    )
     return table
 
 

@@ -43,7 +43,7 @@ def module_names(package: str) -> list[str]:
 
 
 def check_vendor(package: str, vendor: str) -> None:
-    """Raise a ConfigurationError that lists the vendors found, if this is none of them."""
+    """Raise a ConfigurationError that lists the vendors found, if this isn't one of them."""
     names = module_names(package)
     if vendor not in names:
         raise ConfigurationError(
@@ -136,12 +136,12 @@ def _saved_values(cls: type[PipelineBlock], document: str) -> dict[str, Any]:
     try:
         saved: Any = cls.load(document or DEFAULT_DOCUMENT)
     except httpx.HTTPError as error:
-        raise TransientError(f"Prefect's server can't be read ({type(error).__name__})") from None
+        raise TransientError(f"Prefect's server can't be reached ({type(error).__name__})") from None
     except ValueError:
         if not document:
             return {}
         raise ConfigurationError(
-            f"there is no block '{document}' of the type '{cls.get_block_type_slug()}' in Prefect: "
+            f"Prefect has no block '{document}' of the type '{cls.get_block_type_slug()}' in Prefect: "
             "save one, or leave the name out"
         ) from None
     return {name: getattr(saved, name) for name in own_fields(cls) if name in saved.model_fields_set}

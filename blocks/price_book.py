@@ -36,11 +36,11 @@ def read_price_book(path: Path | None) -> dict[str, Price]:
     except OSError as error:
         raise ConfigurationError(f"the price book {path} can't be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError):
-        raise ConfigurationError(f"the price book {path} is no valid YAML") from None
+        raise ConfigurationError(f"the price book {path} is not valid YAML") from None
     except ValidationError as error:
         flaw = error.errors(include_input=False, include_url=False)[0]
         raise ConfigurationError(
-            f"the price book {path}: {'.'.join(map(str, flaw['loc'])) or 'the whole'}: {flaw['msg']}; write each "
+            f"the price book {path}: {'.'.join(map(str, flaw['loc'])) or 'the whole file'}: {flaw['msg']}; write each "
             "provider as `zoominfo: {price: 0.45, currency: EUR}`"
         ) from None
     return {provider: Price(entry.price, entry.currency) for provider, entry in book.root.items()}

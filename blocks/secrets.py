@@ -80,4 +80,4 @@ def _select(value: Any, key: str, reference: str) -> str:
     try:
         return str((json.loads(value) if isinstance(value, str) else value)[key])
     except (ValueError, KeyError, TypeError):
-        raise ConfigurationError(f"the secret block '{reference}' is no JSON object with the key '{key}'") from None
+        raise ConfigurationError(f"the secret block '{reference}' is not a JSON object with the key '{key}'") from None

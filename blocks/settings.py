@@ -23,35 +23,53 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", env_ignore_empty=True)
 
     provider: str = Field(
-        "zoominfo", description="Provider to ask, `<name>` or `<name>/<block>`; or several, in order."
+        "zoominfo",
+        description="Provider to query, `<name>` or `<name>/<block>`; or several, in order, comma-separated.",
     )
     required_fields: str = Field(
-        "", description="Fields without which the next provider is asked, comma-separated; empty: any match will do."
+        "",
+        description="If a provider leaves one of these fields blank, the next one is queried; comma-separated; "
+        "empty: any match is enough.",
     )
-    crm: str = Field("hubspot", description="CRM to serve, `<name>` or `<name>/<block>`.")
-    warehouse: str = Field("sqlite", description="Warehouse to keep everything in, `<name>` or `<name>/<block>`.")
-    notifiers: str = Field("", description="Who is told, comma-separated: `slack`, `email`, or `<name>/<block>`.")
-    chunk_size: int = Field(1000, ge=1, le=10_000, description="Staged records that one chain of task runs handles.")
+    crm: str = Field("hubspot", description="CRM whose contacts are enriched, `<name>` or `<name>/<block>`.")
+    warehouse: str = Field(
+        "sqlite", description="Warehouse of the queue, the saved replies and the results, `<name>` or `<name>/<block>`."
+    )
+    notifiers: str = Field(
+        "",
+        description="Where alerts and the weekly review are sent, comma-separated: `slack`, `email`, or "
+        "`<name>/<block>`.",
+    )
+    chunk_size: int = Field(
+        1000, ge=1, le=10_000, description="Queued contacts per batch, which one chain of task runs handles."
+    )
     chunks_in_flight: int = Field(
-        4, ge=1, le=MOST_CHUNKS_IN_FLIGHT, description="Chunks that one run works on at once."
+        4, ge=1, le=MOST_CHUNKS_IN_FLIGHT, description="Batches that one run works on at once."
     )
     live_share: float = Field(
-        0.8, ge=0.05, le=0.95, description="Part of every rate that live runs get together beside backfills."
+        0.8, ge=0.05, le=0.95, description="Share of every rate limit that live runs get together while backfills run."
     )
     task_runner: Literal["threads", "dask"] = Field(
         "threads",
-        description="Who works on the chunks of a run: its own `threads`, or the workers of a `dask` cluster.",
+        description="What works on the batches of a run: its own `threads`, or the workers of a `dask` cluster.",
     )
     dask_address: str = Field(
-        "", description="Scheduler of a Dask cluster, such as `tls://10.0.0.5:8786`; empty: the run starts its own."
+        "",
+        description="Scheduler of a Dask cluster, such as `tls://10.0.0.5:8786`; empty: the run starts a cluster of "
+        "its own.",
     )
     dask_workers: int = Field(
-        2, ge=1, le=64, description="Processes of the run's own cluster; with an address, the most that it may grow to."
+        2,
+        ge=1,
+        le=64,
+        description="Processes of the run's own cluster; with an address, the most that the cluster may grow to.",
     )
-    lease_seconds: int = Field(600, ge=1, le=86_400, description="How long a claim lasts unless it is renewed.")
-    max_attempts: int = Field(5, ge=1, le=100, description="Attempts before a record becomes a dead letter.")
-    fresh_days: int = Field(30, ge=0, le=3650, description="Contacts enriched within so many days are skipped.")
-    reply_days: int = Field(180, ge=1, le=3650, description="Journalled replies are reused for so many days.")
+    lease_seconds: int = Field(
+        600, ge=1, le=86_400, description="How long a run's lock on a queued contact lasts unless the run renews it."
+    )
+    max_attempts: int = Field(5, ge=1, le=100, description="Attempts before a queued contact becomes a failed contact.")
+    fresh_days: int = Field(30, ge=0, le=3650, description="Contacts enriched within this many days are skipped.")
+    reply_days: int = Field(180, ge=1, le=3650, description="Saved replies are reused for this many days.")
     miss_days: int = Field(
         30,
         ge=1,
@@ -60,24 +78,30 @@ class Settings(BaseSettings):
     )
     start_runs_by: Literal["event", "deployment", "schedule"] = Field(
         "event",
-        description="What starts a run when contacts were staged: an `event` for prefect.yaml's triggers, the "
-        "`deployment` by its name, or the next `schedule`.",
+        description="What starts a run when contacts were queued: an `event` for the trigger in prefect.yaml, the "
+        "`deployment` by its name, or only the `schedule`.",
     )
     start_deployment: str = Field(
-        "enrich-contacts/live", description="Deployment that is started by its name, `<flow>/<deployment>`."
+        "enrich-contacts/live",
+        description="Deployment to start if `start_runs_by` is `deployment`, `<flow>/<deployment>`.",
     )
     start_interval_seconds: float = Field(
-        4.0, ge=1, le=3600, description="Contacts that are staged within so many seconds lead to one run."
+        4.0, ge=1, le=3600, description="Contacts queued within this many seconds lead to one run."
     )
-    alert_threshold: float = Field(0.01, ge=0, le=1, description="Failure rate of a run above which people are told.")
+    alert_threshold: float = Field(
+        0.01, ge=0, le=1, description="Failure rate of a run, 0 to 1, above which an alert is sent."
+    )
 
     credits_per_day: str = Field(
         "",
         pattern=rf"^\s*(?:{_CREDITS}|{_CREDITS_OF_ONE}(?:,{_CREDITS_OF_ONE})*)?\s*$",
-        description="Credits that each provider may cost a day (UTC), or `zoominfo=5000, hunter=200`; empty: no cap.",
+        description="Most credits that each provider may cost per day (UTC), or `zoominfo=5000, hunter=200`; empty: "
+        "no cap.",
     )
     price_book: Path | None = Field(
-        None, description="YAML file of prices per credit, such as `zoominfo: {price: 0.45, currency: EUR}`."
+        None,
+        description="YAML file of the price per credit of each provider, such as `zoominfo: "
+        "{price: 0.45, currency: EUR}`.",
     )
 
     @field_validator("required_fields")

@@ -17,24 +17,32 @@ Lane = Annotated[str, typer.Argument(help="`live` or `backfill`.")]
 def backfill(  # noqa: PLR0913 - one parameter for each option
     *,
     everything: Annotated[bool, typer.Option("--all", help="Every contact of the CRM.")] = False,
-    created_from: Annotated[datetime | None, typer.Option(help="Created at or after this moment (UTC).")] = None,
-    created_until: Annotated[datetime | None, typer.Option(help="Created before this moment (UTC).")] = None,
-    owner: Annotated[str, typer.Option(help="Owned by this user of the CRM, by id.")] = "",
-    list_id: Annotated[str, typer.Option("--list", help="In this HubSpot list or Salesforce campaign, by id.")] = "",
+    created_from: Annotated[
+        datetime | None, typer.Option(help="Contacts created at or after this moment (UTC).")
+    ] = None,
+    created_until: Annotated[datetime | None, typer.Option(help="Contacts created before this moment (UTC).")] = None,
+    owner: Annotated[str, typer.Option(help="Contacts owned by this user of the CRM, by id.")] = "",
+    list_id: Annotated[
+        str, typer.Option("--list", help="Contacts in this HubSpot list or Salesforce campaign, by id.")
+    ] = "",
     condition: Annotated[str, typer.Option(help="A further condition in Salesforce's SOQL.")] = "",
-    missing: Annotated[str, typer.Option(help="One of these fields is blank, comma-separated.")] = "",
-    csv: Annotated[Path | None, typer.Option(help="Listed in this CSV file, column `crm_id`.")] = None,
-    estimate: Annotated[bool, typer.Option("--estimate", help="Only say what it would cost; spend nothing.")] = False,
+    missing: Annotated[
+        str, typer.Option(help="Contacts in which at least one of these fields is blank, comma-separated.")
+    ] = "",
+    csv: Annotated[Path | None, typer.Option(help="Contacts listed in this CSV file, column `crm_id`.")] = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Only show what the backfill would cost; spend nothing.")
+    ] = False,
     max_credits: Annotated[float | None, typer.Option(min=0, help="The most credits that this run may spend.")] = None,
     stage_only: Annotated[bool, typer.Option("--stage-only", help="Only put the contacts into the queue.")] = False,
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Look contacts up again that were enriched lately; saved replies count.")
     ] = False,
     provider: Annotated[str, typer.Option(help="Provider; default: the setting.")] = "",
-    limit: Annotated[int, typer.Option(min=0, help="The most records to claim; 0: all that wait.")] = 0,
+    limit: Annotated[int, typer.Option(min=0, help="The most queued contacts to enrich; 0: all that wait.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Put the contacts that fulfil all conditions into the backfill lane, and enrich what waits in it."""
+    """Put the contacts that meet all conditions into the backfill queue, and enrich the contacts that wait in it."""
     with told():
         selection = select_by(
             everything=everything,
@@ -75,21 +83,22 @@ def backfill(  # noqa: PLR0913 - one parameter for each option
 
 
 def pause(lane: Lane, as_json: Json = False) -> None:
-    """Let no run take records from a lane; what is at work is finished, the rest waits."""
+    """Pause a queue: runs finish the batches in flight and take no more, the rest waits."""
     with told():
         from tasks.lanes import pause_lane  # noqa: PLC0415
 
         at_work = pause_lane(checked_lane(lane))
-        text = f"lane {lane} is paused; {at_work:,} records at work are finished; go on with `enrich resume {lane}`"
+        in_flight = f"{at_work:,} contacts in flight will still be finished"
+        text = f"the {lane} queue is paused; {in_flight}; next: `enrich resume {lane}`"
         say({"lane": lane, "paused": True, "at_work": at_work}, as_json, lambda: text)
 
 
 def resume(
     lane: Lane,
-    start: Annotated[bool, typer.Option("--start", help="Start a run of the lane's deployment, too.")] = False,
+    start: Annotated[bool, typer.Option("--start", help="Also start a run of the queue's deployment.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Let runs take records from a lane again."""
+    """Resume a queue: runs take contacts from it again."""
     with told():
         from tasks.lanes import resume_lane, start_deployment  # noqa: PLC0415
 
@@ -99,14 +108,14 @@ def resume(
         say(
             {"lane": lane, "paused": False, "waiting": waiting, "flow_run": started},
             as_json,
-            lambda: f"lane {lane} goes on; {waiting:,} records wait; {following}",
+            lambda: f"the {lane} queue is resumed; {waiting:,} contacts wait; {following}",
         )
 
 
 def _check(selection: Selection, provider: str, *, estimate: bool, stage_only: bool) -> None:
     """Tell a mistake before Prefect starts."""
     if (estimate or stage_only) and selection.is_empty:
-        raise ConfigurationError("say which contacts: by a condition, `--csv`, or `--all`")
+        raise ConfigurationError("choose contacts by a condition, `--csv` or `--all`")
     from blocks.price_book import read_price_book  # noqa: PLC0415 - Prefect takes seconds to import
     from blocks.settings import load_settings  # noqa: PLC0415
     from tasks.intake import read_contacts  # noqa: PLC0415
@@ -126,10 +135,10 @@ def _stage(selection: Selection, *, refresh: bool, as_json: bool) -> None:
     from flows.ingest_contacts import ingest_contacts  # noqa: PLC0415
 
     staged = ingest_contacts(SelectedContacts(select=selection), lane="backfill", refresh=refresh)
-    say({"staged": staged}, as_json, lambda: f"{staged:,} contacts new in the queue; next: `enrich backfill`")
+    say({"staged": staged}, as_json, lambda: f"{staged:,} contacts added to the queue; next: `enrich backfill`")
 
 
 def _estimate_table(estimate: Any) -> Any:
     table = pairs_table("Estimate", dict(estimate_lines(estimate)))
-    table.caption = "Nothing was spent or written. As expected, and at most."
+    table.caption = "Nothing was spent or written. Ranges: expected to highest."
     return table

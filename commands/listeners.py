@@ -12,9 +12,9 @@ from commands.terminal import told
 if TYPE_CHECKING:
     from triggers.starting import RunStarter
 
-listen = typer.Typer(help="Wait for new contacts, and put them into the queue as they appear.", no_args_is_help=True)
+listen = typer.Typer(help="Listen for new contacts, and put them into the queue as they appear.", no_args_is_help=True)
 
-Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of the machine's.")]
+Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all addresses of the machine.")]
 Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 for any.")]
 
 
@@ -30,7 +30,7 @@ def _starter() -> Iterator["RunStarter"]:
 
 @listen.command("hubspot", epilog="Example: `enrich listen hubspot --host 0.0.0.0 --port 8080`")
 def listen_hubspot(host: Host = "127.0.0.1", port: Port = 8080) -> None:
-    """Take HubSpot's webhooks, and signed contacts from elsewhere, until told to end."""
+    """Receive HubSpot's webhooks, and signed contacts from other systems, until SIGTERM or SIGINT."""
     with _starter() as starter:
         from blocks.settings import load_settings  # noqa: PLC0415
         from tasks.erasure import erase_contact  # noqa: PLC0415
@@ -42,7 +42,7 @@ def listen_hubspot(host: Host = "127.0.0.1", port: Port = 8080) -> None:
 
 @listen.command("contacts", epilog="Example: `enrich listen contacts --port 8081`")
 def listen_contacts(host: Host = "127.0.0.1", port: Port = 8080) -> None:
-    """Take signed contacts only, for a CRM that sends no webhooks, until told to end."""
+    """Receive signed contacts only, for a CRM that sends no webhooks, until SIGTERM or SIGINT."""
     with _starter() as starter:
         from triggers.serving import serve_contacts  # noqa: PLC0415
 
@@ -51,10 +51,10 @@ def listen_contacts(host: Host = "127.0.0.1", port: Port = 8080) -> None:
 
 @listen.command("salesforce", epilog="Example: `enrich listen salesforce`")
 def listen_salesforce(
-    health_host: Annotated[str, typer.Option(help="Address at which `GET /health` is answered.")] = "127.0.0.1",
-    health_port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of it; 0 for any.")] = 8081,
+    health_host: Annotated[str, typer.Option(help="Address of the health check, `GET /health`.")] = "127.0.0.1",
+    health_port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of the health check; 0 for any.")] = 8081,
 ) -> None:
-    """Take contacts from Salesforce's events (Pub/Sub API), until SIGTERM or SIGINT."""
+    """Receive contacts from Salesforce's events (Pub/Sub API), until SIGTERM or SIGINT."""
     with _starter() as starter:
         from triggers.salesforce.service import listen as listen_to_events  # noqa: PLC0415
 

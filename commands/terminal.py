@@ -25,7 +25,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text."
 
 
 def allow_slow_start() -> None:
-    """Give Prefect's temporary server more than 20 seconds, too few on a busy machine, unless the user has set a time."""
+    """Give Prefect's temporary server more than its 20 seconds, unless the user has set a time."""
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
 
 
@@ -64,7 +64,7 @@ def pairs_table(title: str, pairs: Mapping[str, Any]) -> Table:
     """Return labels and values as a table."""
     table = Table(title=title, show_header=False)
     for label, value in pairs.items():
-        table.add_row(label, ", ".join(value) or "nothing to do" if isinstance(value, list) else str(value))
+        table.add_row(label, ", ".join(value) or "nothing was missing" if isinstance(value, list) else str(value))
     return table
 
 
@@ -78,5 +78,5 @@ def run_table(report: Any) -> Table:
 def checked_lane(lane: str) -> Any:
     """Return the lane, if there is one of that name."""
     if lane not in {"live", "backfill"}:
-        raise ConfigurationError(f"there is no lane '{lane}': choose live or backfill")
+        raise ConfigurationError(f"'{lane}' is not a valid queue: choose live or backfill")
     return lane

@@ -26,10 +26,13 @@ class Alert:
 
 
 _MEND = {
-    "failure_rate": "Look at the causes, mend them, then put the dead letters back: {replay}",
-    "quota_exhausted": "Raise the allowance or wait for its renewal. The rest waits in the queue for the next run.",
-    "credentials_rejected": "Renew the credential, check it with `enrich doctor`. The rest waits in the queue.",
-    "crashed": "Read the flow run's log. Claims of a run that died expire by themselves; the next run goes on.",
+    "failure_rate": "Fix the causes, then put the failed contacts back into the queue: {replay}",
+    "quota_exhausted": "Raise the quota, or wait for its renewal. The remaining contacts wait in the queue for the "
+    "next run.",
+    "credentials_rejected": "Renew the credential and check it with `enrich doctor`. The remaining contacts wait in "
+    "the queue.",
+    "crashed": "Read the flow run's log. The locks of a run that died expire by themselves, and the next run "
+    "continues.",
 }
 
 
@@ -64,10 +67,11 @@ def compose_alert(
     """
     if kind == previous:
         return None
-    counts = f"{books.claimed} claimed, {books.finished} finished, {books.returned} back in the queue"
+    back = f"{books.finished:,} finished, {books.returned:,} back in the queue"
+    counts = f"{books.claimed:,} contacts taken from the queue, {back}"
     if not kind:
-        return Alert("", f"Contact enrichment is well again ({previous} is over)", f"{run}\n{counts}")
-    lines = [f"{cause.count} x {cause.reason} at {cause.step}" for cause in causes]
+        return Alert("", f"Contact enrichment works again ({previous} is over)", f"{run}\n{counts}")
+    lines = [f"{cause.count:,} x {cause.reason} at {cause.step}" for cause in causes]
     parts = [run, counts, stop, *lines, _MEND[kind].format(replay=replay)]
     return Alert(kind, _subject(kind, books), "\n".join(part for part in parts if part))
 
@@ -75,13 +79,13 @@ def compose_alert(
 def compose_version_notice(provider: str, before: Sequence[str], now: Sequence[str], *, run: str) -> Alert:
     """Return the message that a provider speaks another version of its API than in the last run; nothing failed."""
     change = f"{', '.join(now)} instead of {', '.join(before)}"
-    body = f"{run}\nIts answers may mean something else now: look at the match rate and the fields of this run."
-    return Alert("api_version", f"Contact enrichment: {provider} speaks API version {change}", body)
+    body = f"{run}\nThe meaning of its answers may have changed: check the match rate and the fields of this run."
+    return Alert("api_version", f"Contact enrichment: {provider} answers with API version {change}", body)
 
 
 def _subject(kind: str, books: Books) -> str:
     if kind == "failure_rate":
-        return f"Contact enrichment: {books.failure_rate:.1%} of {books.claimed} records failed"
+        return f"Contact enrichment: {books.failure_rate:.1%} of {books.claimed:,} contacts failed"
     if kind == "crashed":
-        return "Contact enrichment: a part of the run broke"
+        return "Contact enrichment: part of a run failed unexpectedly"
     return f"Contact enrichment stopped: {kind.replace('_', ' ')}"

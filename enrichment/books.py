@@ -46,6 +46,7 @@ def check_books(books: Books) -> None:
     """Raise BooksUnbalancedError unless every claim is accounted for."""
     if not books.balanced:
         raise BooksUnbalancedError(
-            f"{books.claimed} records were claimed, but {books.finished} ended and {books.returned} went back; "
-            "no record is lost: each is in enrichment_staging or in record_ledger; please report this as a bug"
+            f"the totals don't match: {books.claimed} contacts were taken from the queue, but {books.finished} have "
+            f"a result and {books.returned} went back; "
+            "no contact is lost: each is in enrichment_staging or in record_ledger; please report this as a bug"
         )

@@ -183,17 +183,17 @@ def estimate_lines(estimate: Estimate) -> list[tuple[str, str]]:
     """Return the estimate as label and value."""
     lines = [("contacts selected", f"{estimate.selected:,}")]
     skipped = {
-        "wait in the queue already": estimate.waiting,
+        "already in the queue": estimate.waiting,
         "suppressed": estimate.suppressed,
-        "enriched lately": estimate.fresh,
+        "enriched recently": estimate.fresh,
         "without a usable identifier": estimate.unusable,
     }
     lines += [(f"- {label}", f"{count:,}") for label, count in skipped.items()]
     for one in estimate.providers:
         lines += _provider_lines(one)
-    lines += [(f"money in all, {currency}", _range(total, ",.2f")) for currency, total in totals(estimate).items()]
+    lines += [(f"total cost, {currency}", _range(total, ",.2f")) for currency, total in totals(estimate).items()]
     if not estimate.priced:
-        lines.append(("money", "set ENRICHMENT_PRICE_BOOK to a file of prices per credit"))
+        lines.append(("cost", "set ENRICHMENT_PRICE_BOOK to a file with the price per credit"))
     return lines
 
 
@@ -210,9 +210,7 @@ def totals(estimate: Estimate) -> Mapping[str, Range]:
 def estimate_markdown(estimate: Estimate) -> str:
     """Return the estimate as Markdown."""
     table = [f"| {label} | {value} |" for label, value in estimate_lines(estimate)]
-    return "\n".join(
-        ["Nothing was spent or written. First figure: as expected; second: at most.", "", *_head(), *table]
-    )
+    return "\n".join(["Nothing was spent or written. Ranges: expected to highest.", "", *_head(), *table])
 
 
 def _head() -> Iterable[str]:
@@ -220,11 +218,11 @@ def _head() -> Iterable[str]:
 
 
 def _provider_lines(one: ProviderEstimate) -> list[tuple[str, str]]:
-    rate = "never asked yet, so the worst is expected" if one.match_rate is None else f"{one.match_rate:.1%}"
+    rate = "never queried yet, so the highest cost is assumed" if one.match_rate is None else f"{one.match_rate:.1%}"
     lines = [
-        ("in the journal, free", f"{one.in_journal:,}"),
+        ("saved replies, free", f"{one.in_journal:,}"),
         *([] if one.step else [("match rate so far", rate)]),
-        (f"{'companies' if one.step else 'contacts'} to ask for", _range(one.requests, ",.0f")),
+        (f"{'companies' if one.step else 'contacts'} to look up", _range(one.requests, ",.0f")),
         ("calls", _range(one.calls, ",.0f")),
         ("credits", _range(one.credits, ",.0f")),
         ("hours at the rate limit", _range(one.hours, ",.2f")),

@@ -14,18 +14,23 @@ class Selection(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
-    everything: bool = Field(False, description="Every contact of the CRM; no other condition then.")
-    created_from: datetime | None = Field(None, description="Created at or after this moment (UTC unless it says so).")
-    created_until: datetime | None = Field(None, description="Created before this moment (UTC unless it says so).")
-    owner: str = Field("", description="Owned by this user, by the id that the CRM gives its users.")
+    everything: bool = Field(False, description="Every contact of the CRM; excludes every other condition.")
+    created_from: datetime | None = Field(
+        None, description="Created at or after this moment (UTC unless it names a time zone)."
+    )
+    created_until: datetime | None = Field(
+        None, description="Created before this moment (UTC unless it names a time zone)."
+    )
+    owner: str = Field("", description="Owned by this user, by the CRM's user id.")
     list_id: str = Field("", description="In this list or segment of HubSpot, or campaign of Salesforce, by its id.")
     condition: str = Field(
         "", description="A further condition in Salesforce's query language, such as `Department = 'Sales'`."
     )
     missing: tuple[str, ...] = Field(
-        (), description="One of these is blank: fields of the CRM, or canonical ones such as `industry`."
+        (),
+        description="At least one of these fields is blank: fields of the CRM, or canonical fields such as `industry`.",
     )
-    csv_path: str = Field("", description="Listed in this CSV file, column `crm_id`; a path where the worker runs.")
+    csv_path: str = Field("", description="Listed in this CSV file, column `crm_id`; a path on the worker's machine.")
 
     @field_validator("created_from", "created_until")
     @classmethod
@@ -40,7 +45,7 @@ class Selection(BaseModel):
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
         if self.everything and (self.conditions or self.csv_path):
-            raise ValueError("`everything` leaves no room for a further condition: leave one of them out")
+            raise ValueError("`everything` and another condition exclude each other: choose one")
         if self.created_from and self.created_until and self.created_from >= self.created_until:
             raise ValueError("`created_until` must be later than `created_from`")
         return self

@@ -97,21 +97,21 @@ def match_rate(books: Books) -> float | None:
 def summary_lines(report: RunReport) -> list[tuple[str, str]]:
     """Return the run's summary as label and value."""
     books, rate = report.books, match_rate(report.books)
-    lines = [("claimed", f"{books.claimed:,}")]
+    lines = [("taken from the queue", f"{books.claimed:,}")]
     lines += [(name, f"{books.count(name):,}") for name in Disposition if books.count(name)]
     lines += [
         ("returned to the queue", f"{books.returned:,}"),
-        ("books", "balanced" if books.balanced else "NOT balanced"),
+        ("totals", "match" if books.balanced else "DON'T MATCH"),
         ("match rate", "no lookups" if rate is None else f"{rate:.1%}"),
         ("failure rate", f"{books.failure_rate:.2%}"),
     ]
     for use in report.providers:
-        lines.append((f"asked of {use.provider}", f"{use.replies:,} ({_amount(use.credits)} credits)"))
+        lines.append((f"replies of {use.provider}", f"{use.replies:,} ({_amount(use.credits)} credits)"))
         lines.append((f"API version of {use.provider}", _versions(use)))
     if not report.providers:
-        lines.append(("asked of providers", "nobody"))
+        lines.append(("replies of providers", "none"))
     elif len(report.providers) > 1:
-        lines.append(("credits in all", _amount(report.credits)))
+        lines.append(("credits, all providers", _amount(report.credits)))
     if report.stop:
         lines.append(("stopped early", report.stop.message))
     return lines
@@ -124,7 +124,7 @@ def _amount(value: float) -> str:
 
 def _versions(use: ProviderUse) -> str:
     seen = ", ".join(use.api_versions) or "none seen"
-    return f"{seen} (was {', '.join(use.versions_before)})" if use.version_changed else seen
+    return f"{seen} (last run: {', '.join(use.versions_before)})" if use.version_changed else seen
 
 
 def summary_markdown(report: RunReport) -> str:

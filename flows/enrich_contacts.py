@@ -1,4 +1,4 @@
-"""Claim staged contacts, look them up, store them, write them back, and clear the queue."""
+"""Lock queued contacts, look them up, store the results, write them back to the CRM, and clear the queue."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -80,9 +80,9 @@ def enrich_contacts(
         provider: Provider, `<name>` or `<name>/<block>`, or several in order, comma-separated; empty: the setting.
         crm: CRM, `<name>` or `<name>/<block>`; empty: the setting.
         warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
-        lane: Which lane; empty: both, live first.
-        limit: The most records to claim; 0: all that wait.
-        select: Contacts to put into the backfill lane first; nothing chosen: none.
+        lane: Queue, `live` or `backfill`; empty: both, live first.
+        limit: The most queued contacts to enrich; 0: all that wait.
+        select: Contacts to put into the backfill queue first; no condition: none.
         refresh: Look selected contacts up again that were enriched lately; saved replies are still reused.
         max_credits: The most credits that the run may spend; empty: no cap.
 
@@ -96,7 +96,7 @@ def enrich_contacts(
     """
     settings = load_settings()
     if lane == "live" and not select.is_empty:
-        raise ConfigurationError("selected contacts go to the lane backfill: leave `lane` empty")
+        raise ConfigurationError("selected contacts go to the backfill queue: leave `lane` empty")
     if refresh and select.is_empty:
         raise ConfigurationError("`refresh` concerns selected contacts: select some, or stage them with `refresh`")
     lane = lane if select.is_empty else "backfill"
@@ -191,7 +191,7 @@ def _end(plan: RunPlan, flight: _Flight, run: _Run) -> ChunkSummary:
     except Exception:  # noqa: BLE001 - whatever broke a chain, its records go back and the run goes on
         run.crashed += 1
         detail = _first_error(flight)
-        event("chunk_broken", error=detail)
+        event("chunk_failed", error=detail)
         return release_chunk(plan, flight.claim, "chunk_broken", detail)
     return summary
 
@@ -211,8 +211,9 @@ def _first_error(flight: _Flight) -> str:
 def _judge(report: RunReport) -> None:
     check_books(report.books)
     if report.stop and not report.stop.wished:
-        raise _STOP_ERRORS[report.stop.kind](f"{report.stop.message}; the rest waits in the queue")
+        raise _STOP_ERRORS[report.stop.kind](f"{report.stop.message}; the remaining contacts wait in the queue")
     if report.crashed:
         raise EnrichmentError(
-            f"{report.crashed} chunks broke; their records went back to the queue: see the log of their task runs"
+            f"{report.crashed} batches failed unexpectedly; their contacts are back in the queue: read the log of "
+            "their task runs"
         )

@@ -1,4 +1,4 @@
-"""Erase one contact from the warehouse, and see to it that nobody looks it up again; the CRM isn't touched."""
+"""Erase one contact from the warehouse, and make sure that it is never looked up again; the CRM isn't changed."""
 
 from typing import Annotated
 
@@ -28,7 +28,7 @@ def erase_contact(
     warehouse: str = "",
 ) -> Erased:
     """
-    Erase the contact and return how many rows of each table went; safe to repeat.
+    Erase the contact and return how many rows of each table were deleted; safe to repeat.
 
     Args:
         crm_id: The contact's id in the CRM.

@@ -40,5 +40,5 @@ def estimate_backfill(
         ConfigurationError: a setting, a parameter or the selection makes no sense.
     """
     if select.is_empty:
-        raise ConfigurationError("an estimate needs a selection: say which contacts it is about")
+        raise ConfigurationError("an estimate needs a selection: choose the contacts")
     return estimate(plan_run(load_settings(), provider=provider, crm=crm, warehouse=warehouse, lane="backfill"), select)

@@ -1,4 +1,4 @@
-"""Put contacts into the queue: new ones, all of them, or a list."""
+"""Put contacts into the queue: new contacts, all contacts, or a list."""
 
 from typing import Literal
 
@@ -44,7 +44,7 @@ def ingest_contacts(
     refresh: bool = False,
 ) -> int:
     """
-    Stage contacts and return how many were new in the queue; one that waits already stays as it is.
+    Queue contacts and return how many were added; a contact that is already queued stays as it is.
 
     Prefect's form shows what is said here of each parameter; it doesn't show the descriptions of annotations.
 
@@ -52,7 +52,7 @@ def ingest_contacts(
         intake: Which contacts: new ones, missed ones, all, a list, those that fulfil conditions, or failed ones.
         crm: CRM, `<name>` or `<name>/<block>`; empty: the setting.
         warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
-        lane: Lane of the staged records.
+        lane: Queue that the contacts are put into.
         refresh: Look contacts up again that were enriched lately; saved replies are still reused.
 
     Raises:

@@ -37,7 +37,7 @@ def preview_contacts(
         provider: Provider, `<name>` or `<name>/<block>`, or several in order, comma-separated; empty: the setting.
         crm: CRM, `<name>` or `<name>/<block>`; empty: the setting.
         warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
-        lane: Which lane; empty: both, live first.
+        lane: Queue, `live` or `backfill`; empty: both, live first.
         limit: The most contacts to look at; 0: one batch.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Tell people once a week how contact enrichment does, and which unmatched contacts wait for their review."""
+"""Publish and send the results of the last days, and the unmatched contacts that wait for review."""
 
 from typing import Annotated
 
@@ -23,7 +23,7 @@ def weekly_review(
     """
     Read, publish and send the review.
 
-    Nothing counts as reviewed by that: people say so with `enrich review --mark`.
+    This marks nothing as reviewed: use `enrich review --mark`.
 
     Args:
         days: How many days to look back.

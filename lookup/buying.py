@@ -92,7 +92,7 @@ class Buyer:
             record,
             reason=reason,
             step="look_up",
-            detail=f"{asked.name} gave no usable answer: {reason} (request {reply.request_id})",
+            detail=f"{asked.name} gave no usable reply: {reason} (request {reply.request_id})",
             max_attempts=self.plan.max_attempts,
             chance=random.random(),  # noqa: S311 - jitter
         )
@@ -192,7 +192,7 @@ class Purchase:
         for key in looked.refused:
             wait = looked.reached.wait_seconds
             self.missing[key] = Reply(key, Outcome.RETRYABLE, reason=CREDIT_CAP_REACHED, wait_seconds=wait)
-        message = f"{looked.reached} at {self.asked.name}; what it has no room for waits in the queue"
+        message = f"{looked.reached} at {self.asked.name}; contacts beyond the cap wait in the queue"
         self.capped = Stop(CREDIT_CAP_REACHED, message, ends_run=looked.reached.cap == "run")
         if self.capped.ends_run:
             self.stop = graver(self.stop, self.capped)

@@ -48,7 +48,7 @@ class Screening:
             if record.attempts <= self.plan.max_attempts:
                 kept.append(record)
             else:
-                detail = f"{record.attempts - 1} runs claimed the record and none finished it"
+                detail = f"{record.attempts - 1} runs started on the contact, and none finished it"
                 self._finish(record, Disposition.FAILED, "attempts_exhausted", detail)
         return kept
 

@@ -57,8 +57,8 @@ def check_way() -> None:
     way = load_settings().start_runs_by
     if way != "schedule" and not get_current_settings().api.url:
         raise ConfigurationError(
-            f"ENRICHMENT_START_RUNS_BY is {way}, but no Prefect server is named: set PREFECT_API_URL, "
-            "or leave the start to a schedule with ENRICHMENT_START_RUNS_BY=schedule"
+            f"ENRICHMENT_START_RUNS_BY is {way}, but PREFECT_API_URL is not set: set it, "
+            "or rely on the schedule with ENRICHMENT_START_RUNS_BY=schedule"
         )
 
 
@@ -86,7 +86,7 @@ def _ask_if_possible() -> None:
     try:
         ask_for_run(1)
     except EnrichmentError as error:  # the run that asks has done its own work; the schedule takes what waits
-        event("run_not_asked_for", error=str(error))
+        event("run_not_requested", error=str(error))
 
 
 def _emit(_: Settings, commits: int) -> None:
@@ -120,13 +120,15 @@ def _create_run(settings: Settings, _: int) -> None:
     bucket = math.floor(time.time() / interval)
     try:
         if not any(_is_to_begin(_run_in(name, interval, number)) for number in range(bucket, bucket + _BUCKETS)):
-            raise TransientError(f"the runs of '{name}' that Prefect has are ahead of this machine's clock")
+            raise TransientError(
+                f"the runs of '{name}' in Prefect are scheduled ahead of this machine's clock: check both clocks"
+            )
     except ObjectNotFound:
         raise ConfigurationError(
-            f"Prefect has no deployment '{name}': run `prefect deploy --all`, or mend ENRICHMENT_START_DEPLOYMENT"
+            f"Prefect has no deployment '{name}': run `prefect deploy --all`, or correct ENRICHMENT_START_DEPLOYMENT"
         ) from None
     except PrefectHTTPStatusError as error:
-        raise TransientError(f"Prefect did not take the run (HTTP {error.response.status_code})") from None
+        raise TransientError(f"Prefect rejected the run (HTTP {error.response.status_code})") from None
     except httpx.HTTPError as error:
         raise TransientError(f"Prefect's server can't be reached ({type(error).__name__})") from None
 

@@ -61,7 +61,7 @@ class Eraser:
         loop = asyncio.get_running_loop()
         try:
             if self._erase is None:
-                raise ConfigurationError("this receiver can't erase contacts")
+                raise ConfigurationError("this receiver is not set up to erase contacts")
             await loop.run_in_executor(self._threads, sealed(self._erase), erasure.crm_id)
         except EnrichmentError as error:
             # Not `exception`: the text of an error of ours says all, and holds ids only.

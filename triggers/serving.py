@@ -64,7 +64,7 @@ def serve_contacts(host: str, port: int, *, staged: Callable[[], None] = no_run)
     settings, receiver = load_settings(), load_receiver()
     if not receiver.shared_secret:
         raise ConfigurationError(
-            "ENRICHMENT_RECEIVER_SHARED_SECRET is not set: contacts are taken only if they are signed with it"
+            "ENRICHMENT_RECEIVER_SHARED_SECRET is not set: only contacts signed with it are accepted"
         )
     app = make_app(
         partial(load_warehouse, settings.warehouse),
@@ -83,12 +83,12 @@ def _hubspot_app(settings: Settings) -> HubSpotApp:
     vendor, _, document = settings.crm.partition("/")
     if vendor != CRM:
         raise ConfigurationError(
-            f"ENRICHMENT_CRM is {vendor}, so that no run would take contacts of HubSpot's: set it to hubspot"
+            f"ENRICHMENT_CRM is {vendor}, so no run would enrich HubSpot's contacts: set it to hubspot"
         )
     block = configure(HubSpot, document)
     if not block.target_url:
         raise ConfigurationError(
-            "ENRICHMENT_HUBSPOT_TARGET_URL is not set: give the URL of the receiver exactly as the HubSpot app has it, "
+            "ENRICHMENT_HUBSPOT_TARGET_URL is not set: set it to the receiver's URL exactly as in the HubSpot app, "
             "since the signature covers it"
         )
     # The block is read anew each time: a secret that it holds by value may be another one by then.
@@ -136,7 +136,7 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     try:
         listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise ConfigurationError(f"{host} port {port} can't be listened on ({error.strerror})") from None
+        raise ConfigurationError(f"can't listen on {host} port {port} ({error.strerror})") from None
     with listener:
         yield listener
 

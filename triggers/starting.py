@@ -104,5 +104,9 @@ class RunStarter:
                 self._commits += commits
         if not self._failures:
             detail = str(error) if isinstance(error, EnrichmentError) else where(error)
-            log.warning("run_not_asked_for commits=%d error=%s; they wait, and it is tried again", commits, detail)
+            log.warning(
+                "run_not_requested commits=%d error=%s; the contacts wait in the queue, and the request is retried",
+                commits,
+                detail,
+            )
         self._failures += 1

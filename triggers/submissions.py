@@ -30,7 +30,7 @@ class InvalidContactsError(Exception):
 
 def _printable(text: str) -> str:
     if not text.isprintable():
-        raise ValueError("must have printable characters only")
+        raise ValueError("must contain printable characters only")
     return text
 
 

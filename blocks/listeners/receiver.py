@@ -34,22 +34,25 @@ class Receiver(ListenerBlock):
     shared_secret: SecretStr | None = Field(
         default=None,
         description="Secret that signs `POST /contacts`, or the name of a secret block that holds it; "
-        "empty: nothing is taken there.",
+        "empty: that path is off.",
     )
     previous_shared_secret: SecretStr | None = Field(
-        default=None, description="The shared secret before it was rotated, which is accepted too."
+        default=None, description="The shared secret before the last rotation, which is still accepted."
     )
     body_limit_bytes: int = Field(
-        default=2 * 1024 * 1024, ge=_LEAST_BODY, le=_MOST_BODY, description="Largest body of a request that is read."
+        default=2 * 1024 * 1024, ge=_LEAST_BODY, le=_MOST_BODY, description="Largest request body that is accepted."
     )
     deliveries_at_once: int = Field(
-        default=50, ge=_HUBSPOT_AT_ONCE, le=1000, description="Deliveries of a CRM that are taken at once."
+        default=50, ge=_HUBSPOT_AT_ONCE, le=1000, description="Deliveries of a CRM that are handled at once."
     )
     requests_per_second: float = Field(
-        default=20.0, gt=0, le=10_000, description="Requests to `POST /contacts` that are taken per second."
+        default=20.0, gt=0, le=10_000, description="Requests to `POST /contacts` that are accepted per second."
     )
     answer_within_seconds: float = Field(
-        default=4.0, gt=0, le=4.8, description="When a request that isn't committed yet is told to come again."
+        default=4.0,
+        gt=0,
+        le=4.8,
+        description="How long a request may take to be committed before the sender gets 503 and has to retry.",
     )
 
     def shared_secrets(self) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ class Email(NotifierBlock):
     """
 
     _block_type_name = "E-mail Notifier"
-    _description = "Sends an e-mail when contact enrichment needs somebody."
+    _description = "Sends an e-mail when contact enrichment needs attention."
     _documentation_url = HttpUrl("https://docs.python.org/3/library/smtplib.html")
     vendor: ClassVar[str] = "email"
 
@@ -38,8 +38,8 @@ class Email(NotifierBlock):
     password: SecretStr | None = Field(
         default=None, description="Password of that user, or the name of a secret block that holds it."
     )
-    sender: str = Field(default="", description="Address that the message comes from.")
-    recipients: str = Field(default="", description="Addresses that the message goes to, comma-separated.")
+    sender: str = Field(default="", description="Sender address of the message.")
+    recipients: str = Field(default="", description="Recipient addresses of the message, comma-separated.")
     timeout_seconds: float = Field(default=20.0, gt=0, description="How long to wait for the server.")
 
     def get_notifier(self) -> Notifier:
@@ -83,7 +83,7 @@ class EmailNotifier:
         except UnicodeError:
             raise ConfigurationError("host, user or password holds a character that SMTP can't carry") from None
         except (smtplib.SMTPException, OSError) as error:
-            raise TransientError(f"the mail server can't deliver ({type(error).__name__})") from None
+            raise TransientError(f"the mail server can't deliver the message ({type(error).__name__})") from None
 
     def _connect(self) -> smtplib.SMTP:
         settings = self._settings

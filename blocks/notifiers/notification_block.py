@@ -25,7 +25,7 @@ class PrefectNotification(NotifierBlock):
     """
 
     _block_type_name = "Notification Block Notifier"  # names that begin with Prefect are reserved
-    _description = "Tells people through a notification block of Prefect when contact enrichment needs somebody."
+    _description = "Alerts your team through a notification block of Prefect when contact enrichment needs attention."
     _documentation_url = HttpUrl("https://docs.prefect.io/v3/api-ref/python/prefect-blocks-notifications")
     vendor: ClassVar[str] = "notification_block"
 
@@ -65,7 +65,7 @@ class PrefectNotifier:
         except httpx.HTTPStatusError as error:
             raise self._refusal(error.response.status_code) from None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            raise ConfigurationError(f"the notification block '{self._reference}' holds no URL that works") from None
+            raise ConfigurationError(f"the notification block '{self._reference}' has no valid URL") from None
         except Exception as error:  # noqa: BLE001 - every service has its own errors
             raise TransientError(
                 f"the notification block '{self._reference}' can't deliver ({type(error).__name__})"
@@ -73,7 +73,7 @@ class PrefectNotifier:
 
     def check(self) -> str:
         """Say that the block is there: Prefect has no call that tests one without a message."""
-        return f"{self.name} {self._reference} is saved; it can't be tested without a message"
+        return f"{self.name} {self._reference} is saved; it can't be tested without sending a message"
 
     def _refusal(self, status: int) -> Exception:
         if status >= 500 or status in _PASSING:
@@ -87,14 +87,14 @@ def _load(reference: str) -> NotificationBlock:
     try:
         block: Any = Block.load(reference)
     except httpx.HTTPError as error:
-        raise TransientError(f"Prefect's server can't be read ({type(error).__name__})") from None
+        raise TransientError(f"Prefect's server can't be reached ({type(error).__name__})") from None
     except Exception as error:  # noqa: BLE001 - a block that doesn't fit its class is told with its values
         raise ConfigurationError(
             f"the notification block '{reference}' can't be read ({type(error).__name__}): "
-            "save one of that name in Prefect"
+            "save a block of that name in Prefect"
         ) from None
     if not isinstance(block, NotificationBlock):
         raise ConfigurationError(
-            f"the block '{reference}' is none that notifies: choose a notification block of Prefect"
+            f"the block '{reference}' can't send notifications: choose a notification block of Prefect"
         )
     return block

@@ -21,7 +21,7 @@ class Slack(NotifierBlock):
     """
 
     _block_type_name = "Slack Notifier"
-    _description = "Tells a Slack channel when contact enrichment needs somebody."
+    _description = "Alerts a Slack channel when contact enrichment needs attention."
     _documentation_url = HttpUrl("https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks")
     vendor: ClassVar[str] = "slack"
 
@@ -59,4 +59,4 @@ class SlackNotifier:
 
     def check(self) -> str:
         """Say that a webhook is set: Slack has no call that tests one without posting."""
-        return "slack has a webhook; it can't be tested without posting"
+        return "slack has a webhook; it can't be tested without posting a message"

@@ -38,14 +38,14 @@ class ProviderBlock(PipelineBlock):
     spec: ClassVar[ProviderSpec]
 
     base_url: str | None = Field(
-        None, pattern="^https?://", description="Where to call, if it isn't the provider's own address."
+        None, pattern="^https?://", description="Base URL to call, if it isn't the provider's own."
     )
     requests_per_second: float | None = Field(
-        None, gt=0, le=1000, description="The highest rate to call at, if it is lower than what the account allows."
+        None, gt=0, le=1000, description="Most requests per second, if lower than what the account allows."
     )
-    concurrency: int = Field(16, ge=1, le=256, description="Calls that may be under way at once.")
+    concurrency: int = Field(16, ge=1, le=256, description="Calls in flight at once.")
     batch_size: int | None = Field(
-        None, ge=1, le=10_000, description="Contacts per call, if fewer than the provider takes."
+        None, ge=1, le=10_000, description="Contacts per call, if fewer than the provider accepts."
     )
 
     def get_provider(self) -> Provider:
@@ -145,7 +145,9 @@ def _checked_url(url: str, spec: ProviderSpec) -> str:
     except httpx.InvalidURL:
         host = ""
     if not host:
-        raise ConfigurationError(f"{variable_prefix(spec.id)}BASE_URL is no URL: write it as https://host/path")
+        raise ConfigurationError(
+            f"{variable_prefix(spec.id)}BASE_URL is not a valid URL: write it as https://host/path"
+        )
     return url.rstrip("/")
 
 
@@ -154,7 +156,7 @@ def _secret_description(name: str, spec: ProviderSpec) -> str:
 
 
 def _version_field(spec: ProviderSpec) -> Any:
-    text = f"API version to ask for in the header {spec.version_request_header}, if not the account's own."
+    text = f"API version to request in the header {spec.version_request_header}, if not the account's own."
     return Field(None, pattern=r"^[!-~]{1,64}$", description=text)
 
 

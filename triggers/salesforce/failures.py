@@ -49,7 +49,7 @@ class StreamFailedError(EnrichmentError):
         self.failure = failure
 
 
-_BUG = "this is a fault of the subscriber itself: please report it"
+_BUG = "this is a bug of the listener: please report it"
 _TOPIC = (
     "check ENRICHMENT_SALESFORCE_EVENTS_TOPIC, and that Contact is selected for Change Data Capture, or that the "
     "platform event exists: see docs/salesforce.md"
@@ -68,9 +68,9 @@ _ACTIONS: Mapping[str, tuple[Action, str]] = {
     "service.auth.error": (Action.NEW_SESSION, ""),
     "service.auth.headers.invalid": (
         Action.STOP,
-        "session, instance URL and org don't belong together: check ENRICHMENT_SALESFORCE_LOGIN_URL",
+        "session, instance URL and org don't match: check ENRICHMENT_SALESFORCE_LOGIN_URL",
     ),
-    "service.tenant.license": (Action.STOP, "the org isn't licensed for the Pub/Sub API: ask Salesforce"),
+    "service.tenant.license": (Action.STOP, "the org isn't licensed for the Pub/Sub API: contact Salesforce"),
     "topic.not.found": (Action.STOP, _TOPIC),
     "topic.meta.permission": (Action.STOP, _PERMISSION),
     "subscription.topic.cannot.subscribe": (Action.STOP, _PERMISSION),
@@ -90,7 +90,7 @@ _BY_STATUS: Mapping[str, tuple[Action, str]] = {
     "NOT_FOUND": (Action.STOP, _TOPIC),
     "INVALID_ARGUMENT": (Action.STOP, _TOPIC),
     "FAILED_PRECONDITION": (Action.STOP, _TOPIC),
-    "UNIMPLEMENTED": (Action.STOP, "check ENRICHMENT_SALESFORCE_EVENTS_ENDPOINT: no Pub/Sub API answers there"),
+    "UNIMPLEMENTED": (Action.STOP, "check ENRICHMENT_SALESFORCE_EVENTS_ENDPOINT: the Pub/Sub API doesn't answer there"),
 }
 
 

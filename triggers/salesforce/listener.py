@@ -205,7 +205,8 @@ class Listener:
         self._sessions_refused += 1
         if self._sessions_refused > _MOST_NEW_SESSIONS:
             raise CredentialsRejectedError(
-                f"Salesforce's Pub/Sub API refuses new sessions too: {failure.what}. Check that the app's policies and "
+                f"Salesforce's Pub/Sub API also refuses new sessions: {failure.what}. Check that the app's "
+                "policies and "
                 "the integration user's profile allow API access"
             )
         refused = self._session

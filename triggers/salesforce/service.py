@@ -67,7 +67,8 @@ def _block(reference: str) -> Salesforce:
     vendor, _, document = reference.partition("/")
     if vendor != CRM:
         raise ConfigurationError(
-            f"ENRICHMENT_CRM is {vendor}, whose runs would never take what this listener stages: set it to salesforce"
+            f"ENRICHMENT_CRM is {vendor}, so no run would enrich the contacts that this listener queues: set it to "
+            "salesforce"
         )
     return configure(Salesforce, document)
 

@@ -93,7 +93,7 @@ class Subscription:
         if batch:
             self._forget(sum(len(response.events) for response in batch))
             return batch
-        silence = Failure(Action.RECONNECT, f"no message for {silence_seconds:.0f} seconds")
+        silence = Failure(Action.RECONNECT, f"no message within {silence_seconds:.0f} seconds")
         raise StreamFailedError(self._end or silence)
 
     def close(self) -> None:

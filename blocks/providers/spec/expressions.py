@@ -69,7 +69,7 @@ class Expression:
         if isinstance(value, cls):
             return value
         if not isinstance(value, str):
-            raise ValueError(f"a JMESPath expression in quotes is wanted, not {value!r}")  # noqa: TRY004  pydantic wants it
+            raise ValueError(f"a JMESPath expression in quotes is expected, not {value!r}")  # noqa: TRY004  pydantic wants it
         return cls(value)
 
     def __repr__(self) -> str:

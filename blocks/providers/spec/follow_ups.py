@@ -74,7 +74,7 @@ class Pages(Part):
     @model_validator(mode="after")
     def _is_counted_somehow(self) -> Self:
         if (self.count is None) == (self.results is None):
-            raise ValueError("one of the keys count and results says how many pages there are")
+            raise ValueError("give one of the keys count and results, which says how many pages there are")
         return self
 
 
@@ -130,13 +130,13 @@ class FollowUp(Part):
     def _fits_together(self) -> Self:
         used = set(_texts([self.request.body, self.request.query]))
         if (self.switch.kind == "list") != (CHOSEN in used):
-            raise ValueError(
-                f"{CHOSEN} stands for the values of a switch of the kind list: neither goes without the other"
-            )
+            raise ValueError(f"{CHOSEN} stands for the values of a switch of the kind list: one requires the other")
         if (self.pages is not None) != (PAGE in used):
-            raise ValueError(f"{PAGE} is the number of a further page: it and the key pages go together")
+            raise ValueError(
+                f"{PAGE} is the number of a further page: it requires the key pages, and the key pages requires it"
+            )
         if self.batch.max > 1 and (self.items is None or self.pages is not None):
-            raise ValueError("batch.max above 1 needs the key items, and goes without pages")
+            raise ValueError("batch.max above 1 needs the key items, and excludes pages")
         return self
 
 

@@ -59,7 +59,7 @@ def _sign(claims: Mapping[str, str | int], private_key: str) -> str:
         raise _needs_extra() from None
     except (ValueError, TypeError, jwt.PyJWTError):
         raise ConfigurationError(
-            "private_key is no RSA key in PEM form: copy the whole file, first line to last"
+            "private_key is not a valid RSA key in PEM form: copy the whole file, from its first line to its last"
         ) from None
 
 

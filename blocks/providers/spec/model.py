@@ -180,7 +180,7 @@ def parse_spec(text: str, source: str) -> ProviderSpec:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         value: Any = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"{source}: no valid YAML: {' '.join(str(error).split())}") from None
+        raise ConfigurationError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from None
     try:
         return ProviderSpec.model_validate(value)
     except ValidationError as error:
@@ -191,7 +191,7 @@ def _folders() -> Iterator[Path]:
     own = _Folder(_env_file=env_file()).provider_dir
     if own is not None:
         if not own.is_dir():
-            raise ConfigurationError(f"ENRICHMENT_PROVIDER_DIR names '{own}', which is no folder")
+            raise ConfigurationError(f"ENRICHMENT_PROVIDER_DIR is '{own}', which is not a folder")
         yield own
     yield Path(__file__).parents[1] / "specs"
 

@@ -14,6 +14,7 @@ _TEXTS = {
     "city": "City",
     "state": "State/Region",
     "country": "Country/Region",
+    "hs_country_region_code": "Country/Region Code",
     "zip": "Postal Code",
     "address": "Street Address",
     "annualrevenue": "Annual Revenue",

@@ -16,6 +16,7 @@ _TEXTS: Mapping[str, tuple[str, int]] = {
     "Title": ("string", 128),
     "Department": ("string", 80),
     "Phone": ("phone", 40),
+    "MobilePhone": ("phone", 40),
     "Email": ("email", 80),
     "MailingCity": ("string", 40),
     "Description": ("textarea", 32_000),

@@ -23,6 +23,15 @@ OUR_FIELDS: Mapping[str, tuple[str, str]] = {
 }
 _STAMP = "Enriched_At__c"
 DOCUMENTATION = "docs/salesforce.md"
+#: Standard fields and what fills them. State and country aren't among them: an org with picklists for them takes codes
+#: in other fields than one without.
+_STANDARD: Mapping[str, str] = {
+    "Title": "title",
+    "Department": "department",
+    "Phone": "phone",
+    "MobilePhone": "mobile_phone",
+    "MailingCity": "city",
+}
 
 _TEXTS = ("string", "textarea", "email", "phone", "url", "encryptedstring", "reference", "id", "combobox")
 _NUMBERS = ("double", "int", "long", "currency", "percent")
@@ -45,7 +54,7 @@ def default_rules(prefix: str) -> tuple[FieldRule, ...]:
     own = (
         FieldRule(prefix + name, source, Rule.ALWAYS, stamp=name == _STAMP) for name, (source, _) in OUR_FIELDS.items()
     )
-    return (FieldRule("Title", "title", Rule.FILL_BLANK), *own)
+    return (*(FieldRule(name, source, Rule.FILL_BLANK) for name, source in _STANDARD.items()), *own)
 
 
 class FieldCatalog:

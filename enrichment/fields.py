@@ -108,7 +108,7 @@ FIELDS: Mapping[str, Field] = _by_name(
         "phone",
         "person",
         unit="E.164",
-        description="Direct number at work; left out if it can't be read for certain.",
+        description="Direct number at work; left out if it can't be read for certain or must not be called.",
         form=forms.phone,
     ),
     Field(
@@ -117,7 +117,7 @@ FIELDS: Mapping[str, Field] = _by_name(
         "mobile phone",
         "person",
         unit="E.164",
-        description="Mobile number; left out if it can't be read for certain.",
+        description="Mobile number; left out if it can't be read for certain or must not be called.",
         form=forms.phone,
     ),
     Field("city", "text", "city", "person", description="Where the person works."),

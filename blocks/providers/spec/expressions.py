@@ -57,7 +57,8 @@ class Expression:
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Read an expression from a text."""
-        return core_schema.no_info_plain_validator_function(cls._read)
+        as_text = core_schema.plain_serializer_function_ser_schema(lambda expression: expression.text)
+        return core_schema.no_info_plain_validator_function(cls._read, serialization=as_text)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

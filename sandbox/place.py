@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import IO, Any
 import httpx
 
 from enrichment.errors import EnrichmentError
+from sandbox import lifeline
 from sandbox.accounts import ACCOUNTS, account_settings, notifier_settings
 from sandbox.combination import Combination
 from sandbox.environments import ROOT
@@ -37,7 +37,7 @@ class Place:
     def enrich(self, *arguments: str) -> "subprocess.Popen[str]":
         """Start a command of the command line; what it logs goes to a file of its name."""
         with (self.folder / f"{arguments[0]}.log").open("w") as log:
-            return subprocess.Popen(
+            return lifeline.start(
                 [sys.executable, "-m", "cli", *arguments, "--json"],
                 cwd=ROOT,
                 env=self.environment,
@@ -95,12 +95,25 @@ def started(
         address = json.loads(box.stdout.readline() or "null")
         if not address:
             raise EnrichmentError(f"the sandbox didn't start: see {folder / 'sandbox.log'}")
-        port = free_port()
-        environment = _environment(folder, address, port, combination) | warehouse
-        command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port), "--no-ui"]
-        server = stack.enter_context(process(command, folder, "server", environment))
-        _await_server(f"http://127.0.0.1:{port}/api/health", server, folder / "server.log")
+        environment = _environment(folder, address, combination) | warehouse
+        environment |= stack.enter_context(prefect_server(folder))
         yield Place(folder, environment, address["url"])
+
+
+@contextmanager
+def prefect_server(folder: Path) -> Iterator[dict[str, str]]:
+    """Run a Prefect server whose files and log go to the folder, and give the settings that lead there."""
+    port = free_port()
+    settings = {
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port), "--no-ui"]
+    with process(command, folder, "server", _inherited() | settings) as server:
+        _await_server(f"{settings['PREFECT_API_URL']}/health", server, folder / "server.log")
+        yield settings
 
 
 @contextmanager
@@ -145,14 +158,13 @@ def _sandbox_options(contacts: int) -> list[str]:
     return ["--port", "0", "--smtp-port", "0", "--contacts", str(contacts), "--seed", "7"]
 
 
-def _environment(folder: Path, address: dict[str, Any], port: int, combination: Combination) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ENRICHMENT_", "PREFECT_"))}
+def _inherited() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(("ENRICHMENT_", "PREFECT_"))}
+
+
+def _environment(folder: Path, address: dict[str, Any], combination: Combination) -> dict[str, str]:
     url = address["url"]
-    environment = inherited | {
-        "PREFECT_HOME": str(folder / "prefect"),
-        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
+    environment = _inherited() | {
         "ENRICHMENT_ENV_FILE": str(folder / "none.env"),
         "ENRICHMENT_CRM": combination.crm,
         "ENRICHMENT_PROVIDER": ",".join(combination.providers),
@@ -174,7 +186,7 @@ def process(
 ) -> Iterator["subprocess.Popen[str]"]:
     """Start a process whose log goes to the folder, and end it afterwards."""
     with (folder / f"{name}.log").open("w") as log:
-        running = subprocess.Popen(
+        running = lifeline.start(
             command,
             cwd=ROOT,
             env=environment,
@@ -186,21 +198,12 @@ def process(
         try:
             yield running
         finally:
-            _end(running)
+            lifeline.end(running)
 
 
 def _output(name: str, log: IO[str]) -> Any:
     # Only the sandbox says something on its standard output that we wait for.
     return subprocess.PIPE if name == "sandbox" else log
-
-
-def _end(process: "subprocess.Popen[str]") -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(timeout=15)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _await_server(url: str, server: "subprocess.Popen[str]", log: Path) -> None:

@@ -6,17 +6,34 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from prefect.settings import (
-    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
-    PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW,
-    temporary_settings,
-)
-from prefect.testing.utilities import prefect_test_harness
 
-from blocks.warehouses.base import Warehouse, load_warehouse
-from sandbox.warehouses.base import load_stand_in, stand_in_names
+if TYPE_CHECKING:  # a test that needs no Prefect doesn't wait seconds for its import
+    from blocks.warehouses.base import Warehouse
+
+#: Tests that share what is slow to start, or one world, run in one worker; the slowest group begins first.
+GROUPS = ("e2e", "containers", "prefect", "bigquery", "snowflake")
+
+
+def group_of(item: pytest.Item) -> str | None:
+    """Return the group of a test, or none if any worker may run it."""
+    assert isinstance(item, pytest.Function)
+    traits = {item.path.parent.name, "prefect" if "prefect_server" in item.fixturenames else ""}
+    traits |= {item.path.stem.removeprefix("test_")} if item.path.parent.name == "warehouses" else set()
+    traits |= {str(value) for value in item.callspec.params.values()} if hasattr(item, "callspec") else set()
+    return next((group for group in GROUPS if group in traits), None)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the groups for `--dist loadgroup`, and put them first."""
+    groups = {item: group_of(item) for item in items}
+    for item, group in groups.items():
+        if group:
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: GROUPS.index(group) if (group := groups[item]) else len(GROUPS))
 
 
 @pytest.fixture(autouse=True)
@@ -28,20 +45,19 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Give a real Prefect server with an empty database."""
-    # At the end of every flow run Prefect waits up to a second for its heartbeat to end. Some tests call a task alone.
-    settings = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW: "ignore"}
-    with (
-        temporary_settings(settings),
-        prefect_test_harness(server_startup_timeout=220),
-    ):
+    from tests.prefect_process import connected  # noqa: PLC0415
+
+    with connected(tmp_path_factory.mktemp("prefect")):
         yield
 
 
 @pytest.fixture(scope="session")
 def serve_warehouse() -> Iterator[Callable[[str], dict[str, str]]]:
     """Give a starter of warehouses' stand-ins, each at its first use; it returns the settings that lead there."""
+    from sandbox.warehouses.base import load_stand_in  # noqa: PLC0415
+
     settings: dict[str, dict[str, str]] = {}
     with ExitStack() as running:
 
@@ -65,11 +81,14 @@ def postgres_dsn(serve_warehouse: Callable[[str], dict[str, str]]) -> str:
 @pytest.fixture
 def make_warehouse(
     serve_warehouse: Callable[[str], dict[str, str]], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[str], Warehouse]]:
+) -> Iterator[Callable[[str], "Warehouse"]]:
     """Give a maker of empty, set-up warehouses by vendor; the environment points at the last one made."""
+    from blocks.warehouses.base import load_warehouse  # noqa: PLC0415
+    from sandbox.warehouses.base import load_stand_in, stand_in_names  # noqa: PLC0415
+
     with ExitStack() as made:
 
-        def make(vendor: str) -> Warehouse:
+        def make(vendor: str) -> "Warehouse":
             if vendor not in stand_in_names():
                 pytest.fail(f"no stand-in of the warehouse '{vendor}': add one to sandbox/warehouses")
             name = f"test_{uuid.uuid4().hex[:12]}"

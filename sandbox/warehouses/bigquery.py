@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from enrichment.errors import EnrichmentError
+from sandbox import lifeline
 from sandbox.environments import isolated
 from sandbox.warehouses.base import free_port
 
@@ -30,7 +31,7 @@ def serve(folder: Path) -> Iterator[dict[str, str]]:
     command = [str(environment / "bin" / "bqemulator"), "start", "--ephemeral", "--log-level", "warning"]
     ports = ["--rest-port", str(port), "--grpc-port", str(free_port())]
     with (folder / "bqemulator.log").open("wb") as log:
-        process = subprocess.Popen(
+        process = lifeline.start(
             [*command, *ports], env={**os.environ, "HOME": str(home)}, cwd=home, stdout=log, stderr=log
         )
     try:
@@ -38,8 +39,7 @@ def serve(folder: Path) -> Iterator[dict[str, str]]:
         _wait_until_it_answers(url, process, folder / "bqemulator.log")
         yield {"ENRICHMENT_BIGQUERY_PROJECT": "test", "ENRICHMENT_BIGQUERY_API_ENDPOINT": url}
     finally:
-        process.terminate()
-        process.wait(30)
+        lifeline.end(process)
 
 
 def apart(settings: dict[str, str], name: str) -> dict[str, str]:

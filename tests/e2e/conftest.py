@@ -4,17 +4,21 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
+from blocks.crms.base import load_crm
+from blocks.settings import load_settings
 from blocks.warehouses.base import Warehouse
 from blocks.warehouses.postgres import PostgresWarehouse
 from blocks.warehouses.sqlite import SqliteWarehouse
 from sandbox.place import ROOT, Place, started
 from tasks.claims import RUN_LIMITS
+from tasks.intake import stage_everything
 
 WORKER = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "enrichment"]
 
@@ -49,15 +53,36 @@ def place_on_postgres(place: Place, postgres_dsn: str) -> Place:
     return replace(place, environment=place.environment | chosen)
 
 
-def new_world(place: Place, contacts: int, **settings: object) -> Warehouse:
-    """Start over with so many contacts, set up and staged; return the warehouse."""
+def new_world(place: Place, contacts: int, *, stage: bool = True, lane: str = "live", **settings: object) -> Warehouse:
+    """
+    Start over with other contacts, set up and staged, and return the warehouse.
+
+    It is done in this process, by what the commands call: as commands, `setup` and `stage` would take most of a test's
+    time, and other tests are about them.
+
+    Args:
+        place: where.
+        contacts: how many the CRM has.
+        stage: put all of them into the queue.
+        lane: of the queue.
+        settings: of the stand-ins, by service.
+    """
     answer = httpx.post(
         f"{place.sandbox_url}/control/reset", json={"contacts": contacts, "seed": 7, **settings}, timeout=60
     )
     answer.raise_for_status()
-    place.result("setup")
-    place.result("stage", "--all")
-    return warehouse_of(place)
+    warehouse = warehouse_of(place)
+    warehouse.migrate()
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in place.environment.items():
+            if name.startswith("ENRICHMENT_"):
+                environment.setenv(name, value)
+        chosen = load_settings()
+        with closing(load_crm(chosen.crm)) as crm:
+            crm.ensure_fields()
+        if stage:
+            stage_everything.fn(chosen.crm, chosen.warehouse, lane)
+    return warehouse
 
 
 def warehouse_of(place: Place) -> Warehouse:

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ import pytest
 
 from blocks.warehouses.postgres import PostgresWarehouse
 from sandbox.place import Place, process
-from tests.e2e.conftest import prefect
+from tests.e2e.conftest import WORKER, new_world, prefect
 
 #: Contacts of the backfill that three workers share; 20000 takes some minutes.
 CONTACTS = int(os.environ.get("BACKFILL_CONTACTS", "3000"))
@@ -34,9 +33,7 @@ class Backfill:
 
     def new_world(self, contacts: int, **settings: object) -> None:
         """Start over with so many contacts, set up; nobody is staged."""
-        body = {"contacts": contacts, "seed": 7, **settings}
-        httpx.post(f"{self.place.sandbox_url}/control/reset", json=body, timeout=60).raise_for_status()
-        self.place.result("setup")
+        new_world(self.place, contacts, stage=False, **settings).close()
 
     def hold(self, service: str, path: str, *, seconds: float, after: int = 0) -> None:
         """Let one call take so long, so that the command is met at that very point."""
@@ -190,15 +187,12 @@ def test_a_backfill_at_work_is_paused_and_resumed(backfill: Backfill) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_a_deployment_s_run_takes_a_selection(backfill: Backfill, tmp_path: Path) -> None:
+def test_a_deployment_s_run_takes_a_selection(deployed: Place, backfill: Backfill, tmp_path: Path) -> None:
     """`prefect deployment run` with conditions and a cap, and `enrich resume --start`, lead to runs on a worker."""
     backfill.new_world(60, **FAST)
     environment = backfill.place.environment
-    prefect(environment, "work-pool", "create", "enrichment", "--type", "process", "--overwrite")
-    prefect(environment, "deploy", "--all")
     chosen = ["-p", 'select={"missing": ["provider"]}', "-p", "max_credits=5", "--watch"]
-    worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "enrichment"]
-    with process(worker, tmp_path, "worker", environment) as running:
+    with process(WORKER, tmp_path, "worker", environment) as running:
         prefect(environment, "deployment", "run", "enrich-contacts/backfill", *chosen)
         assert 0 < backfill.place.ledger()["zoominfo"]["credits_used"] <= 5
         assert backfill.count("enrichment_staging") > 0

@@ -13,6 +13,7 @@ import httpx
 import yaml
 
 from blocks.warehouses.sqlite import SqliteWarehouse
+from sandbox import lifeline
 from sandbox.place import ROOT, Place, process
 from tasks.run_starts import STAGED_EVENT
 from tests.e2e.conftest import WORKER, bare, count, new_world, prefect
@@ -112,7 +113,7 @@ def test_many_commits_start_few_runs_and_the_last_one_is_followed_by_one(
 
 
 def _listener(place: Place) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+    return lifeline.start(
         [sys.executable, "-c", LISTENER], cwd=ROOT, env=place.environment, stdin=subprocess.PIPE, text=True
     )
 

@@ -4,13 +4,12 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import httpx
 
-from blocks.warehouses.sqlite import SqliteWarehouse
+from blocks.warehouses.base import Warehouse
 from sandbox.place import Place
-from tests.e2e.conftest import count
+from tests.e2e.conftest import count, new_world
 
 CONTACTS = 2000
 #: At so many contacts a call and one call per second, the backfill needs minutes.
@@ -22,15 +21,7 @@ def control(place: Place, path: str, body: object) -> httpx.Response:
     return httpx.post(f"{place.sandbox_url}/control/{path}", json=body, timeout=60).raise_for_status()
 
 
-def slow_world(place: Place) -> SqliteWarehouse:
-    """Start over with a backfill that waits, and a slow provider."""
-    control(place, "reset", {"contacts": CONTACTS, "seed": 7, **SLOW})
-    place.result("setup")
-    place.result("stage", "--all", "--lane", "backfill")
-    return SqliteWarehouse(Path(place.environment["ENRICHMENT_SQLITE_PATH"]), 60)
-
-
-def ended(warehouse: SqliteWarehouse, crm_id: str) -> list[str]:
+def ended(warehouse: Warehouse, crm_id: str) -> list[str]:
     return [row["disposition"] for row in warehouse.query("story_ledger", crm="", crm_id=crm_id)]
 
 
@@ -44,7 +35,7 @@ def wait_for(condition: Callable[[], bool], running: "subprocess.Popen[str]") ->
 def test_a_live_contact_is_written_long_before_a_backfill_ends(place: Place) -> None:
     """The live run gets its turn at the provider at once; then the backfill has all of it, and everything ends once."""
     place = replace(place, environment=place.environment | SETTINGS)
-    warehouse = slow_world(place)
+    warehouse = new_world(place, CONTACTS, lane="backfill", **SLOW)  # a backfill that waits, and a slow provider
     backfill = place.enrich("run", "--lane", "backfill")
     wait_for(lambda: count(warehouse, "provider_replies") > 0, backfill)
 

@@ -1,6 +1,5 @@
 """Several workers on one pool, each running runs of its own, share one queue in PostgreSQL and one provider."""
 
-import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -12,7 +11,7 @@ import pytest
 
 from blocks.warehouses.base import Warehouse
 from sandbox.place import Place, process
-from tests.e2e.conftest import count, lookup_rate, new_world, prefect
+from tests.e2e.conftest import WORKER, count, lookup_rate, new_world
 
 CONTACTS, RUNS, WORKERS = 900, 3, 2
 CALLS_PER_SECOND = 6
@@ -64,7 +63,7 @@ def await_that(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.3)
 
 
-def test_workers_on_one_pool_share_queue_and_rate(place_on_postgres: Place) -> None:
+def test_workers_on_one_pool_share_queue_and_rate(deployed: Place, place_on_postgres: Place) -> None:
     """No contact is looked up or written twice, every run's books balance, and together they keep the rate."""
     settings = {
         "ENRICHMENT_CHUNK_SIZE": "50",
@@ -74,11 +73,9 @@ def test_workers_on_one_pool_share_queue_and_rate(place_on_postgres: Place) -> N
     }
     place = replace(place_on_postgres, environment=place_on_postgres.environment | settings)
     warehouse, api = new_world(place, CONTACTS), place.environment["PREFECT_API_URL"]
-    prefect(place.environment, "work-pool", "create", "enrichment", "--type", "process", "--overwrite")
-    prefect(place.environment, "deploy", "--all")
     with ExitStack() as stack:
         runs = start_runs(api)
-        worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "enrichment", "--limit", "2"]
+        worker = [*WORKER, "--limit", "2"]
         names = [f"worker-{number}" for number in range(WORKERS)]
         with warehouse.transaction() as session:
             # Nobody gets at the queue before all runs stand before it: the first one could work off all of it.

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from enrichment.credits import CreditCaps, cap_of_day
+from enrichment.references import Reference
 from enrichment.write_policy import FieldDescription
 
 
@@ -45,7 +46,7 @@ class RunPlan:
     @property
     def crm_name(self) -> str:
         """Return the CRM's name, by which contacts are known."""
-        return self.crm.partition("/")[0]
+        return Reference.parse(self.crm).name
 
     @property
     def origin(self) -> str:
@@ -68,4 +69,4 @@ class RunPlan:
     @property
     def provider_names(self) -> str:
         """Return the providers' names, by which unmatched contacts are filed."""
-        return ",".join(reference.partition("/")[0] for reference in self.providers)
+        return ",".join(Reference.parse(reference).name for reference in self.providers)

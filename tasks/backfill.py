@@ -12,6 +12,7 @@ from pathlib import Path
 from blocks.crms.base import ContactPage, Crm, NewContact, open_crm
 from blocks.log import event
 from blocks.warehouses.base import NewRecord, Warehouse, open_warehouse
+from enrichment.references import Reference
 from enrichment.selection import Selection
 from tasks.intake import read_contacts
 from tasks.steps import step
@@ -33,7 +34,7 @@ def stage_selection(crm: str, warehouse: str, lane: str, selection: Selection, *
     crash it goes on behind the last page; repeated while records of the lane still wait, it does nothing. Both hold for
     a day.
     """
-    name = crm.partition("/")[0]
+    name = Reference.parse(crm).name
     if selection.csv_path:
         read_contacts(Path(selection.csv_path))  # a file that can't be used is reported before anything is staged
     with open_crm(crm) as source, open_warehouse(warehouse) as target:

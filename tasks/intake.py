@@ -10,6 +10,7 @@ from blocks.crms.base import Crm, NewContact, open_crm
 from blocks.log import event
 from blocks.warehouses.base import NewRecord, Warehouse, open_warehouse
 from enrichment.errors import ConfigurationError
+from enrichment.references import Reference
 from tasks.steps import step
 
 #: The CRM's index lags behind, so each intake reads this much again.
@@ -30,7 +31,7 @@ def stage_new(crm: str, warehouse: str, lane: str, since: datetime | None) -> in
 
     The position is committed with the rows, page by page.
     """
-    name = crm.partition("/")[0]
+    name = Reference.parse(crm).name
     with open_crm(crm) as source, open_warehouse(warehouse) as target:
         start = since or _position(target, name)
         cursor = "" if since else _cursor_name(name)
@@ -71,7 +72,7 @@ def stage_missed(crm: str, warehouse: str, lane: str, days: int) -> int:
 
     The intake's position stays where it is: what lies behind it may have been missed too.
     """
-    name, since = crm.partition("/")[0], datetime.now(UTC) - timedelta(days=days)
+    name, since = Reference.parse(crm).name, datetime.now(UTC) - timedelta(days=days)
     with open_crm(crm) as source, open_warehouse(warehouse) as target:
         missed = stage_created(source, target, name, since, lane=lane)
     event("contacts_reconciled", crm=name, days=days, missed=missed)
@@ -81,7 +82,7 @@ def stage_missed(crm: str, warehouse: str, lane: str, days: int) -> int:
 @step(name="stage-everything")
 def stage_everything(crm: str, warehouse: str, lane: str, *, refresh: bool = False) -> int:
     """Stage every contact of the CRM; return how many were new in the queue."""
-    name = crm.partition("/")[0]
+    name = Reference.parse(crm).name
     staged = 0
     with open_crm(crm) as source, open_warehouse(warehouse) as target:
         for page in source.list_contacts():
@@ -95,7 +96,7 @@ def stage_listed(
     crm: str, warehouse: str, lane: str, crm_ids: list[str], csv_path: str, *, refresh: bool = False
 ) -> int:
     """Stage contacts by their ids, from a list or from a CSV file with the column `crm_id` and perhaps `email`."""
-    name = crm.partition("/")[0]
+    name = Reference.parse(crm).name
     listed = [NewContact(crm_id, None, None) for crm_id in crm_ids]
     if csv_path:
         listed += read_contacts(Path(csv_path))

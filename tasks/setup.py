@@ -9,6 +9,7 @@ from blocks.notifiers.base import load_notifier
 from blocks.providers.block import load_provider
 from blocks.settings import Settings, load_settings
 from blocks.warehouses.base import open_warehouse
+from enrichment.references import Reference
 from enrichment.sealing import sealed
 from tasks.server import ensure_server
 
@@ -67,5 +68,5 @@ def _prepare_prefect(settings: Settings, save: bool, runs: int) -> dict[str, Any
         chosen = [*settings.provider.split(","), settings.crm, settings.warehouse, *settings.notifier_references]
         if environment_values(Receiver):
             chosen.append(Receiver.vendor)
-        done["blocks saved"] = save_blocks({reference.strip().partition("/")[0] for reference in chosen})
+        done["blocks saved"] = save_blocks({Reference.parse(reference).name for reference in chosen})
     return done

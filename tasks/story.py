@@ -7,6 +7,7 @@ from blocks.settings import load_settings
 from blocks.warehouses.base import Row, Warehouse, open_warehouse
 from enrichment.identifiers import suppression_keys
 from enrichment.records import Contact
+from enrichment.references import Reference
 from enrichment.sealing import sealed
 from enrichment.story import StoryLine, tell
 from enrichment.waterfall import FOLLOW_UPS
@@ -23,7 +24,7 @@ def read_story(crm_id: str, crm: str = "") -> list[StoryLine]:
     Of a contact that was erased, only that is told.
     """
     settings = load_settings()
-    crms = [crm] if crm else sorted({*module_names("blocks.crms"), settings.crm.partition("/")[0]})
+    crms = [crm] if crm else sorted({*module_names("blocks.crms"), Reference.parse(settings.crm).name})
     with open_warehouse(settings.warehouse) as warehouse:
         suppressions = _suppressions(warehouse, crm_id, crms)
         erased = {row["crm"] for row in suppressions if row["reason"] == "erased"}

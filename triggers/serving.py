@@ -16,6 +16,7 @@ from blocks.listeners.receiver import Receiver, load_receiver
 from blocks.settings import Settings, load_settings
 from blocks.warehouses.base import load_warehouse, open_warehouse
 from enrichment.errors import ConfigurationError, TransientError
+from enrichment.references import Reference
 from enrichment.sealing import sealed
 from triggers.erasing import Erase
 from triggers.hubspot_events import CRM
@@ -80,25 +81,24 @@ def _limits(receiver: Receiver) -> Limits:
 
 
 def _hubspot_app(settings: Settings) -> HubSpotApp:
-    vendor, _, document = settings.crm.partition("/")
-    if vendor != CRM:
+    crm = Reference.parse(settings.crm)
+    if crm.name != CRM:
         raise ConfigurationError(
-            f"ENRICHMENT_CRM is {vendor}, so no run would enrich HubSpot's contacts: set it to hubspot"
+            f"ENRICHMENT_CRM is {crm.name}, so no run would enrich HubSpot's contacts: set it to hubspot"
         )
-    block = configure(HubSpot, document)
+    block = configure(HubSpot, crm.document)
     if not block.target_url:
         raise ConfigurationError(
             "ENRICHMENT_HUBSPOT_TARGET_URL is not set: set it to the receiver's URL exactly as in the HubSpot app, "
             "since the signature covers it"
         )
     # The block is read anew each time: a secret that it holds by value may be another one by then.
-    return HubSpotApp(block.target_url, block.app_id, sealed(lambda: configure(HubSpot, document).client_secrets()))
+    return HubSpotApp(block.target_url, block.app_id, sealed(lambda: configure(HubSpot, crm.document).client_secrets()))
 
 
 def _submissions(settings: Settings, receiver: Receiver) -> Submissions:
-    crm = settings.crm.partition("/")[0]
     return Submissions(
-        crm,
+        Reference.parse(settings.crm).name,
         module_names("blocks.crms"),
         receiver.requests_per_second,
         sealed(lambda: load_receiver().shared_secrets()),

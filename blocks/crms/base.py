@@ -8,6 +8,7 @@ from typing import ClassVar, Protocol
 
 from blocks.base import PipelineBlock, block_class, check_vendor, configure
 from enrichment.records import Contact
+from enrichment.references import Reference
 from enrichment.selection import Selection
 from enrichment.write_policy import Change, FieldDescription, FieldRule
 
@@ -80,8 +81,9 @@ class Crm(Protocol):
     """
     What the pipeline asks of a CRM.
 
-    Every method raises CredentialsRejectedError or QuotaExhaustedError if no further call can succeed, PostponedError
-    if the CRM asked for a wait that is too long to sleep, and TransientError if it can't be reached now.
+    Every method raises CredentialsRejectedError, RequestRefusedError or QuotaExhaustedError if no further call can
+    succeed, PostponedError if the CRM asked for a wait that is too long to sleep, and TransientError if it can't be
+    reached now.
     """
 
     name: str
@@ -145,15 +147,15 @@ class CrmBlock(PipelineBlock):
 
 def crm_name(reference: str) -> str:
     """Return the name by which the contacts of a CRM are known; raise ConfigurationError if there is no such CRM."""
-    name = reference.partition("/")[0]
-    check_vendor(__package__, name.partition(":")[0])
-    return name
+    parsed = Reference.parse(reference)
+    check_vendor(__package__, parsed.vendor)
+    return parsed.name
 
 
 def load_crm(reference: str) -> Crm:
-    """Return the CRM that a reference names; what follows a colon keeps contacts of several files apart."""
-    vendor, _, document = reference.partition("/")
-    return configure(block_class(__package__, vendor.partition(":")[0], CrmBlock), document).get_crm()
+    """Return the CRM that a reference names."""
+    parsed = Reference.parse(reference)
+    return configure(block_class(__package__, parsed.vendor, CrmBlock), parsed.document).get_crm()
 
 
 @contextmanager

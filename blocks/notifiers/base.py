@@ -3,6 +3,7 @@
 from typing import ClassVar, Protocol, Self
 
 from blocks.base import PipelineBlock, block_class, configure
+from enrichment.references import Reference
 
 
 class Notifier(Protocol):
@@ -34,5 +35,5 @@ class NotifierBlock(PipelineBlock):
 
 def load_notifier(reference: str) -> Notifier:
     """Return the notifier that a reference names."""
-    vendor, _, document = reference.strip().partition("/")
-    return block_class(__package__, vendor, NotifierBlock).named(document).get_notifier()
+    parsed = Reference.parse(reference)
+    return block_class(__package__, parsed.name, NotifierBlock).named(parsed.document).get_notifier()

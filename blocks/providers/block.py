@@ -16,6 +16,7 @@ from blocks.providers.http.engine import HttpProvider
 from blocks.providers.http.follow_ups import chosen_values
 from blocks.providers.spec.model import ProviderSpec, load_spec, spec_path
 from enrichment.errors import ConfigurationError
+from enrichment.references import Reference
 
 _EXAMPLE = """
 Example:
@@ -135,8 +136,8 @@ def load_provider(reference: str) -> Provider:
     Raises:
         ConfigurationError: there is no such provider or block, or a credential is missing.
     """
-    name, _, document = reference.partition("/")
-    return configure(provider_block_class(name), document).get_provider()
+    parsed = Reference.parse(reference)
+    return configure(provider_block_class(parsed.name), parsed.document).get_provider()
 
 
 def _checked_url(url: str, spec: ProviderSpec) -> str:

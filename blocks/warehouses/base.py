@@ -50,6 +50,7 @@ from enrichment.records import (
     State,
     Unmatched,
 )
+from enrichment.references import Reference
 
 __all__ = [
     "Erased",
@@ -322,8 +323,8 @@ class WarehouseBlock(PipelineBlock):
 
 def load_warehouse(reference: str) -> Warehouse:
     """Return the warehouse that a reference names."""
-    vendor, _, document = reference.partition("/")
-    return configure(block_class(__package__, vendor, WarehouseBlock), document).get_warehouse()
+    parsed = Reference.parse(reference)
+    return configure(block_class(__package__, parsed.name, WarehouseBlock), parsed.document).get_warehouse()
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from blocks.crms.salesforce.block import Salesforce
 from blocks.settings import load_settings
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import ConfigurationError
+from enrichment.references import Reference
 from enrichment.sealing import sealed
 from triggers.salesforce.client import Endpoint
 from triggers.salesforce.intake import CRM, EventIntake
@@ -64,13 +65,13 @@ def listen(staged: Callable[[], None], *, health_host: str, health_port: int) ->
 
 
 def _block(reference: str) -> Salesforce:
-    vendor, _, document = reference.partition("/")
-    if vendor != CRM:
+    parsed = Reference.parse(reference)
+    if parsed.name != CRM:
         raise ConfigurationError(
-            f"ENRICHMENT_CRM is {vendor}, so no run would enrich the contacts that this listener queues: set it to "
+            f"ENRICHMENT_CRM is {parsed.name}, so no run would enrich the contacts that this listener queues: set it to "
             "salesforce"
         )
-    return configure(Salesforce, document)
+    return configure(Salesforce, parsed.document)
 
 
 def _run_until_signalled(listener: Listener) -> None:

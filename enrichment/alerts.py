@@ -31,6 +31,8 @@ _MEND = {
     "next run.",
     "credentials_rejected": "Renew the credential and check it with `enrich doctor`. The remaining contacts wait in "
     "the queue.",
+    "request_refused": "Do what the message says: add the permission or correct the setting that it names, and check "
+    "it with `enrich doctor`. The remaining contacts wait in the queue.",
     "crashed": "Read the flow run's log. The locks of a run that died expire by themselves, and the next run "
     "continues.",
 }

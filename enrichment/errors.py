@@ -4,7 +4,8 @@ The error tree.
 EnrichmentError
 ├── ConfigurationError            a setting, a block or an input is wrong: stop before the first claim
 ├── RunStoppedError               every further record would fail too: stop the run, keep the queue
-│   ├── CredentialsRejectedError  401 twice, 403, or a request that the other side can't accept
+│   ├── CredentialsRejectedError  401 twice, or 403 because of the credentials
+│   ├── RequestRefusedError       the form of our request, or an entitlement, is refused
 │   └── QuotaExhaustedError       the allowance is used up
 ├── TransientError                try this record again; uses up an attempt
 │   └── PostponedError            the other side said when; uses up no attempt
@@ -35,7 +36,23 @@ class RunStoppedError(EnrichmentError):
 
 
 class CredentialsRejectedError(RunStoppedError):
-    """The other side refuses our credentials, our entitlement or the form of our request."""
+    """The other side refuses our credentials; the message names the setting to look at."""
+
+
+class RequestRefusedError(RunStoppedError):
+    """
+    The other side refuses the form of our request, or our account lacks an entitlement; the message says what to do.
+
+    Args:
+        reason: what was refused and why.
+        status: of the answer, 0 if there is none.
+        complaint: what the other side finds fault with, as its adapter reads it; free of personal data.
+    """
+
+    def __init__(self, reason: str, status: int = 0, complaint: Any = None) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.complaint = complaint
 
 
 class QuotaExhaustedError(RunStoppedError):

@@ -185,7 +185,8 @@ class Stop:
     Why a run leaves something in the queue.
 
     Args:
-        kind: `quota_exhausted` or `credentials_rejected`; or, as somebody wished, `credit_cap_reached` or `paused`.
+        kind: `quota_exhausted`, `credentials_rejected` or `request_refused`; or, as somebody wished,
+            `credit_cap_reached` or `paused`.
         message: the other side's words, or ours.
         ends_run: whether no further chunk is claimed; a day's cap leaves others to be finished without it.
     """

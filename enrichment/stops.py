@@ -2,16 +2,48 @@
 
 from collections.abc import Iterable
 
-from enrichment.errors import EnrichmentError, PostponedError, QuotaExhaustedError, RunStoppedError
+from enrichment.errors import (
+    EnrichmentError,
+    PostponedError,
+    QuotaExhaustedError,
+    RequestRefusedError,
+    RunStoppedError,
+)
+from enrichment.outcomes import Outcome
 from enrichment.records import Returned, StagedRecord, Stop
+
+#: Kinds of stops that are failures; also the reasons of replies and updates that every further one would share.
+QUOTA_EXHAUSTED = "quota_exhausted"
+CREDENTIALS_REJECTED = "credentials_rejected"
+REQUEST_REFUSED = "request_refused"
+STOP_KINDS = frozenset({QUOTA_EXHAUSTED, CREDENTIALS_REJECTED, REQUEST_REFUSED})
+
+
+def stop_kind(error: EnrichmentError) -> str:
+    """Return the kind of stop that an error stands for: whatever isn't known better concerns the credentials."""
+    match error:
+        case QuotaExhaustedError():
+            return QUOTA_EXHAUSTED
+        case RequestRefusedError():
+            return REQUEST_REFUSED
+        case _:
+            return CREDENTIALS_REJECTED
+
+
+def stop_kind_of_reply(outcome: Outcome, *, credentials: bool) -> str:
+    """Return the kind of stop that a provider's reply stands for; empty if further requests may end otherwise."""
+    if outcome is Outcome.QUOTA_EXHAUSTED:
+        return QUOTA_EXHAUSTED
+    if outcome is Outcome.REJECTED:
+        return CREDENTIALS_REJECTED if credentials else REQUEST_REFUSED
+    return ""
 
 
 def stop_of(error: EnrichmentError) -> Stop | None:
     """Return why the run must stop, or None if only this chunk is concerned."""
     if not isinstance(error, RunStoppedError):
         return None
-    kind = "quota_exhausted" if isinstance(error, QuotaExhaustedError) else "credentials_rejected"
-    return Stop(kind, str(error))
+    return Stop(stop_kind(error), str(error))
 
 
 def graver(first: Stop | None, second: Stop | None) -> Stop | None:

@@ -20,6 +20,7 @@ from enrichment.errors import (
     CredentialsRejectedError,
     EnrichmentError,
     QuotaExhaustedError,
+    RequestRefusedError,
     RunStoppedError,
 )
 from enrichment.plan import RunPlan
@@ -46,6 +47,7 @@ _SLOT_SECONDS = 60
 _STOP_ERRORS: dict[str, type[RunStoppedError]] = {
     "quota_exhausted": QuotaExhaustedError,
     "credentials_rejected": CredentialsRejectedError,
+    "request_refused": RequestRefusedError,
 }
 
 

@@ -10,11 +10,8 @@ from blocks.warehouses.base import PlannedWrite, Warehouse
 from enrichment.plan import RunPlan
 from enrichment.records import Chunk, Disposition, Enrichment, Finished, Found, OpenWrite, Returned, Settlement, Stop
 from enrichment.retry import settle_failure
-from enrichment.stops import graver
+from enrichment.stops import STOP_KINDS, graver
 from enrichment.write_policy import Rule, WritePlan, plan_write
-
-#: Reasons with which a CRM says that no further update can succeed.
-STOP_REASONS = frozenset({"credentials_rejected", "quota_exhausted"})
 
 
 def values_of(enrichment: Enrichment) -> dict[str, object]:
@@ -136,7 +133,7 @@ class WriteBack:
             ]
         elif result.gone:
             self.settlements.append(Finished(record.record_id, Disposition.INVALID, "contact_gone", "write_back"))
-        elif result.reason in STOP_REASONS or result.wait_seconds is not None:
+        elif result.reason in STOP_KINDS or result.wait_seconds is not None:
             wait = result.wait_seconds or 0.0
             self.settlements.append(Returned(record.record_id, result.reason, wait, costs_attempt=False))
             self._note_stop(result)
@@ -144,7 +141,7 @@ class WriteBack:
             self._fail(item, result)
 
     def _note_stop(self, result: UpdateResult) -> None:
-        if result.reason in STOP_REASONS and self.stop is None:
+        if result.reason in STOP_KINDS and self.stop is None:
             self.stop = Stop(result.reason, f"{self.plan.crm_name}: {result.detail or result.reason}")
 
     def _fail(self, item: Found, result: UpdateResult) -> None:

@@ -8,7 +8,7 @@ from enrichment.alerts import Cause, alert_kind, compose_alert, compose_version_
 from enrichment.books import Books
 from enrichment.records import Disposition
 
-KINDS = ["failure_rate", "quota_exhausted", "credentials_rejected", "crashed"]
+KINDS = ["failure_rate", "quota_exhausted", "credentials_rejected", "request_refused", "crashed"]
 BOOKS = Books(1000, 15, {Disposition.WRITTEN: 965, Disposition.FAILED: 20})
 CAUSES = [Cause("status_500", "look_up", 17, "101"), Cause("bad_value", "write_back", 3, "102")]
 REPLAY = "enrich stage --failed"
@@ -90,6 +90,7 @@ def test_an_alert_names_the_run_the_counts_and_the_causes(kind: str) -> None:
         ("failure_rate", "Contact enrichment: 2.0% of 1000 records failed", REPLAY),
         ("quota_exhausted", "Contact enrichment stopped: quota exhausted", "Raise the allowance"),
         ("credentials_rejected", "Contact enrichment stopped: credentials rejected", "`enrich doctor`"),
+        ("request_refused", "Contact enrichment stopped: request refused", "add the permission"),
         ("crashed", "Contact enrichment: a part of the run broke", "flow run's log"),
     ],
 )

@@ -10,11 +10,13 @@ from enrichment.errors import (
     EnrichmentError,
     PostponedError,
     QuotaExhaustedError,
+    RequestRefusedError,
     RunStoppedError,
     TransientError,
 )
+from enrichment.outcomes import STOPS_RUN, Outcome
 from enrichment.records import CREDIT_CAP_REACHED, PAUSED, Returned, StagedRecord, State, Stop
-from enrichment.stops import give_back, graver, stop_of
+from enrichment.stops import STOP_KINDS, give_back, graver, stop_kind_of_reply, stop_of
 
 RECORDS = [StagedRecord(f"r{n}", "hubspot", str(n), None, State.CLAIMED, n) for n in (1, 2, 3)]
 
@@ -24,6 +26,7 @@ RECORDS = [StagedRecord(f"r{n}", "hubspot", str(n), None, State.CLAIMED, n) for 
     [
         (QuotaExhaustedError("no credits"), Stop("quota_exhausted", "no credits")),
         (CredentialsRejectedError("401 twice"), Stop("credentials_rejected", "401 twice")),
+        (RequestRefusedError("no such field", 400), Stop("request_refused", "no such field")),
         (RunStoppedError("stopped"), Stop("credentials_rejected", "stopped")),
         (PostponedError("asked for a pause", 90.0), None),
         (TransientError("timeout"), None),
@@ -35,6 +38,21 @@ RECORDS = [StagedRecord(f"r{n}", "hubspot", str(n), None, State.CLAIMED, n) for 
 def test_only_what_every_record_would_meet_stops_the_run(error: EnrichmentError, stop: Stop | None) -> None:
     """Quota and credentials stop the run with the other side's words; anything else concerns the chunk."""
     assert stop_of(error) == stop
+
+
+@pytest.mark.parametrize(
+    ("outcome", "credentials", "kind"),
+    [
+        (Outcome.QUOTA_EXHAUSTED, False, "quota_exhausted"),
+        (Outcome.REJECTED, True, "credentials_rejected"),
+        (Outcome.REJECTED, False, "request_refused"),
+        *((outcome, False, "") for outcome in Outcome if outcome not in STOPS_RUN),
+    ],
+)
+def test_a_reply_that_stops_the_run_says_of_which_kind_it_is(outcome: Outcome, credentials: bool, kind: str) -> None:
+    """A refused request isn't taken for rejected credentials, which would be renewed in vain."""
+    assert stop_kind_of_reply(outcome, credentials=credentials) == kind
+    assert not kind or kind in STOP_KINDS
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,10 @@ BlockT = TypeVar("BlockT", bound=PipelineBlock)
 
 
 def module_names(package: str) -> list[str]:
-    """Return the vendors that a package holds: one module or package each, `base` left out."""
-    found = importlib.import_module(package)
-    return sorted(m.name for m in pkgutil.iter_modules(found.__path__) if m.name != "base" and m.name[0] != "_")
+    """Return the vendors that a package holds: its packages if it has any, else its modules but for `base`."""
+    found = list(pkgutil.iter_modules(importlib.import_module(package).__path__))
+    packages = [m.name for m in found if m.ispkg]
+    return sorted(packages or (m.name for m in found if m.name != "base" and m.name[0] != "_"))
 
 
 def check_vendor(package: str, vendor: str) -> None:

@@ -6,7 +6,7 @@ The caller passes the time and the random number, so that each decision can be t
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -57,6 +57,34 @@ class RetryPolicy:
             return self.attempts_after_lost_answer
         return self.attempts
 
+    def unrepeatable(self) -> "RetryPolicy":
+        """Return the policy for a call that may have had its effect: it is repeated only if it can't have arrived."""
+        return replace(self, attempts_after_server_error=1, attempts_after_lost_answer=1)
+
+
+#: For a call that is made once, whatever comes of it.
+ONCE = RetryPolicy(attempts=1, attempts_after_server_error=1, attempts_after_lost_answer=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """
+    A failed exchange that may be repeated.
+
+    Args:
+        fault: how it failed.
+        what: a few words or a code for it, free of personal data.
+        wait_seconds: how long the server asked us to wait, or None.
+        narrow: whether only the narrowest of the limits that the call counts against is concerned.
+        divides: whether the request is better repeated in parts.
+    """
+
+    fault: Fault
+    what: str
+    wait_seconds: float | None = None
+    narrow: bool = False
+    divides: bool = False
+
 
 class Verdict(StrEnum):
     """What to do about a fault."""
@@ -73,6 +101,11 @@ class RetryDecision:
     verdict: Verdict
     wait_seconds: float = 0.0
     holds_all: bool = False
+
+    @property
+    def sleep_seconds(self) -> float:
+        """Return how long this caller sleeps by itself; where all are held, its next turn comes after the pause."""
+        return 0.0 if self.holds_all else self.wait_seconds
 
 
 def decide(

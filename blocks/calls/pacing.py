@@ -4,13 +4,15 @@ One rate limiter per service and credential in each process, shared by all threa
 Prefect's global limits cost about 50 ms per acquire, too slow to pace single calls with; they bound runs and chunks.
 """
 
-import asyncio
+import logging
 import threading
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 
 from enrichment.errors import PostponedError
 from enrichment.retry import LONGEST_INLINE_WAIT_SECONDS
+
+logger = logging.getLogger(__name__)
 
 #: Calls that woke late may follow each other a little faster than the rate, so that a stall costs no throughput.
 _LEAST_SPACING = 0.95
@@ -38,7 +40,10 @@ class Pacer:
     def allow(self, per_second: float) -> None:
         """Adopt the rate that the service itself states."""
         with self._lock:
+            adopted = self._per_second != per_second
             self._per_second = per_second
+        if adopted:
+            logger.info("rate_adopted service=%r per_second=%.1f", self._name, per_second)
 
     def share(self, fraction: float) -> None:
         """Use this part of the rate (more than 0, at most 1), since others are at work too."""
@@ -106,17 +111,16 @@ class Pacer:
         if wait > LONGEST_INLINE_WAIT_SECONDS:
             raise PostponedError(f"{self._name} has no slot for so long", wait)
 
-    async def turn(self) -> None:
-        """Wait for a slot without blocking the event loop."""
-        await asyncio.sleep(self.reserve())
-        while wait := self.start():  # noqa: ASYNC110 - the pause is shared by threads, each with a loop of its own
-            await asyncio.sleep(wait)
+    def waits(self) -> Iterator[float]:
+        """
+        Yield the seconds to sleep, one after the other, until the caller's turn has come.
 
-    def turn_blocking(self) -> None:
-        """Wait for a slot in this thread."""
-        time.sleep(self.reserve())
+        Raises:
+            PostponedError: it comes later than anybody should sleep.
+        """
+        yield self.reserve()
         while wait := self.start():
-            time.sleep(wait)
+            yield wait
 
 
 class _Pacers:

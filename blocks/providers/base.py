@@ -7,9 +7,17 @@ from typing import Any, Protocol
 from enrichment.estimate import Terms
 from enrichment.outcomes import Outcome
 from enrichment.records import Contact
+from enrichment.stops import CREDENTIALS_REJECTED
 
-#: The reason of a refusal that concerns the credentials, and so everything else that is asked with them.
-CREDENTIALS_REJECTED = "credentials_rejected"
+__all__ = [
+    "CREDENTIALS_REJECTED",
+    "Asked",
+    "FollowUp",
+    "Provider",
+    "Reading",
+    "Reply",
+    "Request",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,7 @@ class Reply:
         api_version: as stated by the answer, else of the path.
         request_id: of the answer.
         wait_seconds: how long the provider asked us to wait; such a reply costs no attempt.
+        stop: the kind of stop, one of `enrichment.stops.STOP_KINDS`, if every further request would end the same way.
     """
 
     key: str
@@ -44,6 +53,7 @@ class Reply:
     api_version: str = ""
     request_id: str = ""
     wait_seconds: float | None = None
+    stop: str = ""
 
 
 @dataclass(frozen=True, slots=True)

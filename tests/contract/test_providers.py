@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from blocks.calls.messages import Answer
 from blocks.providers.base import Reply, Request
 from blocks.providers.block import provider_block_class
 from blocks.providers.http.follow_ups import choose_key, follow_up_spec
-from blocks.providers.http.interpret import Answer, read_reply
+from blocks.providers.http.interpret import read_reply
 from blocks.providers.http.replies import item_replies, same_replies, settled_replies
 from blocks.providers.http.request import build_call, provider_input
 from blocks.providers.http.steps import Action, next_step

@@ -48,7 +48,7 @@ ACCESS_KEY = "s3cr3t-access-key"
 SETTING = "ENRICHMENT_X_TOKEN"
 #: The secret that both tokens of the pipeline come from.
 TOKENS = "crm/tokens"
-HUBSPOT_LOG = "blocks.crms.hubspot.api"
+HUBSPOT_LOG = "blocks.calls"
 STEPS_LOG = "prefect.task_runs"
 
 #: What another process does with the references that it is given: it prints each one's value or error, and logs all.
@@ -189,7 +189,7 @@ class OnceAfter(logging.Handler):
     def __init__(self, act: Callable[[], None]) -> None:
         super().__init__(logging.INFO)
         self._act = act
-        self._awaited = ["chunk_stored", "hubspot_rate_adopted"]
+        self._awaited = ["chunk_stored", "rate_adopted"]
 
     def emit(self, record: logging.LogRecord) -> None:
         if self._awaited and record.getMessage().startswith(self._awaited[0]):
@@ -229,7 +229,7 @@ def test_secrets_that_are_rotated_in_the_middle_of_a_run_are_picked_up(
     assert isinstance(report, RunReport)
     world = referring.box.world
     assert world.hubspot.settings.token == world.zoominfo.settings.client_secret == second
-    assert "hubspot_token_read_again" in caplog.text
+    assert "credentials_renewed service=hubspot" in caplog.text
     assert {401} <= {record.status for record in world.hubspot.log.records()}
     assert {401} <= {record.status for record in world.zoominfo.log.records()}
     assert (report.stop, report.books.finished, referring.queue()) == (None, 250, 0)

@@ -118,7 +118,7 @@ class Listener:
 
     def _listen(self) -> Failure:
         """Listen on one stream, and return why it ended."""
-        self._session = session = self._persist(self._sessions.current)
+        self._session = session = self._persist(self._sessions.get)
         client = PubSubClient(self._endpoint, session)
         try:
             self._topic.check(client)
@@ -211,13 +211,13 @@ class Listener:
             )
         refused = self._session
         if refused:
-            self._persist(lambda: self._sessions.renew(refused))
+            self._persist(lambda: self._sessions.get(refused))
 
     def _poll(self, failure: Failure) -> None:
         """Query instead of listening, for a while; the position stays for the stream that is opened afterwards."""
         logger.warning("salesforce_events_used_up why=%r next=poll", failure.what)
         rounds = max(1, round(self._patience.until_resubscribed / self._patience.between_queries))
-        name = self._name(self._persist(self._sessions.current))
+        name = self._name(self._persist(self._sessions.get))
         position = self._persist(lambda: self._intake.position(name))
         since = position.reached_at if position else None
         for _ in range(rounds):

@@ -20,8 +20,6 @@ from typing import ClassVar
 
 from pydantic import Field, HttpUrl
 
-from blocks.crms._mapping import read_rules
-from blocks.crms._selection import lacks_one, named_fields, refuse_conditions
 from blocks.crms.base import ContactPage, CrmBlock, CrmContact, NewContact, Update, UpdateResult
 from blocks.crms.file.columns import (
     DEFAULT_RULES,
@@ -34,6 +32,8 @@ from blocks.crms.file.columns import (
     settle_rules,
 )
 from blocks.crms.file.csv_table import Table, clear_leftovers, read_table, read_unchanged, write_table
+from blocks.crms.mapping import read_rules
+from blocks.crms.selection import lacks_one, named_fields, refuse_conditions
 from enrichment.errors import ConfigurationError, TransientError
 from enrichment.selection import Selection
 from enrichment.write_policy import FieldDescription, FieldRule

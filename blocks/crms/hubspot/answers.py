@@ -6,14 +6,17 @@ scopes and correlation ids leave this module.
 """
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from enrichment.errors import CredentialsRejectedError, QuotaExhaustedError, TransientError
-from enrichment.retry import Fault, asked_wait, fault_of_status
+from blocks.calls.judging import Dialect
+from blocks.calls.judging import judge as judge_answer
+from blocks.calls.messages import Answer, word
+from enrichment.errors import QuotaExhaustedError
+from enrichment.retry import Fault, Trouble, asked_wait, fault_of_status
 
 COMPLETE = "COMPLETE"
 OBJECT_NOT_FOUND = "OBJECT_NOT_FOUND"
@@ -25,27 +28,7 @@ LEAST_LOCK_WAIT_SECONDS = 2.0
 _DAILY = "DAILY"
 _INTERVAL_HEADER = "x-hubspot-ratelimit-interval-milliseconds"
 
-_WORD = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 _SCOPE_KEYS = ("requiredGranularScopes", "requiredScopes", "missingScopes")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One HTTP answer; `body` is its JSON, or None if it has none. Header names are in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """A failed exchange that may be repeated."""
-
-    fault: Fault
-    what: str
-    wait_seconds: float | None = None
-    policy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,64 +67,23 @@ class Complaint:
         return ": ".join(part for part in parts if part)
 
 
-class RefusedError(CredentialsRejectedError):
-    """HubSpot refuses this very request; a repetition would end the same way."""
-
-    def __init__(self, message: str, status: int, complaint: Complaint) -> None:
-        super().__init__(message)
-        self.status = status
-        self.complaint = complaint
-
-
-def parse_json(data: bytes | str | None) -> Any:
-    """Return the JSON of a body, or None if it is none (an HTML page of a proxy, an empty or truncated text)."""
-    try:
-        return json.loads(data or b"")
-    except ValueError:
-        return None
-
-
 def read_complaint(error: Any) -> Complaint:
     """Return what an error object says."""
     if not isinstance(error, dict):
         return Complaint()
     return Complaint(
-        category=_word(error.get("category")),
+        category=word(error.get("category")),
         flaws=tuple(dict.fromkeys((*_flaws_of_message(error.get("message")), *_flaws_of_details(error)))),
         ids=frozenset((*_context(error, "ids"), *_context(error, "objectWriteTraceId"))),
-        scopes=tuple(dict.fromkeys(_word(s) for part in _parts(error) for k in _SCOPE_KEYS for s in _context(part, k))),
-        correlation_id=_word(error.get("correlationId")),
+        scopes=tuple(dict.fromkeys(word(s) for part in _parts(error) for k in _SCOPE_KEYS for s in _context(part, k))),
+        correlation_id=word(error.get("correlationId")),
     )
 
 
 def judge(answer: Answer, accept: Callable[[Any], bool], *, at: str, scope: str, now: datetime) -> Answer | Trouble:
-    """
-    Return the answer if it can be used, or the trouble if the call may be repeated.
-
-    Args:
-        answer: as received.
-        accept: tells whether the body of a success holds what was asked for.
-        at: what was called, for messages.
-        scope: what the call needs to be allowed to do.
-        now: the present, aware.
-
-    Raises:
-        QuotaExhaustedError: the day's calls are used up.
-        TransientError: HubSpot can't serve us now, and repeating won't help soon.
-        RefusedError: HubSpot refuses the credentials or the request.
-    """
-    if 200 <= answer.status < 300:
-        return answer if accept(answer.body) else Trouble(Fault.LOST_ANSWER, f"status {answer.status} without content")
-    complaint = read_complaint(answer.body)
-    what = f"status {answer.status}" + (f" ({complaint})" if str(complaint) else "")
-    fault = fault_of_status(answer.status)
-    if fault is Fault.THROTTLED:
-        return _throttled(answer, what, now)
-    if fault is not None:
-        return Trouble(fault, what, asked_wait(answer.headers, now=now))
-    if answer.status >= 500:  # such as 525, a broken certificate on their side
-        raise TransientError(f"HubSpot answered {what} to {at}")
-    raise RefusedError(_explain_refusal(answer.status, complaint, what, at, scope), answer.status, complaint)
+    """Return what HubSpot's answer means for the call, which needs a scope; it raises as every judge does."""
+    dialect = Dialect("HubSpot", read_complaint, _read_limit, partial(_explain, at, scope))
+    return judge_answer(answer, accept, dialect, at=at, now=now)
 
 
 def is_complete(body: Any) -> bool:
@@ -160,9 +102,11 @@ def complaints(body: Mapping[str, Any]) -> list[Complaint]:
     return [read_complaint(error) for error in body.get("errors") or ()]
 
 
-def _throttled(answer: Answer, what: str, now: datetime) -> Trouble:
+def _read_limit(answer: Answer, _complaint: Complaint, what: str, now: datetime) -> Trouble | None:
+    if fault_of_status(answer.status) is not Fault.THROTTLED:
+        return None
     body = answer.body if isinstance(answer.body, dict) else {}
-    policy = _word(body.get("policyName"))
+    policy = word(body.get("policyName"))
     if policy == _DAILY:
         raise QuotaExhaustedError(
             "HubSpot's calls of this day are used up: all apps of the account share them, and they come back at "
@@ -173,7 +117,7 @@ def _throttled(answer: Answer, what: str, now: datetime) -> Trouble:
         wait = max(wait or 0.0, LEAST_LOCK_WAIT_SECONDS)
     elif wait is None:
         wait = _policy_wait(policy, answer.headers)
-    return Trouble(Fault.THROTTLED, what, wait, policy)
+    return Trouble(Fault.THROTTLED, what, wait, narrow=policy == "SECONDLY")
 
 
 def _policy_wait(policy: str, headers: Mapping[str, str]) -> float | None:
@@ -183,7 +127,7 @@ def _policy_wait(policy: str, headers: Mapping[str, str]) -> float | None:
     return WAIT_OF_POLICY_SECONDS.get(policy)
 
 
-def _explain_refusal(status: int, complaint: Complaint, what: str, at: str, scope: str) -> str:
+def _explain(at: str, scope: str, status: int, complaint: Complaint, what: str) -> str:
     if status == 401:
         return (
             f"HubSpot rejects the access token: {what}, also after it was read again. Put a valid one into "
@@ -211,22 +155,17 @@ def _flaws_of_message(message: Any) -> Iterator[Flaw]:
             items, position = json.JSONDecoder().raw_decode(text, position)
         except ValueError:
             return
-        yield from (Flaw(_word(i.get("name")), _word(i.get("error"))) for i in items if isinstance(i, dict))
+        yield from (Flaw(word(i.get("name")), word(i.get("error"))) for i in items if isinstance(i, dict))
         position = text.find("[{", position)
 
 
 def _flaws_of_details(error: Mapping[str, Any]) -> Iterator[Flaw]:
     for part in _parts(error):
         for name in _context(part, "propertyName"):
-            yield Flaw(_word(name), _word(part.get("code") or part.get("subCategory")))
+            yield Flaw(word(name), word(part.get("code") or part.get("subCategory")))
 
 
 def _context(error: Mapping[str, Any], key: str) -> list[str]:
     context = error.get("context")
     values = context.get(key) if isinstance(context, dict) else None
     return [str(value) for value in values] if isinstance(values, list) else []
-
-
-def _word(value: Any) -> str:
-    # Whatever isn't a plain code could be somebody's name or address.
-    return value if isinstance(value, str) and _WORD.fullmatch(value) else ""

@@ -1,5 +1,5 @@
 """
-Calls to HubSpot: one held client, paced, repeated where that is safe, and never answered by a half-truth.
+Calls to HubSpot: one held client, and never answered by a half-truth.
 
 Every call goes through `ApiClient.call_api` of `hubspot-api-client`. Its generated methods know the v3 paths only,
 belong to several packages with a connection pool and exceptions each, and spend most of their time on models that we
@@ -7,13 +7,9 @@ don't need.
 """
 
 import hashlib
-import logging
-import random
-import threading
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import hubspot
@@ -27,50 +23,24 @@ from urllib3.exceptions import (
     ProxyError,
 )
 
-from blocks.calls.pacing import Pacer, pacer_for
-from blocks.crms.hubspot.answers import Answer, Trouble, has_records, judge, parse_json
-from enrichment.errors import ConfigurationError, PostponedError, TransientError
-from enrichment.retry import Fault, RetryDecision, RetryPolicy, Verdict, decide
-
-logger = logging.getLogger(__name__)
+from blocks.calls.credentials import CredentialSource, Grant
+from blocks.calls.loop import Line, Purpose, make_call
+from blocks.calls.messages import Answer, Call, in_lower_case, parse_json
+from blocks.calls.pacing import pacer_for
+from blocks.crms.hubspot.answers import has_records, judge
+from enrichment.errors import ConfigurationError
+from enrichment.retry import Fault, RetryPolicy, Trouble
 
 #: A part of the allowed rate is left to clocks that differ and to whoever else uses the same app.
 SAFETY = 0.95
 #: HubSpot allows 5 searches a second for the whole account.
 SEARCHES_PER_SECOND = 4.0
 RETRY_POLICY = RetryPolicy(attempts_after_lost_answer=3)
-UNAUTHORIZED = 401
 #: As many as batches may be under way at once; the client would keep a few per processor.
 MOST_CONNECTIONS = 32
 
 #: The request never left.
 _UNSENT = (ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError)
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """
-    One request.
-
-    Args:
-        method: of HTTP.
-        path: below the base URL.
-        scope: what the access token must be allowed to do.
-        query: its parameters.
-        body: its JSON.
-        searches: whether it counts as a search, which has a limit of its own.
-        repeatable: whether it may be sent again after its answer was lost.
-        accept: tells whether the body of a success holds what was asked for.
-    """
-
-    method: str
-    path: str
-    scope: str
-    query: tuple[tuple[str, str], ...] = ()
-    body: Any = None
-    searches: bool = False
-    repeatable: bool = True
-    accept: Callable[[Any], bool] = has_records
 
 
 class HubSpotApi:
@@ -96,17 +66,16 @@ class HubSpotApi:
         timeouts: tuple[float, float],
         policy: RetryPolicy = RETRY_POLICY,
     ) -> None:
-        token = read_token()
+        credentials = CredentialSource(lambda: Grant(read_token()), "hubspot")
+        token = credentials.get()
         self._client = _open_client(base_url, token)
         self._version = api_version
-        self._read_token = read_token
-        self._token_lock = threading.Lock()
         self._timeouts = timeouts
-        self._policy = policy
-        self._per_second = per_second
-        credential = (base_url, hashlib.sha256(token.encode()).hexdigest())
-        self._pacer = pacer_for("hubspot", credential, per_second * SAFETY)
-        self._search_pacer = pacer_for("hubspot search", credential, SEARCHES_PER_SECOND)
+        account = (base_url, hashlib.sha256(token.encode()).hexdigest())
+        self._search_pacer = pacer_for("hubspot search", account, SEARCHES_PER_SECOND)
+        self._pacer = pacer_for("hubspot", account, per_second * SAFETY)
+        # HubSpot's own hiccups look the same as a rotated token.
+        self._line = Line("hubspot", "HubSpot", policy, self._pacer, credentials, forgives=True)
 
     def contacts(self, tail: str) -> str:
         """Return the path of a contacts endpoint."""
@@ -124,23 +93,33 @@ class HubSpotApi:
         """Return the path of the account's details."""
         return f"/account-info/{self._version}/details"
 
-    def ask(self, call: Call) -> Answer:
+    def ask(
+        self, call: Call, scope: str, accept: Callable[[Any], bool] = has_records, *, searches: bool = False
+    ) -> Answer:
         """
         Make a call, and repeat it where that may help.
 
+        Args:
+            call: the call.
+            scope: what the access token must be allowed to do.
+            accept: tells whether the body of a success holds what was asked for.
+            searches: whether it counts as a search, which has a limit of its own.
+
         Raises:
-            RefusedError: HubSpot refuses the credentials or the request.
+            CredentialsRejectedError: HubSpot refuses the access token.
+            RequestRefusedError: HubSpot refuses the request.
             QuotaExhaustedError: the day's calls are used up.
             PostponedError: HubSpot asked for a wait that is too long to sleep.
             TransientError: every attempt failed.
         """
-        attempt = 1
-        while True:
-            outcome = self._attempt(call)
-            if isinstance(outcome, Answer):
-                return outcome
-            self._recover(call, outcome, attempt)
-            attempt += 1
+        at = f"{call.method} {call.path}"
+
+        def judged(answer: Answer) -> Answer | Trouble:
+            self._learn_rate(answer.headers)
+            return judge(answer, accept, at=at, scope=scope, now=datetime.now(UTC))
+
+        purpose = Purpose(at, call.repeatable, narrow=self._search_pacer if searches else None)
+        return make_call(self._line, purpose, partial(self._send, call), judged)
 
     def share(self, fraction: float) -> None:
         """Use this part of the rate; others are at work too."""
@@ -155,37 +134,10 @@ class HubSpotApi:
     def _shaped(self, family: str) -> str:
         return f"v3/{family}" if self._version == "v3" else f"{family}/{self._version}"
 
-    def _attempt(self, call: Call) -> Answer | Trouble:
-        if call.searches:
-            self._search_pacer.turn_blocking()
-        self._pacer.turn_blocking()
-        outcome = self._exchange(call)
-        if isinstance(outcome, Trouble):
-            return outcome
-        self._learn_rate(outcome.headers)
-        at = f"{call.method} {call.path}"
-        return judge(outcome, call.accept, at=at, scope=call.scope, now=datetime.now(UTC))
-
-    def _exchange(self, call: Call) -> Answer | Trouble:
-        """Send the call, and once more with the secret read again if HubSpot rejects the token."""
-        token = self._client.configuration.access_token
-        outcome = self._send(call)
-        if isinstance(outcome, Answer) and outcome.status == UNAUTHORIZED:
-            self._renew_token(rejected=token)
-            outcome = self._send(call)
-        return outcome
-
-    def _renew_token(self, *, rejected: str) -> None:
-        with self._token_lock:
-            # Another thread may have read the new one already.
-            if self._client.configuration.access_token == rejected:
-                self._client.configuration.access_token = self._read_token()
-                logger.warning("hubspot_token_read_again")
-
-    def _send(self, call: Call) -> Answer | Trouble:
+    def _send(self, call: Call, token: str) -> Answer | Trouble:
         try:
-            response = self._call_api(call)
-            return Answer(response.status, _lower(response.headers), parse_json(response.data))
+            response = self._call_api(call, token)
+            return Answer(response.status, in_lower_case(response.headers), parse_json(response.data))
         except ApiException as error:
             return _answer_of(error)
         except UnicodeDecodeError as error:
@@ -197,16 +149,16 @@ class HubSpotApi:
             fault = Fault.CONNECT if isinstance(error, _UNSENT) else Fault.LOST_ANSWER
             return Trouble(fault, f"the network failed ({type(error).__name__})")
 
-    def _call_api(self, call: Call) -> Any:
-        """Make the one use of generated code: raw answer, no models, its pool, authorisation and exceptions."""
+    def _call_api(self, call: Call, token: str) -> Any:
+        """Make the one use of generated code: raw answer, no models, its pool and exceptions."""
         return self._client.call_api(
             call.path,
             call.method,
             None,
-            list(call.query),
-            {"Accept": "application/json", "Content-Type": "application/json"},
+            list(call.query.items()),
+            {"Accept": "application/json", "Content-Type": "application/json", "Authorization": f"Bearer {token}"},
             body=call.body,
-            auth_settings=["oauth2"],
+            auth_settings=[],
             _preload_content=False,
             _request_timeout=self._timeouts,
         )
@@ -214,29 +166,8 @@ class HubSpotApi:
     def _learn_rate(self, headers: Mapping[str, str]) -> None:
         limit = headers.get("x-hubspot-ratelimit-max", "")
         interval = headers.get("x-hubspot-ratelimit-interval-milliseconds", "")
-        if not (limit.isdigit() and interval.isdigit() and int(limit) and int(interval)):
-            return
-        per_second = int(limit) * 1000 / int(interval)
-        if per_second != self._per_second:
-            logger.info("hubspot_rate_adopted per_second=%s", per_second)
-            self._per_second = per_second
-            self._pacer.allow(per_second * SAFETY)
-
-    def _recover(self, call: Call, trouble: Trouble, attempt: int) -> None:
-        """Wait until the call may be repeated, or raise."""
-        policy = self._policy
-        if not call.repeatable:
-            policy = replace(policy, attempts_after_server_error=1, attempts_after_lost_answer=1)
-        chance = random.random()  # noqa: S311 spreads waits, guards nothing
-        decision = decide(trouble.fault, attempt, policy, server_wait=trouble.wait_seconds, chance=chance)
-        if decision.holds_all:
-            self._pacer_of(call, trouble).hold(decision.wait_seconds)
-        _raise_or_log(decision, call, trouble, attempt)
-        if not decision.holds_all:
-            time.sleep(decision.wait_seconds)
-
-    def _pacer_of(self, call: Call, trouble: Trouble) -> Pacer:
-        return self._search_pacer if call.searches and trouble.policy == "SECONDLY" else self._pacer
+        if limit.isdigit() and interval.isdigit() and int(limit) and int(interval):
+            self._pacer.allow(int(limit) * 1000 / int(interval) * SAFETY)
 
 
 def _open_client(base_url: str, token: str) -> Any:
@@ -248,22 +179,4 @@ def _open_client(base_url: str, token: str) -> Any:
 def _answer_of(error: Any) -> Answer | Trouble:
     if not getattr(error, "status", None):
         return Trouble(Fault.CONNECT, "the network failed (TLS)")  # which the client reports as status 0
-    return Answer(error.status, _lower(error.headers or {}), parse_json(error.body))
-
-
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
-
-
-def _raise_or_log(decision: RetryDecision, call: Call, trouble: Trouble, attempt: int) -> None:
-    if decision.verdict is Verdict.POSTPONE:
-        raise PostponedError(f"HubSpot asked for a pause: {trouble.what}", decision.wait_seconds)
-    if decision.verdict is Verdict.GIVE_UP:
-        raise TransientError(f"HubSpot: {trouble.what} at {call.method} {call.path}, attempt {attempt}")
-    logger.warning(
-        "hubspot_call_repeated path=%s trouble=%r attempt=%s wait=%.1f",
-        call.path,
-        trouble.what,
-        attempt,
-        decision.wait_seconds,
-    )
+    return Answer(error.status, in_lower_case(error.headers or {}), parse_json(error.body))

@@ -1,57 +1,27 @@
-"""
-HubSpot as the CRM.
-
-Besides HubSpot's own error categories in lower case, for instance `validation_error`, a result of `write` has one of
-these reasons:
-
-* `CREDENTIALS_REJECTED`, `QUOTA_EXHAUSTED`: no further call can succeed; the caller stops the run. They are reported
-  and not raised, so that what other batches achieved isn't lost;
-* `NOT_FOUND`: the contact no longer exists;
-* `NOT_CONFIRMED`: the answer names the contact neither as written nor as failed; a repetition is harmless;
-* `POSTPONED`: HubSpot asked for a wait that is too long to sleep;
-* `UNAVAILABLE`: HubSpot couldn't be reached, or every attempt failed.
-"""
+"""HubSpot as the CRM: how it is configured, and the adapter; `blocks.crms.updates` says how updates end."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field, HttpUrl, SecretStr
 
-from blocks.crms._mapping import read_rules
-from blocks.crms._selection import named_fields, refuse_conditions
+from blocks.calls.messages import Answer, Call, is_object
+from blocks.calls.pool import CallPool
 from blocks.crms.base import ContactPage, CrmBlock, CrmContact, NewContact, Update, UpdateResult
-from blocks.crms.hubspot.answers import Answer, RefusedError
-from blocks.crms.hubspot.api import MOST_CONNECTIONS, Call, HubSpotApi
+from blocks.crms.hubspot.api import MOST_CONNECTIONS, HubSpotApi
 from blocks.crms.hubspot.contacts import READ_SCOPE, ContactReader, Wanted
 from blocks.crms.hubspot.fields import DEFAULT_RULES, FieldCatalog
 from blocks.crms.hubspot.selection import SelectionReader
-from blocks.crms.hubspot.updates import (
-    CREDENTIALS_REJECTED,
-    NOT_CONFIRMED,
-    NOT_FOUND,
-    POSTPONED,
-    QUOTA_EXHAUSTED,
-    UNAVAILABLE,
-    UpdateWriter,
-)
+from blocks.crms.hubspot.updates import HubSpotWriter
+from blocks.crms.mapping import read_rules
+from blocks.crms.selection import named_fields, refuse_conditions
 from blocks.secrets import reveal
+from enrichment.errors import RequestRefusedError
 from enrichment.selection import Selection
 from enrichment.write_policy import FieldDescription, FieldRule
-
-__all__ = [
-    "CREDENTIALS_REJECTED",
-    "NOT_CONFIRMED",
-    "NOT_FOUND",
-    "POSTPONED",
-    "QUOTA_EXHAUSTED",
-    "UNAVAILABLE",
-    "HubSpot",
-    "HubSpotCrm",
-]
 
 logger = logging.getLogger(__name__)
 
@@ -171,7 +141,7 @@ class HubSpotCrm:
         self.rules = rules
         self.protected = protected
         self._api = api
-        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="hubspot")
+        self._pool = CallPool(concurrency, thread_name_prefix="hubspot")
         self._reader = ContactReader(api, self._pool)
         self._selections = SelectionReader(api, self._reader, self._pool)
         self._catalog = FieldCatalog(api, rules)
@@ -210,9 +180,9 @@ class HubSpotCrm:
         Send the updates in batches; the answer has one result for every update.
 
         Several updates of one contact are sent as one, later values over earlier ones, and share its result. The call
-        raises nothing: see the module's reasons.
+        raises nothing: see the reasons in `blocks.crms.updates`.
         """
-        results = UpdateWriter(self._api, self._reader, self._pool).write(updates)
+        results = HubSpotWriter(self._api, self._reader, self._pool).write(updates)
         failed = sum(1 for result in results if result.reason)
         logger.info("hubspot_contacts_updated updates=%s failed=%s", len(results), failed)
         return results
@@ -243,16 +213,12 @@ class HubSpotCrm:
 
     def _ask_account(self) -> Answer:
         try:
-            return self._api.ask(Call("GET", self._api.account(), "oauth", accept=_is_object))
-        except RefusedError as refusal:
+            return self._api.ask(Call("GET", self._api.account()), "oauth", is_object)
+        except RequestRefusedError as refusal:
             if refusal.status not in {403, 404}:
                 raise
         # Not every credential may see the account; what matters is that it may see contacts.
-        return self._api.ask(Call("GET", self._api.contacts(""), READ_SCOPE, (("limit", "1"),)))
-
-
-def _is_object(body: object) -> bool:
-    return isinstance(body, dict)
+        return self._api.ask(Call("GET", self._api.contacts(""), {"limit": "1"}), READ_SCOPE)
 
 
 def _calls_left(headers: Mapping[str, str]) -> str:

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
+from blocks.calls.messages import Call
 from blocks.crms.base import CrmContact, NewContact
 from blocks.crms.hubspot.answers import OBJECT_NOT_FOUND, complaints, has_records, is_complete
-from blocks.crms.hubspot.api import Call, HubSpotApi
+from blocks.crms.hubspot.api import HubSpotApi
+from blocks.crms.updates import batches
 from enrichment.errors import TransientError
 from enrichment.records import Contact
 
@@ -22,8 +24,6 @@ READ_SCOPE = "crm.objects.contacts.read"
 _INTAKE_FIELDS = ("email", "createdate")
 _IDENTIFIERS = ("email", "firstname", "lastname", "company")
 _MERGED_IDS = "hs_merged_object_ids"
-
-ItemT = TypeVar("ItemT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class ContactReader:
 
     def read_batch(self, ids: Sequence[str], wanted: Wanted) -> dict[str, CrmContact]:
         """Read one batch; every id ends as found or as named missing, else it is asked for alone."""
-        body = self._api.ask(self._batch_read(ids, wanted)).body
+        body = self._api.ask(self._batch_read(ids, wanted), READ_SCOPE, _accounts_for_something).body
         found = _place(ids, body["results"], wanted)
         missing = {i for c in complaints(body) if c.category == OBJECT_NOT_FOUND for i in c.ids}
         open_ids = [i for i in ids if i not in found and i not in missing]
@@ -100,7 +100,7 @@ class ContactReader:
         }
         path = self._api.contacts("/search")
         page: dict[str, Any] = self._api.ask(
-            Call("POST", path, READ_SCOPE, body=query, searches=True, accept=_is_search_page)
+            Call("POST", path, body=query), READ_SCOPE, _is_search_page, searches=True
         ).body
         return page
 
@@ -111,12 +111,12 @@ class ContactReader:
         return NewContact(str(record["id"]), values.get("email"), values.get("createdate") or record.get("createdAt"))
 
     def _page(self, after: str) -> dict[str, Any]:
-        query = [("limit", str(PAGE_SIZE)), ("properties", ",".join(_INTAKE_FIELDS)), ("archived", "false")]
-        call = Call("GET", self._api.contacts(""), READ_SCOPE, (*query, *([("after", after)] if after else ())))
-        page: dict[str, Any] = self._api.ask(call).body
+        query = {"limit": str(PAGE_SIZE), "properties": ",".join(_INTAKE_FIELDS), "archived": "false"}
+        call = Call("GET", self._api.contacts(""), query | ({"after": after} if after else {}))
+        page: dict[str, Any] = self._api.ask(call, READ_SCOPE).body
         if after and not page["results"]:
             # The page before promised more: an empty one is asked for again, lest a glitch ends the list early.
-            page = self._api.ask(call).body
+            page = self._api.ask(call, READ_SCOPE).body
         return page
 
     def _batch_read(self, ids: Iterable[str], wanted: Wanted) -> Call:
@@ -125,12 +125,7 @@ class ContactReader:
             "properties": list(dict.fromkeys((*_IDENTIFIERS, _MERGED_IDS, *wanted.fields))),
             "propertiesWithHistory": list(wanted.history),
         }
-        return Call("POST", self._api.contacts("/batch/read"), READ_SCOPE, body=query, accept=_accounts_for_something)
-
-
-def batches(items: Sequence[ItemT], size: int) -> list[Sequence[ItemT]]:
-    """Return the items in parts of at most this size."""
-    return [items[start : start + size] for start in range(0, len(items), size)]
+        return Call("POST", self._api.contacts("/batch/read"), body=query)
 
 
 def is_record_id(crm_id: str) -> bool:

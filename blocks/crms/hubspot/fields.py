@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from blocks.crms.hubspot.answers import RefusedError
-from blocks.crms.hubspot.api import Call, HubSpotApi
-from enrichment.errors import ConfigurationError, TransientError
+from blocks.calls.messages import Call, is_object
+from blocks.crms.hubspot.api import HubSpotApi
+from enrichment.errors import ConfigurationError, RequestRefusedError, TransientError
 from enrichment.write_policy import FieldDescription, FieldRule, Rule
 
 GROUP = "enrichment"
@@ -75,7 +75,7 @@ class FieldCatalog:
     def describe(self) -> Mapping[str, FieldDescription]:
         """Return HubSpot's own description of the contact's properties, as it was at the first call."""
         if self._known is None:
-            listed = self._api.ask(Call("GET", self._api.properties(""), READ_SCOPE, accept=_lists_something)).body
+            listed = self._api.ask(Call("GET", self._api.properties("")), READ_SCOPE, _lists_something).body
             self._known = {each["name"]: _description(each) for each in listed["results"]}
         return self._known
 
@@ -122,10 +122,10 @@ class FieldCatalog:
             self._post("", _definition(name))
 
     def _post(self, tail: str, body: Any) -> None:
-        call = Call("POST", self._api.properties(tail), WRITE_SCOPE, body=body, repeatable=False, accept=_is_object)
+        call = Call("POST", self._api.properties(tail), body=body, repeatable=False)
         try:
-            self._api.ask(call)
-        except RefusedError as refusal:
+            self._api.ask(call, WRITE_SCOPE, is_object)
+        except RequestRefusedError as refusal:
             if refusal.status != CONFLICT:  # a conflict means that it exists
                 raise
 
@@ -148,7 +148,3 @@ def _description(listed: Mapping[str, Any]) -> FieldDescription:
 
 def _lists_something(body: Any) -> bool:
     return isinstance(body, dict) and bool(body.get("results"))
-
-
-def _is_object(body: Any) -> bool:
-    return isinstance(body, dict)

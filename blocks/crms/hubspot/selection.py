@@ -5,12 +5,13 @@ from concurrent.futures import Executor
 from datetime import datetime
 from typing import Any
 
-from blocks.crms._selection import is_created_within, lacks_one
+from blocks.calls.messages import Call
 from blocks.crms.base import ContactPage, CrmContact, NewContact
-from blocks.crms.hubspot.answers import RefusedError
-from blocks.crms.hubspot.api import Call, HubSpotApi
-from blocks.crms.hubspot.contacts import BATCH_SIZE, ContactReader, Wanted, batches, is_record_id
-from enrichment.errors import ConfigurationError
+from blocks.crms.hubspot.api import HubSpotApi
+from blocks.crms.hubspot.contacts import BATCH_SIZE, ContactReader, Wanted, is_record_id
+from blocks.crms.selection import is_created_within, lacks_one
+from blocks.crms.updates import batches
+from enrichment.errors import ConfigurationError, RequestRefusedError
 from enrichment.selection import Selection
 
 LISTS_SCOPE = "crm.lists.read"
@@ -92,8 +93,8 @@ class SelectionReader:
     def _check_list(self, list_id: str) -> None:
         wanted = self._api.lists(f"/{list_id}") if is_record_id(list_id) else ""
         try:
-            answer = self._api.ask(Call("GET", wanted, LISTS_SCOPE, accept=_is_list)) if wanted else None
-        except RefusedError as refusal:
+            answer = self._api.ask(Call("GET", wanted), LISTS_SCOPE, _is_list) if wanted else None
+        except RequestRefusedError as refusal:
             if refusal.status != NOT_FOUND:
                 raise
             answer = None
@@ -112,9 +113,9 @@ class SelectionReader:
                 return
 
     def _memberships(self, list_id: str, after: str) -> Mapping[str, Any]:
-        query = (("limit", str(BATCH_SIZE)), *((("after", after),) if after else ()))
+        query = {"limit": str(BATCH_SIZE)} | ({"after": after} if after else {})
         path = self._api.lists(f"/{list_id}/memberships")
-        body: Mapping[str, Any] = self._api.ask(Call("GET", path, LISTS_SCOPE, query, accept=_lists_members)).body
+        body: Mapping[str, Any] = self._api.ask(Call("GET", path, query), LISTS_SCOPE, _lists_members).body
         return body
 
 

@@ -5,21 +5,24 @@ Salesforce's error messages may quote values and queries, hence e-mail addresses
 this module, and the name of a trigger that failed.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from enrichment.errors import CredentialsRejectedError, QuotaExhaustedError, TransientError
-from enrichment.retry import Fault, asked_wait, fault_of_status
+from blocks.calls.judging import Dialect
+from blocks.calls.judging import judge as judge_answer
+from blocks.calls.messages import Answer, word
+from blocks.crms.updates import Ending, Input, gone
+from enrichment.errors import QuotaExhaustedError
+from enrichment.retry import Fault, Trouble
 
 #: Both exhausted allowances have this code; only the message tells which.
 REQUEST_LIMIT_EXCEEDED = "REQUEST_LIMIT_EXCEEDED"
 _CONCURRENT = "concurrent"
 
-_WORD = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 #: `CODE:message:fields--` of a bulk result, and the beginning of what a failing trigger says.
 _BULK_ERROR = re.compile(r"(?P<code>[A-Z][A-Z0-9_]{1,99}):.*:(?P<fields>[\w, ]*?)\s*--\s*", re.DOTALL)
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{1,99}\b")
@@ -28,23 +31,36 @@ _COLUMN = re.compile(r"No such column '(?P<name>[A-Za-z]\w{0,79})'")
 _LOCKED = "UNABLE_TO_LOCK_ROW"
 _USAGE = re.compile(r"(?:^|[;\s])api-usage=(?P<used>\d+)/(?P<allowed>\d+)")
 
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One HTTP answer; `body` is its JSON, else its text. Header names are in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """A failed exchange that may be repeated."""
-
-    fault: Fault
-    what: str
-    wait_seconds: float | None = None
+#: These heal by themselves, sooner in smaller batches.
+_PASSING = frozenset(
+    {"UNABLE_TO_LOCK_ROW", "SERVER_UNAVAILABLE", "REQUEST_RUNNING_TOO_LONG", "UNKNOWN_EXCEPTION", "ROW_LOCKED"}
+)
+#: The same values would be refused again.
+_PERMANENT = frozenset(
+    {
+        "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
+        "DUPLICATES_DETECTED",
+        "DUPLICATE_VALUE",
+        "FIELD_CUSTOM_VALIDATION_EXCEPTION",
+        "FIELD_FILTER_VALIDATION_EXCEPTION",
+        "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY",
+        "INSUFFICIENT_ACCESS_OR_READONLY",
+        "INVALID_CROSS_REFERENCE_KEY",
+        "INVALID_EMAIL_ADDRESS",
+        "INVALID_FIELD",
+        "INVALID_FIELD_FOR_INSERT_UPDATE",
+        "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
+        "INVALID_TYPE_ON_FIELD_IN_RECORD",
+        "JSON_PARSER_ERROR",
+        "MALFORMED_ID",
+        "NUMBER_OUTSIDE_VALID_RANGE",
+        "NUM_OUTSIDE_VALID_RANGE",
+        "REQUIRED_FIELD_MISSING",
+        "STRING_TOO_LONG",
+    }
+)
+_DELETED = "ENTITY_IS_DELETED"
+_NO_SUCH_RECORD = "INVALID_CROSS_REFERENCE_KEY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +86,6 @@ class Complaint:
         return ": ".join(part for part in (self.code, ", ".join(self.fields), self.trigger) if part)
 
 
-class RefusedError(CredentialsRejectedError):
-    """Salesforce refuses this very request; a repetition would end the same way."""
-
-    def __init__(self, message: str, status: int, complaint: Complaint) -> None:
-        super().__init__(message)
-        self.status = status
-        self.complaint = complaint
-
-
-def parse_json(data: bytes | str | None) -> Any:
-    """Return the JSON of a body, or None if it is none (an HTML page of a proxy, an empty or truncated text)."""
-    try:
-        return json.loads(data or b"")
-    except ValueError:
-        return None
-
-
 def read_complaint(body: Any) -> Complaint:
     """Return what the first error of a body says: a list of errors, one error, or that of a token endpoint."""
     error = body[0] if isinstance(body, list) and body else body
@@ -104,44 +103,27 @@ def read_bulk_error(text: str) -> Complaint:
     return _complaint(code[0] if code else "", fields, text)
 
 
-def judge(answer: Answer, accept: Callable[[Any], bool], *, at: str, now: datetime) -> Answer | Trouble:
-    """
-    Return the answer if it can be used, or the trouble if the call may be repeated.
+def judge(answer: Answer, accept: Callable[[Any], object], *, at: str, now: datetime) -> Answer | Trouble:
+    """Return what Salesforce's answer means for the call; it raises as every judge does."""
+    dialect = Dialect("Salesforce", read_complaint, _read_limit, partial(_explain, at))
+    return judge_answer(answer, accept, dialect, at=at, now=now)
 
-    Args:
-        answer: as received.
-        accept: tells whether the body of a success holds what was asked for.
-        at: what was called, for messages.
-        now: the present, aware.
 
-    Raises:
-        QuotaExhaustedError: the calls of the last 24 hours are used up.
-        TransientError: Salesforce can't serve us now, and repeating won't help soon.
-        RefusedError: Salesforce refuses the credentials or the request.
-    """
-    if 200 <= answer.status < 300:
-        return answer if accept(answer.body) else Trouble(Fault.LOST_ANSWER, f"status {answer.status} without content")
-    complaint = read_complaint(answer.body)
-    what = f"status {answer.status}" + (f" ({complaint})" if str(complaint) else "")
-    if complaint.code == REQUEST_LIMIT_EXCEEDED:
-        return _over_limit(complaint, what)
-    fault = fault_of_status(answer.status)
-    if fault is not None:
-        return Trouble(fault, what, asked_wait(answer.headers, now=now))
-    if answer.status >= 500:
-        raise TransientError(f"Salesforce answered {what} to {at}")
-    raise RefusedError(_explain_refusal(answer.status, what, at), answer.status, complaint)
+def refused(each: Input, complaint: Complaint) -> Ending:
+    """Return the ending of an input that Salesforce finds fault with."""
+    code = complaint.code
+    # If it names a field of ours, it is a value that refers to a record which isn't there.
+    if code == _DELETED or (code == _NO_SUCH_RECORD and each.fields.keys().isdisjoint(complaint.fields)):
+        return gone(each, str(complaint))
+    passing = code in _PASSING or complaint.locked
+    permanent = not passing and (not code or code in _PERMANENT)
+    return Ending(each, code.lower() or "refused", str(complaint), permanent=permanent, passing=passing)
 
 
 def calls_left(headers: Mapping[str, str]) -> tuple[int, int] | None:
     """Return how many of the allowed calls of 24 hours are left, and how many are allowed, if the answer says so."""
     found = _USAGE.search(headers.get("sforce-limit-info", ""))
     return (int(found["allowed"]) - int(found["used"]), int(found["allowed"])) if found else None
-
-
-def word(value: Any) -> str:
-    """Return a plain code or name; whatever else it is could be somebody's name or address."""
-    return value if isinstance(value, str) and _WORD.fullmatch(value) else ""
 
 
 def _complaint(code: str, fields: Any, message: str) -> Complaint:
@@ -156,7 +138,9 @@ def _complaint(code: str, fields: Any, message: str) -> Complaint:
     )
 
 
-def _over_limit(complaint: Complaint, what: str) -> Trouble:
+def _read_limit(_answer: Answer, complaint: Complaint, what: str, _now: datetime) -> Trouble | None:
+    if complaint.code != REQUEST_LIMIT_EXCEEDED:
+        return None
     if complaint.concurrent:
         return Trouble(Fault.THROTTLED, f"{what}: too many long requests at once")
     raise QuotaExhaustedError(
@@ -165,7 +149,7 @@ def _over_limit(complaint: Complaint, what: str) -> Trouble:
     )
 
 
-def _explain_refusal(status: int, what: str, at: str) -> str:
+def _explain(at: str, status: int, _complaint: Complaint, what: str) -> str:
     if status == 401:
         return (
             f"Salesforce rejects the session: {what}, also with a new one. Check that the app's policies and the "

@@ -1,6 +1,5 @@
-"""Calls to Salesforce: paced, repeated where that is safe, with one new session if the present one is rejected."""
+"""Calls to Salesforce, and queries over all their pages."""
 
-import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -8,17 +7,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from blocks.calls.loop import Line, Purpose, make_call
+from blocks.calls.messages import Answer, Call
 from blocks.calls.pacing import pacer_for
-from blocks.crms.salesforce.answers import Answer, Trouble, judge
+from blocks.crms.salesforce.answers import judge
 from blocks.crms.salesforce.session import Session, SessionSource
-from blocks.crms.salesforce.transport import Call, Transport
-from enrichment.errors import ContractError, PostponedError, TransientError
-from enrichment.retry import RetryDecision, RetryPolicy, Verdict, decide
-
-logger = logging.getLogger(__name__)
+from blocks.crms.salesforce.transport import Transport
+from enrichment.errors import ContractError
+from enrichment.retry import RetryPolicy, backoff
 
 RETRY_POLICY = RetryPolicy(attempts_after_lost_answer=3)
-UNAUTHORIZED = 401
 COLLECTIONS = "composite/sobjects"
 
 
@@ -49,13 +47,13 @@ class SalesforceApi:
     ) -> None:
         self.credential = credential
         self._sessions = sessions
+        self._pacer = pacer_for("salesforce", credential, per_second)
+        self._line = Line("salesforce", "Salesforce", policy, self._pacer, sessions, forgives=True)
         self._transport = transport
         self._root = f"/services/data/v{api_version}/"
         self._instance_url = instance_url
-        self._policy = policy
-        self._pacer = pacer_for("salesforce", credential, per_second)
 
-    def ask(self, call: Call, accept: Callable[[Any], bool]) -> Answer:
+    def ask(self, call: Call, accept: Callable[[Any], object]) -> Answer:
         """
         Make a call, and repeat it where that may help.
 
@@ -64,18 +62,19 @@ class SalesforceApi:
             accept: tells whether the body of a success holds what was asked for.
 
         Raises:
-            RefusedError: Salesforce refuses the credentials or the request.
+            CredentialsRejectedError: Salesforce refuses the credentials.
+            RequestRefusedError: Salesforce refuses the request.
             QuotaExhaustedError: the calls of 24 hours are used up.
             PostponedError: Salesforce asked for a wait that is too long to sleep.
             TransientError: every attempt failed.
         """
-        attempt = 1
-        while True:
-            outcome = self._attempt(call, accept)
-            if isinstance(outcome, Answer):
-                return outcome
-            self._recover(call, outcome, attempt)
-            attempt += 1
+        at = f"{call.method} {_shown(call.path)}"
+        return make_call(
+            self._line,
+            Purpose(at, call.repeatable),
+            lambda session: self._transport.send(self._placed(session), call),
+            lambda answer: judge(answer, accept, at=at, now=datetime.now(UTC)),
+        )
 
     def rows(self, soql: str, *, deleted: bool = False) -> Iterator[Mapping[str, Any]]:
         """Yield the rows of a query, however many pages Salesforce makes of them; it raises as `ask` does."""
@@ -93,12 +92,13 @@ class SalesforceApi:
     def pause(self, attempt: int) -> None:
         """Wait before records that failed for the moment are sent again."""
         chance = random.random()  # noqa: S311 - spreads waits, guards nothing
-        time.sleep(min(self._policy.cap_seconds, self._policy.base_seconds * 2 ** (attempt - 1)) * chance)
+        policy = self._line.policy
+        time.sleep(backoff(attempt, policy.base_seconds, policy.cap_seconds, chance))
 
     @property
     def host(self) -> str:
         """The org's address."""
-        return self._present().instance_url.partition("//")[2]
+        return self._placed(self._sessions.get()).instance_url.partition("//")[2]
 
     def share(self, fraction: float) -> None:
         """Use this part of the rate; others are at work too."""
@@ -108,55 +108,8 @@ class SalesforceApi:
         """Give the connections back."""
         self._transport.close()
 
-    def _attempt(self, call: Call, accept: Callable[[Any], bool]) -> Answer | Trouble:
-        self._pacer.turn_blocking()
-        outcome = self._exchange(call)
-        if isinstance(outcome, Trouble):
-            return outcome
-        return judge(outcome, accept, at=f"{call.method} {_shown(call.path)}", now=datetime.now(UTC))
-
-    def _exchange(self, call: Call) -> Answer | Trouble:
-        """Send the call, and once more in a new session if Salesforce rejects the present one."""
-        session = self._sessions.current()
-        outcome = self._transport.send(self._placed(session), call)
-        if isinstance(outcome, Answer) and outcome.status == UNAUTHORIZED:
-            session = self._sessions.renew(session)
-            outcome = self._transport.send(self._placed(session), call)
-        return outcome
-
-    def _present(self) -> Session:
-        return self._placed(self._sessions.current())
-
     def _placed(self, session: Session) -> Session:
         return replace(session, instance_url=self._instance_url) if self._instance_url else session
-
-    def _recover(self, call: Call, trouble: Trouble, attempt: int) -> None:
-        """Wait until the call may be repeated, or raise."""
-        policy = self._policy
-        if not call.repeatable:
-            policy = replace(policy, attempts_after_server_error=1, attempts_after_lost_answer=1)
-        chance = random.random()  # noqa: S311 - spreads waits, guards nothing
-        decision = decide(trouble.fault, attempt, policy, server_wait=trouble.wait_seconds, chance=chance)
-        if decision.holds_all:
-            self._pacer.hold(decision.wait_seconds)
-        _raise_or_log(decision, call, trouble, attempt)
-        if not decision.holds_all:
-            time.sleep(decision.wait_seconds)
-
-
-def _raise_or_log(decision: RetryDecision, call: Call, trouble: Trouble, attempt: int) -> None:
-    at = f"{call.method} {_shown(call.path)}"
-    if decision.verdict is Verdict.POSTPONE:
-        raise PostponedError(f"Salesforce asked for a pause: {trouble.what}", decision.wait_seconds)
-    if decision.verdict is Verdict.GIVE_UP:
-        raise TransientError(f"Salesforce: {trouble.what} at {at}, attempt {attempt}")
-    logger.warning(
-        "salesforce_call_repeated call=%r trouble=%r attempt=%s wait=%.1f",
-        at,
-        trouble.what,
-        attempt,
-        decision.wait_seconds,
-    )
 
 
 def _shown(path: str) -> str:

@@ -1,71 +1,31 @@
-"""
-Salesforce as the CRM.
-
-Besides Salesforce's own status codes in lower case, for instance `string_too_long`, a result of `write` has one of
-these reasons:
-
-* `CREDENTIALS_REJECTED`, `QUOTA_EXHAUSTED`: no further call can succeed; the caller stops the run. They are reported
-  and not raised, so that what other batches achieved isn't lost;
-* `NOT_FOUND`: the contact no longer exists;
-* `NOT_CONFIRMED`: the answer says nothing of the contact in its place; a repetition is harmless;
-* `UNPROCESSED`: a bulk job ended without having come to the contact;
-* `POSTPONED`: Salesforce asked for a wait that is too long to sleep;
-* `UNAVAILABLE`: Salesforce couldn't be reached, or every attempt failed.
-"""
+"""Salesforce as the CRM: how it is configured, and the adapter; `blocks.crms.updates` says how updates end."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field, HttpUrl, SecretStr
 
-from blocks.crms._mapping import read_rules
-from blocks.crms._selection import named_fields
+from blocks.calls.messages import Answer, Call, is_object
+from blocks.calls.pool import CallPool
 from blocks.crms.base import ContactPage, CrmBlock, CrmContact, NewContact, Update, UpdateResult
-from blocks.crms.salesforce.answers import Answer, RefusedError, calls_left
+from blocks.crms.mapping import read_rules
+from blocks.crms.salesforce.answers import calls_left
 from blocks.crms.salesforce.api import SalesforceApi
 from blocks.crms.salesforce.bulk import BulkOptions, BulkWriter
 from blocks.crms.salesforce.contacts import ContactReader, Wanted
 from blocks.crms.salesforce.fields import FieldCatalog, default_rules
 from blocks.crms.salesforce.selection import SelectionReader
-from blocks.crms.salesforce.session import (
-    ADDRESS,
-    Auth,
-    Credentials,
-    SessionSource,
-    check_address,
-    session_source,
-)
-from blocks.crms.salesforce.statuses import (
-    CREDENTIALS_REJECTED,
-    NOT_CONFIRMED,
-    NOT_FOUND,
-    POSTPONED,
-    QUOTA_EXHAUSTED,
-    UNAVAILABLE,
-    UNPROCESSED,
-)
-from blocks.crms.salesforce.transport import MOST_CONNECTIONS, Call, Transport
-from blocks.crms.salesforce.updates import UpdateWriter
+from blocks.crms.salesforce.session import ADDRESS, Auth, Credentials, SessionSource, check_address, session_source
+from blocks.crms.salesforce.transport import MOST_CONNECTIONS, Transport
+from blocks.crms.salesforce.updates import SalesforceWriter
+from blocks.crms.selection import named_fields
 from blocks.secrets import reveal
-from enrichment.errors import ConfigurationError
+from enrichment.errors import ConfigurationError, RequestRefusedError
 from enrichment.selection import Selection
 from enrichment.write_policy import FieldDescription, FieldRule
-
-__all__ = [
-    "CREDENTIALS_REJECTED",
-    "NOT_CONFIRMED",
-    "NOT_FOUND",
-    "POSTPONED",
-    "QUOTA_EXHAUSTED",
-    "UNAVAILABLE",
-    "UNPROCESSED",
-    "Salesforce",
-    "SalesforceCrm",
-]
 
 logger = logging.getLogger(__name__)
 
@@ -183,7 +143,7 @@ class Salesforce(CrmBlock):
         None, description="PEM file of the authorities that may vouch for that endpoint, instead of the usual ones."
     )
     events_silence_seconds: float = Field(
-        300.0, gt=0, le=3600, description="A stream without any message for so long is opened anew."
+        300.0, gt=0, le=3600, description="A stream without any message for so long is opened again."
     )
 
     def get_crm(self) -> "SalesforceCrm":
@@ -273,7 +233,7 @@ class SalesforceCrm:
         self.rules = rules
         self.protected = protected
         self._api = api
-        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="salesforce")
+        self._pool = CallPool(concurrency, thread_name_prefix="salesforce")
         self._reader = ContactReader(api, self._pool)
         self._selections = SelectionReader(api)
         self._catalog = FieldCatalog(api, rules, field_prefix)
@@ -316,9 +276,9 @@ class SalesforceCrm:
         Send the updates in batches, or as a bulk job; the answer has one result for every update.
 
         Several updates of one contact are sent as one, later values over earlier ones, and share its result. The call
-        raises nothing: see the module's reasons.
+        raises nothing: see the reasons in `blocks.crms.updates`.
         """
-        results = UpdateWriter(self._api, self._reader, self._pool, self._catalog.types, self._bulk).write(updates)
+        results = SalesforceWriter(self._api, self._reader, self._pool, self._catalog.types, self._bulk).write(updates)
         failed = sum(1 for result in results if result.reason)
         logger.info("salesforce_contacts_updated updates=%s failed=%s", len(results), failed)
         return results
@@ -352,13 +312,9 @@ class SalesforceCrm:
 
     def _ask_limits(self) -> Answer:
         try:
-            return self._api.ask(Call("GET", "limits/"), _is_object)
-        except RefusedError as refusal:
+            return self._api.ask(Call("GET", "limits/"), is_object)
+        except RequestRefusedError as refusal:
             if refusal.status not in {403, 404}:
                 raise
         # Not every user may see the limits; what matters is that it may see contacts.
-        return self._api.ask(Call("GET", "query/", {"q": "SELECT Id FROM Contact LIMIT 1"}), _is_object)
-
-
-def _is_object(body: Any) -> bool:
-    return isinstance(body, dict)
+        return self._api.ask(Call("GET", "query/", {"q": "SELECT Id FROM Contact LIMIT 1"}), is_object)

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from blocks.crms.salesforce.answers import RefusedError, read_bulk_error
+from blocks.calls.messages import Call
+from blocks.crms.salesforce.answers import read_bulk_error, refused
 from blocks.crms.salesforce.api import SalesforceApi
 from blocks.crms.salesforce.contacts import short
-from blocks.crms.salesforce.statuses import UNPROCESSED, Input, Verdict, failed, refused
-from blocks.crms.salesforce.transport import Call
-from enrichment.errors import EnrichmentError
+from blocks.crms.updates import UNPROCESSED, Ending, Input, failed
+from enrichment.errors import EnrichmentError, RequestRefusedError
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ MOST_BYTES = 90_000_000
 CLEARS = "#N/A"
 _ENDED = frozenset({"JobComplete", "Failed", "Aborted"})
 _ID = "Id"
+_CSV = {"Content-Type": "text/csv; charset=UTF-8"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +60,27 @@ class BulkWriter:
             return []
         return [each for each in inputs if CLEARS not in each.fields.values()]
 
-    def write(self, inputs: Sequence[Input]) -> list[Verdict]:
+    def write(self, inputs: Sequence[Input]) -> list[Ending]:
         """
-        Write contacts, and return one verdict for each.
+        Write contacts, and return how each ended.
 
         There is none for those whose job was refused as a whole, be it for the org or for a column: sent another way,
         they are written, or the bad ones are told from the others.
         """
-        verdicts: list[Verdict] = []
+        endings: list[Ending] = []
         for part, text in _uploads(inputs):
             try:
-                verdicts += self._run(part, text)
-            except RefusedError as refusal:
+                endings += self._run(part, text)
+            except RequestRefusedError as refusal:
                 logger.warning("salesforce_job_refused status=%s code=%s", refusal.status, refusal.complaint.code)
             except EnrichmentError as error:
-                verdicts += [failed(each, error) for each in part]
-        return verdicts
+                endings += [failed(each, error) for each in part]
+        return endings
 
-    def _run(self, part: Sequence[Input], text: bytes) -> list[Verdict]:
+    def _run(self, part: Sequence[Input], text: bytes) -> list[Ending]:
         job = self._open()
         try:
-            upload = Call("PUT", f"{job}/batches", csv=text, repeatable=False)
+            upload = Call("PUT", f"{job}/batches", headers=_CSV, content=text, repeatable=False)
             self._api.ask(upload, lambda _: True)
             self._set_state(job, "UploadComplete")
             state = self._await(job)
@@ -90,7 +91,7 @@ class BulkWriter:
         logger.info("salesforce_job_ended state=%s written=%s failed=%s", state, len(done), len(faulty))
         if state == "Failed" and not done and not faulty:
             return []
-        return [_verdict(each, done, faulty, state) for each in part]
+        return [_ending(each, done, faulty, state) for each in part]
 
     def _open(self) -> str:
         job = {"object": "Contact", "operation": "update", "contentType": "CSV", "lineEnding": "LF"}
@@ -124,15 +125,15 @@ class BulkWriter:
         return {short(row.get("sf__Id") or row.get(_ID) or ""): row.get("sf__Error") or "" for row in rows}
 
 
-def _verdict(each: Input, done: dict[str, str], faulty: dict[str, str], state: str) -> Verdict:
+def _ending(each: Input, done: dict[str, str], faulty: dict[str, str], state: str) -> Ending:
     key = short(each.crm_id)
     if key in faulty:
         complaint = read_bulk_error(faulty[key])
         # The error is one text: what stands in the place of the fields could be a part of the message.
         return refused(each, replace(complaint, fields=tuple(f for f in complaint.fields if f in each.fields)))
     if key in done:
-        return Verdict(each)
-    return Verdict(each, UNPROCESSED, f"the bulk job ended as {state} without the contact")
+        return Ending(each)
+    return Ending(each, UNPROCESSED, f"the bulk job ended as {state} without the contact")
 
 
 def _uploads(inputs: Sequence[Input]) -> Iterator[tuple[Sequence[Input], bytes]]:

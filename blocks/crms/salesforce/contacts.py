@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
+from blocks.calls.messages import Call
 from blocks.crms.base import CrmContact, NewContact
-from blocks.crms.salesforce.answers import RefusedError
 from blocks.crms.salesforce.api import COLLECTIONS, SalesforceApi
-from blocks.crms.salesforce.transport import Call
+from blocks.crms.updates import batches
+from enrichment.errors import RequestRefusedError
 from enrichment.identifiers import normalise_email
 from enrichment.records import Contact
 
@@ -26,8 +27,6 @@ QUERIED_IDS = 300
 _IDENTIFIERS = ("Id", "Email", "FirstName", "LastName", "AccountId", "IsDeleted", "LastModifiedDate")
 _CONTACT_ID = re.compile(r"003[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?")
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:?\d{2})")
-
-ItemT = TypeVar("ItemT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,7 @@ class ContactReader:
         needed = {r["AccountId"]: None for r in records if r.get("AccountId") and not normalise_email(r.get("Email"))}
         try:
             parts = [(ids, self._retrieve("Account", ids, ("Id", "Name"))) for ids in batches(list(needed), BATCH_SIZE)]
-        except RefusedError as refusal:
+        except RequestRefusedError as refusal:
             # The integration user needn't be allowed to see accounts.
             logger.warning("salesforce_accounts_hidden status=%s", refusal.status)
             return {}
@@ -113,11 +112,6 @@ class ContactReader:
             rows = self._api.rows(soql, deleted=True)
             masters |= {short(row["Id"]): str(row["MasterRecordId"]) for row in rows}
         return {crm_id: masters[short(crm_id)] for crm_id in missing if short(crm_id) in masters}
-
-
-def batches(items: Sequence[ItemT], size: int) -> list[Sequence[ItemT]]:
-    """Return the items in parts of at most this size."""
-    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def is_contact_id(crm_id: str) -> bool:

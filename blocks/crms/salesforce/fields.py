@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from blocks.calls.messages import Call
 from blocks.crms.salesforce.api import SalesforceApi
-from blocks.crms.salesforce.transport import Call
 from enrichment.errors import ConfigurationError
 from enrichment.write_policy import FieldDescription, FieldRule, Rule
 

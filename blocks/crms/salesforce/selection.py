@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from blocks.crms._selection import lacks_one
 from blocks.crms.base import ContactPage, NewContact
-from blocks.crms.salesforce.answers import RefusedError
 from blocks.crms.salesforce.api import SalesforceApi
-from blocks.crms.salesforce.contacts import PAGE_SIZE, QUERIED_IDS, batches, is_contact_id, literal, new_contact
-from enrichment.errors import ConfigurationError
+from blocks.crms.salesforce.contacts import PAGE_SIZE, QUERIED_IDS, is_contact_id, literal, new_contact
+from blocks.crms.selection import lacks_one
+from blocks.crms.updates import batches
+from enrichment.errors import ConfigurationError, RequestRefusedError
 from enrichment.selection import Selection
 
 _ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
@@ -63,7 +63,7 @@ class SelectionReader:
     def _rows(self, soql: str) -> list[Mapping[str, Any]]:
         try:
             return list(self._api.rows(soql))
-        except RefusedError as refusal:
+        except RequestRefusedError as refusal:
             if refusal.complaint.code not in _BAD_QUERY:
                 raise
             raise ConfigurationError(

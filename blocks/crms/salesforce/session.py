@@ -1,16 +1,13 @@
 """
 Sessions of Salesforce: obtained by ourselves, one at a time, and shared by the whole process.
 
-simple-salesforce can't refresh a session that it was given, logs in anew in every thread at once, and offers neither
+simple-salesforce can't refresh a session that it was given, logs in again in every thread at once, and offers neither
 timeouts nor the refresh-token grant; so it gets its sessions from here.
 """
 
 import hashlib
-import logging
-import random
 import re
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,17 +15,19 @@ from typing import Any, Literal
 
 import httpx
 
-from blocks.crms.salesforce.answers import Trouble, parse_json, word
+from blocks.calls.credentials import CredentialSource, Grant
+from blocks.calls.http import network_trouble
+from blocks.calls.judging import Dialect, judge
+from blocks.calls.loop import Line, Purpose, make_call
+from blocks.calls.messages import Answer, in_lower_case, parse_json, word
 from blocks.extras import not_installed
-from enrichment.errors import ConfigurationError, CredentialsRejectedError, PostponedError, TransientError
-from enrichment.retry import Fault, RetryPolicy, Verdict, asked_wait, decide, fault_of_status
+from enrichment.errors import ConfigurationError
+from enrichment.retry import Fault, RetryPolicy, Trouble, asked_wait
 
 try:
     import jwt
 except ImportError as error:
     raise not_installed("Salesforce", "PyJWT", "salesforce") from error
-
-logger = logging.getLogger(__name__)
 
 Auth = Literal["client_credentials", "jwt_bearer", "refresh_token"]
 
@@ -42,6 +41,7 @@ ADDRESS = r"^https?://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?(/[^\s?#]*)?$
 _ORG = re.compile(r"/id/(?P<org>00D[A-Za-z0-9]{15})/")
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 _POLICY = RetryPolicy(attempts_after_lost_answer=3)
+_ENDPOINT = "Salesforce's token endpoint"
 
 #: Which setting is wrong, by the token endpoint's error.
 _MENDS: Mapping[str, str] = {
@@ -107,85 +107,39 @@ class Session:
     org_id: str = ""
 
 
-class SessionSource:
+SessionSource = CredentialSource[Session]
+
+
+def open_sessions(
+    login_url: str,
+    read_credentials: Callable[[], Credentials],
+    timeouts: tuple[float, float],
+    policy: RetryPolicy = _POLICY,
+) -> SessionSource:
     """
-    Hands out the present session, and a new one if Salesforce rejects it; safe to share between threads.
+    Return a source of sessions; the first is asked for at the first call.
 
     Args:
         login_url: base of the token endpoint, without a slash at the end.
-        read_credentials: reads them anew, lest a rotated secret needs a restart.
+        read_credentials: reads them again, lest a rotated secret needs a restart.
         timeouts: seconds to connect and to read.
         policy: how often the token endpoint is asked.
     """
+    line: Line[None] = Line("salesforce", _ENDPOINT, policy)
+    patience = httpx.Timeout(timeouts[1], connect=timeouts[0])
 
-    def __init__(
-        self,
-        login_url: str,
-        read_credentials: Callable[[], Credentials],
-        timeouts: tuple[float, float],
-        policy: RetryPolicy = _POLICY,
-    ) -> None:
-        self._login_url = login_url
-        self._read_credentials = read_credentials
-        self._timeouts = httpx.Timeout(timeouts[1], connect=timeouts[0])
-        self._policy = policy
-        self._lock = threading.Lock()
-        self._session: Session | None = None
+    def fetch() -> Grant[Session]:
+        answer = make_call(
+            line,
+            Purpose(f"POST {TOKEN_PATH}"),
+            lambda _: _post(login_url, read_credentials().form(login_url, datetime.now(UTC)), patience),
+            lambda answer: judge(answer, _read_session, _dialect(login_url), at=login_url, now=datetime.now(UTC)),
+        )
+        session = _read_session(answer.body)
+        assert session is not None  # noqa: S101  no other answer is accepted
+        return Grant(session)
 
-    def current(self) -> Session:
-        """
-        Return the session, asked for at the first call.
-
-        Raises:
-            CredentialsRejectedError: the token endpoint refuses the credentials.
-            PostponedError: it asked for a wait that is too long to sleep.
-            TransientError: it can't be reached.
-        """
-        with self._lock:
-            if self._session is None:
-                self._session = self._obtain()
-            return self._session
-
-    def renew(self, rejected: Session) -> Session:
-        """Return another session than the rejected one; it raises as `current` does."""
-        with self._lock:
-            # Another thread may have asked for the new one already.
-            if self._session is None or self._session == rejected:
-                self._session = None
-                self._session = self._obtain()
-                logger.warning("salesforce_session_renewed")
-            return self._session
-
-    def _obtain(self) -> Session:
-        attempt = 1
-        while True:
-            outcome = self._ask()
-            if isinstance(outcome, Session):
-                return outcome
-            chance = random.random()  # noqa: S311 - spreads waits, guards nothing
-            decision = decide(outcome.fault, attempt, self._policy, server_wait=outcome.wait_seconds, chance=chance)
-            if decision.verdict is Verdict.POSTPONE:
-                raise PostponedError("Salesforce's token endpoint asked for a pause", decision.wait_seconds)
-            if decision.verdict is Verdict.GIVE_UP:
-                raise TransientError(f"Salesforce's token endpoint: {outcome.what}, attempt {attempt}")
-            time.sleep(decision.wait_seconds)
-            attempt += 1
-
-    def _ask(self) -> Session | Trouble:
-        form = self._read_credentials().form(self._login_url, datetime.now(UTC))
-        try:
-            # A proxy of the environment is never meant for this machine itself.
-            answer = httpx.post(
-                self._login_url + TOKEN_PATH,
-                data=form,
-                timeout=self._timeouts,
-                trust_env=not is_loopback(self._login_url),
-            )
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            return Trouble(Fault.CONNECT, f"the network failed ({type(error).__name__})")
-        except httpx.HTTPError as error:
-            return Trouble(Fault.LOST_ANSWER, f"the network failed ({type(error).__name__})")
-        return _read_answer(answer, self._login_url)
+    return CredentialSource(fetch, "salesforce")
 
 
 def is_loopback(url: str) -> bool:
@@ -207,26 +161,40 @@ def session_source(
     """Return this process's source of sessions for these credentials, and what tells them from others."""
     digest = read_credentials().digest(login_url)
     with _sources_lock:
-        return digest, _sources.setdefault(digest, SessionSource(login_url, read_credentials, timeouts))
+        return digest, _sources.setdefault(digest, open_sessions(login_url, read_credentials, timeouts))
 
 
 _sources: dict[str, SessionSource] = {}
 _sources_lock = threading.Lock()
 
 
-def _read_answer(answer: httpx.Response, login_url: str) -> Session | Trouble:
-    body = parse_json(answer.content)
-    if answer.is_success:
-        return _read_session(body) or Trouble(Fault.LOST_ANSWER, f"status {answer.status_code} without a session")
-    error = word(body.get("error")) if isinstance(body, dict) else ""
-    what = f"status {answer.status_code}" + (f" ({error})" if error else "")
-    fault = Fault.THROTTLED if _asks_too_often(body) else fault_of_status(answer.status_code)
-    if fault is not None:
-        return Trouble(fault, what, asked_wait(answer.headers, now=datetime.now(UTC)))
-    if answer.status_code >= 500:
-        raise TransientError(f"Salesforce's token endpoint answered {what}")
-    mend = _MENDS.get(error, "check ENRICHMENT_SALESFORCE_LOGIN_URL, ENRICHMENT_SALESFORCE_AUTH and the app's settings")
-    raise CredentialsRejectedError(f"{login_url} gives no session: {what}; {mend}")
+def _post(login_url: str, form: Mapping[str, str], patience: httpx.Timeout) -> Answer | Trouble:
+    try:
+        # A proxy of the environment is never meant for this machine itself.
+        answer = httpx.post(login_url + TOKEN_PATH, data=form, timeout=patience, trust_env=not is_loopback(login_url))
+    except httpx.HTTPError as error:
+        return network_trouble(error)
+    return Answer(answer.status_code, in_lower_case(answer.headers), parse_json(answer.content))
+
+
+def _dialect(login_url: str) -> Dialect:
+    def explain(_status: int, error: str, what: str) -> str:
+        advice = "check ENRICHMENT_SALESFORCE_LOGIN_URL, ENRICHMENT_SALESFORCE_AUTH and the app's settings"
+        return f"{login_url} gives no session: {what}; {_MENDS.get(error, advice)}"
+
+    return Dialect(_ENDPOINT, _read_error, _read_limit, explain, grants=True)
+
+
+def _read_error(body: Any) -> str:
+    return word(body.get("error")) if isinstance(body, dict) else ""
+
+
+def _read_limit(answer: Answer, _error: str, what: str, now: datetime) -> Trouble | None:
+    # "login rate exceeded": a user may log in 3,600 times an hour.
+    said = str(answer.body.get("error_description", "")) if isinstance(answer.body, dict) else ""
+    if "rate exceeded" not in said.lower():
+        return None
+    return Trouble(Fault.THROTTLED, what, asked_wait(answer.headers, now=now))
 
 
 def _read_session(body: Any) -> Session | None:
@@ -237,8 +205,3 @@ def _read_session(body: Any) -> Session | None:
         return None
     found = _ORG.search(str(body.get("id") or ""))
     return Session(token, instance_url.rstrip("/"), found["org"] if found else "")
-
-
-def _asks_too_often(body: Any) -> bool:
-    # "login rate exceeded": a user may log in 3,600 times an hour.
-    return isinstance(body, dict) and "rate exceeded" in str(body.get("error_description", "")).lower()

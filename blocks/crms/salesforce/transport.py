@@ -5,16 +5,14 @@ Of the library, only `restful` is used: it asks and answers one call. Its record
 lasting 401, and nothing in it sets a timeout.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from blocks.crms.salesforce.answers import Answer, Trouble, parse_json
+from blocks.calls.messages import Answer, Call, in_lower_case, parse_json
 from blocks.crms.salesforce.session import Session, is_loopback
 from blocks.extras import not_installed
 from enrichment.errors import ConfigurationError
-from enrichment.retry import Fault
+from enrichment.retry import Fault, Trouble
 
 try:
     import requests
@@ -27,34 +25,6 @@ except ImportError as error:
 #: What change events name as the origin of our own changes.
 CLIENT_NAME = "contact-enrichment"
 MOST_CONNECTIONS = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """
-    One request below the org's REST path.
-
-    Args:
-        method: of HTTP.
-        path: below `/services/data/v<version>/`.
-        query: its parameters.
-        body: its JSON.
-        csv: its body, if that isn't JSON.
-        repeatable: whether it may be sent again after its answer was lost.
-    """
-
-    method: str
-    path: str
-    query: Mapping[str, str] = field(default_factory=dict)
-    body: Any = None
-    csv: bytes | None = None
-    repeatable: bool = True
-
-    def options(self) -> dict[str, Any]:
-        """Return how the library is to send it."""
-        if self.csv is not None:
-            return {"data": self.csv, "headers": {"Content-Type": "text/csv; charset=UTF-8"}}
-        return {} if self.body is None else {"json": self.body}
 
 
 class Transport:
@@ -80,7 +50,7 @@ class Transport:
     def send(self, session: Session, call: Call) -> Answer | Trouble:
         """Send a call, and return what came back."""
         received: list[requests.Response] = []
-        options = {**call.options(), "hooks": {"response": lambda response, **_: received.append(response)}}
+        options = {**_body(call), "hooks": {"response": lambda response, **_: received.append(response)}}
         try:
             body = self._client(session).restful(
                 call.path, dict(call.query), call.method, allow_redirects=False, **options
@@ -93,8 +63,7 @@ class Transport:
             return Trouble(Fault.CONNECT, f"the network failed ({type(error).__name__})")
         except requests.exceptions.RequestException as error:
             return Trouble(_network_fault(error), f"the network failed ({type(error).__name__})")
-        headers = {name.lower(): value for name, value in received[-1].headers.items()}
-        return Answer(received[-1].status_code, headers, body)
+        return Answer(received[-1].status_code, in_lower_case(received[-1].headers), body)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -155,6 +124,12 @@ class _Unchanged(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Return the request."""
         return request
+
+
+def _body(call: Call) -> dict[str, Any]:
+    if call.content is not None:
+        return {"data": call.content, "headers": dict(call.headers)}
+    return {} if call.body is None else {"json": call.body}
 
 
 def _network_fault(error: requests.exceptions.RequestException) -> Fault:

@@ -6,12 +6,11 @@ from typing import Any
 import httpx
 
 from blocks.base import variable_prefix
+from blocks.calls.loop import Purpose, make_call
+from blocks.calls.messages import Answer, Call
 from blocks.providers.http.auth import credential_names
-from blocks.providers.http.channel import Options, Shared, build_request, read_answer, tls
-from blocks.providers.http.interpret import Answer
-from blocks.providers.http.request import Call
-from blocks.providers.http.steps import Action, Step, next_step
-from blocks.providers.http.troubles import wait_of_answer
+from blocks.providers.http.channel import Options, Shared, build_request, line_to, read_answer, tls
+from blocks.providers.http.steps import Action, Step, next_step, wait_of_answer
 from blocks.providers.spec.model import ProviderSpec
 from blocks.providers.spec.sections import Usage
 from enrichment.errors import (
@@ -48,24 +47,19 @@ def check_account(spec: ProviderSpec, options: Options, shared: Shared) -> str:
 
 def _free_call(spec: ProviderSpec, options: Options, shared: Shared, usage: Usage) -> Answer:
     call = Call("GET", usage.path, headers={"Accept": spec.request.accept, **spec.request.headers})
-    grant = shared.credentials.get()
-    answer = _send(spec, options, shared, call, grant)
-    if answer.status != 401:
-        return answer
-    renewed = shared.credentials.get(grant)
-    return answer if renewed == grant else _send(spec, options, shared, call, renewed)
 
+    def send(grant: str) -> Answer:
+        try:
+            with httpx.Client(verify=tls(), follow_redirects=False) as client:
+                return read_answer(client.send(build_request(spec, options, call, grant)))
+        except httpx.HTTPError as error:
+            raise TransientError(
+                f"{spec.title} can't be reached at {options.base_url} ({type(error).__name__}): "
+                f"check the network and {_variable(spec, 'base_url')}"
+            ) from None
 
-def _send(spec: ProviderSpec, options: Options, shared: Shared, call: Call, grant: str) -> Answer:
-    shared.pacer.turn_blocking()
-    try:
-        with httpx.Client(verify=tls(), follow_redirects=False) as client:
-            return read_answer(client.send(build_request(spec, options, call, grant)))
-    except httpx.HTTPError as error:
-        raise TransientError(
-            f"{spec.title} can't be reached at {options.base_url} ({type(error).__name__}): "
-            f"check the network and {_variable(spec, 'base_url')}"
-        ) from None
+    answer: Answer = make_call(line_to(spec, shared), Purpose(f"GET {usage.path}"), send, lambda answer: answer)
+    return answer
 
 
 def _refusal(spec: ProviderSpec, options: Options, answer: Answer, step: Step) -> EnrichmentError:

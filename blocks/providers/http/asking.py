@@ -7,15 +7,17 @@ call would end the same way, the calls not yet made aren't made.
 
 import asyncio
 import logging
-import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import httpx
 
-from blocks.providers.base import CREDENTIALS_REJECTED, Reply, Request
+from blocks.calls.loop import Failure, Purpose, make_call_async
+from blocks.calls.messages import Answer, Call
+from blocks.providers.base import Reply, Request
 from blocks.providers.http.channel import AskingStoppedError, Channel, Options, Shared
-from blocks.providers.http.interpret import Answer, Meaning, miscounted
+from blocks.providers.http.interpret import Meaning, miscounted
 from blocks.providers.http.replies import (
     UNREADABLE,
     in_doubt,
@@ -25,13 +27,13 @@ from blocks.providers.http.replies import (
     same_replies,
     settled_replies,
 )
-from blocks.providers.http.request import Call, build_call, provider_input
-from blocks.providers.http.steps import Action, Step, next_step
-from blocks.providers.http.troubles import Trouble, retry_policy, trouble_of_answer, trouble_of_error, wait_of_pending
+from blocks.providers.http.request import build_call, provider_input
+from blocks.providers.http.steps import Action, Step, next_step, trouble_of_answer, wait_of_pending
 from blocks.providers.spec.model import ProviderSpec
-from enrichment.errors import ConfigurationError, EnrichmentError, RunStoppedError, TransientError
+from enrichment.errors import ConfigurationError, EnrichmentError, PostponedError, RunStoppedError, TransientError
 from enrichment.outcomes import CONCLUSIVE, STOPS_RUN, Outcome
-from enrichment.retry import SHARED_FAULTS, Fault, RetryDecision, Verdict, decide
+from enrichment.retry import ONCE, SHARED_FAULTS, Fault, Trouble, Verdict
+from enrichment.stops import CREDENTIALS_REJECTED
 
 logger = logging.getLogger(__name__)
 
@@ -80,8 +82,8 @@ class Asking:
         self._batch_size = options.batch_size
         self._channel = Channel(spec, options, shared, client)
         self._keeper = Keeper(keep)
-        self._policy = retry_policy(spec)
         self._stop: Meaning | None = None
+        self._stop_kind = ""
         #: Whether requests of our form pass at all; None as long as nobody knows.
         self._form_passes: bool | None = None
         self._probing = asyncio.Lock()
@@ -103,22 +105,66 @@ class Asking:
 
     async def _ask_group(self, group: Sequence[Request], attempt: int) -> list[Reply]:
         try:
-            call, answer = await self._call([one.lookup_input for one in group])
+            outcome = await self._call(group, attempt)
         except AskingStoppedError:
             return self._stopped(group)
         except (RunStoppedError, ConfigurationError) as error:
             logger.error("credentials_unusable provider=%s error=%s", self._spec.id, error)  # noqa: TRY400  no bug
-            self._halt(Meaning(Outcome.REJECTED, CREDENTIALS_REJECTED))
+            self._halt(Meaning(Outcome.REJECTED, CREDENTIALS_REJECTED), CREDENTIALS_REJECTED)
             return self._stopped(group)
-        except (TransientError, httpx.HTTPError, TimeoutError) as error:
-            return await self._repeat([group], attempt, trouble_of_error(error))
-        step = next_step(self._spec, answer, call.output_fields)
-        self._log(answer, step, len(group))
-        return await self._follow(step, group, answer, attempt)
+        except PostponedError as error:
+            return same_replies(group, Meaning(Outcome.RETRYABLE, "postponed"), error.seconds)
+        except TransientError:
+            return same_replies(group, Meaning(Outcome.RETRYABLE, "no_token"))
+        if not isinstance(outcome, Failure):
+            return await self._follow(outcome[1], group, outcome[0], attempt)
+        if outcome.verdict is Verdict.RETRY:
+            return await self._ask_all(_halves(group), outcome.attempt + 1)
+        # The server's own wait isn't the contacts' fault and costs them no attempt.
+        trouble = outcome.trouble
+        wait = trouble.wait_seconds if trouble.fault in SHARED_FAULTS else None
+        replies = same_replies(group, Meaning(Outcome.RETRYABLE, trouble.what), wait)
+        return in_doubt(self._spec, replies) if trouble.fault is Fault.LOST_ANSWER else replies
 
-    async def _call(self, inputs: Sequence[Mapping[str, str]], *, urgent: bool = False) -> tuple[Call, Answer]:
-        named = [provider_input(self._spec, one) for one in inputs]
-        return await self._channel.exchange(lambda: build_call(self._spec, named, self._fields()), urgent=urgent)
+    async def _call(
+        self, group: Sequence[Request], attempt: int = 1, *, probes: bool = False
+    ) -> tuple[Answer, Step] | Failure:
+        """
+        Call the provider for some contacts.
+
+        Args:
+            group: the requests of one call.
+            attempt: the number of the first attempt.
+            probes: whether it is a free call on which others wait, so that it is made once and before them.
+
+        Returns:
+            a whole answer with what follows from it, unless that is a repetition; or how the call failed.
+        """
+        named = [provider_input(self._spec, one.lookup_input) for one in group]
+        fields: list[str] = []
+
+        def build() -> Call:
+            fields[:] = [name for name in self._spec.output_fields.names if name not in self._shared.dropped]
+            return build_call(self._spec, named, fields)
+
+        async def judge(answer: Answer) -> tuple[Answer, Step] | Trouble:
+            step = next_step(self._spec, answer, fields)
+            self._log(answer, step, len(group))
+            if step.action is not Action.REPEAT:
+                return answer, step
+            if answer.success and not probes:
+                await self._kept(raw_replies(self._spec, group, answer))
+            return trouble_of_answer(self._spec, answer, step, len(group), datetime.now(UTC))
+
+        form = self._spec.request
+        purpose = Purpose(f"{form.method} {form.path}", policy=ONCE if probes else None, attempt=attempt)
+        return await make_call_async(
+            self._channel.line,
+            purpose,
+            partial(self._channel.send, build),
+            judge,
+            partial(self._channel.gate, urgent=probes),
+        )
 
     async def _follow(self, step: Step, group: Sequence[Request], answer: Answer, attempt: int) -> list[Reply]:
         match step.action:
@@ -134,8 +180,6 @@ class Asking:
                 return await self._ask_all(_halves(group), attempt)
             case Action.DOUBT:
                 return await self._doubt(step, group, answer, attempt)
-            case Action.REPEAT:
-                return await self._repeat_answered(step, group, answer, attempt)
             case _:
                 pending = step.meaning.outcome is Outcome.PENDING
                 wait = wait_of_pending(answer, datetime.now(UTC)) if pending else None
@@ -161,41 +205,18 @@ class Asking:
     def _stop_if_told(self, replies: Sequence[Reply]) -> None:
         stop = next((one for one in replies if one.outcome in STOPS_RUN), None)
         if stop:
-            self._halt(Meaning(stop.outcome, stop.reason))
+            self._halt(Meaning(stop.outcome, stop.reason), stop.stop)
 
     def _stopped(self, group: Sequence[Request]) -> list[Reply]:
-        return same_replies(group, self._stop or Meaning(Outcome.RETRYABLE, "stopped"))
+        return same_replies(group, self._stop or Meaning(Outcome.RETRYABLE, "stopped"), stop=self._stop_kind)
 
-    def _halt(self, meaning: Meaning) -> None:
+    def _halt(self, meaning: Meaning, kind: str = "") -> None:
         if self._stop is None:
-            self._stop = meaning
+            self._stop, self._stop_kind = meaning, kind
             self._channel.stop()
             logger.error(
                 "asking_stopped provider=%s outcome=%s reason=%s", self._spec.id, meaning.outcome, meaning.reason
             )
-
-    async def _repeat_answered(self, step: Step, group: Sequence[Request], answer: Answer, attempt: int) -> list[Reply]:
-        if answer.success:
-            await self._kept(raw_replies(self._spec, group, answer))
-        split = len(group) > 1 and answer.status in self._spec.batch.split_on
-        trouble = trouble_of_answer(self._spec, answer, step, datetime.now(UTC))
-        return await self._repeat(_halves(group) if split else [group], attempt, trouble)
-
-    async def _repeat(self, groups: Sequence[Sequence[Request]], attempt: int, trouble: Trouble) -> list[Reply]:
-        chance = random.random()  # noqa: S311  it spreads callers in time, nothing more
-        decision = decide(trouble.fault, attempt, self._policy, server_wait=trouble.wait_seconds, chance=chance)
-        self._log_trouble(trouble, attempt, decision)
-        if decision.holds_all:
-            self._shared.pacer.hold(decision.wait_seconds)
-        if decision.verdict is not Verdict.RETRY:
-            # The server's own wait isn't the contacts' fault and costs them no attempt.
-            wait = trouble.wait_seconds if trouble.fault in SHARED_FAULTS else None
-            everyone = [one for group in groups for one in group]
-            replies = same_replies(everyone, Meaning(Outcome.RETRYABLE, trouble.reason), wait)
-            return in_doubt(self._spec, replies) if trouble.fault is Fault.LOST_ANSWER else replies
-        if not decision.holds_all:
-            await asyncio.sleep(decision.wait_seconds)
-        return await self._ask_all(groups, attempt + 1)
 
     async def _doubt(self, step: Step, group: Sequence[Request], answer: Answer, attempt: int) -> list[Reply]:
         async with self._probing:
@@ -203,7 +224,8 @@ class Asking:
                 with self._channel.paused():  # a wrong form isn't sent forty times
                     self._form_passes = await self._probe()
         if self._form_passes is None:  # stopped meanwhile, or the free call failed for another reason
-            return same_replies(group, self._stop or Meaning(Outcome.RETRYABLE, step.meaning.reason))
+            open_end = Meaning(Outcome.RETRYABLE, step.meaning.reason)
+            return self._stopped(group) if self._stop else same_replies(group, open_end)
         if self._form_passes and len(group) > 1 and answer.status in self._spec.batch.split_on:
             return await self._ask_all(_halves(group), attempt)
         blame_contact = self._form_passes and len(group) == 1
@@ -213,32 +235,20 @@ class Asking:
     async def _probe(self) -> bool | None:
         """Tell by a free call whether requests of our form pass at all; None if it fails otherwise."""
         try:
-            call, answer = await self._call([self._spec.request.probe or {}], urgent=True)
-        except (AskingStoppedError, EnrichmentError, httpx.HTTPError, TimeoutError):
+            outcome = await self._call([Request("", self._spec.request.probe or {})], probes=True)
+        except (AskingStoppedError, EnrichmentError):
             return None
-        step = next_step(self._spec, answer, call.output_fields)
+        if isinstance(outcome, Failure):
+            return None
+        step = outcome[1]
         if step.action is Action.DOUBT:
             return False
         passed = step.action is Action.READ or (step.action is Action.SETTLE and step.meaning.outcome in CONCLUSIVE)
         return True if passed else None
 
-    def _fields(self) -> list[str]:
-        return [name for name in self._spec.output_fields.names if name not in self._shared.dropped]
-
     def _drop(self, fields: Sequence[str]) -> None:
         self._shared.dropped.update(fields)
         logger.warning("output_fields_dropped provider=%s fields=%s", self._spec.id, ",".join(fields))
-
-    def _log_trouble(self, trouble: Trouble, attempt: int, decision: RetryDecision) -> None:
-        logger.warning(
-            "call_failed provider=%s fault=%s reason=%s attempt=%s next=%s wait_seconds=%.1f",
-            self._spec.id,
-            trouble.fault,
-            trouble.reason,
-            attempt,
-            decision.verdict,
-            decision.wait_seconds,
-        )
 
     def _log(self, answer: Answer, step: Step, contacts: int) -> None:
         level = logging.DEBUG if step.action is Action.READ else logging.WARNING

@@ -1,22 +1,21 @@
-"""
-How a call proves who we are: credentials revealed just before use, tokens fetched once for the whole process.
-
-A token is shared by all threads and event loops. Whoever finds it missing, ageing or refused fetches it while the
-others wait for the result, also for a failure. No message holds a secret.
-"""
+"""How a call proves who we are: credentials revealed just before use, and tokens. No message holds a secret."""
 
 import base64
-import threading
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 from pydantic import SecretStr
 
+from blocks.calls.credentials import Grant
+from blocks.calls.http import network_trouble
+from blocks.calls.judging import Dialect, judge
+from blocks.calls.loop import Line, Purpose, make_call
+from blocks.calls.messages import Answer, in_lower_case, parse_json
 from blocks.calls.pacing import Pacer
+from blocks.providers.http.steps import retry_policy
 from blocks.providers.spec.auth import (
     Auth,
     BasicAuth,
@@ -30,72 +29,12 @@ from blocks.providers.spec.codes import short_code
 from blocks.providers.spec.logins import LOGINS
 from blocks.providers.spec.model import ProviderSpec
 from blocks.secrets import reveal
-from enrichment.errors import (
-    ConfigurationError,
-    CredentialsRejectedError,
-    EnrichmentError,
-    PostponedError,
-    TransientError,
-)
+from enrichment.errors import ConfigurationError
 from enrichment.fields import number
-from enrichment.retry import asked_wait, fault_of_status
+from enrichment.retry import Trouble
 
 #: A secret from a secret block is read again after so many seconds, so that a rotated one is picked up.
 STATIC_LIFETIME_SECONDS = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """What proves who we are, and for how many seconds it is to be used."""
-
-    value: str
-    lifetime_seconds: float
-
-
-class CredentialSource:
-    """
-    Hands out one grant to everybody and renews it once for all.
-
-    Args:
-        fetch: gets a new grant.
-    """
-
-    def __init__(self, fetch: Callable[[], Grant]) -> None:
-        self._fetch = fetch
-        self._lock = threading.Lock()
-        self._value: str | None = None
-        self._renew_at = 0.0
-        self._failure: tuple[float, EnrichmentError] | None = None
-
-    def at_hand(self) -> str | None:
-        """Return the grant if there is a good one, without waiting."""
-        value, renew_at = self._value, self._renew_at
-        return value if time.monotonic() < renew_at else None
-
-    def get(self, refused: str | None = None, asked_at: float | None = None) -> str:
-        """
-        Return a grant; may block for as long as fetching takes.
-
-        Args:
-            refused: a grant that the provider didn't take, which is dropped.
-            asked_at: the monotonic time since which the caller has waited, also for a thread to wait in; now if None.
-        """
-        asked_at = time.monotonic() if asked_at is None else asked_at
-        with self._lock:
-            if self._failure and self._failure[0] >= asked_at:  # it failed while we waited for the same thing
-                raise self._failure[1]
-            value = self.at_hand()
-            return value if value is not None and value != refused else self._renew()
-
-    def _renew(self) -> str:
-        self._renew_at = 0.0
-        try:
-            grant = self._fetch()
-        except EnrichmentError as error:
-            self._failure = (time.monotonic(), error)
-            raise
-        self._value, self._renew_at = grant.value, time.monotonic() + grant.lifetime_seconds
-        return grant.value
 
 
 def credential_ways(auth: Auth) -> list[list[str]]:
@@ -134,7 +73,7 @@ def apply_grant(auth: Auth, value: str) -> tuple[dict[str, str], dict[str, str]]
             return {"Authorization": f"Bearer {value}"}, {}
 
 
-def fetcher(spec: ProviderSpec, base_url: str, secrets: Mapping[str, SecretStr | None]) -> Callable[[], Grant]:
+def fetcher(spec: ProviderSpec, base_url: str, secrets: Mapping[str, SecretStr | None]) -> Callable[[], Grant[str]]:
     """Return what gets a new grant by the spec's kind of auth."""
 
     def secret(name: str) -> str:
@@ -157,7 +96,7 @@ def fetcher(spec: ProviderSpec, base_url: str, secrets: Mapping[str, SecretStr |
             return lambda: _static(secret(auth.credential))
 
 
-def _static(value: str) -> Grant:
+def _static(value: str) -> Grant[str]:
     return Grant(value, STATIC_LIFETIME_SECONDS)
 
 
@@ -165,69 +104,99 @@ def _basic(username: str, password: str) -> str:
     return base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
-def token_url(auth: ClientCredentialsAuth, base_url: str) -> str:
-    """Return where tokens come from: below the base URL, unless the spec names a whole URL."""
-    return auth.token_path if "://" in auth.token_path else f"{base_url.rstrip('/')}/{auth.token_path.lstrip('/')}"
-
-
 def _login_fetcher(
     spec: ProviderSpec, auth: LoginAuth, base_url: str, secrets: Mapping[str, SecretStr | None]
-) -> Callable[[], Grant]:
+) -> Callable[[], Grant[str]]:
     pacer = Pacer(f"{spec.title}'s token endpoint", auth.per_second)
-    url = f"{base_url.rstrip('/')}/{auth.path.lstrip('/')}"
+    lifetime = max(auth.lifetime_seconds - auth.renew_before_seconds, auth.lifetime_seconds / 2)
 
-    def fetch() -> Grant:
+    def fetch() -> Grant[str]:
         way = next(one for one in auth.ways if all(is_set(secrets.get(name)) for name in one.credentials))
         shown = {name: reveal(secrets.get(name), f"{name} of {spec.title}").strip() for name in way.credentials}
         form = LOGINS[way.plugin](shown)
-        pacer.turn_blocking()
-        answer = _post(spec, url, headers={"Accept": "application/json", **form.headers}, json=form.body)
-        token = auth.token.find(_json_object(answer))
-        if answer.is_success and isinstance(token, str) and token:
-            return Grant(token, max(auth.lifetime_seconds - auth.renew_before_seconds, auth.lifetime_seconds / 2))
-        raise _no_token(spec, answer, f"check {' and '.join(way.credentials)}")
+        advice = f"check {' and '.join(way.credentials)}"
+        endpoint = _TokenEndpoint(spec, _below(base_url, auth.path), auth.token.find, advice, pacer)
+        body = endpoint.post(headers={"Accept": "application/json", **form.headers}, json=form.body)
+        return Grant(str(endpoint.find(body)), lifetime)
 
     return fetch
 
 
-def _post(spec: ProviderSpec, url: str, **content: Any) -> httpx.Response:
-    limits = spec.timeouts
-    timeout = httpx.Timeout(limits.read_seconds, connect=limits.connect_seconds)
-    try:
-        return httpx.post(url, timeout=timeout, **content)
-    except httpx.HTTPError as error:
-        raise TransientError(f"{spec.title}'s token endpoint can't be reached ({type(error).__name__})") from None
-
-
-def _fetch_token(spec: ProviderSpec, auth: ClientCredentialsAuth, base_url: str, basic: str) -> Grant:
+def _fetch_token(spec: ProviderSpec, auth: ClientCredentialsAuth, base_url: str, basic: str) -> Grant[str]:
     headers = {"Authorization": f"Basic {basic}", "Accept": "application/json"}
-    form = {"grant_type": "client_credentials"}
-    return _read_grant(spec, auth, _post(spec, token_url(auth, base_url), data=form, headers=headers))
-
-
-def _read_grant(spec: ProviderSpec, auth: ClientCredentialsAuth, answer: httpx.Response) -> Grant:
-    body = _json_object(answer)
-    if answer.is_success and isinstance(body.get("access_token"), str):
-        stated = number(body.get("expires_in"))
-        seconds = stated if stated and stated > 0 else auth.default_lifetime_seconds
-        # A token that lives shorter than the margin would otherwise be renewed before each call.
-        return Grant(body["access_token"], max(seconds - auth.renew_before_seconds, seconds / 2))
     advice = "check client_id and client_secret, and that the app is approved for the client-credentials grant"
-    raise _no_token(spec, answer, advice)
+    endpoint = _TokenEndpoint(spec, _below(base_url, auth.token_path), lambda body: body.get("access_token"), advice)
+    body = endpoint.post(headers=headers, data={"grant_type": "client_credentials"})
+    stated = number(body.get("expires_in"))
+    seconds = stated if stated and stated > 0 else auth.default_lifetime_seconds
+    # A token that lives shorter than the margin would otherwise be renewed before each call.
+    return Grant(str(endpoint.find(body)), max(seconds - auth.renew_before_seconds, seconds / 2))
 
 
-def _no_token(spec: ProviderSpec, answer: httpx.Response, advice: str) -> EnrichmentError:
-    if not answer.is_success and not fault_of_status(answer.status_code):
-        code = short_code(_json_object(answer).get("error")) or f"status_{answer.status_code}"
-        return CredentialsRejectedError(f"{spec.title} gives no token for these credentials ({code}): {advice}")
-    message = f"{spec.title}'s token endpoint answers {answer.status_code} and no token"
-    wait = asked_wait({name.lower(): value for name, value in answer.headers.items()}, now=datetime.now(UTC))
-    return TransientError(message) if wait is None else PostponedError(message, wait)
+def _below(base_url: str, path: str) -> str:
+    """Return where a path leads: below the base URL, unless it is a whole URL."""
+    return path if "://" in path else f"{base_url.rstrip('/')}/{path.lstrip('/')}"
 
 
-def _json_object(answer: httpx.Response) -> dict[str, Any]:
-    try:
-        body = answer.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
+@dataclass(frozen=True, slots=True)
+class _TokenEndpoint:
+    """
+    Where a provider hands out tokens.
+
+    Args:
+        spec: the provider's.
+        url: of the endpoint.
+        find: returns the token of an answer's body.
+        advice: what to do if the credentials are refused.
+        pacer: of the endpoint, if it has a limit of its own.
+    """
+
+    spec: ProviderSpec
+    url: str
+    find: Callable[[Any], Any]
+    advice: str
+    pacer: Pacer | None = None
+
+    def post(self, **content: Any) -> Mapping[str, Any]:
+        """
+        Return the body that holds a token.
+
+        Args:
+            content: headers and body, as httpx takes them.
+
+        Raises:
+            CredentialsRejectedError: there is none for these credentials.
+            TransientError: there is none now.
+        """
+        title = f"{self.spec.title}'s token endpoint"
+        # A token is free: asking for it again costs nothing.
+        policy = replace(retry_policy(self.spec), attempts_after_lost_answer=self.spec.retry.attempts)
+        dialect = Dialect(title, self._read_code, lambda *_: None, self._explain, grants=True)
+        line: Line[None] = Line(self.spec.id, title, policy, self.pacer)
+        answer: Answer = make_call(
+            line,
+            Purpose("the token endpoint"),
+            lambda _: self._send(content),
+            lambda answer: judge(answer, self._has_token, dialect, at=self.url, now=datetime.now(UTC)),
+        )
+        body: Mapping[str, Any] = answer.body
+        return body
+
+    def _send(self, content: Mapping[str, Any]) -> Answer | Trouble:
+        limits = self.spec.timeouts
+        timeout = httpx.Timeout(limits.read_seconds, connect=limits.connect_seconds)
+        try:
+            answer = httpx.post(self.url, timeout=timeout, **content)
+        except httpx.HTTPError as error:
+            return network_trouble(error)
+        return Answer(answer.status_code, in_lower_case(answer.headers), parse_json(answer.content))
+
+    def _has_token(self, body: Any) -> bool:
+        token = self.find(body) if isinstance(body, Mapping) else None
+        return isinstance(token, str) and bool(token)
+
+    def _read_code(self, body: Any) -> str:
+        return short_code(body.get("error")) if isinstance(body, Mapping) else ""
+
+    def _explain(self, status: int, code: str, _what: str) -> str:
+        return f"{self.spec.title} gives no token for these credentials ({code or f'status_{status}'}): {self.advice}"

@@ -7,21 +7,24 @@ import hashlib
 import json
 import ssl
 import threading
-import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 from pydantic import SecretStr
 
+from blocks.calls.credentials import CredentialSource
+from blocks.calls.http import network_fault
+from blocks.calls.loop import Line
+from blocks.calls.messages import Answer, Call, in_lower_case
 from blocks.calls.pacing import Pacer, pacer_for
-from blocks.providers.http.auth import CredentialSource, apply_grant, credential_names, fetcher
-from blocks.providers.http.interpret import Answer
+from blocks.providers.http.auth import apply_grant, credential_names, fetcher
 from blocks.providers.http.pace import first_pace, pace_after
-from blocks.providers.http.request import Call
+from blocks.providers.http.steps import retry_policy
 from blocks.providers.spec.model import ProviderSpec
 from enrichment.estimate import Terms
+from enrichment.retry import Fault, Trouble
 
 
 class AskingStoppedError(Exception):
@@ -63,7 +66,7 @@ class Shared:
         dropped: output fields that the account lacks.
     """
 
-    credentials: CredentialSource
+    credentials: CredentialSource[str]
     pacer: Pacer
     dropped: set[str] = field(default_factory=set)
 
@@ -78,7 +81,7 @@ def shared_for(spec: ProviderSpec, options: Options) -> Shared:
     key = (spec.id, options.base_url, credential)
     with _shared_lock:
         if key not in _shared:
-            source = CredentialSource(fetcher(spec, options.base_url, options.secrets))
+            source = CredentialSource(fetcher(spec, options.base_url, options.secrets), spec.id)
             _shared[key] = Shared(source, pacer_for(spec.id, key, _pace(spec, options)))
         return _shared[key]
 
@@ -101,7 +104,7 @@ def _fingerprint(secrets: Sequence[SecretStr | None]) -> str:
 
 class Channel:
     """
-    Makes calls for one `ask`.
+    Makes exchanges for one `ask`, and holds them back.
 
     Args:
         spec: the provider's.
@@ -111,11 +114,12 @@ class Channel:
     """
 
     def __init__(self, spec: ProviderSpec, options: Options, shared: Shared, client: httpx.AsyncClient) -> None:
+        self.line = line_to(spec, shared)
         self._spec = spec
         self._options = options
         self._shared = shared
         self._client = client
-        self._gate = asyncio.Semaphore(options.concurrency)
+        self._enough = asyncio.Semaphore(options.concurrency)
         self._open = asyncio.Event()
         self._open.set()
         self._stopped = False
@@ -133,49 +137,53 @@ class Channel:
         """Make no further call."""
         self._stopped = True
 
-    async def exchange(self, build: Callable[[], Call], *, urgent: bool) -> tuple[Call, Answer]:
+    @contextlib.asynccontextmanager
+    async def gate(self, *, urgent: bool = False) -> AsyncIterator[None]:
         """
-        Make a call at the next free slot; a refused token is renewed once.
+        Let one attempt in.
 
         Args:
-            build: makes the call, at the last moment: what was learned while it waited counts.
             urgent: whether it goes before those that wait because enough are under way, or because of a pause.
 
         Raises:
-            AskingStoppedError: it was not made.
-            PostponedError, TransientError, httpx.HTTPError, TimeoutError: no whole answer came.
-            CredentialsRejectedError, ConfigurationError: there are no credentials to call with.
+            AskingStoppedError: it isn't to be made.
         """
-        async with contextlib.nullcontext() if urgent else self._gate:
+        async with contextlib.nullcontext() if urgent else self._enough:
             if not urgent:
                 await self._open.wait()
             self._require_going()
-            grant = await self._grant()
-            call, answer = await self._call_in_turn(build, grant)
-            if answer.status == 401:
-                renewed = await asyncio.to_thread(self._shared.credentials.get, grant, time.monotonic())
-                return (call, answer) if renewed == grant else await self._call_in_turn(build, renewed)
-            return call, answer
+            yield
+
+    async def send(self, build: Callable[[], Call], grant: str) -> Answer | Trouble:
+        """
+        Make one exchange.
+
+        Args:
+            build: makes the call, at the last moment: what was learned while it waited counts.
+            grant: proves who we are.
+
+        Raises:
+            AskingStoppedError: it isn't to be made any more.
+        """
+        self._require_going()
+        try:
+            async with asyncio.timeout(self._spec.timeouts.total_seconds):
+                request = build_request(self._spec, self._options, build(), grant)
+                answer = read_answer(await self._client.send(request))
+        except (httpx.HTTPError, TimeoutError) as error:
+            fault = network_fault(error)
+            return Trouble(fault, "unreachable" if fault is Fault.CONNECT else "lost_answer")
+        self._shared.pacer.allow(pace_after(self._spec.rate, answer.headers, self._options.requests_per_second))
+        return answer
 
     def _require_going(self) -> None:
         if self._stopped:
             raise AskingStoppedError
 
-    async def _grant(self) -> str:
-        at_hand = self._shared.credentials.at_hand()
-        if at_hand is not None:
-            return at_hand
-        return await asyncio.to_thread(self._shared.credentials.get, None, time.monotonic())
 
-    async def _call_in_turn(self, build: Callable[[], Call], grant: str) -> tuple[Call, Answer]:
-        await self._shared.pacer.turn()
-        self._require_going()
-        call = build()
-        async with asyncio.timeout(self._spec.timeouts.total_seconds):
-            request = build_request(self._spec, self._options, call, grant)
-            answer = read_answer(await self._client.send(request))
-        self._shared.pacer.allow(pace_after(self._spec.rate, answer.headers, self._options.requests_per_second))
-        return call, answer
+def line_to(spec: ProviderSpec, shared: Shared) -> Line[str]:
+    """Return the line of a provider's calls."""
+    return Line(spec.id, spec.title, retry_policy(spec), shared.pacer, shared.credentials)
 
 
 def build_request(spec: ProviderSpec, options: Options, call: Call, grant: str) -> httpx.Request:
@@ -195,7 +203,7 @@ def build_request(spec: ProviderSpec, options: Options, call: Call, grant: str) 
 
 def read_answer(response: httpx.Response) -> Answer:
     """Return an answer with its body as JSON, or as text where it is none."""
-    headers = {name.lower(): value for name, value in response.headers.items()}
+    headers = in_lower_case(response.headers)
     try:
         body: Any = json.loads(response.content) if response.content else None
     except (ValueError, RecursionError):

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from blocks.calls.messages import Answer
 from blocks.providers.base import Reading
 from blocks.providers.http.request import reference
 from blocks.providers.spec.codes import short_code
@@ -24,34 +25,6 @@ from enrichment.outcomes import ENRICHED, Outcome
 _STATUS, _BODY = "http_status", "body"
 
 _QUOTED_WORD = re.compile(r"['\"`]([A-Za-z]\w*)['\"`]")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """
-    A whole HTTP answer.
-
-    Args:
-        status: the HTTP status.
-        headers: names in lower case.
-        body: JSON, or text where it is none.
-        readable: whether the body is what its content type says.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: Any
-    readable: bool = True
-
-    @property
-    def success(self) -> bool:
-        """Tell whether the status is 2xx."""
-        return 200 <= self.status < 300
-
-    @property
-    def seen(self) -> dict[str, Any]:
-        """Return what the rules for whole answers see."""
-        return {"status": self.status, "headers": dict(self.headers), "body": self.body}
 
 
 @dataclass(frozen=True, slots=True)

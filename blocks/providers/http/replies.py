@@ -4,21 +4,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from blocks.calls.loop import UNAUTHORIZED
+from blocks.calls.messages import Answer
 from blocks.providers.base import Reply, Request
-from blocks.providers.http.interpret import Answer, Meaning, correlate, has_record, item_meaning, keepable, split_items
+from blocks.providers.http.interpret import Meaning, correlate, has_record, item_meaning, keepable, split_items
 from blocks.providers.http.request import provider_input
 from blocks.providers.spec.codes import short_code
 from blocks.providers.spec.follow_ups import PAGE
 from blocks.providers.spec.model import ProviderSpec
 from enrichment.outcomes import CONCLUSIVE, Outcome
+from enrichment.stops import stop_kind_of_reply
 
 UNREADABLE = "unreadable_answer"
 MISSING = "missing_in_answer"
 
 
-def same_replies(requests: Sequence[Request], meaning: Meaning, wait_seconds: float | None = None) -> list[Reply]:
+def same_replies(
+    requests: Sequence[Request], meaning: Meaning, wait_seconds: float | None = None, stop: str = ""
+) -> list[Reply]:
     """Return replies without an answer, all of one meaning."""
-    return [Reply(one.key, meaning.outcome, reason=meaning.reason, wait_seconds=wait_seconds) for one in requests]
+    reply = Reply("", meaning.outcome, reason=meaning.reason, wait_seconds=wait_seconds, stop=stop)
+    return [replace(reply, key=one.key) for one in requests]
 
 
 def in_doubt(spec: ProviderSpec, replies: Sequence[Reply]) -> list[Reply]:
@@ -84,6 +90,7 @@ def _reply(spec: ProviderSpec, request: Request, answer: Answer, meaning: Meanin
         _credits(spec, request, meaning),
         answer.headers.get(spec.version_header.lower(), "") or spec.api_version,
         request_id(spec, answer),
+        stop=stop_kind_of_reply(meaning.outcome, credentials=answer.status == UNAUTHORIZED),
     )
 
 

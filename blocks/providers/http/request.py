@@ -2,24 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from blocks.calls.messages import Call
 from blocks.providers.spec.follow_ups import PAGE
 from blocks.providers.spec.model import ProviderSpec
 from blocks.providers.spec.sections import SPREAD
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One HTTP request, still without credentials; `output_fields` are those that it asks for."""
-
-    method: str
-    path: str
-    query: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    content: bytes | None = None
-    output_fields: tuple[str, ...] = ()
 
 
 def provider_input(spec: ProviderSpec, lookup_input: Mapping[str, str]) -> dict[str, Any]:
@@ -52,7 +40,7 @@ def build_call(spec: ProviderSpec, inputs: Sequence[Mapping[str, Any]], output_f
     if body is not None:
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         headers["Content-Type"] = form.content_type
-    return Call(form.method, form.path, _flat(query), headers, content, tuple(output_fields))
+    return Call(form.method, form.path, _flat(query), headers, content=content)
 
 
 def reference(place: int) -> str:

@@ -1,13 +1,15 @@
-"""What to do about an answer: one pure decision, so that it can be tested as a table."""
+"""What to do about an answer, and how a call failed as far as repeating it is concerned: pure, so tests are a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
-from blocks.providers.http.interpret import Answer, Meaning, answer_meaning, error_code, refused_fields
+from blocks.calls.messages import Answer
+from blocks.providers.http.interpret import Meaning, answer_meaning, error_code, refused_fields
 from blocks.providers.spec.model import ProviderSpec
 from enrichment.outcomes import Outcome
-from enrichment.retry import Fault, fault_of_status
+from enrichment.retry import Fault, RetryPolicy, Trouble, asked_wait, fault_of_status
 
 
 class Action(StrEnum):
@@ -28,6 +30,9 @@ class Action(StrEnum):
 
 
 _AGAIN = Meaning(Outcome.RETRYABLE)
+
+#: Asking again at once would be asking without end.
+_LEAST_PENDING_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,44 @@ def next_step(spec: ProviderSpec, answer: Answer, asked_fields: Sequence[str]) -
     if fault:
         return Step(Action.REPEAT, meaning or Meaning(Outcome.RETRYABLE, _reason(spec, answer)), fault)
     return _read_or_doubt(spec, answer)
+
+
+def trouble_of_answer(spec: ProviderSpec, answer: Answer, step: Step, contacts: int, now: datetime) -> Trouble:
+    """Return what an answer to a call for so many contacts, which asks for a repetition, says of when and how."""
+    divides = contacts > 1 and answer.status in spec.batch.split_on
+    wait = wait_of_answer(spec, answer, step.fault, now)
+    return Trouble(step.fault, step.meaning.reason, wait, divides=divides)
+
+
+def wait_of_answer(spec: ProviderSpec, answer: Answer, fault: Fault, now: datetime) -> float | None:
+    """Return the seconds that an answer asks us to wait, by the headers and the hint that the spec names."""
+    hint = spec.retry.body_hint
+    # Many providers send it with each answer, also with those that have nothing to do with the allowance.
+    reset = spec.rate.reset if fault is Fault.THROTTLED else None
+    return asked_wait(
+        answer.headers,
+        now=now,
+        body_hint=hint.find(answer.seen) if hint else None,
+        reset=(reset.header, reset.format) if reset else None,
+    )
+
+
+def wait_of_pending(answer: Answer, now: datetime) -> float | None:
+    """Return the seconds after which to ask again for what is still being made; the body has nothing to say."""
+    wait = asked_wait(answer.headers, now=now)
+    return None if wait is None else max(wait, _LEAST_PENDING_SECONDS)
+
+
+def retry_policy(spec: ProviderSpec) -> RetryPolicy:
+    """Return the spec's limits; a lost answer is asked for again only if that can't be billed twice."""
+    retry = spec.retry
+    return RetryPolicy(
+        attempts=retry.attempts,
+        attempts_after_server_error=retry.attempts_after_server_error,
+        attempts_after_lost_answer=2 if spec.credits.billing_idempotent else 1,
+        base_seconds=retry.base_seconds,
+        cap_seconds=retry.cap_seconds,
+    )
 
 
 def _read_or_doubt(spec: ProviderSpec, answer: Answer) -> Step:

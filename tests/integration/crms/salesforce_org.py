@@ -11,7 +11,7 @@ from blocks.crms.salesforce.api import SalesforceApi
 from blocks.crms.salesforce.block import Salesforce, SalesforceCrm
 from blocks.crms.salesforce.bulk import BulkOptions
 from blocks.crms.salesforce.fields import default_rules
-from blocks.crms.salesforce.session import Credentials, SessionSource
+from blocks.crms.salesforce.session import Credentials, open_sessions
 from blocks.crms.salesforce.transport import Transport
 from enrichment.retry import RetryPolicy
 from enrichment.write_policy import Change
@@ -61,7 +61,7 @@ class Org:
         read = read_credentials or (lambda: Credentials("client_credentials", self.key, SECRET))
         timeouts = (5.0, read_timeout)
         api = SalesforceApi(
-            SessionSource(login_url or self.box.salesforce_url, read, timeouts, HASTY),
+            open_sessions(login_url or self.box.salesforce_url, read, timeouts, HASTY),
             Transport("68.0", timeouts),
             credential=self.key,
             api_version="68.0",

@@ -10,8 +10,15 @@ from threading import Thread
 import pytest
 from pydantic import SecretStr
 
-from blocks.crms.hubspot.block import CREDENTIALS_REJECTED, POSTPONED, QUOTA_EXHAUSTED, UNAVAILABLE
-from enrichment.errors import CredentialsRejectedError, PostponedError, QuotaExhaustedError, TransientError
+from blocks.crms.updates import POSTPONED, UNAVAILABLE
+from enrichment.errors import (
+    CredentialsRejectedError,
+    PostponedError,
+    QuotaExhaustedError,
+    RequestRefusedError,
+    TransientError,
+)
+from enrichment.stops import CREDENTIALS_REJECTED, QUOTA_EXHAUSTED, REQUEST_REFUSED
 from tests.integration.crms.conftest import READ, UPDATE, Account, company, reasons
 
 INTERVAL = "X-HubSpot-RateLimit-Interval-Milliseconds"
@@ -40,7 +47,7 @@ def test_the_limit_that_hubspot_states_is_adopted(account: Account, caplog: pyte
     crm = account.crm()
     for _ in range(5):
         crm.read(account.ids[:1], [])
-    assert caplog.text.count("hubspot_rate_adopted per_second=50.0") == 1
+    assert caplog.text.count("rate_adopted service='hubspot' per_second=47.5") == 1
     assert account.hubspot.rejected_429 == 0
 
 
@@ -200,7 +207,7 @@ def test_a_missing_scope_is_named(account: Account, scope: str, call: Callable[[
     """A 403 says what to add where."""
     others = tuple(s for s in account.hubspot.settings.scopes if s != scope)
     account.box.configure(hubspot={"scopes": others})
-    with pytest.raises(CredentialsRejectedError, match=f"Add the scope {scope}"):
+    with pytest.raises(RequestRefusedError, match=f"Add the scope {scope}"):
         call(account)
 
 
@@ -209,7 +216,7 @@ def test_a_missing_scope_to_write_is_reported(account: Account) -> None:
     account.box.configure(hubspot={"scopes": ("crm.objects.contacts.read",)})
     updates = [company(account.ids[0])]
     results = account.crm().write(updates)
-    assert reasons(updates, results) == [CREDENTIALS_REJECTED]
+    assert reasons(updates, results) == [REQUEST_REFUSED]
     assert "crm.objects.contacts.write" in results[0].detail
     assert not results[0].permanent
 
@@ -219,7 +226,7 @@ def test_an_unknown_path_is_no_missing_contact(account: Account) -> None:
     account.answer_instead('{"status": "error", "message": "resource not found"}', status=404, times=0)
     updates = [company(crm_id) for crm_id in account.ids]
     results = account.crm().write(updates)
-    assert set(reasons(updates, results)) == {CREDENTIALS_REJECTED}
+    assert set(reasons(updates, results)) == {REQUEST_REFUSED}
     assert not any(result.gone for result in results)
     assert "ENRICHMENT_HUBSPOT_API_VERSION" in results[0].detail
 
@@ -227,7 +234,7 @@ def test_an_unknown_path_is_no_missing_contact(account: Account) -> None:
 def test_a_redirect_does_not_get_the_token(account: Account) -> None:
     """The token is sent to the configured address only."""
     account.answer_instead("", READ, status=302, headers={"Location": f"{account.box.url}/elsewhere"})
-    with pytest.raises(CredentialsRejectedError, match="302"):
+    with pytest.raises(RequestRefusedError, match="302"):
         account.crm().read(account.ids, [])
 
 
@@ -239,6 +246,6 @@ def test_logs_hold_ids_and_codes_only(account: Account, caplog: pytest.LogCaptur
     crm = account.impatient()
     crm.read(account.ids, ["email"])
     crm.write([company(account.ids[0], "Lovelace Engines"), company("999999999999")])
-    assert "hubspot_call_repeated" in caplog.text
+    assert "call_failed service=hubspot" in caplog.text
     for secret in (account.token, "ada@example.com", "Lovelace"):
         assert secret not in caplog.text

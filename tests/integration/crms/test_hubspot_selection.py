@@ -4,7 +4,7 @@ import pytest
 
 from blocks.crms.base import Crm
 from blocks.crms.hubspot.block import HubSpotCrm
-from enrichment.errors import ConfigurationError, CredentialsRejectedError
+from enrichment.errors import ConfigurationError, RequestRefusedError
 from enrichment.selection import Selection
 from tests.integration.crms.conftest import Account
 
@@ -73,7 +73,7 @@ def test_a_token_that_may_not_see_lists_is_told_which_scope_it_lacks(account: Ac
     scopes = [scope for scope in account.hubspot.settings.scopes if scope != "crm.lists.read"]
     account.box.configure(hubspot={"scopes": tuple(scopes)})
     assert picked(crm, EVERYBODY) == account.ids
-    with pytest.raises(CredentialsRejectedError, match=r"crm\.lists\.read"):
+    with pytest.raises(RequestRefusedError, match=r"crm\.lists\.read"):
         picked(crm, Selection(list_id="42"))
 
 

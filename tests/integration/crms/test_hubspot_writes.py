@@ -5,7 +5,8 @@ import json
 import pytest
 
 from blocks.crms.base import Update
-from blocks.crms.hubspot.block import NOT_CONFIRMED, NOT_FOUND, QUOTA_EXHAUSTED, UNAVAILABLE
+from blocks.crms.updates import NOT_CONFIRMED, NOT_FOUND, UNAVAILABLE
+from enrichment.stops import QUOTA_EXHAUSTED
 from tests.integration.crms.conftest import READ, UPDATE, Account, company, reasons, update
 
 

@@ -7,9 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from blocks.crms.salesforce.block import CREDENTIALS_REJECTED, POSTPONED, QUOTA_EXHAUSTED, UNAVAILABLE
 from blocks.crms.salesforce.session import Credentials
-from enrichment.errors import CredentialsRejectedError, PostponedError, QuotaExhaustedError, TransientError
+from blocks.crms.updates import POSTPONED, UNAVAILABLE
+from enrichment.errors import (
+    CredentialsRejectedError,
+    PostponedError,
+    QuotaExhaustedError,
+    RequestRefusedError,
+    TransientError,
+)
+from enrichment.stops import CREDENTIALS_REJECTED, QUOTA_EXHAUSTED
 from tests.integration.crms.salesforce_org import COLLECTIONS, SECRET, Org, reasons, title
 
 TOKEN = "oauth2/token"
@@ -165,13 +172,13 @@ def test_a_closed_port_is_transient(org: Org) -> None:
 def test_a_forbidden_call_names_what_to_grant(org: Org) -> None:
     """Somebody took the API away from the integration user."""
     org.answer_instead('[{"errorCode": "API_DISABLED_FOR_ORG", "message": "API is not enabled"}]', status=403)
-    with pytest.raises(CredentialsRejectedError, match=r"API_DISABLED_FOR_ORG.*docs/salesforce\.md"):
+    with pytest.raises(RequestRefusedError, match=r"API_DISABLED_FOR_ORG.*docs/salesforce\.md"):
         org.crm().read(org.ids, [])
 
 
 def test_an_unknown_field_stops_the_run_with_its_code(org: Org) -> None:
     """A mapping that names a field which isn't there is found by the first read."""
-    with pytest.raises(CredentialsRejectedError, match="INVALID_FIELD: Vanished__c"):
+    with pytest.raises(RequestRefusedError, match="INVALID_FIELD: Vanished__c"):
         org.crm().read(org.ids, ["Vanished__c"])
 
 
@@ -182,9 +189,9 @@ def test_no_value_and_no_query_reaches_errors_or_logs(org: Org, caplog: pytest.L
     org.answer_instead(body, "query", status=400)
     org.answer_instead("<html>ada@example.com</html>", "query", status=503)
     crm = org.impatient()
-    with pytest.raises(CredentialsRejectedError) as caught:
+    with pytest.raises(RequestRefusedError) as caught:
         list(crm.list_contacts())
-    with pytest.raises(CredentialsRejectedError):
+    with pytest.raises(RequestRefusedError):
         crm.read(org.ids, ["ada@example.com"])
     text = str(caught.value) + caplog.text
     assert "MALFORMED_QUERY" in text

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from blocks.crms.base import Update
-from blocks.crms.salesforce.block import NOT_CONFIRMED, NOT_FOUND, UNAVAILABLE, UNPROCESSED
+from blocks.crms.updates import NOT_CONFIRMED, NOT_FOUND, UNAVAILABLE, UNPROCESSED
 from tests.integration.crms.salesforce_org import COLLECTIONS, Org, reasons, title, update
 
 

@@ -22,6 +22,7 @@ from enrichment.errors import (
     TransientError,
 )
 from enrichment.outcomes import CONCLUSIVE, Outcome
+from enrichment.stops import CREDENTIALS_REJECTED, QUOTA_EXHAUSTED, REQUEST_REFUSED
 from sandbox.exchange import Request as SandboxRequest
 from sandbox.server import Box, running
 from tests.integration.providers.asker import Journal, ask, impatient, make_provider, requests_for
@@ -178,6 +179,7 @@ def test_a_credential_that_is_refused_twice_stops(box: Box, provider: HttpProvid
     fault(box, "unauthorized", times=0)
     replies = ask(provider, people(1000))
     assert {(one.outcome, one.reason) for one in replies.values()} == {(Outcome.REJECTED, "ZI0001")}
+    assert {one.stop for one in replies.values()} == {CREDENTIALS_REJECTED}
     assert len(statuses(box)) <= 32
 
 
@@ -351,6 +353,7 @@ def test_credits_that_have_ended(box: Box) -> None:
     box.configure(zoominfo={"credits_left": 0, "exhaustion": "error"})
     replies = ask(connect(box), people(1000))
     assert {(one.outcome, one.reason) for one in replies.values()} == {(Outcome.QUOTA_EXHAUSTED, "PFAPI0011")}
+    assert {one.stop for one in replies.values()} == {QUOTA_EXHAUSTED}
     assert len(statuses(box)) <= 16
 
 
@@ -360,6 +363,7 @@ def test_a_refusal_stops_the_run(box: Box, provider: HttpProvider, status: int) 
     fault(box, "status", status=status, times=0)
     replies = ask(provider, people(1000))
     assert set(outcomes(replies)) == {Outcome.REJECTED}
+    assert {one.stop for one in replies.values()} == {REQUEST_REFUSED}
     assert len(statuses(box)) <= 16
 
 

@@ -106,7 +106,7 @@ class Listening:
     def client(self, session: Session | None = None) -> Iterator[PubSubClient]:
         """Give a client of its own, by default in a session that holds."""
         endpoint = Endpoint.read(self.address.endpoint, self.address.ca_file)
-        client = PubSubClient(endpoint, session or self.block().get_sessions()[1].current())
+        client = PubSubClient(endpoint, session or self.block().get_sessions()[1].get())
         try:
             yield client
         finally:

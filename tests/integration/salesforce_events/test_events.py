@@ -7,7 +7,7 @@ import logging
 import fastavro
 import pytest
 
-from blocks.crms.salesforce.transport import Call
+from blocks.calls.messages import Call
 from enrichment.errors import ConfigurationError
 from sandbox.salesforce.event_schemas import CHANGES, CREATED
 from tests.integration.salesforce_events.listening import Listening

@@ -164,11 +164,21 @@ def test_a_slot_beyond_the_bound_postpones_and_is_not_taken() -> None:
         assert LONGEST_INLINE_WAIT_SECONDS < caught.value.seconds <= 70.0
 
 
+def turn_blocking(pacer: Pacer) -> None:
+    for seconds in pacer.waits():
+        time.sleep(seconds)
+
+
+async def turn(pacer: Pacer) -> None:
+    for seconds in pacer.waits():
+        await asyncio.sleep(seconds)
+
+
 def take_turn(pacer: Pacer) -> None:
-    asyncio.run(pacer.turn())
+    asyncio.run(turn(pacer))
 
 
-@pytest.mark.parametrize("turn", [take_turn, Pacer.turn_blocking])
+@pytest.mark.parametrize("turn", [take_turn, turn_blocking])
 def test_nobody_s_turn_comes_during_a_hold(turn: Callable[[Pacer], None]) -> None:
     """Whoever gets a turn gets it after the pause."""
     pacer = Pacer("s", 1e6)
@@ -177,7 +187,7 @@ def test_nobody_s_turn_comes_during_a_hold(turn: Callable[[Pacer], None]) -> Non
     assert not pacer.held
 
 
-@pytest.mark.parametrize("turn", [take_turn, Pacer.turn_blocking])
+@pytest.mark.parametrize("turn", [take_turn, turn_blocking])
 def test_nobody_waits_for_a_turn_through_a_long_hold(turn: Callable[[Pacer], None]) -> None:
     """A pause beyond the bound reaches the caller as what it is."""
     pacer = Pacer("s", 1e6)
@@ -192,7 +202,7 @@ def test_a_hold_reaches_those_who_wait_already() -> None:
     async def scene() -> bool:
         pacer = Pacer("s", 1000.0)
         pacer.reserve()
-        waiting = asyncio.create_task(pacer.turn())
+        waiting = asyncio.create_task(turn(pacer))
         await asyncio.sleep(0)
         pacer.hold(0.3)
         await waiting
@@ -213,7 +223,7 @@ def test_a_hold_reaches_a_thread_that_sleeps_already(monkeypatch: pytest.MonkeyP
         sleep(seconds)
 
     monkeypatch.setattr(time, "sleep", sleep_into_a_hold)
-    pacer.turn_blocking()
+    turn_blocking(pacer)
     assert len(slept) >= 2
     assert not pacer.held
 
@@ -224,7 +234,7 @@ def test_a_long_hold_reaches_those_who_wait_already() -> None:
     async def scene() -> None:
         pacer = Pacer("s", 1000.0)
         pacer.reserve()
-        waiting = asyncio.create_task(pacer.turn())
+        waiting = asyncio.create_task(turn(pacer))
         await asyncio.sleep(0)
         pacer.hold(3600.0)
         await waiting

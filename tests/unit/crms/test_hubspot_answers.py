@@ -4,19 +4,22 @@ from datetime import UTC, datetime
 
 import pytest
 
+from blocks.calls.messages import Answer, parse_json
 from blocks.crms.hubspot.answers import (
-    Answer,
     Flaw,
-    RefusedError,
-    Trouble,
     has_records,
     is_complete,
     judge,
-    parse_json,
     read_complaint,
 )
-from enrichment.errors import QuotaExhaustedError, TransientError
-from enrichment.retry import Fault
+from enrichment.errors import (
+    CredentialsRejectedError,
+    QuotaExhaustedError,
+    RequestRefusedError,
+    RunStoppedError,
+    TransientError,
+)
+from enrichment.retry import Fault, Trouble
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 BAD_VALUE = {
@@ -128,11 +131,12 @@ def test_a_broken_certificate_over_there_is_not_repeated() -> None:
 )
 def test_a_refusal_says_what_mends_it(status: int, body: object, words: str) -> None:
     """Each message ends in something that a person can do, and quotes no value."""
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(RunStoppedError) as caught:
         _judge(status, body)
     assert words in str(caught.value)
     assert "ada" not in str(caught.value)
-    assert caught.value.status == status
+    assert isinstance(caught.value, CredentialsRejectedError if status == 401 else RequestRefusedError)
+    assert getattr(caught.value, "status", 401) == status
 
 
 @pytest.mark.parametrize("data", [None, b"", b"<html>", b'{"a', "nonsense", b"\xff\xfe"])

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from blocks.crms._mapping import read_rules
 from blocks.crms.hubspot.fields import DEFAULT_RULES, OUR_FIELDS
+from blocks.crms.mapping import read_rules
 from enrichment.errors import ConfigurationError
 from enrichment.write_policy import FieldRule, Rule
 

@@ -4,10 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from blocks.crms.salesforce.answers import Answer, RefusedError, Trouble, calls_left, judge, read_bulk_error
-from blocks.crms.salesforce.statuses import Input, refused, typed
-from enrichment.errors import QuotaExhaustedError, TransientError
-from enrichment.retry import Fault
+from blocks.calls.messages import Answer
+from blocks.crms.salesforce.answers import calls_left, judge, read_bulk_error, refused
+from blocks.crms.salesforce.updates import typed
+from blocks.crms.updates import Input
+from enrichment.errors import CredentialsRejectedError, QuotaExhaustedError, RequestRefusedError, TransientError
+from enrichment.retry import Fault, Trouble
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 INPUT = Input("0035e00000000000AA", {"Title": "CTO", "AccountId": "001"}, ("t-1",))
@@ -79,11 +81,11 @@ def test_the_message_tells_the_limits_apart(message: str, expected: type[Excepti
 @pytest.mark.parametrize(
     ("status", "body", "error"),
     [
-        (400, [{"errorCode": "MALFORMED_QUERY", "message": "ada@example.com"}], RefusedError),
-        (401, {"error": "ada@example.com"}, RefusedError),
-        (403, [], RefusedError),
-        (404, "<html>ada@example.com", RefusedError),
-        (302, None, RefusedError),
+        (400, [{"errorCode": "MALFORMED_QUERY", "message": "ada@example.com"}], RequestRefusedError),
+        (401, {"error": "ada@example.com"}, CredentialsRejectedError),
+        (403, [], RequestRefusedError),
+        (404, "<html>ada@example.com", RequestRefusedError),
+        (302, None, RequestRefusedError),
         (525, None, TransientError),
     ],
 )

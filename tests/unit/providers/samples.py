@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from blocks.calls.messages import Answer
 from blocks.providers.base import Request
-from blocks.providers.http.interpret import Answer
 from blocks.providers.spec.model import load_spec, parse_spec
 
 _SPECS = Path(__file__).parents[2] / "integration" / "providers" / "specs"

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pydantic import SecretStr, TypeAdapter
 
-from blocks.providers.http.auth import CredentialSource, Grant, apply_grant, credential_names, fetcher
+from blocks.calls.credentials import CredentialSource, Grant
+from blocks.providers.http.auth import apply_grant, credential_names, fetcher
 from blocks.providers.spec.auth import Auth
 from enrichment.errors import ConfigurationError, CredentialsRejectedError, EnrichmentError
 from tests.unit.providers.samples import CARDFILE
@@ -20,7 +21,7 @@ class Office:
         self.lifetime = lifetime
         self.error = error
 
-    def fetch(self) -> Grant:
+    def fetch(self) -> Grant[str]:
         self.issued += 1
         if self.error:
             raise self.error
@@ -30,7 +31,7 @@ class Office:
 CROWD = 8
 
 
-def ask_together(source: CredentialSource, refused: str | None = None) -> list[str | EnrichmentError]:
+def ask_together(source: CredentialSource[str], refused: str | None = None) -> list[str | EnrichmentError]:
     """Let a crowd of threads ask at the same moment."""
     ready = threading.Barrier(CROWD)
 
@@ -48,14 +49,14 @@ def ask_together(source: CredentialSource, refused: str | None = None) -> list[s
 def test_a_crowd_gets_one_token() -> None:
     """However many threads ask at once, one fetches."""
     office = Office()
-    assert ask_together(CredentialSource(office.fetch)) == ["token-1"] * CROWD
+    assert ask_together(CredentialSource(office.fetch, "office")) == ["token-1"] * CROWD
     assert office.issued == 1
 
 
 def test_a_crowd_whose_token_was_refused_gets_one_new_token() -> None:
     """All who found the same token refused share its successor."""
     office = Office()
-    source = CredentialSource(office.fetch)
+    source = CredentialSource(office.fetch, "office")
     old = source.get()
     assert ask_together(source, old) == ["token-2"] * CROWD
     assert office.issued == 2
@@ -64,7 +65,7 @@ def test_a_crowd_whose_token_was_refused_gets_one_new_token() -> None:
 def test_a_late_complaint_about_an_old_token_fetches_nothing() -> None:
     """Whoever finds the token already renewed takes the new one."""
     office = Office()
-    source = CredentialSource(office.fetch)
+    source = CredentialSource(office.fetch, "office")
     old = source.get()
     assert [source.get(old), source.get(old), source.get()] == ["token-2"] * 3
 
@@ -72,7 +73,7 @@ def test_a_late_complaint_about_an_old_token_fetches_nothing() -> None:
 def test_a_token_that_ages_is_renewed() -> None:
     """A grant whose time is over is not handed out again."""
     office = Office(lifetime=0.0)
-    source = CredentialSource(office.fetch)
+    source = CredentialSource(office.fetch, "office")
     assert [source.get(), source.get()] == ["token-1", "token-2"]
     assert source.at_hand() is None
 
@@ -80,9 +81,9 @@ def test_a_token_that_ages_is_renewed() -> None:
 def test_a_crowd_shares_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those who waited while fetching failed don't try the same again; a later caller does."""
     now = [100.0]
-    monkeypatch.setattr("blocks.providers.http.auth.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("blocks.calls.credentials.time.monotonic", lambda: now[0])
     office = Office(error=CredentialsRejectedError("no"))
-    source = CredentialSource(office.fetch)
+    source = CredentialSource(office.fetch, "office")
     assert all(isinstance(one, CredentialsRejectedError) for one in ask_together(source))
     assert office.issued == 1
     now[0] += 1

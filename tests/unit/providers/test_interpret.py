@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from blocks.providers.http.interpret import Answer, item_meaning, keepable, read_reply, refused_fields
+from blocks.calls.messages import Answer
+from blocks.providers.http.interpret import item_meaning, keepable, read_reply, refused_fields
 from blocks.providers.http.replies import item_replies, settled_replies
 from blocks.providers.http.steps import Action, Step, next_step
 from enrichment.outcomes import CONCLUSIVE, Outcome

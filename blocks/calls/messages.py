@@ -1,0 +1,84 @@
+"""A call and its answer, whichever service and client library they belong to."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+_WORD = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """
+    One HTTP request, still without credentials.
+
+    Args:
+        method: of HTTP.
+        path: below the service's base URL.
+        query: its parameters.
+        headers: those that the client library doesn't add by itself.
+        body: its JSON.
+        content: its body as bytes, if they are made already, or aren't JSON.
+        repeatable: whether it may be sent again after its answer was lost.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+    content: bytes | None = None
+    repeatable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    A whole HTTP answer.
+
+    Args:
+        status: the HTTP status.
+        headers: names in lower case.
+        body: its JSON; where it is none, its text or nothing, as its reader needs it.
+        readable: whether the body is what its content type says.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any = None
+    readable: bool = True
+
+    @property
+    def success(self) -> bool:
+        """Tell whether the status is 2xx."""
+        return 200 <= self.status < 300
+
+    @property
+    def seen(self) -> dict[str, Any]:
+        """Return what the rules for whole answers see."""
+        return {"status": self.status, "headers": dict(self.headers), "body": self.body}
+
+
+def in_lower_case(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers with their names in lower case."""
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def parse_json(data: bytes | str | None) -> Any:
+    """Return the JSON of a body, or None if it is none (an HTML page of a proxy, an empty or truncated text)."""
+    try:
+        return json.loads(data or b"")
+    except ValueError:
+        return None
+
+
+def word(value: Any) -> str:
+    """Return a plain code or name; whatever else it is could be somebody's name or address."""
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else ""
+
+
+def is_object(body: Any) -> bool:
+    """Tell whether a body is a JSON object."""
+    return isinstance(body, dict)

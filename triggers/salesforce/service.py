@@ -68,7 +68,8 @@ def _block(reference: str) -> Salesforce:
     parsed = Reference.parse(reference)
     if parsed.name != CRM:
         raise ConfigurationError(
-            f"ENRICHMENT_CRM is {parsed.name}, so no run would enrich the contacts that this listener queues: set it to "
+            f"ENRICHMENT_CRM is {parsed.name}, so no run would enrich the contacts that this listener queues: "
+            "set it to "
             "salesforce"
         )
     return configure(Salesforce, parsed.document)

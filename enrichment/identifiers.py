@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from enrichment.records import Contact
+from enrichment.records import Contact, Origin
 
 # Only what can't be an address for certain is refused: the provider's own check is stricter, and its miss is free.
 _EMAIL = re.compile(r"[^@\s,;<>()\"]+@[^@\s,;<>()\"]+\.[^@\s.,;<>()\"]{2,}")
@@ -71,10 +71,10 @@ def is_about_person(lookup_input: Mapping[str, str]) -> bool:
     return not _PERSONAL.isdisjoint(lookup_input)
 
 
-def suppression_keys(contact: Contact, crm: str) -> list[str]:
+def suppression_keys(contact: Contact, origin: Origin) -> list[str]:
     """Return the hashed identifiers under which a suppression of this contact may be kept."""
     by_email = email_key(contact.email)
-    return [_digest(["crm_id", crm, contact.crm_id]), *([by_email] if by_email else [])]
+    return [_digest(["crm_id", origin.crm, origin.object_type, contact.crm_id]), *([by_email] if by_email else [])]
 
 
 def email_key(address: str | None) -> str | None:

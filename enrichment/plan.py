@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from enrichment.credits import CreditCaps, cap_of_day
+from enrichment.records import Origin
 from enrichment.references import Reference
 from enrichment.write_policy import FieldDescription
 
@@ -49,8 +50,9 @@ class RunPlan:
         return Reference.parse(self.crm).name
 
     @property
-    def origin(self) -> str:
-        return self.crm_name
+    def origin(self) -> Origin:
+        """Return whose records the run enriches."""
+        return Origin(self.crm_name)
 
     @property
     def providers(self) -> tuple[str, ...]:

@@ -77,6 +77,18 @@ DISPOSITION_OF_OUTCOME: Mapping[Outcome, Disposition] = {
 }
 
 
+#: The one type of CRM record that is enriched so far.
+CONTACT = "contact"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Origin:
+    """A CRM and the type of its records, since CRMs number object types independently."""
+
+    crm: str
+    object_type: str = CONTACT
+
+
 @dataclass(frozen=True, slots=True)
 class Contact:
     """What a lookup may use of a CRM record; `crm_id` is the id that the CRM knows it by today."""
@@ -90,7 +102,7 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class StagedRecord:
-    """One claimed row of `enrichment_staging`; `attempts` counts this claim."""
+    """One claimed row of `enrichment_staging`; `attempts` counts this claim, `refresh` asks for a lookup if fresh."""
 
     record_id: str
     crm: str
@@ -98,6 +110,13 @@ class StagedRecord:
     email_address: str | None
     state: State
     attempts: int
+    refresh: bool = False
+    object_type: str = CONTACT
+
+    @property
+    def origin(self) -> Origin:
+        """Return the CRM and the type of the record."""
+        return Origin(self.crm, self.object_type)
 
 
 @dataclass(frozen=True, slots=True)

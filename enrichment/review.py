@@ -2,15 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from enrichment.books import Books
 from enrichment.fields import FIELDS
 from enrichment.outcomes import ENRICHED
 from enrichment.records import Disposition
 from enrichment.summary import match_rate
-
-Row = Mapping[str, Any]
 
 #: Columns whose fill rate is told, and how people call them.
 FILLED_FIELDS: Mapping[str, str] = {name: field.label for name, field in FIELDS.items() if field.own_column}
@@ -62,6 +59,41 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyCount:
+    """How many replies with one outcome a provider gave and billed, in these days or in as many days before."""
+
+    provider: str
+    outcome: str
+    earlier: bool
+    replies: int
+    credits: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewCounts:
+    """
+    What a warehouse counts for a review.
+
+    Args:
+        ended: contacts by disposition; `ended_before` is the same of the days before.
+        replies: of these days and of the days before.
+        contacts: that were enriched; `filled` says how many of them have a field.
+        latency: how many contacts took how many seconds, by where the time begins.
+        unmatched, failures, waiting: as in `Review`.
+    """
+
+    ended: Mapping[str, int]
+    ended_before: Mapping[str, int]
+    replies: Sequence[ReplyCount]
+    contacts: int
+    filled: Mapping[str, int]
+    latency: Mapping[str, Sequence[tuple[int, int]]]
+    unmatched: Sequence[UnmatchedGroup]
+    failures: Sequence[FailureGroup]
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
 class Review:
     """
     Some days of contact enrichment.
@@ -98,28 +130,27 @@ class Message:
     body: str
 
 
-def review_of(days: int, read_at: str, rows: Mapping[str, Sequence[Row]]) -> Review:
+def review_of(days: int, read_at: str, counts: ReviewCounts) -> Review:
     """
     Return the review.
 
     Args:
         days: that it covers.
-        read_at: when the warehouse was asked, by its own clock.
-        rows: by query: `endings`, `replies`, `fill`, `latency`, `unmatched`, `failures`, `queue`.
+        read_at: when the warehouse counted, by its own clock.
+        counts: what it counted.
     """
-    (fill,) = rows["fill"]
     return Review(
         days,
         read_at,
-        ended=_endings(rows["endings"], earlier=0),
-        ended_before=_endings(rows["endings"], earlier=1),
-        providers=_providers(rows["replies"]),
-        contacts=int(fill["contacts"]),
-        filled={name: int(fill[name]) for name in FILLED_FIELDS},
-        latency=_latencies(rows["latency"]),
-        unmatched=[_unmatched(row) for row in rows["unmatched"]],
-        failures=[_failure(row) for row in rows["failures"]],
-        waiting=sum(int(row["records"]) for row in rows["queue"]),
+        counts.ended,
+        counts.ended_before,
+        providers=_providers(counts.replies),
+        contacts=counts.contacts,
+        filled=counts.filled,
+        latency={begun: _latency(histogram) for begun, histogram in counts.latency.items()},
+        unmatched=counts.unmatched,
+        failures=counts.failures,
+        waiting=counts.waiting,
     )
 
 
@@ -222,45 +253,27 @@ def review_message(review: Review, link: str = "") -> Message:
     return Message(subject, "\n".join(lines))
 
 
-def _endings(rows: Iterable[Row], *, earlier: int) -> dict[str, int]:
-    return {row["disposition"]: int(row["records"]) for row in rows if row["earlier"] == earlier}
-
-
-def _unmatched(row: Row) -> UnmatchedGroup:
-    counts = int(row["records"]), int(row["recent"])  # a sum is a decimal number at some engines
-    return UnmatchedGroup(row["reason"], row["provider"], *counts, row["example"], row["oldest_at"])
-
-
-def _failure(row: Row) -> FailureGroup:
-    return FailureGroup(row["reason"], row["step"], int(row["records"]), int(row["waiting"]), row["example"])
-
-
-def _providers(rows: Sequence[Row]) -> list[ProviderUse]:
+def _providers(replies: Sequence[ReplyCount]) -> list[ProviderUse]:
     uses = []
-    for provider in sorted({row["provider"] for row in rows}):
-        mine = [row for row in rows if row["provider"] == provider]
-        now = [row for row in mine if not row["earlier"]]
+    for provider in sorted({one.provider for one in replies}):
+        mine = [one for one in replies if one.provider == provider]
+        now = [one for one in mine if not one.earlier]
         uses.append(
             ProviderUse(
                 provider,
-                replies=sum(int(row["replies"]) for row in now),
-                known=sum(int(row["replies"]) for row in now if row["outcome"] in ENRICHED),
-                credits=sum(float(row["credits"]) for row in now),
-                credits_before=sum(float(row["credits"]) for row in mine if row["earlier"]),
+                replies=sum(one.replies for one in now),
+                known=sum(one.replies for one in now if one.outcome in ENRICHED),
+                credits=sum(one.credits for one in now),
+                credits_before=sum(one.credits for one in mine if one.earlier),
             )
         )
     return uses
 
 
-def _latencies(rows: Iterable[Row]) -> dict[str, Latency]:
-    histograms: dict[str, list[tuple[int, int]]] = {}
-    for row in rows:
-        # Two clocks may disagree about what was first.
-        histograms.setdefault(row["begun"], []).append((max(0, int(row["seconds"])), int(row["records"])))
-    return {
-        begun: Latency(sum(count for _, count in found), percentile(found, 0.5), percentile(found, 0.95))
-        for begun, found in histograms.items()
-    }
+def _latency(histogram: Iterable[tuple[int, int]]) -> Latency:
+    # Two clocks may disagree about what was first.
+    taken = [(max(0, seconds), records) for seconds, records in histogram]
+    return Latency(sum(records for _, records in taken), percentile(taken, 0.5), percentile(taken, 0.95))
 
 
 def _period(review: Review) -> str:

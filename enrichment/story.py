@@ -1,10 +1,128 @@
 """One contact's whole story, put in order of time."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
-Row = Mapping[str, Any]
+from enrichment.records import Enrichment
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """An entry of the suppression list that is about the contact; all times here are ISO-8601 UTC text."""
+
+    crm: str
+    reason: str
+    suppressed_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedContact:
+    """The contact's record in the queue."""
+
+    crm: str
+    source: str
+    lane: str
+    state: str
+    attempts: int
+    not_before: str | None
+    staged_at: str
+    processed_at: str | None
+    request_key: str | None = None
+    refresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EndedContact:
+    """How one record of the contact ended."""
+
+    crm: str
+    disposition: str
+    reason: str
+    request_key: str
+    lane: str
+    source: str
+    attempts: int
+    contact_created_at: str | None
+    staged_at: str
+    finished_at: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderAnswer:
+    """What a provider answered about the contact or, by a follow-up's step, about its company."""
+
+    provider: str
+    outcome: str
+    credits: float
+    api_version: str | None
+    request_id: str | None
+    received_at: str
+    run_id: str
+    step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnmatchedContact:
+    """What is filed of the contact for the weekly review."""
+
+    crm: str
+    reason: str
+    provider: str
+    unmatched_at: str
+    reviewed_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldWrite:
+    """One change of a CRM field."""
+
+    crm: str
+    field: str
+    before: str | None
+    after: str
+    run_id: str
+    planned_at: str
+    written_at: str | None
+    reverted_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedContact:
+    """A dead letter of the contact."""
+
+    crm: str
+    step: str
+    reason: str
+    error: str
+    failed_at: str
+    replayed_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What is known of one contact, or of the contacts with one id in several CRMs; `stored` is by CRM."""
+
+    suppressions: Collection[Suppression] = ()
+    staging: Collection[QueuedContact] = ()
+    ledger: Collection[EndedContact] = ()
+    replies: Collection[ProviderAnswer] = ()
+    follow_ups: Collection[ProviderAnswer] = ()
+    unmatched: Collection[UnmatchedContact] = ()
+    writes: Collection[FieldWrite] = ()
+    failures: Collection[FailedContact] = ()
+    stored: Mapping[str, Enrichment] = field(default_factory=dict)
+
+    def without(self, crms: Collection[str]) -> "Story":
+        """Return the story without what its tables say of the contacts of these CRMs."""
+        return replace(
+            self,
+            staging=[one for one in self.staging if one.crm not in crms],
+            ledger=[one for one in self.ledger if one.crm not in crms],
+            unmatched=[one for one in self.unmatched if one.crm not in crms],
+            writes=[one for one in self.writes if one.crm not in crms],
+            failures=[one for one in self.failures if one.crm not in crms],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,81 +133,66 @@ class StoryLine:
     what: str
 
 
-def tell(rows: Mapping[str, Iterable[Row]]) -> list[StoryLine]:
-    """
-    Return the story.
-
-    Args:
-        rows: by table: `suppressions`, `staging`, `ledger`, `replies`, `follow_ups`, `unmatched`, `writes`,
-            `failures`.
-    """
-    lines: list[StoryLine] = []
-    for table, line_of in _TELLERS.items():
-        for row in rows.get(table, ()):
-            lines += line_of(row)
+def tell(story: Story) -> list[StoryLine]:
+    """Return the story, line by line."""
+    lines = [
+        *(line for one in story.suppressions for line in _suppression(one)),
+        *(line for one in story.staging for line in _staging(one)),
+        *(line for one in story.ledger for line in _ledger(one)),
+        *(line for one in (*story.replies, *story.follow_ups) for line in _reply(one)),
+        *(line for one in story.unmatched for line in _unmatched(one)),
+        *(line for one in story.writes for line in _write(one)),
+        *(line for one in story.failures for line in _failure(one)),
+    ]
     # What happened in one transaction has one time; the end comes last.
     return sorted(lines, key=lambda line: (line.at, line.what.startswith("ended ")))
 
 
-def _suppression(row: Row) -> list[StoryLine]:
-    if row["reason"] == "erased":
-        return [StoryLine(row["suppressed_at"], "erased; it is never looked up again")]
-    return [StoryLine(row["suppressed_at"], f"put on the suppression list: {row['reason']}")]
+def _suppression(row: Suppression) -> list[StoryLine]:
+    if row.reason == "erased":
+        return [StoryLine(row.suppressed_at, "erased; it is never looked up again")]
+    return [StoryLine(row.suppressed_at, f"put on the suppression list: {row.reason}")]
 
 
-def _staging(row: Row) -> list[StoryLine]:
-    lines = [StoryLine(row["staged_at"], f"staged ({row['source']}, {row['lane']} lane)")]
-    if row["processed_at"]:
-        lines.append(StoryLine(row["processed_at"], "result stored in the warehouse"))
-    state = f"is in the queue now: {row['state']}, {row['attempts']} attempts so far"
-    wait = f", not before {row['not_before']}" if row["not_before"] else ""
+def _staging(row: QueuedContact) -> list[StoryLine]:
+    lines = [StoryLine(row.staged_at, f"staged ({row.source}, {row.lane} lane)")]
+    if row.processed_at:
+        lines.append(StoryLine(row.processed_at, "result stored in the warehouse"))
+    state = f"is in the queue now: {row.state}, {row.attempts} attempts so far"
+    wait = f", not before {row.not_before}" if row.not_before else ""
     # Sorted behind everything that has happened.
     return [*lines, StoryLine("9999", state + wait)]
 
 
-def _ledger(row: Row) -> list[StoryLine]:
-    reason = f" ({row['reason']})" if row["reason"] else ""
-    ended = f"ended as {row['disposition']}{reason} after {row['attempts']} attempt(s), run {row['run_id']}"
-    staged = StoryLine(row["staged_at"], f"staged ({row['source']}, {row['lane']} lane)")
-    created = row["contact_created_at"]
-    born = [StoryLine(created, f"created in {row['crm']}")] if created else []
-    return [*born, staged, StoryLine(row["finished_at"], ended)]
+def _ledger(row: EndedContact) -> list[StoryLine]:
+    reason = f" ({row.reason})" if row.reason else ""
+    ended = f"ended as {row.disposition}{reason} after {row.attempts} attempt(s), run {row.run_id}"
+    staged = StoryLine(row.staged_at, f"staged ({row.source}, {row.lane} lane)")
+    created = row.contact_created_at
+    born = [StoryLine(created, f"created in {row.crm}")] if created else []
+    return [*born, staged, StoryLine(row.finished_at, ended)]
 
 
-def _reply(row: Row) -> list[StoryLine]:
-    version = f", API version {row['api_version']}" if row["api_version"] else ""
-    about = f" of the company ({row['step']})" if row.get("step") else ""
-    cost = f"{row['credits']:g} credit(s){version}, run {row['run_id']}"
-    return [StoryLine(row["received_at"], f"{row['provider']} answered {row['outcome']}{about}, {cost}")]
+def _reply(row: ProviderAnswer) -> list[StoryLine]:
+    version = f", API version {row.api_version}" if row.api_version else ""
+    about = f" of the company ({row.step})" if row.step else ""
+    cost = f"{row.credits:g} credit(s){version}, run {row.run_id}"
+    return [StoryLine(row.received_at, f"{row.provider} answered {row.outcome}{about}, {cost}")]
 
 
-def _unmatched(row: Row) -> list[StoryLine]:
-    reviewed = ", reviewed" if row["reviewed_at"] else ", waits for review"
-    return [StoryLine(row["unmatched_at"], f"filed as unmatched at {row['provider']}: {row['reason']}{reviewed}")]
+def _unmatched(row: UnmatchedContact) -> list[StoryLine]:
+    reviewed = ", reviewed" if row.reviewed_at else ", waits for review"
+    return [StoryLine(row.unmatched_at, f"filed as unmatched at {row.provider}: {row.reason}{reviewed}")]
 
 
-def _write(row: Row) -> list[StoryLine]:
-    change = f"{row['field']}: {row['before'] or '(blank)'} -> {row['after']}"
-    if not row["written_at"]:
-        return [StoryLine(row["planned_at"], f"announced, not confirmed: {change}")]
-    lines = [StoryLine(row["written_at"], f"wrote {change}")]
-    return [*lines, StoryLine(row["reverted_at"], f"reverted {row['field']}")] if row["reverted_at"] else lines
+def _write(row: FieldWrite) -> list[StoryLine]:
+    change = f"{row.field}: {row.before or '(blank)'} -> {row.after}"
+    if not row.written_at:
+        return [StoryLine(row.planned_at, f"announced, not confirmed: {change}")]
+    lines = [StoryLine(row.written_at, f"wrote {change}")]
+    return [*lines, StoryLine(row.reverted_at, f"reverted {row.field}")] if row.reverted_at else lines
 
 
-def _failure(row: Row) -> list[StoryLine]:
-    replayed = f"; replayed {row['replayed_at']}" if row["replayed_at"] else "; replay it with `enrich stage --failed`"
-    return [
-        StoryLine(row["failed_at"], f"became a dead letter at {row['step']}: {row['reason']}: {row['error']}{replayed}")
-    ]
-
-
-_TELLERS = {
-    "suppressions": _suppression,
-    "staging": _staging,
-    "ledger": _ledger,
-    "replies": _reply,
-    "follow_ups": _reply,
-    "unmatched": _unmatched,
-    "writes": _write,
-    "failures": _failure,
-}
+def _failure(row: FailedContact) -> list[StoryLine]:
+    replayed = f"; replayed {row.replayed_at}" if row.replayed_at else "; replay it with `enrich stage --failed`"
+    return [StoryLine(row.failed_at, f"became a dead letter at {row.step}: {row.reason}: {row.error}{replayed}")]

@@ -236,10 +236,8 @@ class Purchase:
 
     def _note_stop(self, replies: Iterable[Reply]) -> None:
         for reply in replies:
-            if reply.outcome in STOPS_RUN and self.stop is None:
-                quota = reply.outcome is Outcome.QUOTA_EXHAUSTED
-                kind = "quota_exhausted" if quota else "credentials_rejected"
-                self.stop = Stop(kind, f"{self.asked.name}: {reply.reason}")
+            if reply.stop and self.stop is None:
+                self.stop = Stop(reply.stop, f"{self.asked.name}: {reply.reason}")
 
     def _note_doubt(self, replies: Iterable[Reply]) -> None:
         """Count what may have been billed for lost answers, which aren't in the journal."""

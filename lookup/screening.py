@@ -57,7 +57,7 @@ class Screening:
         resumed = [record for record in records if record.state is State.ENRICHED]
         if not resumed:
             return list(records)
-        stored = self.warehouse.read_enriched(self.plan.crm_name, [record.crm_id for record in resumed])
+        stored = self.warehouse.read_enriched(self.plan.origin, [record.crm_id for record in resumed])
         done = {record.record_id for record in resumed if record.crm_id in stored}
         self.found += [Found(r, stored[r.crm_id], "") for r in resumed if r.record_id in done]
         return [record for record in records if record.record_id not in done]
@@ -77,7 +77,7 @@ class Screening:
         return contacts
 
     def _drop_suppressed(self, contacts: Sequence[tuple[StagedRecord, Contact]]) -> list[tuple[StagedRecord, Contact]]:
-        keys = {record.record_id: suppression_keys(contact, record.crm) for record, contact in contacts}
+        keys = {record.record_id: suppression_keys(contact, record.origin) for record, contact in contacts}
         suppressed = self.warehouse.read_suppressed([key for of_record in keys.values() for key in of_record])
         kept = []
         for record, contact in contacts:

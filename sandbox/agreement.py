@@ -4,19 +4,21 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from blocks.warehouses.base import WrittenField
 
-def disagreements(written: Iterable[Mapping[str, Any]], held: Mapping[str, Mapping[str, Any]]) -> list[str]:
+
+def disagreements(written: Iterable[WrittenField], held: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """
     Say in one line each what differs.
 
     Args:
-        written: rows with `crm_id`, `field` and `after`, as the pipeline confirmed them.
+        written: fields, as the pipeline confirmed them.
         held: values by field and contact, as the CRM's stand-in keeps them.
     """
     return [
-        f"contact {row['crm_id']}, {row['field']}: the warehouse says {row['after']!r}, the CRM doesn't"
+        f"contact {row.crm_id}, {row.field}: the warehouse says {row.after!r}, the CRM doesn't"
         for row in written
-        if not _same(row["after"], held.get(row["crm_id"], {}).get(row["field"]))
+        if not _same(row.after, held.get(row.crm_id, {}).get(row.field))
     ]
 
 

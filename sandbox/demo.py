@@ -5,7 +5,6 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,8 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from blocks.base import block_class
-from blocks.warehouses.base import Warehouse, WarehouseBlock
+from blocks.warehouses.base import Warehouse, WarehouseBlock, WrittenField
 from enrichment.errors import ConfigurationError
+from enrichment.records import Origin
 from enrichment.summary import RunReport, report_of, summary_markdown
 from sandbox.agreement import disagreements
 from sandbox.combination import Combination
@@ -110,14 +110,14 @@ class _Demo:
 
     def _queued(self) -> int:
         try:
-            return sum(row["records"] for row in self.warehouse.query("count_queue"))
+            return sum(count.records for count in self.warehouse.count_queue())
         except ConfigurationError:  # the run hasn't made its tables yet
             return 0
 
-    def _written(self, report: RunReport) -> list[dict[str, Any]]:
+    def _written(self, report: RunReport) -> list[WrittenField]:
         """Return the writes that the CRM confirmed, by the name under which the run knows the CRM."""
-        (run,) = self.warehouse.query("read_run", run_id=report.run_id)
-        return self.warehouse.query("read_written", run_id=report.run_id, crm=run["crm"])
+        run = self.warehouse.read_run(report.run_id)
+        return self.warehouse.read_written(report.run_id, Origin(run.crm))
 
     def _unbalanced(self, report: RunReport) -> list[str]:
         wrong = []
@@ -128,16 +128,16 @@ class _Demo:
             wrong.append(f"{report.books.finished} of {self.contacts} contacts ended; {queued} are still in the queue")
         return wrong
 
-    def _tell_one_story(self, written: list[dict[str, Any]]) -> None:
+    def _tell_one_story(self, written: list[WrittenField]) -> None:
         if not written:
             return
-        story = self.place.result("why", written[0]["crm_id"])
-        self.console.print(f"The story of contact {written[0]['crm_id']} (`enrich why`):")
+        story = self.place.result("why", written[0].crm_id)
+        self.console.print(f"The story of contact {written[0].crm_id} (`enrich why`):")
         for line in story:
             self.console.print(f"  {line['at']}  {escape(line['what'])}")
         self.console.print()
 
-    def _lead_on(self, written: list[dict[str, Any]]) -> None:
+    def _lead_on(self, written: list[WrittenField]) -> None:
         folder = self.place.folder
         self.console.print("Where to look next:")
         self.console.print("  make ui   the runs in Prefect's UI, on http://127.0.0.1:4200")
@@ -149,14 +149,14 @@ class _Demo:
             self.console.print(f"  {_near(Path(path))}   {what}")
         if kept.exists() and written:
             setting = f"ENRICHMENT_SQLITE_PATH={_near(kept)}"
-            self.console.print(f"  {setting} .venv/bin/enrich why {written[-1]['crm_id']}   another contact's story")
+            self.console.print(f"  {setting} .venv/bin/enrich why {written[-1].crm_id}   another contact's story")
 
 
-def _before_and_after(written: list[dict[str, Any]]) -> Table:
+def _before_and_after(written: list[WrittenField]) -> Table:
     table = Table("contact", "field", "before", "after", title="Three contacts, before and after")
-    for crm_id in list(dict.fromkeys(row["crm_id"] for row in written))[:_SHOWN_CONTACTS]:
-        for row in (row for row in written if row["crm_id"] == crm_id):
-            table.add_row(crm_id, row["field"], escape(row["before"] or ""), escape(row["after"]))
+    for crm_id in list(dict.fromkeys(row.crm_id for row in written))[:_SHOWN_CONTACTS]:
+        for row in (row for row in written if row.crm_id == crm_id):
+            table.add_row(crm_id, row.field, escape(row.before or ""), escape(row.after))
         table.add_section()
     return table
 

@@ -158,10 +158,10 @@ class _Staging:
         return self.warehouse.stage_page(records, name=self._cursor_name, before=before.text, after=after.text)
 
     def _look(self) -> _Place:
-        return _Place.read(self.warehouse.query("read_cursor", name=self._cursor_name)[0]["cursor"])
+        return _Place.read(self.warehouse.read_cursor(self._cursor_name) or "")
 
     def _lane_holds_any(self) -> bool:
-        return any(row["records"] for row in self.warehouse.query("count_queue") if row["lane"] == self.lane)
+        return any(count.records for count in self.warehouse.count_queue() if count.lane == self.lane)
 
     @cached_property
     def _cursor_name(self) -> str:

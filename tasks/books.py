@@ -11,8 +11,8 @@ from prefect.runtime import flow_run
 from blocks.crms.base import open_crm
 from blocks.log import event
 from blocks.providers.block import load_provider
-from blocks.warehouses.base import Row, RunEnd, RunStart, Warehouse, open_warehouse
-from enrichment.alerts import Cause, alert_kind, compose_alert, compose_version_notice
+from blocks.warehouses.base import RunEnd, RunStart, Usage, Warehouse, open_warehouse
+from enrichment.alerts import alert_kind, compose_alert, compose_version_notice
 from enrichment.errors import ConfigurationError
 from enrichment.plan import RunPlan
 from enrichment.records import Disposition, Stop
@@ -61,13 +61,13 @@ def close_books(
 ) -> RunReport:
     """Count the run from the ledger, tell people if needed, and close the books whether they balance or not."""
     with open_warehouse(plan.warehouse) as warehouse:
-        last = _last_run(plan, warehouse)
+        last = warehouse.read_last_run(plan.provider, plan.crm, plan.run_id)
         stop = graver(stop, pause_of(plan, warehouse))
         report = _count(plan, warehouse, stop, crashed, returned)
         broken = crashed > 0 or not report.books.balanced
         stop_kind = stop.kind if stop and not stop.wished else "crashed" if broken else ""
         kind = alert_kind(report.books, threshold=threshold, stop_kind=stop_kind)
-        sent = _tell(plan, report, kind, last.get("alert_kind") or "", notifiers)
+        sent = _tell(plan, report, kind, (last.alert_kind if last else None) or "", notifiers)
         end = RunEnd(
             failure_rate=report.books.failure_rate,
             stop_kind=stop.kind if stop else "",
@@ -86,33 +86,33 @@ def close_books(
 
 def _count(plan: RunPlan, warehouse: Warehouse, stop: Stop | None, crashed: int, returned: int) -> RunReport:
     usage = warehouse.count_usage(plan.run_id)
-    names = dict.fromkeys([*plan.provider_names.split(","), *(row["provider"] for row in usage)])
+    names = dict.fromkeys([*plan.provider_names.split(","), *(one.provider for one in usage)])
     return RunReport(
         plan.run_id,
         warehouse.read_books(plan.run_id, returned=returned),
         providers=[
-            _use(name, rows, warehouse.query("read_versions_before", provider=name, run_id=plan.run_id))
+            _use(name, mine, warehouse.versions_before(name, plan.run_id))
             for name in names
-            if (rows := [row for row in usage if row["provider"] == name])
+            if (mine := [one for one in usage if one.provider == name])
         ],
-        causes=[_cause(row) for row in warehouse.query("count_failures", run_id=plan.run_id)],
+        causes=warehouse.count_failures(plan.run_id),
         stop=stop,
         crashed=crashed,
     )
 
 
-def _use(provider: str, rows: Sequence[Row], before: Sequence[Row]) -> ProviderUse:
+def _use(provider: str, usage: Sequence[Usage], before: Sequence[str]) -> ProviderUse:
     lookups: Counter[str] = Counter()
-    for row in rows:
-        lookups[row["outcome"]] += row["replies"]
-    last = max(rows, key=lambda row: row["last_reply_at"])
+    for one in usage:
+        lookups[one.outcome] += one.replies
+    last = max(usage, key=lambda one: one.last_reply_at)
     return ProviderUse(
         provider,
         dict(lookups),
-        credits=sum(row["credits"] for row in rows),
-        api_versions=sorted({row["api_version"] for row in rows if row["api_version"]}),
-        versions_before=[row["api_version"] for row in before],
-        request_id=last["request_id"] or "",
+        credits=sum(one.credits for one in usage),
+        api_versions=sorted({one.api_version for one in usage if one.api_version}),
+        versions_before=before,
+        request_id=last.request_id or "",
     )
 
 
@@ -132,16 +132,6 @@ def _note_use(plan: RunPlan, use: ProviderUse, notifiers: Sequence[str]) -> None
         event("api_version_changed", provider=use.provider, before=before, now=now)
         notice = compose_version_notice(use.provider, use.versions_before, use.api_versions, run=_run_label(plan))
         tell_people(notice.subject, notice.body, notifiers, kind=notice.kind)
-
-
-def _cause(row: Row) -> Cause:
-    return Cause(row["reason"], row["step"], row["records"], row["example"])
-
-
-def _last_run(plan: RunPlan, warehouse: Warehouse) -> Row:
-    """Return the last run whose state people know, or nothing."""
-    rows = warehouse.query("read_last_run", provider=plan.provider, crm=plan.crm, run_id=plan.run_id)
-    return rows[0] if rows else {}
 
 
 def _tell(plan: RunPlan, report: RunReport, kind: str, previous: str, notifiers: Sequence[str]) -> bool:

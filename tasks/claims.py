@@ -26,7 +26,7 @@ def claim_chunks(plan: RunPlan, chunks: int, budget: int) -> list[Parcel[Claim]]
         while len(claims) < chunks and budget > 0:
             claim = warehouse.claim(
                 plan.run_id,
-                crm=plan.crm_name,
+                origin=plan.origin,
                 lane=plan.lane,
                 limit=min(plan.chunk_size, budget),
                 lease_seconds=plan.lease_seconds,
@@ -44,5 +44,5 @@ def claim_chunks(plan: RunPlan, chunks: int, budget: int) -> list[Parcel[Claim]]
 def count_queue(plan: RunPlan) -> int:
     """Return how many records the queue holds now, claimed ones included."""
     with open_warehouse(plan.warehouse) as warehouse:
-        rows = warehouse.query("count_queue")
-    return sum(row["records"] for row in rows if plan.lane in {"", row["lane"]})
+        counts = warehouse.count_queue()
+    return sum(count.records for count in counts if plan.lane in {"", count.lane})

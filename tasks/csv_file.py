@@ -82,7 +82,7 @@ def prepare_file(job: FileJob, *, provider: str = "", force: bool = False) -> in
 def _set_up_if_absent() -> None:
     with open_warehouse(load_settings().warehouse) as warehouse:
         try:
-            warehouse.query("count_queue")
+            warehouse.count_queue()
         except ConfigurationError:
             warehouse.migrate()
 

@@ -3,6 +3,7 @@
 from blocks.crms.base import crm_name
 from blocks.log import event
 from blocks.warehouses.base import Erased, open_warehouse
+from enrichment.records import Origin
 from enrichment.sealing import sealed
 from tasks.steps import step
 
@@ -28,7 +29,7 @@ def erase_contact(warehouse: str, crm: str, crm_id: str) -> Erased:
     """
     name = crm_name(crm)
     with open_warehouse(warehouse) as target:
-        erased = target.erase(name, crm_id)
+        erased = target.erase(Origin(name), crm_id)
     event("contact_erased", crm=name, crm_id=crm_id, **erased.rows)
     return erased
 

@@ -147,8 +147,8 @@ def _listed(path: Path, line: int, row: dict[str, str | None]) -> NewContact:
 
 
 def _position(warehouse: Warehouse, crm: str) -> datetime:
-    rows = warehouse.query("read_cursor", name=_cursor_name(crm))
-    return (datetime.fromisoformat(rows[0]["cursor"]) - OVERLAP) if rows else datetime.now(UTC) - FIRST_WINDOW
+    cursor = warehouse.read_cursor(_cursor_name(crm))
+    return (datetime.fromisoformat(cursor) - OVERLAP) if cursor else datetime.now(UTC) - FIRST_WINDOW
 
 
 def _cursor_name(crm: str) -> str:

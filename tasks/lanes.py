@@ -8,7 +8,7 @@ from blocks.settings import load_settings
 from blocks.warehouses.base import Warehouse, open_warehouse
 from enrichment.errors import ConfigurationError
 from enrichment.plan import RunPlan
-from enrichment.records import PAUSED, Stop
+from enrichment.records import PAUSED, State, Stop
 from enrichment.sealing import sealed
 
 
@@ -17,8 +17,8 @@ def pause_lane(lane: str) -> int:
     """Let no run claim from a lane; return how many records are at work in it now, and will be finished."""
     with open_warehouse(load_settings().warehouse) as warehouse:
         warehouse.pause_lane(lane)
-        rows = warehouse.query("count_queue")
-    return sum(row["records"] for row in rows if row["lane"] == lane and row["state"] == "claimed")
+        counts = warehouse.count_queue()
+    return sum(count.records for count in counts if count.lane == lane and count.state == State.CLAIMED)
 
 
 @sealed
@@ -58,4 +58,4 @@ def pause_of(plan: RunPlan, warehouse: Warehouse) -> Stop | None:
 
 
 def _records(warehouse: Warehouse, lane: str) -> int:
-    return sum(row["records"] for row in warehouse.query("count_queue") if row["lane"] == lane)
+    return sum(count.records for count in warehouse.count_queue() if count.lane == lane)

@@ -39,7 +39,7 @@ class Preview:
 def preview(plan: RunPlan, limit: int) -> Preview:
     """Return what a run would do with the next records of the queue, as far as the journal reaches."""
     with open_warehouse(plan.warehouse) as warehouse, open_crm(plan.crm) as crm:
-        waiting = warehouse.peek(plan.origin, lane=plan.lane, limit=limit)
+        waiting = warehouse.peek(origin=plan.origin, lane=plan.lane, limit=limit)
         reader = JournalReader(plan, warehouse)
         # A claim counts as an attempt.
         done = LookUp(plan, warehouse, crm, reader).run(replace(one, attempts=one.attempts + 1) for one in waiting)

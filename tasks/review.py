@@ -18,18 +18,9 @@ from tasks.telling import tell_people
 def read_review(warehouse: str, days: int) -> Review:
     """Return the review of the last days, by the warehouse's own clock; nothing is marked by it."""
     with open_warehouse(warehouse) as source:
-        read_at: str = source.query("read_clock")[0]["read_at"]
+        read_at = source.now()
         since, before = (_back(read_at, count * days) for count in (1, 2))
-        rows = {
-            "endings": source.query("review_endings", since=since, before=before),
-            "replies": source.query("review_replies", since=since, before=before),
-            "fill": source.query("review_fill", since=since),
-            "latency": source.query("review_latency", since=since),
-            "unmatched": source.query("review_unmatched", since=since),
-            "failures": source.query("review_failures", since=since),
-            "queue": source.query("count_queue"),
-        }
-    return review_of(days, read_at, rows)
+        return review_of(days, read_at, source.review_counts(since, before))
 
 
 @sealed

@@ -70,7 +70,7 @@ def look_again(plan: RunPlan) -> bool:
     A run that is at its end may hold the deployment's last slot, so that the one for these contacts was refused.
     """
     with open_warehouse(plan.warehouse) as warehouse:
-        waiting = warehouse.peek(plan.origin, lane="live", limit=1)
+        waiting = warehouse.peek(origin=plan.origin, lane="live", limit=1)
     if waiting:
         _ask_if_possible()
     return bool(waiting)

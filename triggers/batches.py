@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from blocks.warehouses.base import NewRecord
+from enrichment.records import Origin
 
-Key = tuple[str, str]
+Key = tuple[Origin, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class Batch:
 
     Args:
         records: contacts for the queue.
-        changed: CRM and id of contacts that changed; see `Warehouse.stage`.
+        changed: origin and id of contacts that changed; see `Warehouse.stage`.
     """
 
     records: tuple[NewRecord, ...] = ()
@@ -38,7 +39,7 @@ def merged(batches: Iterable[Batch]) -> Batch:
     for batch in batches:
         changed |= batch.changed
         for record in batch.records:
-            key = (record.crm, record.crm_id)
+            key = (record.origin, record.crm_id)
             records[key] = _joined(records[key], record) if key in records else record
     for key in changed & records.keys():
         records[key] = replace(records[key], email_address=None)
@@ -50,4 +51,5 @@ def _joined(first: NewRecord, second: NewRecord) -> NewRecord:
         first,
         email_address=first.email_address or second.email_address,
         contact_created_at=first.contact_created_at or second.contact_created_at,
+        refresh=first.refresh or second.refresh,
     )

@@ -13,9 +13,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from blocks.warehouses.base import NewRecord
+from enrichment.records import Origin
 from triggers.batches import Batch, Key
 
 CRM = "hubspot"
+_ORIGIN = Origin(CRM)
 
 _CONTACT_TYPE = "0-1"
 _LONGEST_ID = 20
@@ -126,7 +128,7 @@ class _Reader:
             return "ignored"
         if crm_id is None:
             return "unreadable"
-        self.changed.add((CRM, crm_id))
+        self.changed.add((_ORIGIN, crm_id))
         if str(event.get("propertyValue") or "").strip():
             self._stage(crm_id)
         return "changed"
@@ -136,14 +138,14 @@ class _Reader:
         crm_id = _id(event.get("objectId"))
         if crm_id is None:
             return "unreadable"
-        self.changed.add((CRM, crm_id))
+        self.changed.add((_ORIGIN, crm_id))
         return "deleted"
 
     def restore(self, event: Event) -> str:
         crm_id = _id(event.get("objectId"))
         if crm_id is None:
             return "unreadable"
-        self.changed.add((CRM, crm_id))
+        self.changed.add((_ORIGIN, crm_id))
         self._stage(crm_id)
         return "restored"
 
@@ -154,7 +156,7 @@ class _Reader:
         survivor = next((found for part in (event.get("newObjectId"), *parts[:2]) if (found := _id(part))), None)
         if survivor is None:
             return "unreadable"
-        self.changed |= {(CRM, crm_id) for part in parts if (crm_id := _id(part))} | {(CRM, survivor)}
+        self.changed |= {(_ORIGIN, crm_id) for part in parts if (crm_id := _id(part))} | {(_ORIGIN, survivor)}
         self._stage(survivor)
         return "merged"
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from blocks.warehouses.base import Warehouse
 from enrichment.errors import ConfigurationError, EnrichmentError
+from enrichment.records import Origin
 from enrichment.sealing import sealed
 
 logger = logging.getLogger(__name__)
@@ -18,7 +19,7 @@ _PATIENCE_SECONDS = 3.0
 
 def look_at(warehouse: Warehouse) -> None:
     """Read as little as shows that the warehouse is there and set up, however long its queue is; raise if not."""
-    warehouse.peek(crm="", lane="live", limit=1)
+    warehouse.peek(origin=Origin(""), lane="live", limit=1)
 
 
 class Readiness:

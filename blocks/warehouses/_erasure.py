@@ -11,10 +11,11 @@ from dataclasses import asdict
 from itertools import groupby
 from operator import itemgetter
 
-from blocks.warehouses._rows import Erased, Row
+from blocks.warehouses._rows import Row
 from blocks.warehouses._session import Session
+from blocks.warehouses._values import Erased
 from enrichment.identifiers import suppression_keys
-from enrichment.records import Contact, Disposition, Finished
+from enrichment.records import Contact, Disposition, Finished, Origin
 
 #: Why a hashed identifier is suppressed, and why a staged record ended.
 REASON = "erased"
@@ -31,22 +32,22 @@ _FORGETTING = {
 }
 
 
-def erase(session: Session, crm: str, crm_id: str, token: str) -> Erased:
+def erase(session: Session, origin: Origin, crm_id: str, token: str) -> Erased:
     """
     Erase one contact.
 
     Args:
         session: a transaction.
-        crm: the CRM's name.
+        origin: whose contact.
         crm_id: the contact's id in it; may be unknown here.
         token: fresh, never used before.
     """
-    who = {"crm": crm, "crm_id": crm_id}
+    who = {**asdict(origin), "crm_id": crm_id}
     # The erasure claims the record: a run at work on it has lost it, and every later update of that run finds nothing.
     session.run("take_records", token=token, lease_seconds=_LEASE_SECONDS, **who)
     records = session.read("read_claim", token=token)
     addresses = {row["email_address"] for row in (*records, *session.read("read_addresses", **who))}
-    session.run("suppress_keys", keys=_contact_keys(crm, crm_id, addresses), reason=REASON)
+    session.run("suppress_keys", keys=_contact_keys(origin, crm_id, addresses), reason=REASON)
     counts = {"enrichment_staging": _end(session, token, records)}
     requests = session.read("read_requests", **who)
     counts |= {table: session.run(query, **who) for table, query in _FORGETTING.items()}
@@ -74,18 +75,20 @@ def drop_erased_replies(session: Session, provider: str, keys: Collection[str]) 
         session.run("blank_replies", provider=provider, keys=sorted(erased))
 
 
-def forget_late(session: Session, crm: str, crm_ids: Iterable[str]) -> None:
+def forget_late(session: Session, origin: Origin, crm_ids: Iterable[str]) -> None:
     """Remove what a chunk kept of contacts after they were erased; happens where an engine has no transactions."""
-    by_key = {_contact_keys(crm, crm_id)[0]: crm_id for crm_id in crm_ids}
+    by_key = {_contact_keys(origin, crm_id)[0]: crm_id for crm_id in crm_ids}
     for key in sorted(erased_among(session, by_key.keys())):
         for query in _FORGETTING.values():
-            session.run(query, crm=crm, crm_id=by_key[key])
+            session.run(query, **asdict(origin), crm_id=by_key[key])
 
 
 def without_erased_addresses(session: Session, rows: Sequence[Row]) -> list[Row]:
     """Return rows to be staged, without the e-mail address of a person who was erased."""
     keys = {
-        row["record_id"]: set(_contact_keys(row["crm"], row["crm_id"], [row["email_address"]]))
+        row["record_id"]: set(
+            _contact_keys(Origin(row["crm"], row["object_type"]), row["crm_id"], [row["email_address"]])
+        )
         for row in rows
         if row["email_address"]
     }
@@ -93,10 +96,10 @@ def without_erased_addresses(session: Session, rows: Sequence[Row]) -> list[Row]
     return [row | {"email_address": None} if erased & keys.get(row["record_id"], set()) else row for row in rows]
 
 
-def _contact_keys(crm: str, crm_id: str, addresses: Iterable[str | None] = ()) -> list[str]:
-    keys = suppression_keys(Contact(crm_id), crm)
+def _contact_keys(origin: Origin, crm_id: str, addresses: Iterable[str | None] = ()) -> list[str]:
+    keys = suppression_keys(Contact(crm_id), origin)
     for address in addresses:
-        keys += suppression_keys(Contact(crm_id, address), crm)
+        keys += suppression_keys(Contact(crm_id, address), origin)
     return list(dict.fromkeys(keys))
 
 

@@ -5,12 +5,13 @@ from dataclasses import asdict
 
 from blocks.providers.base import Reply
 from blocks.warehouses import _erasure
-from blocks.warehouses._replay import replayed
-from blocks.warehouses._rows import JournalLookup, MadeFor, Row, reply_row
-from blocks.warehouses._session import Session, Transactions
+from blocks.warehouses._rows import reply_of, reply_row
+from blocks.warehouses._session import Session, Transactions, replayed
+from blocks.warehouses._values import JournalLookup, MadeFor, SavedReply
 from enrichment.credits import UNCAPPED, CreditCaps, Overdraft, Spending, overdraft
 from enrichment.estimate import TrackRecord
 from enrichment.outcomes import CONCLUSIVE, ENRICHED
+from enrichment.story import Suppression
 
 
 class JournalVerbs(Transactions):
@@ -25,6 +26,7 @@ class JournalVerbs(Transactions):
         token: str,
         lease_seconds: int,
         reply_days: int,
+        miss_days: int,
         made_for: Sequence[MadeFor] = (),
         run_id: str = "",
         credits_each: float = 0.0,
@@ -42,13 +44,14 @@ class JournalVerbs(Transactions):
             keys: of the requests.
             token: of the claim.
             lease_seconds: how long the reservation lasts unless it is renewed.
-            reply_days: how old a reply may be.
+            reply_days: how old a reply may be, but for a miss.
+            miss_days: how old a reply may be that doesn't know the contact.
             made_for: for whom the requests are made, so that an erasure finds their replies.
             run_id: of the run that will pay.
             credits_each: what one request costs at most.
             caps: that must hold with everything that is reserved.
         """
-        with self.transaction() as session:
+        with self._transaction() as session:
             if caps:
                 session.read("lock_credits", provider=provider)
             erased = _erasure.erased_among(session, keys)
@@ -62,7 +65,8 @@ class JournalVerbs(Transactions):
                 **wanted,
             )
             session.run("note_requests", provider=provider, token=token, rows=[asdict(one) for one in made_for])
-            replies = {row["request_key"]: row for row in session.read("read_replies", reply_days=reply_days, **wanted)}
+            rows = session.read("read_replies", reply_days=reply_days, miss_days=miss_days, **wanted)
+            replies = {row["request_key"]: reply_of(row) for row in rows}
             session.run("drop_reservations", provider=provider, keys=list(replies))
             reserved = sorted(row["request_key"] for row in session.read("read_reservations", token=token, **wanted))
             over = _overdraft(session, provider, run_id, caps, credits_each, len(reserved)) if caps else Overdraft()
@@ -71,16 +75,35 @@ class JournalVerbs(Transactions):
         granted = frozenset(reserved).difference(refused)
         return JournalLookup(replies, granted, erased, frozenset(refused), over.reached)
 
-    def read_replies(self, provider: str, keys: Collection[str], *, reply_days: int) -> dict[str, Row]:
+    def read_replies(
+        self, provider: str, keys: Collection[str], *, reply_days: int, miss_days: int
+    ) -> dict[str, SavedReply]:
         """Return the journal's conclusive replies by request key, without reserving anything."""
-        rows = self.query("read_replies", provider=provider, keys=list(keys), reply_days=reply_days)
-        return {row["request_key"]: row for row in rows}
+        rows = self._query(
+            "read_replies", provider=provider, keys=list(keys), reply_days=reply_days, miss_days=miss_days
+        )
+        return {row["request_key"]: reply_of(row) for row in rows}
+
+    def read_suppressed(self, keys: Collection[str]) -> set[str]:
+        """Return those of the hashed keys that are suppressed."""
+        return {row["key_hash"] for row in self._query("read_suppressed", keys=list(keys))}
+
+    def read_suppressions(self, keys: Mapping[str, str]) -> list[Suppression]:
+        """Return the suppressions of hashed keys; each key comes with the CRM that it stands for."""
+        rows = self._query("read_suppressed", keys=list(keys))
+        return [Suppression(keys[row["key_hash"]], row["reason"], row["suppressed_at"]) for row in rows]
+
+    @replayed
+    def suppress(self, keys: Collection[str], reason: str) -> None:
+        """Remember hashed identifiers that must never be looked up."""
+        with self._transaction() as session:
+            session.run("suppress_keys", keys=list(keys), reason=reason)
 
     @replayed
     def keep_replies(self, provider: str, run_id: str, replies: Sequence[Reply]) -> None:
         """Commit replies to the journal, as received, and end their reservations; nothing is kept of the erased."""
         rows, keys = [reply_row(reply) for reply in replies], [reply.key for reply in replies]
-        with self.transaction() as session:
+        with self._transaction() as session:
             session.run("keep_replies", provider=provider, run_id=run_id, rows=rows)
             session.run("drop_reservations", provider=provider, keys=keys)
             _erasure.drop_erased_replies(session, provider, keys)
@@ -88,12 +111,12 @@ class JournalVerbs(Transactions):
     @replayed
     def note_doubt(self, provider: str, run_id: str, credits_billed: float) -> None:
         """Remember credits that may have been billed for answers that were lost: caps count them."""
-        with self.transaction() as session:
+        with self._transaction() as session:
             session.run("note_doubt", provider=provider, run_id=run_id, credits=float(credits_billed))
 
     def track_record(self, provider: str) -> TrackRecord:
         """Return how a provider has answered so far, by the journal."""
-        rows = [row for row in self.query("summarise_journal", provider=provider) if row["outcome"] in CONCLUSIVE]
+        rows = [row for row in self._query("summarise_journal", provider=provider) if row["outcome"] in CONCLUSIVE]
         return TrackRecord(
             sum(row["replies"] for row in rows),
             sum(row["replies"] for row in rows if row["outcome"] in ENRICHED),

@@ -1,10 +1,40 @@
-"""Transactions of a warehouse, in which named statements run."""
+"""Transactions of a warehouse, in which named statements run; and how one that gave way to another is repeated."""
 
+import functools
+import random
+import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, ClassVar, ParamSpec, TypeVar
 
 from blocks.warehouses._rows import Row
+from blocks.warehouses._sql import Statements, script_of
+from enrichment.errors import TransientError
+
+_MOST_REPLAYS = 6
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class ConflictError(TransientError):
+    """Another transaction was in the way; nothing of ours was kept, so the same again may do."""
+
+
+def replayed(verb: Callable[P, T]) -> Callable[P, T]:
+    """Repeat the whole verb after a conflict, a few times, with growing pauses and full jitter."""
+
+    @functools.wraps(verb)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        for attempt in range(_MOST_REPLAYS):
+            try:
+                return verb(*args, **kwargs)
+            except ConflictError:
+                time.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311 - jitter
+        return verb(*args, **kwargs)
+
+    return run
 
 
 class Session(ABC):
@@ -18,23 +48,52 @@ class Session(ABC):
     def read(self, query: str, /, **values: Any) -> list[Row]:
         """Return a named query's rows."""
 
+    @abstractmethod
+    def execute(self, statement: str) -> Any:
+        """Run one statement that has no name, such as one of a migration."""
+
 
 class Transactions(ABC):
-    """What opens them."""
+    """What opens them, and sets up the tables in one."""
+
+    sql: ClassVar[Statements]
+    #: Whether the statements of a transaction take effect together.
+    atomic: ClassVar[bool] = True
 
     @abstractmethod
-    def transaction(self) -> AbstractContextManager[Session]:
+    def _transaction(self) -> AbstractContextManager[Session]:
         """Open a transaction that commits at the end, or rolls back."""
 
-    def reading(self) -> AbstractContextManager[Session]:
+    def _reading(self) -> AbstractContextManager[Session]:
         """Open a transaction that only reads."""
-        return self.transaction()
+        return self._transaction()
 
-    def claiming(self) -> AbstractContextManager[Session]:
+    def _claiming(self) -> AbstractContextManager[Session]:
         """Open what a claim is made in: a transaction, or single statements where the engine is surer of those."""
-        return self.transaction()
+        return self._transaction()
 
-    def query(self, name: str, /, **values: Any) -> list[Row]:
+    @abstractmethod
+    def _migrating(self) -> AbstractContextManager[Session]:
+        """Make the place of the tables, unless it is there, and open what is locked against a second setup."""
+
+    def _query(self, name: str, /, **values: Any) -> list[Row]:
         """Return the rows of a named read."""
-        with self.reading() as session:
+        with self._reading() as session:
             return session.read(name, **values)
+
+    def migrate(self) -> list[str]:
+        """
+        Apply the migrations that are missing, in order, and return their names; safe to repeat.
+
+        Each is recorded after its statements. Where an engine's DDL takes part in no transaction, a migration that
+        broke off is applied again, so there every statement of it may be repeated.
+        """
+        with self._migrating() as session:
+            session.run("create_migrations")
+            known = {row["version"] for row in session.read("read_migrations")}
+            missing = [name for name in sorted(self.sql.migrations) if name not in known]
+            for name in missing:
+                for statement in script_of(self.sql.migrations[name]):
+                    session.execute(statement)
+                session.run("record_migration", version=name)
+        return missing

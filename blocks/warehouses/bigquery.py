@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field, HttpUrl, SecretStr
@@ -16,8 +15,9 @@ from pydantic import Field, HttpUrl, SecretStr
 from blocks.extras import not_installed
 from blocks.secrets import reveal
 from blocks.warehouses._rows import Row, bind, decode, sliced
-from blocks.warehouses._sql import PARAMETER, SqlFile, read_sql
-from blocks.warehouses.base import Session, Warehouse, WarehouseBlock
+from blocks.warehouses._session import Session
+from blocks.warehouses._sql import PARAMETER, read_sql, script_of
+from blocks.warehouses.base import Warehouse, WarehouseBlock
 from enrichment.errors import ConfigurationError, ContractError, TransientError
 
 try:
@@ -110,7 +110,7 @@ class BigQueryWarehouse(Warehouse):
     """One client, shared by the threads of one task."""
 
     name = "bigquery"
-    sql: SqlFile = read_sql(Path(__file__).with_suffix(".sql"))
+    sql = read_sql("bigquery")
     atomic = False
 
     def __init__(
@@ -124,24 +124,18 @@ class BigQueryWarehouse(Warehouse):
         self._lock = threading.Lock()
 
     @contextmanager
-    def transaction(self) -> Iterator[Session]:
+    def _transaction(self) -> Iterator[Session]:
         """Run statements one after the other; each is whole or not at all, and may be repeated."""
         with self._translated():
             yield _BigQuerySession(self._connect())
 
-    def migrate(self) -> list[str]:
-        """Apply the missing migrations, of which each statement may be repeated: DDL takes part in no transaction."""
+    @contextmanager
+    def _migrating(self) -> Iterator[Session]:
+        """Make the dataset, and give a session: DDL takes part in no transaction, so each statement may be repeated."""
         with self._translated():
             jobs = self._connect()
             jobs.make_dataset()
-            jobs.execute("CREATE TABLE IF NOT EXISTS schema_migrations (version STRING NOT NULL, applied_at TIMESTAMP)")
-            known = {row["version"] for row in jobs.execute("SELECT version FROM schema_migrations").rows}
-            missing = [name for name in self.sql.migrations if name not in known]
-            for name in missing:
-                for statement in self.sql.migrations[name].split(";\n"):
-                    jobs.execute(statement)
-                jobs.execute("INSERT INTO schema_migrations VALUES (@name, CURRENT_TIMESTAMP())", {"name": name})
-            return missing
+            yield _BigQuerySession(jobs)
 
     def close(self) -> None:
         """Close the client."""
@@ -265,27 +259,20 @@ class _BigQuerySession(Session):
     def read(self, query: str, /, **values: Any) -> list[Row]:
         return [decode(row) for result in self._execute(query, values) for row in result.rows]
 
+    def execute(self, statement: str) -> _Result:
+        return self._connection.execute(statement)
+
     def _execute(self, query: str, values: dict[str, Any]) -> Iterator[_Result]:
         for part in sliced(values, most_items=_MOST_ITEMS, most_bytes=_MOST_BYTES):
-            bound = bind({name: _known(value) for name, value in part.items()})
+            bound = bind(part)
             for statement in self._statements[query]:
                 names = PARAMETER.findall(statement)
                 places = PARAMETER.sub(r"@p_\1", statement)  # `rows` alone is a reserved word
                 yield self._connection.execute(places, {f"p_{name}": bound[name] for name in names})
 
     _statements: ClassVar[dict[str, list[str]]] = {
-        name: text.split(";\n") for name, text in BigQueryWarehouse.sql.queries.items()
+        name: script_of(text) for name, text in BigQueryWarehouse.sql.queries.items()
     }
-
-
-def _known(value: Any) -> Any:
-    """Leave out what is null in rows, so that it is null in the table too, and not JSON's null."""
-    if not isinstance(value, list):
-        return value
-    return [
-        {name: one for name, one in item.items() if one is not None} if isinstance(item, dict) else item
-        for item in value
-    ]
 
 
 def _is_conflict(error: Exception) -> bool:

@@ -3,17 +3,16 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field, HttpUrl, SecretStr
 
 from blocks.extras import not_installed
 from blocks.secrets import reveal
-from blocks.warehouses._replay import ConflictError
 from blocks.warehouses._rows import Row, bind, decode
+from blocks.warehouses._session import ConflictError, Session
 from blocks.warehouses._sql import PARAMETER, read_sql
-from blocks.warehouses.base import Session, Warehouse, WarehouseBlock
+from blocks.warehouses.base import Warehouse, WarehouseBlock
 from enrichment.errors import ConfigurationError, TransientError
 
 try:
@@ -59,7 +58,7 @@ class PostgresWarehouse(Warehouse):
     """One connection, shared by the threads of one task."""
 
     name = "postgres"
-    sql = read_sql(Path(__file__).with_suffix(".sql"))
+    sql = read_sql("postgres")
     _statements: ClassVar[dict[str, str]] = {
         name: PARAMETER.sub(r"%(\1)s", text.replace("%", "%%")) for name, text in sql.queries.items()
     }
@@ -72,25 +71,25 @@ class PostgresWarehouse(Warehouse):
         self._lock = threading.RLock()
 
     @contextmanager
-    def transaction(self) -> Iterator[Session]:
+    def _transaction(self) -> Iterator[Session]:
         """Open a transaction at read committed; rows are locked as statements touch them."""
         with self._lock, self._translated():
             connection = self._connect()
             with connection.transaction():
                 yield _PostgresSession(connection, self._statements)
 
-    def migrate(self) -> list[str]:
-        """Apply the missing migrations in one transaction; PostgreSQL's DDL takes part in it."""
-        with self._lock, self._translated():
+    @contextmanager
+    def _migrating(self) -> Iterator[Session]:
+        """Make the schema, and open a transaction that all migrations are part of."""
+        with self._transaction() as session:
             connection = self._connect()
-            with connection.transaction():
-                # Two setups at once would both find the schema absent.
-                connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (self._schema,))
-                # `IF NOT EXISTS` asks for the right to create schemas even where this one exists.
-                named = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
-                if not connection.execute(named, (self._schema,)).fetchone():
-                    connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(self._schema)))
-                return self._apply_missing(connection)
+            # Two setups at once would both find the schema absent.
+            connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (self._schema,))
+            # `IF NOT EXISTS` asks for the right to create schemas even where this one exists.
+            named = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
+            if not connection.execute(named, (self._schema,)).fetchone():
+                connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(self._schema)))
+            yield session
 
     def close(self) -> None:
         """Close the connection."""
@@ -112,17 +111,6 @@ class PostgresWarehouse(Warehouse):
             connection.execute("SELECT set_config('TimeZone', 'UTC', false)")
             self._connection = connection
         return self._connection
-
-    def _apply_missing(self, connection: "psycopg.Connection[Row]") -> list[str]:
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS schema_migrations (version TEXT PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL)"
-        )
-        known = {row["version"] for row in connection.execute("SELECT version FROM schema_migrations")}
-        missing = [name for name in self.sql.migrations if name not in known]
-        for name in missing:
-            connection.execute(self.sql.migrations[name].encode())
-            connection.execute("INSERT INTO schema_migrations VALUES (%s, now())", (name,))
-        return missing
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -154,6 +142,9 @@ class _PostgresSession(Session):
 
     def read(self, query: str, /, **values: Any) -> list[Row]:
         return [decode(row) for row in self._execute(query, values).fetchall()]
+
+    def execute(self, statement: str) -> "psycopg.Cursor[Row]":
+        return self._connection.execute(statement.encode())
 
     def _execute(self, query: str, values: dict[str, Any]) -> "psycopg.Cursor[Row]":
         return self._connection.execute(self._statements[query].encode(), bind(values))

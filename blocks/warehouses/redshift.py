@@ -1,21 +1,37 @@
 """Amazon Redshift through redshift_connector."""
 
+import base64
+import json
 import threading
+import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field, HttpUrl, SecretStr
 
+from blocks.extras import not_installed
 from blocks.secrets import reveal
-from blocks.warehouses._redshift_connection import BATCHES, Connection, Error, unpack
-from blocks.warehouses._replay import ConflictError
 from blocks.warehouses._rows import Row, bind, decode
-from blocks.warehouses._sql import PARAMETER, read_sql
-from blocks.warehouses.base import Session, Warehouse, WarehouseBlock
+from blocks.warehouses._session import ConflictError, Session
+from blocks.warehouses._sql import PARAMETER, read_sql, script_of
+from blocks.warehouses.base import Warehouse, WarehouseBlock
 from enrichment.errors import ConfigurationError, ContractError, TransientError
+
+try:
+    import redshift_connector
+    from redshift_connector.error import Error
+except ImportError as error:
+    raise not_installed("Redshift", "redshift-connector", "redshift") from error
+
+#: List parameters, and the temporary table that each becomes.
+_BATCHES = {"rows": "batch_rows", "ids": "batch_ids", "keys": "batch_ids"}
+#: Columns of a batch that hold JSON, whatever the value's type.
+_JSON = frozenset({"reply", "tech_stack", "intent_keywords", "attributes"})
+_MOST_BINDS = 32_767  # of one statement
+_LONGEST_TEXT = 65_535  # bytes of a VARCHAR; longer JSON, such as a reply that was paid for, is stored packed
+_PACKED = "zlib_base64"
 
 _NOT_SET_UP = frozenset({"42P01", "42703", "3F000"})
 _REFUSED = frozenset({"28000", "28P01", "3D000", "42501"})
@@ -79,40 +95,39 @@ class RedshiftWarehouse(Warehouse):
     """One connection, shared by the threads of one task; writers take one lock before they do anything else."""
 
     name = "redshift"
-    sql = read_sql(Path(__file__).with_suffix(".sql"))
+    sql = read_sql("redshift")
 
     def __init__(self, settings: dict[str, Any], schema: str, timeout_seconds: int) -> None:
         self._settings = settings
         self._schema = schema
         self._timeout_seconds = timeout_seconds
-        self._connection: Connection | None = None
+        self._connection: _Connection | None = None
         self._lock = threading.RLock()
 
     @contextmanager
-    def transaction(self) -> Iterator[Session]:
+    def _transaction(self) -> Iterator[Session]:
         """Open a transaction that waits for the other writers first: the snapshot is taken after that."""
         with self._begin("LOCK schema_migrations") as session:
             yield session
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
+    def _reading(self) -> Iterator[Session]:
         """Open a transaction that reads one snapshot, and waits for nobody."""
         with self._begin() as session:
             yield session
 
-    def migrate(self) -> list[str]:
-        """Apply the missing migrations in one transaction; Redshift's DDL takes part in it."""
+    @contextmanager
+    def _migrating(self) -> Iterator[Session]:
+        """Make the schema and the table that writers lock, and open a transaction that all migrations are part of."""
         with self._lock, self._translated():
             connection = self._connect()
             # `IF NOT EXISTS` asks for the right to create schemas even where this one exists.
             named = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
             if not connection.execute(named, [self._schema]).fetchone():
                 connection.execute(f'CREATE SCHEMA "{self._schema}"')
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS schema_migrations (version VARCHAR(256) NOT NULL, applied_at TIMESTAMP)"
-            )
-        with self._begin("LOCK schema_migrations") as session:
-            return session.migrate()
+            connection.execute(self.sql.queries["create_migrations"])
+        with self._transaction() as session:
+            yield session
 
     def close(self) -> None:
         """Close the connection."""
@@ -136,15 +151,15 @@ class RedshiftWarehouse(Warehouse):
                 self._roll_back(connection)
                 raise
 
-    def _roll_back(self, connection: Connection) -> None:
+    def _roll_back(self, connection: "_Connection") -> None:
         try:
             connection.execute("ROLLBACK")
         except Error:
             self.close()  # the next transaction connects again
 
-    def _connect(self) -> "Connection":
+    def _connect(self) -> "_Connection":
         if self._connection is None:
-            self._connection = Connection(
+            self._connection = _Connection(
                 self._settings, self.sql.session, schema=self._schema, timeout_seconds=self._timeout_seconds
             )
         return self._connection
@@ -177,8 +192,66 @@ class RedshiftWarehouse(Warehouse):
         )
 
 
+class _Connection:
+    """A connection with its temporary tables, in which lists wait for the statement that reads them."""
+
+    def __init__(
+        self, settings: dict[str, Any], statements: dict[str, str], *, schema: str, timeout_seconds: int
+    ) -> None:
+        self._statements = statements
+        self._batches: dict[str, list[Any]] = {}
+        self._used: set[str] = set()
+        self._driver = redshift_connector.connect(
+            **settings,
+            timeout=timeout_seconds + 10,  # of the socket; the server gives up first
+            application_name="contact-enrichment",
+            max_prepared_statements=0,
+        )
+        self._driver.autocommit = True  # transactions are opened by name
+        values = {"search_path": schema, "TimeZone": "UTC", "statement_timeout": str(timeout_seconds * 1000)}
+        for name, value in values.items():
+            self.execute("SELECT set_config(%s, %s, false)", [name, value])
+        for name in ("rows", "ids"):
+            self.execute(self._statements[f"make {name}"])
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> Any:
+        """Run one statement and return its cursor."""
+        cursor = self._driver.cursor()
+        cursor.execute(statement, tuple(values))
+        return cursor
+
+    def close(self) -> None:
+        """Close the connection, whatever is left of it."""
+        with suppress(Error, OSError):
+            self._driver.close()
+
+    def forget_batches(self) -> None:
+        """Empty the temporary tables, outside of any transaction: TRUNCATE would commit it."""
+        for name in self._used:
+            self.execute(self._statements[f"empty {name}"])
+        self._used.clear()
+        self._batches.clear()
+
+    def fill(self, table: str, rows: list[Any]) -> None:
+        """Put a list into its temporary table, unless it is there from the statement before."""
+        name = table.removeprefix("batch_")
+        if self._batches.get(name) == rows:
+            return
+        if name in self._batches:
+            self.execute(self._statements[f"clear {name}"])
+        self._used.add(name)
+        head, group = self._statements[f"fill {name}"].split("\n", 1)
+        columns = PARAMETER.findall(group)
+        group, step = PARAMETER.sub("%s", group), _MOST_BINDS // len(columns)
+        for start in range(0, len(rows), step):
+            part = rows[start : start + step]
+            values = [_text(column, row) for row in part for column in columns]
+            self.execute(f"{head}\n{', '.join([group] * len(part))}", values)
+        self._batches[name] = rows
+
+
 class _RedshiftSession(Session):
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: _Connection) -> None:
         self._connection = connection
 
     def run(self, query: str, /, **values: Any) -> int:
@@ -189,22 +262,16 @@ class _RedshiftSession(Session):
             _decode(row, cursor.description) for cursor in self._execute(query, values) for row in cursor.fetchall()
         ]
 
-    def migrate(self) -> list[str]:
-        known = {row[0] for row in self._connection.execute("SELECT version FROM schema_migrations").fetchall()}
-        missing = [name for name in RedshiftWarehouse.sql.migrations if name not in known]
-        for name in missing:
-            for statement in RedshiftWarehouse.sql.migrations[name].split(";\n"):
-                self._connection.execute(statement)
-            self._connection.execute("INSERT INTO schema_migrations VALUES (%s, GETDATE())", [name])
-        return missing
+    def execute(self, statement: str) -> Any:
+        return self._connection.execute(statement)
 
     def _execute(self, query: str, values: dict[str, Any]) -> list[Any]:
-        for name, table in BATCHES.items():
+        for name, table in _BATCHES.items():
             if name in values:
                 if not values[name]:
                     return []  # asked about nothing
                 self._connection.fill(table, list(values[name]))
-        bound = bind({name: value for name, value in values.items() if name not in BATCHES})
+        bound = bind({name: value for name, value in values.items() if name not in _BATCHES})
         return [
             self._connection.execute(statement, [bound[name] for name in names])
             for statement, names in _STATEMENTS[query]
@@ -214,9 +281,9 @@ class _RedshiftSession(Session):
 def _compile(query: str) -> list[tuple[str, list[str]]]:
     """Return a query's statements with numbered places for values, and the names of the values."""
     compiled = []
-    for statement in query.split(";\n"):
-        names = [name for name in PARAMETER.findall(statement) if name not in BATCHES]
-        compiled.append((PARAMETER.sub(lambda found: BATCHES.get(found[1], "%s"), statement), names))
+    for statement in script_of(query):
+        names = [name for name in PARAMETER.findall(statement) if name not in _BATCHES]
+        compiled.append((PARAMETER.sub(lambda found: _BATCHES.get(found[1], "%s"), statement), names))
     return compiled
 
 
@@ -229,4 +296,22 @@ def _decode(row: Sequence[Any], description: Sequence[Sequence[Any]]) -> Row:
     for name, value in named.items():
         if isinstance(value, datetime) and value.tzinfo is None:
             named[name] = value.replace(tzinfo=UTC)
-    return {name: unpack(value) for name, value in decode(named).items()}
+    return {name: _unpack(value) for name, value in decode(named).items()}
+
+
+def _text(column: str, row: Any) -> str | None:
+    """Return one value of a row as the text that its temporary table holds; a bare value is a row of one."""
+    value = row.get(column) if isinstance(row, dict) else row
+    if value is None or (isinstance(value, str) and column not in _JSON):
+        return value
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if len(text.encode()) <= _LONGEST_TEXT:
+        return text
+    return json.dumps({_PACKED: base64.b64encode(zlib.compress(text.encode())).decode()})
+
+
+def _unpack(value: Any) -> Any:
+    """Return a JSON value as it was given."""
+    if isinstance(value, dict) and value.keys() == {_PACKED}:
+        return json.loads(zlib.decompress(base64.b64decode(value[_PACKED])))
+    return value

@@ -3,30 +3,37 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, HttpUrl, SecretStr
 
 from blocks.extras import not_installed
 from blocks.secrets import reveal
-from blocks.warehouses._replay import ConflictError, replayed
 from blocks.warehouses._rows import Row, bind, decode, sliced
-from blocks.warehouses._sql import PARAMETER, read_sql
-from blocks.warehouses.base import Session, Warehouse, WarehouseBlock
-from enrichment.errors import ConfigurationError, EnrichmentError, TransientError
+from blocks.warehouses._session import ConflictError, Session, replayed
+from blocks.warehouses._sql import PARAMETER, read_sql, script_of
+from blocks.warehouses.base import Warehouse, WarehouseBlock
+from enrichment.errors import ConfigurationError, ContractError, EnrichmentError, TransientError
 
 try:
     from prefect_snowflake import SnowflakeConnector, SnowflakeCredentials  # type: ignore[import-untyped]
     from prefect_snowflake.credentials import InvalidPemFormat  # type: ignore[import-untyped]
     from snowflake.connector import SnowflakeConnection, errors
-
-    from blocks.warehouses._snowflake_errors import explain_sign_in, explain_statement
 except ImportError as error:
     raise not_installed("Snowflake", "prefect-snowflake", "snowflake") from error
 
 #: A statement's text should stay below 1 MB, and quoting may add to a value.
 _MOST_ITEMS, _MOST_BYTES = 2_000, 600_000
+
+#: Unknown table, column, object of any kind; no current database, no current schema.
+_NOT_SET_UP = frozenset({2003, 2043, 904, 90105, 90106})
+_NO_PRIVILEGE = frozenset({3001, 3003})
+_NO_WAREHOUSE = frozenset({606})
+#: Too many wait for the lock; the rest is told by words, since the page of codes doesn't list them.
+_CONFLICTS = frozenset({625})
+#: Codes of the sign-in service, for instance 390100 wrong password, 390144 wrong key, 390189 no such role.
+_SIGN_IN = range(390_000, 391_000)
+_WRONG_ADDRESS = frozenset({290_403, 290_404})
 
 
 class Snowflake(WarehouseBlock):
@@ -146,7 +153,7 @@ class SnowflakeWarehouse(Warehouse):
     """One session, shared by the threads of one task; a claim has a session of its own."""
 
     name = "snowflake"
-    sql = read_sql(Path(__file__).with_suffix(".sql"))
+    sql = read_sql("snowflake")
 
     def __init__(self, connect: Callable[[], SnowflakeConnection], database: str, schema: str) -> None:
         self._connect = connect
@@ -156,7 +163,7 @@ class SnowflakeWarehouse(Warehouse):
         self._lock = threading.RLock()
 
     @contextmanager
-    def transaction(self) -> Iterator[Session]:
+    def _transaction(self) -> Iterator[Session]:
         """Open a transaction; tables are locked as statements change them."""
         with self._session() as session:
             session.execute("BEGIN TRANSACTION")
@@ -171,13 +178,13 @@ class SnowflakeWarehouse(Warehouse):
                 raise
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
+    def _reading(self) -> Iterator[Session]:
         """Give a session without a transaction: what only reads waits for nobody."""
         with self._session() as session:
             yield session
 
     @contextmanager
-    def claiming(self) -> Iterator[Session]:
+    def _claiming(self) -> Iterator[Session]:
         """
         Give a new session, in which each statement commits at once.
 
@@ -192,19 +199,13 @@ class SnowflakeWarehouse(Warehouse):
         finally:
             connection.close()
 
-    def migrate(self) -> list[str]:
-        """Apply the missing migrations; DDL commits by itself, so that every statement is safe to repeat."""
+    @contextmanager
+    def _migrating(self) -> Iterator[Session]:
+        """Make the schema, and give a session: DDL commits by itself, so that every statement is safe to repeat."""
         with self._session() as session:
             if not session.own("read_schema")[0]["name"]:
                 session.execute(self.sql.session["create_schema"].replace(":schema", self._schema))
-            session.own("create_migrations")
-            known = {row["version"] for row in session.own("read_migrations")}
-            missing = [name for name in self.sql.migrations if name not in known]
-            for name in missing:
-                for statement in self.sql.migrations[name].split(";\n"):
-                    session.execute(statement)
-                session.own("record_migration", version=name)
-            return missing
+            yield session
 
     def close(self) -> None:
         """Close the session."""
@@ -228,12 +229,12 @@ class SnowflakeWarehouse(Warehouse):
         try:
             return self._connect()
         except errors.Error as error:
-            raise explain_sign_in(error) from None
+            raise _explain_sign_in(error) from None
 
 
 class _SnowflakeSession(Session):
     _statements: ClassVar[dict[str, list[str]]] = {
-        name: PARAMETER.sub(r"%(\1)s", text).split(";\n")
+        name: script_of(PARAMETER.sub(r"%(\1)s", text))
         for name, text in {**SnowflakeWarehouse.sql.queries, **SnowflakeWarehouse.sql.session}.items()
     }
 
@@ -272,3 +273,60 @@ class _ClaimSession(_SnowflakeSession):
     """Repeats single statements after a conflict, since each is a transaction."""
 
     execute = replayed(_SnowflakeSession.execute)
+
+
+def _explain_sign_in(error: errors.Error) -> EnrichmentError:
+    """Say why no session was opened."""
+    if error.errno in _SIGN_IN or error.errno in _WRONG_ADDRESS or isinstance(error, errors.ForbiddenError):
+        return ConfigurationError(
+            f"Snowflake refuses to sign us in (error {error.errno}: {_last_sentence(error)}): check "
+            "ENRICHMENT_SNOWFLAKE_ACCOUNT, ENRICHMENT_SNOWFLAKE_USER, ENRICHMENT_SNOWFLAKE_ROLE and the key or password"
+        )
+    return TransientError(
+        f"Snowflake can't be reached (error {error.errno}): check ENRICHMENT_SNOWFLAKE_ACCOUNT and the network"
+    )
+
+
+def explain_statement(error: errors.Error, place: str) -> EnrichmentError:
+    """
+    Say why a statement failed.
+
+    The connector's texts repeat statements and values, so that only codes are taken over.
+
+    Args:
+        error: the connector's error.
+        place: database and schema, for the message.
+    """
+    facts = f"error {error.errno}, SQLSTATE {error.sqlstate}, query {error.sfqid}"
+    if _is_conflict(error):
+        return ConflictError(f"Snowflake gave way to another transaction, or answered HTTP 500 ({facts})")
+    if not isinstance(error, errors.ProgrammingError) or error.errno in _SIGN_IN:
+        return TransientError(f"Snowflake can't be reached or ended our session ({facts})")
+    if error.errno in _NOT_SET_UP:
+        return ConfigurationError(
+            f"the schema {place} is not set up, or our role can't see it ({facts}): run `enrich setup`, "
+            "or grant the role what docs/snowflake.md lists"
+        )
+    if error.errno in _NO_PRIVILEGE or error.sqlstate == "42501":
+        return ConfigurationError(
+            f"Snowflake refuses our role a privilege on {place} ({facts}): grant it what docs/snowflake.md lists"
+        )
+    if error.errno in _NO_WAREHOUSE:
+        return ConfigurationError(
+            f"no virtual warehouse runs our statements ({facts}): check ENRICHMENT_SNOWFLAKE_WAREHOUSE, "
+            "and grant our role USAGE on it"
+        )
+    return ContractError(f"Snowflake did not take a statement ({facts}): its query history has the text")
+
+
+def _is_conflict(error: errors.Error) -> bool:
+    words = (error.msg or "").lower()
+    locked = isinstance(error, errors.ProgrammingError) and any(
+        sign in words for sign in ("has locked table", "lock timeout", "waiting for lock", "deadlock")
+    )
+    return locked or error.errno in _CONFLICTS or isinstance(error, errors.InternalServerError)
+
+
+def _last_sentence(error: errors.Error) -> str:
+    # The sentence before it names the host, which may be long.
+    return " ".join((error.msg or "").split()).rpartition(". ")[2].rstrip(".")

@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 from pydantic import Field, HttpUrl
 
 from blocks.warehouses._rows import Row, bind, decode
+from blocks.warehouses._session import Session
 from blocks.warehouses._sql import read_sql
-from blocks.warehouses.base import Session, Warehouse, WarehouseBlock
+from blocks.warehouses.base import Warehouse, WarehouseBlock
 from enrichment.errors import ConfigurationError, TransientError
 
 
@@ -44,7 +45,7 @@ class SqliteWarehouse(Warehouse):
     """One connection, shared by the threads of one task."""
 
     name = "sqlite"
-    sql = read_sql(Path(__file__).with_suffix(".sql"))
+    sql = read_sql("sqlite")
 
     def __init__(self, path: Path, busy_timeout_seconds: float) -> None:
         self._path = path
@@ -53,13 +54,13 @@ class SqliteWarehouse(Warehouse):
         self._lock = threading.RLock()
 
     @contextmanager
-    def transaction(self) -> Iterator[Session]:
+    def _transaction(self) -> Iterator[Session]:
         """Open a transaction; the write lock is taken at once, so that it never has to be upgraded."""
         with self._begin("BEGIN IMMEDIATE") as session:
             yield session
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
+    def _reading(self) -> Iterator[Session]:
         """Open a transaction that neither waits for a writer nor makes one wait."""
         with self._begin("BEGIN") as session:
             yield session
@@ -76,12 +77,13 @@ class SqliteWarehouse(Warehouse):
                 raise
             connection.commit()
 
-    def migrate(self) -> list[str]:
-        """Apply the missing migrations, each in one transaction with its record."""
+    @contextmanager
+    def _migrating(self) -> Iterator[Session]:
+        """Make the file, and open a transaction that all migrations are part of."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.touch()
         with self._begin("BEGIN IMMEDIATE") as session:
-            return session.migrate()
+            yield session
 
     def close(self) -> None:
         """Close the file."""
@@ -117,23 +119,8 @@ class _SqliteSession(Session):
     def read(self, query: str, /, **values: Any) -> list[Row]:
         return [decode(dict(row)) for row in self._execute(query, values)]
 
-    def migrate(self) -> list[str]:
-        self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS schema_migrations (version TEXT PRIMARY KEY, applied_at TEXT NOT NULL)"
-        )
-        known = {row[0] for row in self._connection.execute("SELECT version FROM schema_migrations")}
-        missing = [name for name in SqliteWarehouse.sql.migrations if name not in known]
-        for name in missing:
-            self._apply(name)
-        return missing
-
-    def _apply(self, name: str) -> None:
-        # Not executescript: it commits first, and a half-applied migration would stay.
-        for statement in SqliteWarehouse.sql.migrations[name].split(";\n"):
-            self._connection.execute(statement)
-        self._connection.execute(
-            "INSERT INTO schema_migrations VALUES (?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))", (name,)
-        )
+    def execute(self, statement: str) -> sqlite3.Cursor:
+        return self._connection.execute(statement)
 
     def _execute(self, query: str, values: dict[str, Any]) -> sqlite3.Cursor:
         return self._connection.execute(SqliteWarehouse.sql.queries[query], bind(values))

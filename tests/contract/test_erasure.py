@@ -7,14 +7,17 @@ import pytest
 
 from blocks.base import module_names
 from blocks.providers.base import Reply
-from blocks.warehouses.base import MadeFor, PlannedWrite, Row, Session, Warehouse
+from blocks.warehouses.base import MadeFor, PlannedWrite, Warehouse
 from enrichment.books import check_books
 from enrichment.identifiers import email_key, suppression_keys
 from enrichment.outcomes import Outcome
 from enrichment.records import Claim, Contact, Disposition, OpenWrite, Unmatched
+from enrichment.story import Story
 from enrichment.write_policy import Change
-from tests.contract.test_warehouses import LEASE, claim, finish, found, open_run, queue, stage
+from tests.contract.test_warehouses import HUBSPOT, LEASE, claim, finish, found, look, open_run, queue, stage
 
+#: What is known of a contact that nobody knows.
+NOTHING = Story(staging=(), ledger=(), replies=(), unmatched=(), writes=(), failures=(), stored={})
 #: All that may hold something of a contact.
 TABLES = (
     "enrichment_staging",
@@ -36,16 +39,6 @@ def warehouse(request: pytest.FixtureRequest, make_warehouse: Callable[[str], Wa
     return make_warehouse(request.param)
 
 
-def read(session: Session, statement: str) -> list[tuple[object, ...]]:
-    """Return the rows of a statement that is no query of ours."""
-    driver = session._connection
-    if hasattr(driver, "make_dataset"):  # BigQuery's client has neither cursors nor tuples
-        return [tuple(row.values()) for row in driver.execute(statement).rows]
-    cursor = driver.execute(statement) if hasattr(driver, "execute") else driver.cursor().execute(statement)
-    rows = cursor.fetchall()
-    return [tuple(row.values()) if isinstance(row, dict) else tuple(row) for row in rows]
-
-
 def fill_every_table(warehouse: Warehouse, crm_id: str, email: str) -> Claim:
     """Leave something of a contact in every table; its record ends in the claim that is returned, half done."""
     open_run(warehouse)
@@ -53,43 +46,37 @@ def fill_every_table(warehouse: Warehouse, crm_id: str, email: str) -> Claim:
     first = claim(warehouse)
     record = first.records[0].record_id
     key = f"key-{crm_id}"
-    ask = {"lease_seconds": LEASE, "reply_days": 30}
+    ask = {"lease_seconds": LEASE, "reply_days": 30, "miss_days": 30}
     warehouse.open_requests(
         "zoominfo", [key], token=first.token, made_for=[MadeFor(record, key, email_key(email))], **ask
     )
     warehouse.keep_replies("zoominfo", "run-1", [Reply(key, Outcome.MATCHED, {"email": email}, credits=1.0)])
     item = replace(found(first), request_key=key)
-    warehouse.store(first, "hubspot", [item], [Unmatched(record, crm_id, email, "NO_MATCH")], provider="zoominfo")
-    warehouse.plan_writes(first, "hubspot", [PlannedWrite(record, crm_id, (Change("phone", "1", "2"),))])
-    warehouse.settle(first, "hubspot", finish(first, Disposition.FAILED, reason="r", step="s", detail=email), [])
+    warehouse.store(first, HUBSPOT, [item], [Unmatched(record, crm_id, email, "NO_MATCH")], provider="zoominfo")
+    warehouse.plan_writes(first, HUBSPOT, [PlannedWrite(record, crm_id, (Change("phone", "1", "2"),))])
+    warehouse.settle(first, HUBSPOT, finish(first, Disposition.FAILED, reason="r", step="s", detail=email), [])
     stage(warehouse, crm_id, email=email)
     second = claim(warehouse)
     record = second.records[0].record_id
     warehouse.open_requests(
         "zoominfo", [key], token=second.token, made_for=[MadeFor(record, key, email_key(email))], **ask
     )
-    warehouse.store(second, "hubspot", [replace(item, record=second.records[0])], [], provider="zoominfo")
-    warehouse.plan_writes(second, "hubspot", [PlannedWrite(record, crm_id, (Change("phone", "2", "3"),))])
+    warehouse.store(second, HUBSPOT, [replace(item, record=second.records[0])], [], provider="zoominfo")
+    warehouse.plan_writes(second, HUBSPOT, [PlannedWrite(record, crm_id, (Change("phone", "2", "3"),))])
     return second
-
-
-def story(warehouse: Warehouse, crm_id: str) -> dict[str, list[Row]]:
-    tables = ("staging", "contact", "unmatched", "writes", "failures", "replies", "ledger")
-    return {table: warehouse.query(f"story_{table}", crm="hubspot", crm_id=crm_id) for table in tables}
 
 
 def everything_kept(warehouse: Warehouse) -> str:
     """Return all rows of all tables as one text."""
-    with warehouse.reading() as session:
-        return "\n".join(str(read(session, f"SELECT * FROM {table}")) for table in TABLES)
+    return "\n".join(str(look(warehouse, f"SELECT * FROM {table}")) for table in TABLES)
 
 
 def test_an_erased_contact_leaves_ids_and_hashes_only(warehouse: Warehouse) -> None:
     """Every table loses the person, the record ends once, the reply's cost stays, and others are untouched."""
     fill_every_table(warehouse, "1", "zoe@acme.example")
     other = fill_every_table(warehouse, "2", "lee@acme.example")
-    before = story(warehouse, "2")
-    erased = warehouse.erase("hubspot", "1")
+    before = warehouse.read_story(HUBSPOT, "2")
+    erased = warehouse.erase(HUBSPOT, "1")
     assert dict(erased.rows) == {
         "enrichment_staging": 1,
         "enriched_contacts": 1,
@@ -99,31 +86,31 @@ def test_an_erased_contact_leaves_ids_and_hashes_only(warehouse: Warehouse) -> N
         "failed_records": 1,
         "provider_replies": 1,
     }
-    left = story(warehouse, "1")
-    assert {table for table, rows in left.items() if rows} == {"ledger"}
-    ended = [(row["disposition"], row["reason"], row["request_key"]) for row in left["ledger"]]
+    left = warehouse.read_story(HUBSPOT, "1")
+    assert replace(left, ledger=()) == NOTHING
+    ended = [(one.disposition, one.reason, one.request_key) for one in left.ledger]
     assert sorted(ended) == [("failed", "r", ""), ("suppressed", "erased", "")]
     assert "zoe" not in everything_kept(warehouse)
     assert "lee" in everything_kept(warehouse)
-    assert story(warehouse, "2") == before
-    usage = [(row["outcome"], row["replies"], row["credits"]) for row in warehouse.count_usage("run-1")]
+    assert warehouse.read_story(HUBSPOT, "2") == before
+    usage = [(one.outcome, one.replies, one.credits) for one in warehouse.count_usage("run-1")]
     assert usage == [("erased", 1, 1.0), ("matched", 1, 1.0)]
-    keys = suppression_keys(Contact("1", "Zoe@acme.example "), "hubspot")
-    assert warehouse.screen("hubspot", [], keys, fresh_days=1)[1] == set(keys)
-    settled = warehouse.settle(other, "hubspot", finish(other, Disposition.WRITTEN), [])
+    keys = suppression_keys(Contact("1", "Zoe@acme.example "), HUBSPOT)
+    assert warehouse.read_suppressed(keys) == set(keys)
+    settled = warehouse.settle(other, HUBSPOT, finish(other, Disposition.WRITTEN), [])
     assert dict(settled.dispositions) == {"written": 1}
 
 
 def test_an_erasure_may_be_repeated_and_an_unknown_contact_is_suppressed(warehouse: Warehouse) -> None:
     """Nothing is left to remove the second time, and the suppression is kept for one that nobody knew."""
     fill_every_table(warehouse, "1", "zoe@acme.example")
-    warehouse.suppress(suppression_keys(Contact("9"), "hubspot"), "opt_out")
-    assert [warehouse.erase("hubspot", crm_id).total for crm_id in ("1", "9")] == [7, 0]
+    warehouse.suppress(suppression_keys(Contact("9"), HUBSPOT), "opt_out")
+    assert [warehouse.erase(HUBSPOT, crm_id).total for crm_id in ("1", "9")] == [7, 0]
     kept = everything_kept(warehouse)
-    assert [warehouse.erase("hubspot", crm_id).total for crm_id in ("1", "9")] == [0, 0]
+    assert [warehouse.erase(HUBSPOT, crm_id).total for crm_id in ("1", "9")] == [0, 0]
     assert everything_kept(warehouse) == kept
-    (row,) = warehouse.query("read_suppressed", keys=suppression_keys(Contact("9"), "hubspot"))
-    assert (row["reason"], row["suppressed_at"][-1]) == ("erased", "Z")
+    (kept,) = warehouse.read_suppressions({suppression_keys(Contact("9"), HUBSPOT)[0]: "hubspot"})
+    assert (kept.reason, kept.suppressed_at[-1]) == ("erased", "Z")
 
 
 def test_a_run_at_work_loses_an_erased_contact_and_its_books_balance(warehouse: Warehouse) -> None:
@@ -132,23 +119,23 @@ def test_a_run_at_work_loses_an_erased_contact_and_its_books_balance(warehouse: 
     stage(warehouse, "1", "2")
     mine = claim(warehouse)
     gone, stays = mine.records
-    warehouse.erase("hubspot", gone.crm_id)
+    warehouse.erase(HUBSPOT, gone.crm_id)
     ids = [gone.record_id, stays.record_id]
     assert warehouse.renew(mine, ids, provider="zoominfo", crm="hubspot", lease_seconds=LEASE).held == {stays.record_id}
     misses = [Unmatched(one.record_id, one.crm_id, "a@b.example", "NO_MATCH") for one in mine.records]
     results = [found(mine, 0), found(mine, 1)]
-    assert warehouse.store(mine, "hubspot", results, misses, provider="zoominfo") == {stays.record_id}
+    assert warehouse.store(mine, HUBSPOT, results, misses, provider="zoominfo") == {stays.record_id}
     planned = [PlannedWrite(one.record_id, one.crm_id, (Change("f", None, "v"),)) for one in mine.records]
-    assert warehouse.plan_writes(mine, "hubspot", planned) == {stays.record_id}
+    assert warehouse.plan_writes(mine, HUBSPOT, planned) == {stays.record_id}
     written = [OpenWrite(one.crm_id, "f", "v", "run-1") for one in mine.records]
-    settled = warehouse.settle(mine, "hubspot", finish(mine, Disposition.WRITTEN), written)
+    settled = warehouse.settle(mine, HUBSPOT, finish(mine, Disposition.WRITTEN), written)
     assert (dict(settled.dispositions), settled.returned, settled.lost) == ({"written": 1}, 0, 1)
     books = warehouse.read_books("run-1")
     check_books(books)
     assert (books.claimed, books.finished, books.returned) == (2, 1, 1)
-    left = story(warehouse, gone.crm_id)
-    assert [(row["disposition"], row["run_id"]) for row in left.pop("ledger")] == [("suppressed", "")]
-    assert not any(left.values())
+    left = warehouse.read_story(HUBSPOT, gone.crm_id)
+    assert [(one.disposition, one.run_id) for one in left.ledger] == [("suppressed", "")]
+    assert replace(left, ledger=()) == NOTHING
     assert queue(warehouse) == 0
 
 
@@ -157,26 +144,26 @@ def test_a_reply_that_comes_after_the_erasure_is_not_kept(warehouse: Warehouse) 
     open_run(warehouse)
     stage(warehouse, "1", email=None)
     mine = claim(warehouse)
-    ask = {"lease_seconds": LEASE, "reply_days": 30}
+    ask = {"lease_seconds": LEASE, "reply_days": 30, "miss_days": 30}
     hashed = email_key("zoe@acme.example")
     made_for = [MadeFor(mine.records[0].record_id, "k1", hashed), MadeFor("x", "k2")]
     looked = warehouse.open_requests("zoominfo", ["k1", "k2"], token=mine.token, made_for=made_for, **ask)
     assert (looked.granted, looked.erased) == ({"k1", "k2"}, set())
-    warehouse.erase("hubspot", "1")
+    warehouse.erase(HUBSPOT, "1")
     replies = [Reply(key, Outcome.MATCHED, {"name": "Zoë"}, credits=1.0) for key in ("k1", "k2")]
     warehouse.keep_replies("zoominfo", "run-1", replies)
-    assert warehouse.read_replies("zoominfo", ["k1", "k2"], reply_days=30).keys() == {"k2"}
+    assert warehouse.read_replies("zoominfo", ["k1", "k2"], reply_days=30, miss_days=30).keys() == {"k2"}
     again = warehouse.open_requests("zoominfo", ["k1", "k2"], token=mine.token, **ask)
     assert (again.granted, set(again.replies), again.erased) == (set(), {"k2"}, {"k1"})
-    assert sum(row["credits"] for row in warehouse.count_usage("run-1")) == 2.0
-    assert warehouse.screen("hubspot", [], [hashed or ""], fresh_days=1)[1] == {hashed}
+    assert sum(one.credits for one in warehouse.count_usage("run-1")) == 2.0
+    assert warehouse.read_suppressed([hashed or ""]) == {hashed}
 
 
 def test_the_address_of_an_erased_person_is_not_staged_again(warehouse: Warehouse) -> None:
     """Neither under the same id nor under another one; the request itself waits, and ends as suppressed."""
     open_run(warehouse)
     stage(warehouse, "1", email="zoe@acme.example")
-    warehouse.erase("hubspot", "1")
+    warehouse.erase(HUBSPOT, "1")
     stage(warehouse, "1", "2", email="ZOE@acme.example")
     stage(warehouse, "3", email="lee@acme.example")
     staged = {record.crm_id: record.email_address for record in claim(warehouse).records}

@@ -12,7 +12,7 @@ from enrichment.outcomes import Outcome
 from enrichment.records import Disposition, Finished, Unmatched
 from enrichment.review import FailureGroup, ProviderUse
 from tasks.review import mark_reviewed, read_review
-from tests.contract.test_warehouses import claim, finish, found, open_run, stage
+from tests.contract.test_warehouses import HUBSPOT, claim, finish, found, open_run, stage
 
 PAST, FUTURE = "2020-01-01T00:00:00.000Z", "2100-01-01T00:00:00.000Z"
 
@@ -24,22 +24,22 @@ def warehouse(request: pytest.FixtureRequest, make_warehouse: Callable[[str], Wa
 
 def live_through_a_week(warehouse: Warehouse) -> None:
     """Write one contact that was created 90 seconds ago, miss two, fail one, and leave one in the queue."""
-    now = datetime.fromisoformat(warehouse.query("read_clock")[0]["read_at"])
+    now = datetime.fromisoformat(warehouse.now())
     created, received = ((now - timedelta(seconds=s)).isoformat(timespec="milliseconds") for s in (90, 1))
     open_run(warehouse)
     warehouse.stage([NewRecord("hubspot", "1", None, "webhook", "live", created.replace("+00:00", "Z"))])
     one = claim(warehouse)
     item = found(one, received_at=received.replace("+00:00", "Z"), industry=None, intent_keywords=[])
-    warehouse.store(one, "hubspot", [item], [], provider="zoominfo")
-    warehouse.settle(one, "hubspot", finish(one, Disposition.WRITTEN), [])
+    warehouse.store(one, HUBSPOT, [item], [], provider="zoominfo")
+    warehouse.settle(one, HUBSPOT, finish(one, Disposition.WRITTEN), [])
     stage(warehouse, "2", "3", "4")
     rest = claim(warehouse)
     missed, failed = rest.records[:2], rest.records[2]
     misses = [Unmatched(record.record_id, record.crm_id, "a@b.example", "NO_MATCH") for record in missed]
-    warehouse.store(rest, "hubspot", [], misses, provider="zoominfo")
+    warehouse.store(rest, HUBSPOT, [], misses, provider="zoominfo")
     endings = [Finished(record.record_id, Disposition.UNMATCHED, "NO_MATCH") for record in missed]
     letter = Finished(failed.record_id, Disposition.FAILED, "timeout", "look_up", "the full error")
-    warehouse.settle(rest, "hubspot", [*endings, letter], [])
+    warehouse.settle(rest, HUBSPOT, [*endings, letter], [])
     stage(warehouse, "5", lane="backfill")
     outcomes = (Outcome.MATCHED, Outcome.UNMATCHED, Outcome.RETRYABLE)
     replies = [Reply(outcome, outcome, {}, credits=1.5 * (outcome is Outcome.MATCHED)) for outcome in outcomes]
@@ -69,20 +69,14 @@ def test_the_review_counts_what_happened(warehouse: Warehouse) -> None:
 def test_the_days_before_are_told_apart(warehouse: Warehouse) -> None:
     """What lies before the days is counted as before, and what lies before that not at all."""
     live_through_a_week(warehouse)
-    earlier = warehouse.query("review_endings", since=FUTURE, before=PAST)
-    assert {(row["disposition"], row["earlier"]) for row in earlier} == {
-        ("written", 1),
-        ("unmatched", 1),
-        ("failed", 1),
-    }
-    assert {row["earlier"] for row in warehouse.query("review_replies", since=FUTURE, before=PAST)} == {1}
-    assert warehouse.query("review_endings", since=FUTURE, before=FUTURE) == []
-    assert warehouse.query("review_replies", since=FUTURE, before=FUTURE) == []
-    assert warehouse.query("review_latency", since=FUTURE) == []
-    assert warehouse.query("review_fill", since=FUTURE)[0]["contacts"] == 0
-    (group,) = warehouse.query("review_unmatched", since=FUTURE)
-    (letter,) = warehouse.query("review_failures", since=FUTURE)
-    assert (group["records"], group["recent"], letter["records"], letter["waiting"]) == (2, 0, 0, 1)
+    earlier = warehouse.review_counts(since=FUTURE, before=PAST)
+    assert (earlier.ended, earlier.ended_before) == ({}, {"written": 1, "unmatched": 2, "failed": 1})
+    assert {one.earlier for one in earlier.replies} == {True}
+    nothing = warehouse.review_counts(since=FUTURE, before=FUTURE)
+    assert (nothing.ended, nothing.ended_before, nothing.replies, nothing.latency) == ({}, {}, [], {})
+    assert (nothing.contacts, set(nothing.filled.values())) == (0, {0})
+    (group,), (letter,) = nothing.unmatched, nothing.failures
+    assert (group.records, group.recent, letter.records, letter.waiting) == (2, 0, 0, 1)
 
 
 def test_only_what_was_shown_is_marked_as_reviewed(warehouse: Warehouse) -> None:

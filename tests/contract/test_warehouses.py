@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -18,21 +19,25 @@ from blocks.warehouses.base import (
     Renewal,
     RunEnd,
     RunStart,
-    Session,
+    Usage,
     Warehouse,
+    WrittenField,
     load_warehouse,
 )
 from enrichment.books import check_books
 from enrichment.credits import CreditCaps
 from enrichment.errors import ConfigurationError
+from enrichment.identifiers import suppression_keys
 from enrichment.outcomes import Outcome
 from enrichment.records import (
     Claim,
+    Contact,
     Disposition,
     Enrichment,
     Finished,
     Found,
     OpenWrite,
+    Origin,
     Returned,
     State,
     Unmatched,
@@ -41,6 +46,7 @@ from enrichment.write_policy import Change
 
 VENDORS = module_names("blocks.warehouses")
 LEASE = 600
+HUBSPOT = Origin("hubspot")
 
 
 @pytest.fixture(params=VENDORS)
@@ -61,7 +67,7 @@ def claim(
     warehouse: Warehouse, run_id: str = "run-1", *, limit: int = 100, lane: str = "", lease: int = LEASE
 ) -> Claim:
     return warehouse.claim(
-        run_id, crm="hubspot", lane=lane, limit=limit, lease_seconds=lease, make_token=lambda: uuid.uuid4().hex
+        run_id, origin=HUBSPOT, lane=lane, limit=limit, lease_seconds=lease, make_token=lambda: uuid.uuid4().hex
     )
 
 
@@ -78,28 +84,23 @@ def finish(claim: Claim, disposition: Disposition, **extra: str) -> list[Finishe
     return [Finished(record.record_id, disposition, **extra) for record in claim.records]
 
 
-def execute(session: Session, statement: str) -> None:
-    """Run a statement that is no query of ours; some drivers have cursors only."""
-    driver = session._connection
-    (driver if hasattr(driver, "execute") else driver.cursor()).execute(statement)
-
-
 def queue(warehouse: Warehouse) -> int:
-    return sum(row["records"] for row in warehouse.query("count_queue"))
+    return sum(count.records for count in warehouse.count_queue())
 
 
-def test_all_dialects_have_the_same_queries_and_parameters() -> None:
-    """A statement that one dialect lacks, or binds otherwise, is found without running it."""
-    shapes = {}
-    for vendor in VENDORS:
-        module = __import__(f"blocks.warehouses.{vendor}", fromlist=[vendor])
-        adapter = next(
-            c for c in vars(module).values() if isinstance(c, type) and issubclass(c, Warehouse) and c is not Warehouse
-        )
-        shapes[vendor] = {name: adapter.sql.parameters(name) for name in adapter.sql.queries}
-        assert list(adapter.sql.migrations), vendor
-    first = next(iter(shapes.values()))
-    assert all(shape == first for shape in shapes.values())
+def look(warehouse: Warehouse, statement: str) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement as an analyst's tool gets them."""
+    with warehouse._reading() as session:
+        found = session.execute(statement)
+        # Snowflake's session counts changes beside the rows; BigQuery's client has no cursors.
+        rows = found[1] if isinstance(found, tuple) else found.rows if hasattr(found, "rows") else found.fetchall()
+        return [tuple(row.values()) if isinstance(row, dict) else tuple(row) for row in rows]
+
+
+def count(warehouse: Warehouse, table: str, what: str = "*") -> int:
+    """Return how many rows, or values of a column, a table has."""
+    ((number,),) = look(warehouse, f"SELECT count({what}) AS found FROM {table}")
+    return int(number)
 
 
 def test_migrations_are_safe_to_repeat(warehouse: Warehouse) -> None:
@@ -111,8 +112,8 @@ def test_migrations_are_safe_to_repeat(warehouse: Warehouse) -> None:
 
 def test_a_warehouse_that_is_not_set_up_says_so(warehouse: Warehouse) -> None:
     """The message names the command that mends it."""
-    with warehouse.transaction() as session:
-        execute(session, "DROP TABLE enrichment_staging")
+    with warehouse._transaction() as session:
+        session.execute("DROP TABLE enrichment_staging")
     with pytest.raises(ConfigurationError, match="enrich setup"):
         stage(warehouse, "1")
 
@@ -121,14 +122,15 @@ def test_a_contact_waits_once(warehouse: Warehouse) -> None:
     """Staging a contact again adds nothing, also within one batch; the live lane wins."""
     assert stage(warehouse, "1", "2", "2", lane="backfill") == 2
     assert stage(warehouse, "2", "3", lane="live") == 1
-    assert {(r["lane"], r["records"]) for r in warehouse.query("count_queue")} == {("live", 2), ("backfill", 1)}
+    assert {(count.lane, count.records) for count in warehouse.count_queue()} == {("live", 2), ("backfill", 1)}
 
 
 def test_rows_and_cursor_are_committed_together(warehouse: Warehouse) -> None:
     """The intake's position is kept with the rows that it stands for."""
     warehouse.stage([NewRecord("hubspot", "1", None, "schedule", "live")], cursor=("ingest:hubspot", "2026-11-01"))
     warehouse.stage([], cursor=("ingest:hubspot", "2026-11-02"))
-    assert warehouse.query("read_cursor", name="ingest:hubspot") == [{"cursor": "2026-11-02"}]
+    assert warehouse.read_cursor("ingest:hubspot") == "2026-11-02"
+    assert warehouse.read_cursor("ingest:salesforce") is None
 
 
 def test_live_records_are_claimed_first_and_none_twice(warehouse: Warehouse) -> None:
@@ -161,14 +163,14 @@ def test_an_expired_claim_may_be_taken_and_the_late_run_changes_nothing(warehous
     assert len(mine.records) == 1
     assert mine.records[0].attempts == 2
     assert renew(warehouse, late, ["x", late.records[0].record_id]).held == set()
-    assert warehouse.store(late, "hubspot", [found(late)], [], provider="zoominfo") == set()
+    assert warehouse.store(late, HUBSPOT, [found(late)], [], provider="zoominfo") == set()
     planned = PlannedWrite(late.records[0].record_id, "1", (Change("f", None, "v"),))
-    assert warehouse.plan_writes(late, "hubspot", [planned]) == set()
-    settled = warehouse.settle(late, "hubspot", finish(late, Disposition.FAILED), [])
+    assert warehouse.plan_writes(late, HUBSPOT, [planned]) == set()
+    settled = warehouse.settle(late, HUBSPOT, finish(late, Disposition.FAILED), [])
     assert (dict(settled.dispositions), settled.returned, settled.lost) == ({}, 0, 1)
-    assert warehouse.query("story_contact", crm="", crm_id="1") == []
+    assert warehouse.read_story(Origin(""), "1").stored == {}
     check_books(warehouse.read_books("late"))
-    warehouse.settle(mine, "hubspot", finish(mine, Disposition.UNMATCHED), [])
+    warehouse.settle(mine, HUBSPOT, finish(mine, Disposition.UNMATCHED), [])
     assert queue(warehouse) == 0
 
 
@@ -201,7 +203,7 @@ def test_renewing_counts_by_lane_who_is_at_work_with_the_provider_and_the_crm(wa
 
 def test_a_request_is_granted_to_one_claim_and_its_reply_to_all(warehouse: Warehouse) -> None:
     """Two claims with the same request never both pay; the reply is read by both, as it was received."""
-    ask = {"lease_seconds": LEASE, "reply_days": 30}
+    ask = {"lease_seconds": LEASE, "reply_days": 30, "miss_days": 30}
     mine = warehouse.open_requests("zoominfo", ["k1", "k2"], token="a", **ask)
     other = warehouse.open_requests("zoominfo", ["k2", "k3"], token="b", **ask)
     assert (mine.granted, other.granted, dict(other.replies)) == ({"k1", "k2"}, {"k3"}, {})
@@ -209,29 +211,44 @@ def test_a_request_is_granted_to_one_claim_and_its_reply_to_all(warehouse: Wareh
     reply = Reply("k2", Outcome.MATCHED, body, credits=1, api_version="v1", request_id="r")
     warehouse.keep_replies("zoominfo", "run-1", [reply, Reply("k1", Outcome.RETRYABLE, None)])
     again = warehouse.open_requests("zoominfo", ["k1", "k2"], token="b", **ask)
-    assert again.replies["k2"]["reply"] == body
-    assert again.replies["k2"]["received_at"].endswith("Z")
+    assert again.replies["k2"].body == body
+    assert again.replies["k2"].received_at.endswith("Z")
     assert again.granted == {"k1"}
 
 
 def test_reservations_of_a_dead_claim_expire(warehouse: Warehouse) -> None:
     """A request that a dead run reserved is granted to the next one."""
-    warehouse.open_requests("zoominfo", ["k"], token="dead", lease_seconds=-1, reply_days=30)
-    assert warehouse.open_requests("zoominfo", ["k"], token="b", lease_seconds=9, reply_days=30).granted == {"k"}
+    days = {"reply_days": 30, "miss_days": 30}
+    warehouse.open_requests("zoominfo", ["k"], token="dead", lease_seconds=-1, **days)
+    assert warehouse.open_requests("zoominfo", ["k"], token="b", lease_seconds=9, **days).granted == {"k"}
 
 
 def test_an_old_reply_is_no_reply(warehouse: Warehouse) -> None:
-    """Replies older than the limit are asked for anew."""
-    warehouse.keep_replies("zoominfo", "run-1", [Reply("k", Outcome.UNMATCHED, {})])
-    assert warehouse.read_replies("zoominfo", ["k"], reply_days=1).keys() == {"k"}
-    assert warehouse.read_replies("zoominfo", ["k"], reply_days=0) == {}
+    """Replies older than the limit are asked for again."""
+    warehouse.keep_replies("zoominfo", "run-1", [Reply("k", Outcome.MATCHED, {})])
+    assert warehouse.read_replies("zoominfo", ["k"], reply_days=1, miss_days=1).keys() == {"k"}
+    assert warehouse.read_replies("zoominfo", ["k"], reply_days=0, miss_days=1) == {}
+
+
+def test_a_miss_is_kept_for_a_time_of_its_own(warehouse: Warehouse) -> None:
+    """A person may be known by now: an expired miss is asked for again, and the new reply takes its place."""
+    outcomes = {"miss": Outcome.UNMATCHED, "match": Outcome.MATCHED, "opt-out": Outcome.SUPPRESSED}
+    warehouse.keep_replies("zoominfo", "run-1", [Reply(key, outcome, {}) for key, outcome in outcomes.items()])
+    assert warehouse.read_replies("zoominfo", [*outcomes], reply_days=1, miss_days=0).keys() == {"match", "opt-out"}
+    assert warehouse.read_replies("zoominfo", [*outcomes], reply_days=0, miss_days=1).keys() == {"miss"}
+    ask = {"lease_seconds": LEASE, "reply_days": 1, "miss_days": 0}
+    looked = warehouse.open_requests("zoominfo", [*outcomes], token="t", **ask)
+    assert (looked.granted, looked.replies.keys()) == ({"miss"}, {"match", "opt-out"})
+    warehouse.keep_replies("zoominfo", "run-2", [Reply("miss", Outcome.MATCHED, {"name": "Zoë"})])
+    kept = warehouse.read_replies("zoominfo", ["miss"], reply_days=1, miss_days=0)["miss"]
+    assert (kept.outcome, kept.body, kept.run_id) == ("matched", {"name": "Zoë"}, "run-2")
 
 
 def test_a_failed_attempt_never_replaces_a_paid_reply(warehouse: Warehouse) -> None:
     """What was bought stays in the journal, whatever a later attempt answers."""
     warehouse.keep_replies("zoominfo", "run-1", [Reply("k", Outcome.MATCHED, {"a": 1})])
     warehouse.keep_replies("zoominfo", "run-2", [Reply("k", Outcome.RETRYABLE, "<html>")])
-    assert warehouse.read_replies("zoominfo", ["k"], reply_days=1)["k"]["reply"] == {"a": 1}
+    assert warehouse.read_replies("zoominfo", ["k"], reply_days=1, miss_days=1)["k"].body == {"a": 1}
 
 
 def test_results_are_stored_once_and_the_newest_wins(warehouse: Warehouse) -> None:
@@ -241,19 +258,12 @@ def test_results_are_stored_once_and_the_newest_wins(warehouse: Warehouse) -> No
     mine = claim(warehouse)
     new, old = found(mine), found(mine, received_at="2026-10-01T00:00:00.000Z", company_name="Old")
     for item in (new, new, old):
-        assert warehouse.store(mine, "hubspot", [item], [], provider="zoominfo") == {mine.records[0].record_id}
-    (row,) = warehouse.query("story_contact", crm="hubspot", crm_id="1")
-    assert row["company_name"] == "Ünïcode ГмбХ"
-    assert row["employee_count"] == 12
-    assert row["tech_stack"] == ["a", "b"]
-    assert row["intent_keywords"] is None
-    assert row["attributes"] == {"title": "CTO"}
-    assert row["enrichment_timestamp"] == "2026-11-01T00:00:00.000Z"
-    (staged,) = warehouse.query("story_staging", crm="hubspot", crm_id="1")
-    assert staged["state"] == "enriched"
-    assert staged["processed_at"]
-    assert staged["request_key"] == "key-1"
-    again = warehouse.read_enriched("hubspot", ["1", "2"])["1"]
+        assert warehouse.store(mine, HUBSPOT, [item], [], provider="zoominfo") == {mine.records[0].record_id}
+    assert count(warehouse, "enrichment_history") == 2
+    story = warehouse.read_story(HUBSPOT, "1")
+    (staged,) = story.staging
+    assert (staged.state, bool(staged.processed_at), staged.request_key) == ("enriched", True, "key-1")
+    again = warehouse.read_enriched(HUBSPOT, ["1", "2"])["1"]
     assert again.fields == {
         "company_name": "Ünïcode ГмбХ",
         "employee_count": 12,
@@ -261,6 +271,7 @@ def test_results_are_stored_once_and_the_newest_wins(warehouse: Warehouse) -> No
         "title": "CTO",
     }
     assert (again.provider, again.received_at) == ("zoominfo", "2026-11-01T00:00:00.000Z")
+    assert story.stored == {"hubspot": again}
 
 
 def test_an_enriched_record_stays_enriched_when_it_goes_back(warehouse: Warehouse) -> None:
@@ -268,8 +279,8 @@ def test_an_enriched_record_stays_enriched_when_it_goes_back(warehouse: Warehous
     open_run(warehouse)
     stage(warehouse, "1")
     mine = claim(warehouse)
-    warehouse.store(mine, "hubspot", [found(mine)], [], provider="zoominfo")
-    warehouse.settle(mine, "hubspot", [Returned(mine.records[0].record_id, "paused", 0, costs_attempt=False)], [])
+    warehouse.store(mine, HUBSPOT, [found(mine)], [], provider="zoominfo")
+    warehouse.settle(mine, HUBSPOT, [Returned(mine.records[0].record_id, "paused", 0, costs_attempt=False)], [])
     again = claim(warehouse)
     assert (again.records[0].state, again.records[0].attempts) == (State.ENRICHED, 1)
 
@@ -279,11 +290,11 @@ def test_a_returned_record_waits_its_time(warehouse: Warehouse) -> None:
     open_run(warehouse)
     stage(warehouse, "1")
     mine = claim(warehouse)
-    settled = warehouse.settle(mine, "hubspot", [Returned(mine.records[0].record_id, "throttled", 90.0)], [])
+    settled = warehouse.settle(mine, HUBSPOT, [Returned(mine.records[0].record_id, "throttled", 90.0)], [])
     assert settled.returned == 1
     assert claim(warehouse).records == ()
-    assert warehouse.peek(crm="hubspot", lane="", limit=5) == []
-    assert warehouse.query("story_staging", crm="", crm_id="1")[0]["state"] == "waiting"
+    assert warehouse.peek(origin=HUBSPOT, lane="", limit=5) == []
+    assert warehouse.read_story(HUBSPOT, "1").staging[0].state == "waiting"
     check_books(warehouse.read_books("run-1"))
 
 
@@ -299,14 +310,14 @@ def test_settling_ends_records_exactly_once_and_balances(warehouse: Warehouse) -
         Returned(three, "throttled", 60),
     ]
     miss = Unmatched(one, mine.records[0].crm_id, "a@b.example", "NO_MATCH")
-    warehouse.store(mine, "hubspot", [], [miss], provider="zoominfo")
-    settled = warehouse.settle(mine, "hubspot", settlements, [])
+    warehouse.store(mine, HUBSPOT, [], [miss], provider="zoominfo")
+    settled = warehouse.settle(mine, HUBSPOT, settlements, [])
     assert (dict(settled.dispositions), settled.returned, settled.lost) == ({"unmatched": 1, "failed": 1}, 1, 0)
     books = warehouse.read_books("run-1")
     check_books(books)
     assert (books.claimed, books.finished, books.returned) == (3, 2, 1)
-    assert warehouse.query("count_failures", run_id="run-1")[0]["reason"] == "timeout"
-    assert len(warehouse.query("story_unmatched", crm="", crm_id=miss.crm_id)) == 1
+    assert warehouse.count_failures("run-1")[0].reason == "timeout"
+    assert len(warehouse.read_story(HUBSPOT, miss.crm_id).unmatched) == 1
     assert queue(warehouse) == 1
 
 
@@ -317,8 +328,8 @@ def test_a_chunk_that_is_carried_again_counts_once(warehouse: Warehouse) -> None
     mine = claim(warehouse)
     one, two, three = (record.record_id for record in mine.records)
     first = [Finished(one, Disposition.UNMATCHED), Finished(two, Disposition.INVALID), Returned(three, "throttled", 60)]
-    warehouse.settle(mine, "hubspot", first, [])
-    again = warehouse.settle(mine, "hubspot", [Returned(one, "claim_lost"), *first[1:]], [])
+    warehouse.settle(mine, HUBSPOT, first, [])
+    again = warehouse.settle(mine, HUBSPOT, [Returned(one, "claim_lost"), *first[1:]], [])
     assert (dict(again.dispositions), again.returned, again.lost) == ({"unmatched": 1, "invalid": 1}, 0, 1)
     warehouse.read_books("run-1", returned=again.returned + again.lost)
     books = warehouse.read_books("run-1")
@@ -332,7 +343,7 @@ def test_a_chunk_that_forgets_a_record_unbalances_the_books(warehouse: Warehouse
     open_run(warehouse)
     stage(warehouse, "1", "2")
     mine = claim(warehouse)
-    warehouse.settle(mine, "hubspot", [Finished(mine.records[0].record_id, Disposition.UNMATCHED)], [])
+    warehouse.settle(mine, HUBSPOT, [Finished(mine.records[0].record_id, Disposition.UNMATCHED)], [])
     assert not warehouse.read_books("run-1").balanced
 
 
@@ -341,7 +352,7 @@ def test_a_scheduled_intake_leaves_out_what_has_ended(warehouse: Warehouse) -> N
     open_run(warehouse)
     stage(warehouse, "1")
     mine = claim(warehouse)
-    warehouse.settle(mine, "hubspot", finish(mine, Disposition.UNMATCHED), [])
+    warehouse.settle(mine, HUBSPOT, finish(mine, Disposition.UNMATCHED), [])
     seen, new = (NewRecord("hubspot", crm_id, None, "schedule", "live") for crm_id in ("1", "2"))
     assert warehouse.stage([seen, new]) == 1
     assert stage(warehouse, "1") == 1
@@ -350,11 +361,11 @@ def test_a_scheduled_intake_leaves_out_what_has_ended(warehouse: Warehouse) -> N
 def test_what_changed_while_it_waits_is_read_anew(warehouse: Warehouse) -> None:
     """The address that was staged is forgotten; a contact that isn't in the queue is nobody's concern."""
     stage(warehouse, "1", "2")
-    assert warehouse.stage([], changed=[("hubspot", "1"), ("hubspot", "1"), ("hubspot", "9")]) == 0
+    assert warehouse.stage([], changed=[(HUBSPOT, "1"), (HUBSPOT, "1"), (HUBSPOT, "9")]) == 0
     open_run(warehouse)
     mine = claim(warehouse)
     assert {record.crm_id: record.email_address for record in mine.records} == {"1": None, "2": "a@b.example"}
-    warehouse.settle(mine, "hubspot", finish(mine, Disposition.UNMATCHED), [])
+    warehouse.settle(mine, HUBSPOT, finish(mine, Disposition.UNMATCHED), [])
     assert queue(warehouse) == 0
 
 
@@ -363,15 +374,15 @@ def test_what_changed_while_a_run_was_at_work_on_it_is_done_again(warehouse: War
     open_run(warehouse)
     stage(warehouse, "1", "2")
     mine = claim(warehouse)
-    assert warehouse.stage([NewRecord("hubspot", "1", None, "webhook", "live")], changed=[("hubspot", "1")]) == 0
-    settled = warehouse.settle(mine, "hubspot", finish(mine, Disposition.INVALID), [])
+    assert warehouse.stage([NewRecord("hubspot", "1", None, "webhook", "live")], changed=[(HUBSPOT, "1")]) == 0
+    settled = warehouse.settle(mine, HUBSPOT, finish(mine, Disposition.INVALID), [])
     assert (dict(settled.dispositions), settled.returned, settled.lost) == ({"invalid": 2}, 0, 0)
     second = claim(warehouse)
     (again,) = second.records
     assert (again.crm_id, again.email_address, again.state, again.attempts) == ("1", None, State.CLAIMED, 1)
     assert again.record_id not in {record.record_id for record in mine.records}
-    assert [row["disposition"] for row in warehouse.query("story_ledger", crm="", crm_id="1")] == ["invalid"]
-    warehouse.settle(second, "hubspot", finish(second, Disposition.UNMATCHED), [])
+    assert [one.disposition for one in warehouse.read_story(HUBSPOT, "1").ledger] == ["invalid"]
+    warehouse.settle(second, HUBSPOT, finish(second, Disposition.UNMATCHED), [])
     check_books(warehouse.read_books("run-1"))
     assert queue(warehouse) == 0
 
@@ -381,10 +392,10 @@ def test_what_has_ended_is_known_by_its_contact(warehouse: Warehouse) -> None:
     open_run(warehouse)
     stage(warehouse, "1", "2")
     mine = claim(warehouse)
-    warehouse.settle(mine, "hubspot", finish(mine, Disposition.UNMATCHED), [])
+    warehouse.settle(mine, HUBSPOT, finish(mine, Disposition.UNMATCHED), [])
     stage(warehouse, "2", "3")
-    assert {row["crm_id"] for row in warehouse.query("read_ended", crm="hubspot", ids=["1", "2", "3"])} == {"1", "2"}
-    assert warehouse.query("read_ended", crm="salesforce", ids=["1"]) == []
+    assert warehouse.ended_of(HUBSPOT, ["1", "2", "3"]) == {"1", "2"}
+    assert warehouse.ended_of(Origin("salesforce"), ["1"]) == set()
 
 
 def test_a_reviewed_miss_stays_reviewed_until_it_changes(warehouse: Warehouse) -> None:
@@ -393,12 +404,12 @@ def test_a_reviewed_miss_stays_reviewed_until_it_changes(warehouse: Warehouse) -
     stage(warehouse, "1")
     mine = claim(warehouse)
     miss = Unmatched(mine.records[0].record_id, "1", "a@b.example", "NO_MATCH")
-    warehouse.store(mine, "hubspot", [], [miss], provider="zoominfo")
-    with warehouse.transaction() as session:
-        execute(session, "UPDATE unmatched_records SET reviewed_at = unmatched_at WHERE reviewed_at IS NULL")
+    warehouse.store(mine, HUBSPOT, [], [miss], provider="zoominfo")
+    with warehouse._transaction() as session:
+        session.execute("UPDATE unmatched_records SET reviewed_at = unmatched_at WHERE reviewed_at IS NULL")
     for reason, reviewed in (("NO_MATCH", True), ("OPT_OUT", False)):
-        warehouse.store(mine, "hubspot", [], [replace(miss, reason=reason)], provider="zoominfo")
-        assert bool(warehouse.query("story_unmatched", crm="", crm_id="1")[0]["reviewed_at"]) is reviewed
+        warehouse.store(mine, HUBSPOT, [], [replace(miss, reason=reason)], provider="zoominfo")
+        assert bool(warehouse.read_story(HUBSPOT, "1").unmatched[0].reviewed_at) is reviewed
 
 
 def test_dead_letters_can_be_put_back_once(warehouse: Warehouse) -> None:
@@ -406,7 +417,7 @@ def test_dead_letters_can_be_put_back_once(warehouse: Warehouse) -> None:
     open_run(warehouse)
     stage(warehouse, "1")
     mine = claim(warehouse)
-    warehouse.settle(mine, "hubspot", finish(mine, Disposition.FAILED, step="store", detail="why"), [])
+    warehouse.settle(mine, HUBSPOT, finish(mine, Disposition.FAILED, step="store", detail="why"), [])
     assert warehouse.restage_failed("another run") == 0
     assert warehouse.restage_failed() == 1
     assert warehouse.restage_failed() == 0
@@ -421,30 +432,124 @@ def test_planned_writes_survive_a_crash_and_are_confirmed_later(warehouse: Wareh
     stage(warehouse, "1")
     mine = claim(warehouse)
     record = mine.records[0].record_id
-    warehouse.store(mine, "hubspot", [found(mine)], [], provider="zoominfo")
+    warehouse.store(mine, HUBSPOT, [found(mine)], [], provider="zoominfo")
     changes = (Change("company", None, "Acme"), Change("industry", "x", "y"))
-    assert warehouse.plan_writes(mine, "hubspot", [PlannedWrite(record, "1", changes)]) == {record}
-    open_ones = {write.field: write for write in warehouse.open_writes("hubspot", ["1", "2"])}
+    assert warehouse.plan_writes(mine, HUBSPOT, [PlannedWrite(record, "1", changes)]) == {record}
+    open_ones = {write.field: write for write in warehouse.open_writes(HUBSPOT, ["1", "2"])}
     assert open_ones["company"] == OpenWrite("1", "company", "Acme", "run-1")
-    warehouse.settle(mine, "hubspot", finish(mine, Disposition.WRITTEN), [open_ones["company"]])
-    (write,) = warehouse.query("story_writes", crm="", crm_id="1")
-    assert (write["before"], write["after"], bool(write["written_at"])) == (None, "Acme", True)
-    assert len(warehouse.query("read_written", run_id="run-1", crm="hubspot")) == 1
+    warehouse.settle(mine, HUBSPOT, finish(mine, Disposition.WRITTEN), [open_ones["company"]])
+    (write,) = warehouse.read_story(HUBSPOT, "1").writes
+    assert (write.before, write.after, bool(write.written_at)) == (None, "Acme", True)
+    assert warehouse.read_written("run-1", HUBSPOT) == [WrittenField("1", "company", None, "Acme")]
 
 
-def test_what_was_written_lately_is_fresh(warehouse: Warehouse) -> None:
-    """Only a contact whose last request ended in the CRM counts as fresh."""
+def test_who_was_answered_and_written_lately_is_fresh(warehouse: Warehouse) -> None:
+    """Only as who they are today, only if their last such request ended in the CRM, and only within the time."""
     open_run(warehouse)
-    stage(warehouse, "1", "2")
+    stage(warehouse, "1", "2", "3")
     mine = claim(warehouse)
-    ids = [record.crm_id for record in mine.records]
+    ids = {record.crm_id: record.record_id for record in mine.records}
+    warehouse.store(mine, HUBSPOT, [found(mine, place) for place in range(3)], [], provider="zoominfo")
     settlements = [
-        Finished(mine.records[0].record_id, Disposition.WRITTEN),
-        Finished(mine.records[1].record_id, Disposition.FAILED),
+        Finished(ids["1"], Disposition.WRITTEN, request_key="key-of-1"),
+        Finished(ids["2"], Disposition.FAILED, request_key="key-of-2"),
+        Finished(ids["3"], Disposition.UNCHANGED),
     ]
-    warehouse.settle(mine, "hubspot", settlements, [])
-    assert warehouse.screen("hubspot", ids, [], fresh_days=30)[0] == {ids[0]}
-    assert warehouse.screen("hubspot", ids, [], fresh_days=0)[0] == set()
+    warehouse.settle(mine, HUBSPOT, settlements, [])
+    today = {"1": ["other", "key-of-1"], "2": ["key-of-2"], "3": ["key-1"], "4": ["key-1"]}
+    assert warehouse.read_fresh(HUBSPOT, today, fresh_days=30) == {"1", "3"}
+    assert warehouse.read_fresh(HUBSPOT, today | {"1": ["new address"], "3": []}, fresh_days=30) == set()
+    assert warehouse.read_fresh(HUBSPOT, today, fresh_days=0) == set()
+    assert warehouse.read_fresh(Origin("hubspot", "company"), today, fresh_days=30) == set()
+    assert warehouse.read_fresh(HUBSPOT, {}, fresh_days=30) == set()
+
+
+def test_freshness_is_judged_by_the_last_request(warehouse: Warehouse) -> None:
+    """A contact that was written under another identity since isn't fresh under its old one."""
+    open_run(warehouse)
+    for key in ("old", "new"):
+        stage(warehouse, "1")
+        mine = claim(warehouse)
+        warehouse.settle(mine, HUBSPOT, finish(mine, Disposition.WRITTEN, request_key=key), [])
+        if key == "old" and warehouse.name == "redshift":  # its clock tells seconds
+            with warehouse._transaction() as session:
+                session.execute("UPDATE record_ledger SET finished_at = DATEADD(second, -1, finished_at)")
+    assert warehouse.read_fresh(HUBSPOT, {"1": ["new"]}, fresh_days=30) == {"1"}
+    assert warehouse.read_fresh(HUBSPOT, {"1": ["old"]}, fresh_days=30) == set()
+
+
+def test_record_types_are_numbered_independently(warehouse: Warehouse) -> None:
+    """HubSpot's contact 501 and company 501 are two records, from the queue to the erasure."""
+    companies = Origin("hubspot", "company")
+    both = [NewRecord("hubspot", "501", None, "manual", "live", object_type=kind) for kind in ("contact", "company")]
+    assert warehouse.stage([*both, *both]) == 2
+    open_run(warehouse)
+    mine = claim(warehouse)
+    theirs = warehouse.claim(
+        "run-1", origin=companies, lane="", limit=9, lease_seconds=LEASE, make_token=lambda: uuid.uuid4().hex
+    )
+    assert [record.origin for record in (*mine.records, *theirs.records)] == [HUBSPOT, companies]
+    assert warehouse.waiting_of(companies, ["501"]) == {"501"}
+    for one, origin, name in ((mine, HUBSPOT, "Ada"), (theirs, companies, "Acme")):
+        miss = Unmatched(one.records[0].record_id, "501", None, "NO_MATCH")
+        warehouse.store(one, origin, [found(one, company_name=name)], [miss], provider="zoominfo")
+        change = PlannedWrite(one.records[0].record_id, "501", (Change("name", None, name),))
+        warehouse.plan_writes(one, origin, [change])
+    names = {origin: warehouse.read_enriched(origin, ["501"])["501"].fields for origin in (HUBSPOT, companies)}
+    assert {origin.object_type: fields["company_name"] for origin, fields in names.items()} == {
+        "contact": "Ada",
+        "company": "Acme",
+    }
+    assert [write.after for write in warehouse.open_writes(companies, ["501"])] == ["Acme"]
+    warehouse.settle(mine, HUBSPOT, finish(mine, Disposition.FAILED, step="s", detail="d"), [])
+    assert (warehouse.ended_of(HUBSPOT, ["501"]), warehouse.ended_of(companies, ["501"])) == ({"501"}, set())
+    assert warehouse.restage_failed() == 1
+    assert warehouse.erase(HUBSPOT, "501").rows["enriched_contacts"] == 1
+    story = warehouse.read_story(companies, "501")
+    assert (len(story.staging), len(story.unmatched), len(story.writes), len(story.stored)) == (1, 1, 1, 1)
+    assert len(warehouse.read_suppressed(suppression_keys(Contact("501"), HUBSPOT))) == 1
+    assert warehouse.read_suppressed(suppression_keys(Contact("501"), companies)) == set()
+
+
+def test_what_is_absent_is_null_for_analysts(warehouse: Warehouse) -> None:
+    """`count` and `IS NULL` say the truth of every column, in plain SQL; JSON's null is nowhere."""
+    open_run(warehouse)
+    stage(warehouse, "1", "2", email=None)
+    mine = claim(warehouse)
+    blank = {"tech_stack": None, "employee_count": None, "intent_keywords": None}
+    nothing = Found(mine.records[0], Enrichment("zoominfo", None, None, blank, "2026-11-01T00:00:00.000Z"), "key-0")
+    warehouse.store(
+        mine, HUBSPOT, [nothing, found(mine, 1, intent_keywords=["x"], industry="i")], [], provider="zoominfo"
+    )
+    columns = ("tech_stack", "employee_count", "industry", "intent_keywords", "attributes", "confidence")
+    for table in ("enriched_contacts", "enrichment_history"):
+        counts = {column: count(warehouse, table, column) for column in columns}
+        assert counts == dict.fromkeys(columns, 1)
+        absent = " AND ".join(f"{column} IS NULL" for column in columns)
+        assert look(warehouse, f"SELECT crm_id FROM {table} WHERE {absent}") == [(mine.records[0].crm_id,)]
+    warehouse.keep_replies("zoominfo", "run-1", [Reply("a", Outcome.MATCHED, {}), Reply("b", Outcome.RETRYABLE, None)])
+    assert look(warehouse, "SELECT request_key FROM provider_replies WHERE reply IS NULL") == [("b",)]
+    assert count(warehouse, "enrichment_runs", "api_versions") == 0
+    assert count(warehouse, "enrichment_staging", "email_address") == 0
+
+
+def test_a_contact_is_refreshed_on_purpose(warehouse: Warehouse) -> None:
+    """The wish is kept by a waiting record, also when it goes back; what a run works on is done again."""
+    open_run(warehouse)
+    wish = NewRecord("hubspot", "1", None, "manual", "live", refresh=True)
+    assert stage(warehouse, "1", "2") == 2
+    assert warehouse.stage([wish, replace(wish, crm_id="3")]) == 1
+    assert {record.crm_id: record.refresh for record in warehouse.peek(origin=HUBSPOT, lane="", limit=9)} == {
+        "1": True,
+        "2": False,
+        "3": True,
+    }
+    mine = claim(warehouse)
+    ids = {record.crm_id: record.record_id for record in mine.records}
+    assert warehouse.stage([replace(wish, crm_id="2")]) == 0
+    ends = [Returned(ids["1"], "later"), Finished(ids["2"], Disposition.SKIPPED_FRESH)]
+    warehouse.settle(mine, HUBSPOT, [*ends, Finished(ids["3"], Disposition.UNCHANGED)], [])
+    assert {record.crm_id: record.refresh for record in claim(warehouse).records} == {"1": True, "2": True}
 
 
 def test_what_a_run_had_of_each_provider_is_kept(warehouse: Warehouse) -> None:
@@ -455,17 +560,10 @@ def test_what_a_run_had_of_each_provider_is_kept(warehouse: Warehouse) -> None:
     warehouse.count_usage("run-1")
     warehouse.keep_replies("hunter", "run-1", [Reply("c", Outcome.UNMATCHED, {})])
     hunter, zoominfo = warehouse.count_usage("run-1")
-    assert hunter.pop("last_reply_at").endswith("Z")
-    assert hunter == {
-        "provider": "hunter",
-        "outcome": "unmatched",
-        "api_version": "",
-        "replies": 1,
-        "credits": 0.0,
-        "request_id": "",
-    }
-    assert (zoominfo["replies"], zoominfo["credits"], zoominfo["request_id"]) == (2, 3.0, "r")
-    assert len(warehouse.query("read_usage", run_id="run-1")) == 2
+    assert hunter.last_reply_at.endswith("Z")
+    assert hunter == Usage("hunter", "unmatched", "", 1, 0.0, "", hunter.last_reply_at)
+    assert (zoominfo.replies, zoominfo.credits, zoominfo.request_id) == (2, 3.0, "r")
+    assert warehouse.read_usage("run-1") == [hunter, zoominfo]
 
 
 def test_the_versions_of_the_last_run_that_a_provider_answered_are_known(warehouse: Warehouse) -> None:
@@ -477,16 +575,17 @@ def test_the_versions_of_the_last_run_that_a_provider_answered_are_known(warehou
     ):
         warehouse.keep_replies(provider, run_id, [Reply(run_id, Outcome.MATCHED, {}, api_version=version)])
         warehouse.count_usage(run_id)
-    before = warehouse.query("read_versions_before", provider="zoominfo", run_id="run-3")
-    assert [row["api_version"] for row in before] == ["v1"]
-    assert warehouse.query("read_versions_before", provider="clearbit", run_id="run-3") == []
+    assert warehouse.versions_before("zoominfo", "run-3") == ["v1"]
+    assert warehouse.versions_before("clearbit", "run-3") == []
 
 
 def test_suppressions_are_remembered_by_hash(warehouse: Warehouse) -> None:
     """A suppressed key is found again, however often it was given."""
     warehouse.suppress(["h1"], "opt_out")
     warehouse.suppress(["h1", "h2"], "erased")
-    assert warehouse.screen("hubspot", [], ["h1", "h3"], fresh_days=1)[1] == {"h1"}
+    assert warehouse.read_suppressed(["h1", "h3"]) == {"h1"}
+    (kept,) = warehouse.read_suppressions({"h1": "hubspot"})
+    assert (kept.crm, kept.reason, kept.suppressed_at[-1]) == ("hubspot", "erased", "Z")
 
 
 def test_a_run_leaves_its_books(warehouse: Warehouse) -> None:
@@ -497,8 +596,10 @@ def test_a_run_leaves_its_books(warehouse: Warehouse) -> None:
     end = RunEnd(0.5, "", "failure_rate", alert_sent=True, credits=3.0, api_versions=["v1"])
     warehouse.close_run("run-1", end)
     open_run(warehouse, "run-2")
-    (last,) = warehouse.query("read_last_run", provider="zoominfo", crm="hubspot", run_id="run-2")
-    assert (last["run_id"], last["alert_kind"], last["api_versions"]) == ("run-1", "failure_rate", ["v1"])
+    last = warehouse.read_last_run("zoominfo", "hubspot", "run-2")
+    assert last == warehouse.read_run("run-1")
+    assert (last.run_id, last.alert_kind, last.alert_sent, last.api_versions) == ("run-1", "failure_rate", True, ["v1"])
+    assert warehouse.read_last_run("clearbit", "hubspot", "run-2") is None
 
 
 def _claim_all(vendor: str, environment: dict[str, str], worker: int) -> list[str]:
@@ -508,7 +609,7 @@ def _claim_all(vendor: str, environment: dict[str, str], worker: int) -> list[st
     warehouse.open_run(RunStart(run_id, "a run", "zoominfo", "hubspot", ""), lease_seconds=LEASE)
     while (batch := claim(warehouse, run_id, limit=7)).records:
         taken += [record.crm_id for record in batch.records]
-        warehouse.settle(batch, "hubspot", finish(batch, Disposition.UNMATCHED), [])
+        warehouse.settle(batch, HUBSPOT, finish(batch, Disposition.UNMATCHED), [])
     warehouse.close()
     return taken
 
@@ -549,7 +650,7 @@ def test_a_page_of_a_selection_is_staged_once(warehouse: Warehouse) -> None:
     assert warehouse.begin_cursor("backfill:x", "start") == "start"
     assert warehouse.stage_page(page, name="backfill:x", before="start", after="2") == 2
     mine = claim(warehouse, open_run(warehouse))
-    warehouse.settle(mine, "hubspot", finish(mine, Disposition.UNMATCHED), [])
+    warehouse.settle(mine, HUBSPOT, finish(mine, Disposition.UNMATCHED), [])
     if warehouse.name != "bigquery":  # without transactions, a page that two runs read may be staged twice
         assert warehouse.stage_page(page, name="backfill:x", before="start", after="2") is None
         assert queue(warehouse) == 0
@@ -561,9 +662,9 @@ def test_a_page_of_a_selection_is_staged_once(warehouse: Warehouse) -> None:
 def test_who_waits_is_known_by_id(warehouse: Warehouse) -> None:
     """An estimate leaves out those that are in the queue already."""
     stage(warehouse, "1", "2")
-    assert warehouse.waiting_of("hubspot", ["2", "3"]) == {"2"}
-    assert warehouse.waiting_of("salesforce", ["2"]) == set()
-    assert warehouse.waiting_of("hubspot", []) == set()
+    assert warehouse.waiting_of(HUBSPOT, ["2", "3"]) == {"2"}
+    assert warehouse.waiting_of(Origin("salesforce"), ["2"]) == set()
+    assert warehouse.waiting_of(HUBSPOT, []) == set()
 
 
 def test_the_journal_tells_how_a_provider_answered(warehouse: Warehouse) -> None:
@@ -581,7 +682,15 @@ def ask_within(
     warehouse: Warehouse, caps: CreditCaps, *keys: str, token: str = "t", run: str = "run-1"
 ) -> JournalLookup:
     return warehouse.open_requests(
-        "zoominfo", keys, token=token, lease_seconds=LEASE, reply_days=30, run_id=run, credits_each=2, caps=caps
+        "zoominfo",
+        keys,
+        token=token,
+        lease_seconds=LEASE,
+        reply_days=30,
+        miss_days=30,
+        run_id=run,
+        credits_each=2,
+        caps=caps,
     )
 
 

@@ -95,7 +95,7 @@ def warehouse_of(place: Place) -> Warehouse:
 
 def count(warehouse: Warehouse, table: str) -> int:
     """Return how many rows a table has."""
-    with warehouse.reading() as session:
+    with warehouse._reading() as session:
         return session._connection.execute(f"SELECT count(*) AS rows FROM {table}").fetchone()["rows"]
 
 
@@ -130,7 +130,7 @@ def deployed(shared_place: Place) -> Place:
 
 def lookup_rate(warehouse: Warehouse) -> float:
     """Return how many contacts per second the provider was asked for, by PostgreSQL's clock."""
-    with warehouse.reading() as session:
+    with warehouse._reading() as session:
         row = session._connection.execute(
             "SELECT count(*) AS replies, extract(epoch FROM max(received_at) - min(received_at)) AS seconds"
             " FROM provider_replies"

@@ -41,7 +41,7 @@ class Backfill:
         httpx.post(f"{self.place.sandbox_url}/control/faults", json=fault, timeout=60).raise_for_status()
 
     def rows(self, statement: str) -> list[dict[str, Any]]:
-        with self.warehouse.reading() as session:
+        with self.warehouse._reading() as session:
             return list(session._connection.execute(statement.encode()))
 
     def count(self, table: str) -> int:

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from blocks.warehouses.base import Warehouse
+from enrichment.records import Origin
 from sandbox.place import Place, process
 from tests.e2e.conftest import count, lookup_rate, new_world
 
@@ -41,11 +42,11 @@ def check(place: Place, warehouse: Warehouse, report: dict[str, Any]) -> None:
     ledger, held = place.ledger(), place.crm_contacts()
     assert ledger["hubspot"]["most_updates_of_one_contact"] == 1
     assert ledger["zoominfo"]["credits_used"] == ledger["zoominfo"]["records_billed"]
-    written = warehouse.query("read_written", run_id=report["run_id"], crm="hubspot")
-    assert {row["crm_id"] for row in written if held[row["crm_id"]][row["field"]] == row["after"]} == {
-        row["crm_id"] for row in written
+    written = warehouse.read_written(report["run_id"], Origin("hubspot"))
+    assert {one.crm_id for one in written if held[one.crm_id][one.field] == one.after} == {
+        one.crm_id for one in written
     }
-    assert len({row["crm_id"] for row in written}) == ledger["hubspot"]["contacts_updated"]
+    assert len({one.crm_id for one in written}) == ledger["hubspot"]["contacts_updated"]
 
 
 @contextmanager

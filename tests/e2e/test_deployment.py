@@ -127,7 +127,7 @@ def _runs_by_event(place: Place, since: datetime) -> list[dict[str, Any]]:
 def _agree(place: Place, warehouse: SqliteWarehouse) -> None:
     assert count(warehouse, "enrichment_staging") == 0
     assert count(warehouse, "record_ledger") == CONTACTS
-    with warehouse.reading() as session:
+    with warehouse._reading() as session:
         connection = session._connection
         writes = [dict(row) for row in connection.execute("SELECT * FROM crm_writes")]
         dispositions = dict(connection.execute("SELECT crm_id, disposition FROM record_ledger").fetchall())

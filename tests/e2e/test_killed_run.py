@@ -46,7 +46,7 @@ def test_a_killed_run_is_finished_by_the_next(place: Place, moment: str) -> None
     assert ledger["zoominfo"]["lookups"] - asked == count(warehouse, "provider_replies") - kept
     assert ledger["zoominfo"]["credits_used"] == ledger["zoominfo"]["records_billed"]
     assert ledger["hubspot"]["most_updates_of_one_contact"] == 1
-    with warehouse.reading() as session:
+    with warehouse._reading() as session:
         rows = session._connection.execute("SELECT crm_id, field, after FROM crm_writes WHERE written_at IS NOT NULL")
         written = {(row["crm_id"], row["field"]): row["after"] for row in rows}
     held = place.crm_contacts()
@@ -82,7 +82,7 @@ def test_a_run_killed_between_follow_ups_pays_for_no_company_twice(place: Place)
     assert ledger["credits_used"] == ledger["records_billed"]
     assert ledger["most_lookups_of_one_company"] <= 2  # two for those that were in flight
     assert count(warehouse, "record_ledger") == 150
-    with warehouse.reading() as session:
+    with warehouse._reading() as session:
         bare = session._connection.execute(
             "SELECT count(*) FROM enriched_contacts WHERE tech_stack IS NULL AND company_name IS NOT NULL"
         ).fetchone()[0]

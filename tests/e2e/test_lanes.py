@@ -8,6 +8,7 @@ from dataclasses import replace
 import httpx
 
 from blocks.warehouses.base import Warehouse
+from enrichment.records import Origin
 from sandbox.place import Place
 from tests.e2e.conftest import count, new_world
 
@@ -22,7 +23,7 @@ def control(place: Place, path: str, body: object) -> httpx.Response:
 
 
 def ended(warehouse: Warehouse, crm_id: str) -> list[str]:
-    return [row["disposition"] for row in warehouse.query("story_ledger", crm="", crm_id=crm_id)]
+    return [one.disposition for one in warehouse.read_story(Origin(""), crm_id).ledger]
 
 
 def wait_for(condition: Callable[[], bool], running: "subprocess.Popen[str]") -> None:

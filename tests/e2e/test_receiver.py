@@ -19,9 +19,12 @@ import psycopg
 import pytest
 
 from blocks.warehouses.base import Warehouse
+from enrichment.records import Origin
 from sandbox.place import Place, process, receiving
 from tests.e2e.conftest import count, new_world
 from triggers.signatures import CONTACTS_SCHEME
+
+HUBSPOT = Origin("hubspot")
 
 EVENTS = 10_000
 SECRET = "sandbox-client-secret"
@@ -129,7 +132,7 @@ class Site:
 
     def staged(self) -> list[str]:
         """Return the contacts that wait."""
-        return [record.crm_id for record in self.warehouse.peek(crm="hubspot", lane="live", limit=2 * EVENTS)]
+        return [record.crm_id for record in self.warehouse.peek(origin=HUBSPOT, lane="live", limit=2 * EVENTS)]
 
     def nothing_accepted_is_missing(self) -> bool:
         """Tell whether every event that was answered with success is in the queue."""
@@ -210,7 +213,9 @@ def test_contacts_alone_can_be_taken(site: Site, monkeypatch: pytest.MonkeyPatch
         assert httpx.post(f"{url}/hubspot/webhook", content=b"[]").status_code == 404
         running.send_signal(signal.SIGINT)
         assert running.wait(PATIENCE_SECONDS) == 0
-    assert [record.crm_id for record in site.warehouse.peek(crm="salesforce", lane="live", limit=9)] == ["003A"]
+    assert [record.crm_id for record in site.warehouse.peek(origin=Origin("salesforce"), lane="live", limit=9)] == [
+        "003A"
+    ]
 
 
 def _measure(site: Site, created: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(600)  # six processes import Prefect
 
 def books(warehouse: Warehouse) -> list[dict[str, Any]]:
     """Return what each run claimed, returned and ended, by the tables."""
-    with warehouse.reading() as session:
+    with warehouse._reading() as session:
         rows = session._connection.execute(
             "SELECT r.run_id, r.claimed, r.returned, count(l.record_id) AS ended FROM enrichment_runs r"
             " LEFT JOIN record_ledger l ON l.run_id = r.run_id GROUP BY r.run_id, r.claimed, r.returned"
@@ -77,7 +77,7 @@ def test_workers_on_one_pool_share_queue_and_rate(deployed: Place, place_on_post
         runs = start_runs(api)
         worker = [*WORKER, "--limit", "2"]
         names = [f"worker-{number}" for number in range(WORKERS)]
-        with warehouse.transaction() as session:
+        with warehouse._transaction() as session:
             # Nobody gets at the queue before all runs stand before it: the first one could work off all of it.
             session._connection.execute("LOCK TABLE enrichment_staging IN ACCESS EXCLUSIVE MODE")
             for name in names:

@@ -59,11 +59,11 @@ class Pipeline:
 
     def queue(self) -> int:
         """Return how many records wait."""
-        return sum(row["records"] for row in self.warehouse.query("count_queue"))
+        return sum(count.records for count in self.warehouse.count_queue())
 
     def dispositions(self) -> dict[str, int]:
         """Return how many records ended in which way, over all runs."""
-        with self.warehouse.reading() as session:
+        with self.warehouse._reading() as session:
             rows = session._connection.execute(
                 "SELECT disposition, count(*) AS records FROM record_ledger GROUP BY disposition"
             ).fetchall()

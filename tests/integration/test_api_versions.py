@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from blocks.providers.spec.model import load_spec, spec_names, spec_path
+from blocks.warehouses.base import Usage
 from enrichment.intake import EveryContact
 from enrichment.summary import ProviderUse, RunReport, summary_lines
 from flows.enrich_contacts import enrich_contacts
@@ -29,7 +30,7 @@ def everybody_asked(pipeline: Pipeline) -> Pipeline:
 def run(pipeline: Pipeline, *, anew: bool = False) -> RunReport:
     """Enrich everybody once more, by the journal, or anew as if it were empty."""
     if anew:
-        with pipeline.warehouse.transaction() as session:
+        with pipeline.warehouse._transaction() as session:
             session._connection.execute("DELETE FROM provider_replies")
     ingest_contacts(EveryContact())
     report = enrich_contacts()
@@ -60,11 +61,11 @@ def logged(use: ProviderUse, report: RunReport) -> str:
     )
 
 
-def kept(rows: Iterable[dict[str, object]]) -> dict[object, set[object]]:
+def kept(usage: Iterable[Usage]) -> dict[str, set[str]]:
     """Return what the books have of each provider: its versions."""
-    found: dict[object, set[object]] = {}
-    for row in rows:
-        found.setdefault(row["provider"], set()).add(row["api_version"])
+    found: dict[str, set[str]] = {}
+    for one in usage:
+        found.setdefault(one.provider, set()).add(one.api_version)
     return found
 
 
@@ -80,11 +81,11 @@ def test_version_and_last_request_of_every_provider_are_kept_and_logged(
         assert spec.version_header or use.api_versions == [spec.api_version]
         assert bool(use.request_id) == bool(spec.request_id_headers or spec.request_id_path)
         assert logged(use, report) in caplog.text
-    (books,) = everybody_asked.warehouse.query("read_run", run_id=report.run_id)
-    assert books["api_versions"] == report.api_versions
-    usage = everybody_asked.warehouse.query("read_usage", run_id=report.run_id)
+    books = everybody_asked.warehouse.read_run(report.run_id)
+    assert books.api_versions == report.api_versions
+    usage = everybody_asked.warehouse.read_usage(report.run_id)
     assert kept(usage) == {use.provider: set(use.api_versions) for use in report.providers}
-    assert {row["request_id"] for row in usage} >= {use.request_id for use in report.providers}
+    assert {one.request_id for one in usage} >= {use.request_id for use in report.providers}
 
 
 def test_a_change_of_any_provider_s_version_is_told_once(

@@ -9,7 +9,7 @@ from prefect.utilities.callables import parameter_schema
 from enrichment.errors import ConfigurationError, CredentialsRejectedError
 from enrichment.estimate import Estimate
 from enrichment.intake import ListedContacts, SelectedContacts
-from enrichment.records import Disposition
+from enrichment.records import Disposition, Origin
 from enrichment.selection import Selection
 from enrichment.summary import RunReport, summary_lines, summary_markdown
 from flows.enrich_contacts import enrich_contacts
@@ -38,8 +38,8 @@ def estimated(selection: Selection) -> Estimate:
 
 def lanes(pipeline: Pipeline) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for row in pipeline.warehouse.query("count_queue"):
-        counts[row["lane"]] = counts.get(row["lane"], 0) + row["records"]
+    for count in pipeline.warehouse.count_queue():
+        counts[count.lane] = counts.get(count.lane, 0) + count.records
     return counts
 
 
@@ -65,8 +65,8 @@ def test_a_backfill_enriches_who_is_selected_and_nobody_else(pipeline: Pipeline)
     touched = set(pipeline.box.world.hubspot.updates_by_contact)
     assert touched
     assert touched <= set(sorted(pipeline.box.world.hubspot.contacts, key=int)[:60])
-    story = pipeline.warehouse.query("story_ledger", crm="hubspot", crm_id=min(touched))
-    assert (story[0]["lane"], story[0]["source"]) == ("backfill", "backfill")
+    story = pipeline.warehouse.read_story(Origin("hubspot"), min(touched)).ledger
+    assert (story[0].lane, story[0].source) == ("backfill", "backfill")
 
 
 def test_missing_fields_are_what_the_last_run_did_not_fill(pipeline: Pipeline) -> None:
@@ -90,7 +90,7 @@ def test_a_file_names_the_contacts_and_conditions_narrow_it(pipeline: Pipeline, 
     chosen = Selection(csv_path=str(file), missing=["industry"])
     lacking = [i for i in ids[:5] if not pipeline.box.world.hubspot.contacts[i].get("industry")]
     assert ingest_contacts(SelectedContacts(select=chosen), lane="backfill") == len(lacking) < 5
-    assert {crm_id for crm_id in ids if pipeline.warehouse.waiting_of("hubspot", [crm_id])} == set(lacking)
+    assert {crm_id for crm_id in ids if pipeline.warehouse.waiting_of(Origin("hubspot"), [crm_id])} == set(lacking)
     assert ingest_contacts(SelectedContacts(select=Selection(csv_path=str(file))), lane="backfill") == 6 - len(lacking)
     file.write_text("\n".join(["crm_id", *ids[4:8]]))
     assert ingest_contacts(SelectedContacts(select=Selection(csv_path=str(file))), lane="backfill") == 3
@@ -117,7 +117,7 @@ def test_an_estimate_says_what_a_run_then_costs_and_changes_nothing(pipeline: Pi
     assert zoominfo.credits.expected < zoominfo.credits.at_most == zoominfo.requests.at_most
     assert zoominfo.money is not None
     assert zoominfo.money.at_most == zoominfo.credits.at_most / 2
-    with pipeline.warehouse.transaction() as session:
+    with pipeline.warehouse._transaction() as session:
         session._connection.execute("DELETE FROM enrichment_staging")
     report = run(select=EVERYBODY)
     known_later = sum(1 for crm_id in waiting if world.hubspot.contacts[crm_id].get("email"))
@@ -156,7 +156,7 @@ def test_a_run_s_cap_is_never_exceeded_and_ends_it_well(pipeline: Pipeline) -> N
     assert "credit cap reached" in dict(summary_lines(report))["stopped early"]
     assert world.slack.messages == world.mail.messages == []
     assert pipeline.queue() == 200 - report.books.finished > 0
-    with pipeline.warehouse.reading() as session:
+    with pipeline.warehouse._reading() as session:
         rows = session._connection.execute("SELECT max(attempts) FROM enrichment_staging").fetchone()
     assert rows[0] == 0
     rest = run(lane="backfill")
@@ -184,10 +184,10 @@ def test_a_day_s_cap_holds_for_all_its_runs(pipeline: Pipeline) -> None:
     reports = [run(select=EVERYBODY)]
     assert world.zoominfo.credits_used > 20
     tomorrow = datetime.combine(day + timedelta(days=1), datetime.min.time(), UTC)
-    with pipeline.warehouse.reading() as session:
+    with pipeline.warehouse._reading() as session:
         times = session._connection.execute("SELECT not_before FROM enrichment_staging WHERE not_before IS NOT NULL")
         waits = [datetime.fromisoformat(row[0]) for row in times]
-    with pipeline.warehouse.transaction() as session:
+    with pipeline.warehouse._transaction() as session:
         session._connection.execute("UPDATE enrichment_staging SET not_before = NULL")
     reports.append(run(lane="backfill"))
     assert all(report.books.balanced for report in reports)
@@ -206,7 +206,7 @@ def test_a_lost_answer_counts_where_each_question_is_billed(pipeline: Pipeline) 
     assert report.stop is not None
     assert report.stop.kind == "credit_cap_reached"
     assert report.credits < seller.credits_used <= 60
-    (counted,) = pipeline.warehouse.query("read_credits", provider="peopledatalabs", run_id=report.run_id)
+    (counted,) = pipeline.warehouse._query("read_credits", provider="peopledatalabs", run_id=report.run_id)
     assert counted["run_spent"] == report.credits
     assert seller.credits_used <= counted["run_spent"] + counted["run_doubtful"] <= 60
 
@@ -263,7 +263,7 @@ def test_what_was_staged_long_ago_is_looked_at_anew(pipeline: Pipeline) -> None:
     """A position of yesterday says nothing of those before it today."""
     pipeline.new_world(30)
     assert stage_selection.fn("hubspot", "sqlite", "backfill", EVERYBODY) == 30
-    with pipeline.warehouse.transaction() as session:
+    with pipeline.warehouse._transaction() as session:
         session._connection.execute("UPDATE event_cursors SET cursor = replace(cursor, '\"20', '\"19')")
         session._connection.execute(
             "DELETE FROM enrichment_staging WHERE crm_id IN (SELECT min(crm_id) FROM enrichment_staging)"

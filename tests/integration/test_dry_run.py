@@ -14,7 +14,7 @@ from blocks.crms.base import open_crm
 from blocks.warehouses.base import NewRecord, Warehouse
 from enrichment.identifiers import suppression_keys
 from enrichment.plan import RunPlan
-from enrichment.records import Chunk, Contact, Disposition, Finished, Returned
+from enrichment.records import Chunk, Contact, Disposition, Finished, Origin, Returned
 from sandbox.accounts import ACCOUNTS, account_settings
 from sandbox.agreement import disagreements
 from sandbox.server import Box
@@ -78,7 +78,7 @@ class Stage:
         self._work([crm_id for crm_id, one in contacts.items() if one.state == "stored"], look_up.fn, store.fn)
         for crm_id, one in contacts.items():
             if one.state == "suppressed":
-                self.warehouse.suppress(suppression_keys(Contact(crm_id), "hubspot"), "asked for")
+                self.warehouse.suppress(suppression_keys(Contact(crm_id), Origin("hubspot")), "asked for")
             if one.state == "moved":
                 self.world.hubspot.edit(crm_id, {"email": f"hit+moved{crm_id}@firm.example"})
             if one.state in {"refreshed", "moved"}:
@@ -157,7 +157,7 @@ def test_a_dry_run_shows_what_the_run_then_writes(
     asked = Counter(stage.world.zoominfo.lookups) + Counter(stage.world.hunter.lookups)
     promised: Preview = preview.fn(stage.plan(), 1000)
     assert Counter(stage.world.zoominfo.lookups) + Counter(stage.world.hunter.lookups) == asked
-    waiting = {record.crm_id for record in stage.warehouse.peek(stage.plan().origin, lane="", limit=1000)}
+    waiting = {record.crm_id for record in stage.warehouse.peek(origin=stage.plan().origin, lane="", limit=1000)}
     chunk, before = stage.work()
 
     assert promised.records == len(waiting)

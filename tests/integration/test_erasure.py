@@ -7,7 +7,7 @@ from pathlib import Path
 
 from enrichment.identifiers import suppression_keys
 from enrichment.intake import EveryContact, FailedContacts, ListedContacts
-from enrichment.records import Contact, Disposition
+from enrichment.records import Contact, Disposition, Origin
 from enrichment.summary import RunReport
 from flows.enrich_contacts import enrich_contacts
 from flows.erase_contact import erase_contact as erase_flow
@@ -50,7 +50,7 @@ def person(pipeline: Pipeline, email: str) -> str:
 
 def dump(pipeline: Pipeline) -> str:
     """Return all that the warehouse holds as one text."""
-    with pipeline.warehouse.reading() as session:
+    with pipeline.warehouse._reading() as session:
         tables = session._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         names = [row["name"] for row in tables]
         return "\n".join(
@@ -99,7 +99,7 @@ def test_a_write_back_under_way_leaves_nothing_behind(pipeline: Pipeline) -> Non
     report = run_while(erase)
     assert (report.books.balanced, report.books.returned) == (True, 1)
     assert "hit+zoe" not in dump(pipeline)
-    assert pipeline.warehouse.query("story_writes", crm="", crm_id=crm_id) == []
+    assert pipeline.warehouse.read_story(Origin(""), crm_id).writes == ()
     assert pipeline.dispositions() == {"suppressed": 1}
 
 
@@ -153,8 +153,8 @@ def test_a_dead_letter_of_an_erased_contact_cannot_be_replayed(pipeline: Pipelin
     world.faults.clear()
     assert erase_contact("sqlite", "hubspot", crm_id).rows["failed_records"] == 1
     assert ingest_contacts(FailedContacts()) == 0
-    keys = suppression_keys(Contact(crm_id, "hit+zoe@acme.example"), "hubspot")
-    assert pipeline.warehouse.screen("hubspot", [], keys, fresh_days=1)[1] == set(keys)
+    keys = suppression_keys(Contact(crm_id, "hit+zoe@acme.example"), Origin("hubspot"))
+    assert pipeline.warehouse.read_suppressed(keys) == set(keys)
 
 
 def test_the_flow_erases_the_configured_contact(pipeline: Pipeline) -> None:

@@ -16,7 +16,7 @@ from blocks.providers.spec import model as spec_module
 from blocks.warehouses.base import NewRecord, Row, Warehouse
 from enrichment.outcomes import Outcome
 from enrichment.plan import RunPlan
-from enrichment.records import Chunk, Claim, Returned
+from enrichment.records import Chunk, Claim, Origin, Returned
 from sandbox.people import topics
 from sandbox.server import Box
 from tasks.chunk import look_up
@@ -96,7 +96,7 @@ class Desk:
     def finish(self, plan: RunPlan, chunk: Chunk) -> "Found":
         """Put a chunk's records back as they were."""
         back = [Returned(record.record_id, "again", costs_attempt=False) for record in chunk.claim.records]
-        self.warehouse.settle(chunk.claim, "hubspot", back, [])
+        self.warehouse.settle(chunk.claim, Origin("hubspot"), back, [])
         replies = self.warehouse.count_usage(plan.run_id)
         return Found(chunk, sum(row["credits"] for row in replies))
 
@@ -176,9 +176,9 @@ def test_it_waits_as_long_as_the_answers_of_others_come_in(desk: Desk, monkeypat
     bought = desk.look_up().chunk.found
     keys = [key for one in bought for key in one.enrichment.fields["follow_ups"]["zoominfo"]["tech_stack"]]
     replies = [row for row in journal(desk.warehouse) if row["request_key"] in keys]
-    with desk.warehouse.transaction() as session:
+    with desk.warehouse._transaction() as session:
         session._connection.execute("DELETE FROM provider_replies WHERE reply LIKE '%Technology%'")
-    desk.warehouse.open_requests("zoominfo", keys, token="another", lease_seconds=600, reply_days=180)
+    desk.warehouse.open_requests("zoominfo", keys, token="another", lease_seconds=600, reply_days=180, miss_days=180)
 
     def answer_one(_: float) -> None:
         if replies and threading.current_thread() is threading.main_thread():
@@ -225,7 +225,7 @@ def test_signals_are_asked_for_again_sooner_than_technologies(desk: Desk) -> Non
     desk.switch_on("zoominfo", intent=", ".join(TOPICS))
     desk.stage(6, 2)
     desk.look_up()
-    with desk.warehouse.transaction() as session:
+    with desk.warehouse._transaction() as session:
         session._connection.execute("UPDATE provider_replies SET received_at = datetime(received_at, '-40 days')")
     desk.look_up()
     again = {name.partition(":")[0] for name, times in seller.company_lookups.items() if times == 2}
@@ -458,7 +458,7 @@ def test_a_lost_claim_pays_for_no_company(desk: Desk) -> None:
     claim = desk.claim(plan)
     look_up.fn(plan, Parcel(claim))
     desk.switch_on("zoominfo")
-    with desk.warehouse.transaction() as session:
+    with desk.warehouse._transaction() as session:
         session._connection.execute("UPDATE enrichment_staging SET claimed_by = 'somebody else'")
     chunk = look_up.fn(plan, Parcel(claim)).contents
     assert pages(seller) == []
@@ -481,5 +481,5 @@ def test_every_reply_is_in_the_journal_with_its_cost(desk: Desk) -> None:
 
 
 def journal(warehouse: Warehouse) -> list[Row]:
-    with warehouse.reading() as session:
+    with warehouse._reading() as session:
         return [dict(row) for row in session._connection.execute("SELECT * FROM provider_replies").fetchall()]

@@ -7,7 +7,7 @@ import pytest
 from enrichment.errors import CredentialsRejectedError, QuotaExhaustedError
 from enrichment.estimate import Estimate, ProviderEstimate
 from enrichment.intake import ListedContacts
-from enrichment.records import Disposition
+from enrichment.records import Disposition, Origin
 from enrichment.selection import Selection
 from enrichment.summary import RunReport
 from flows.enrich_contacts import enrich_contacts
@@ -53,8 +53,8 @@ def run(pipeline: Pipeline) -> RunReport:
     assert isinstance(report, RunReport)
     assert report.books.balanced
     held = pipeline.box.world.hubspot.contacts
-    written = pipeline.warehouse.query("read_written", run_id=report.run_id, crm="hubspot")
-    assert [row for row in written if held[row["crm_id"]].get(row["field"]) != row["after"]] == []
+    written = pipeline.warehouse.read_written(report.run_id, Origin("hubspot"))
+    assert [one for one in written if held[one.crm_id].get(one.field) != one.after] == []
     return report
 
 
@@ -72,13 +72,13 @@ def test_the_fields_are_filled_in_warehouse_and_crm_for_one_call_a_company(pipel
     assert report.credits == seller.credits_used == 68
     assert len(report.api_versions) == 1
     held = pipeline.box.world.hubspot.contacts
-    rows = [row for one in ids for row in pipeline.warehouse.query("story_contact", crm="", crm_id=one)]
-    for row in rows:
-        assert len(row["tech_stack"]) >= 4
-        assert set(row["intent_keywords"]) <= set(TOPICS)
-        assert held[row["crm_id"]]["enr_tech_stack"] == "; ".join(row["tech_stack"])
-        assert held[row["crm_id"]]["enr_intent_keywords"] == "; ".join(row["intent_keywords"])
-    assert len({tuple(row["tech_stack"]) for row in rows}) == 4
+    stored = pipeline.warehouse.read_enriched(Origin("hubspot"), ids)
+    for crm_id, enrichment in stored.items():
+        assert len(enrichment.fields["tech_stack"]) >= 4
+        assert set(enrichment.fields["intent_keywords"]) <= set(TOPICS)
+        assert held[crm_id]["enr_tech_stack"] == "; ".join(enrichment.fields["tech_stack"])
+        assert held[crm_id]["enr_intent_keywords"] == "; ".join(enrichment.fields["intent_keywords"])
+    assert len({tuple(one.fields["tech_stack"]) for one in stored.values()}) == 4
     told = [line.what for line in read_story(ids[0])]
     for step in ("tech_stack", "intent"):  # also where another contact's chunk has paid for the reply
         assert any(

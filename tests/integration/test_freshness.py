@@ -106,7 +106,7 @@ def test_a_miss_is_asked_again_sooner_than_a_match(pipeline: Pipeline) -> None:
 
 
 def _age_replies(pipeline: Pipeline, days: int) -> None:
-    with pipeline.warehouse.transaction() as session:
+    with pipeline.warehouse._transaction() as session:
         session._connection.execute(
             "UPDATE provider_replies SET received_at = strftime('%Y-%m-%dT%H:%M:%fZ', received_at, ?)",
             (f"-{days} days",),

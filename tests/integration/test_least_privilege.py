@@ -15,7 +15,7 @@ from blocks.base import module_names
 from blocks.warehouses.base import NewRecord, RunStart, Warehouse, load_warehouse
 from enrichment.errors import ConfigurationError
 from enrichment.intake import EveryContact, FailedContacts
-from enrichment.records import Disposition, Finished
+from enrichment.records import Disposition, Finished, Origin
 from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
 from sandbox.settings import HubSpotSettings
@@ -26,6 +26,8 @@ from tasks.review import mark_reviewed, read_review
 from tasks.setup import check_ready, set_up
 from tasks.story import read_story
 from tests.integration.conftest import Pipeline
+
+HUBSPOT = Origin("hubspot")
 
 DOCS = Path(__file__).parents[2] / "docs"
 DOCUMENT = (DOCS / "permissions.md").read_text(encoding="utf-8")
@@ -93,7 +95,7 @@ def test_the_run_role_is_enough_for_everything_but_setup(restricted: Pipeline) -
     warehouse = load_warehouse("postgres")
     try:
         warehouse.suppress(["0" * 64], "test")
-        assert warehouse.screen("hubspot", [], ["0" * 64], fresh_days=30)[1] == {"0" * 64}
+        assert warehouse.read_suppressed(["0" * 64]) == {"0" * 64}
     finally:
         warehouse.close()
     review = read_review("postgres", 7)
@@ -164,7 +166,7 @@ def redshift_user(make_warehouse: Callable[[str], Warehouse], monkeypatch: pytes
 
 
 def run_all(warehouse: Warehouse, statements: list[str]) -> None:
-    with warehouse.transaction() as session:
+    with warehouse._transaction() as session:
         for statement in statements:
             session._connection.execute(statement)
 
@@ -176,9 +178,15 @@ def test_the_grants_for_redshift_are_enough_for_setup_and_runs(redshift_user: No
         assert warehouse.migrate() == list(warehouse.sql.migrations)
         assert warehouse.stage([NewRecord("hubspot", "1", "a@b.example", "manual", "live")]) == 1
         warehouse.open_run(RunStart("run", "a run", "zoominfo", "hubspot", ""), lease_seconds=60)
-        options = {"crm": "hubspot", "lane": "", "limit": 5, "lease_seconds": 60, "make_token": lambda: "token"}
+        options = {
+            "origin": HUBSPOT,
+            "lane": "",
+            "limit": 5,
+            "lease_seconds": 60,
+            "make_token": lambda: "token",
+        }
         claim = warehouse.claim("run", **options)
-        settled = warehouse.settle(claim, "hubspot", [Finished(claim.records[0].record_id, Disposition.UNMATCHED)], [])
+        settled = warehouse.settle(claim, HUBSPOT, [Finished(claim.records[0].record_id, Disposition.UNMATCHED)], [])
         assert dict(settled.dispositions) == {"unmatched": 1}
         with pytest.raises(ConfigurationError, match="Redshift refuses our user"):
             run_all(warehouse, ["CREATE SCHEMA mine"])

@@ -17,6 +17,7 @@ import cli
 from blocks.base import module_names
 from blocks.providers.spec.model import spec_names
 from enrichment.intake import EveryContact
+from enrichment.records import Origin
 from enrichment.summary import RunReport, report_of
 from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
@@ -95,14 +96,14 @@ def test_everybody_is_enriched_and_the_doctor_finds_all_well(
     assert report.books.claimed == report.books.finished == CONTACTS
     assert pipeline.queue() == 0
     assert {"written", "unmatched"} <= report.books.dispositions.keys()
-    (run,) = pipeline.warehouse.query("read_run", run_id=report.run_id)
-    written = pipeline.warehouse.query("read_written", run_id=report.run_id, crm=run["crm"])
+    run = pipeline.warehouse.read_run(report.run_id)
+    written = pipeline.warehouse.read_written(report.run_id, Origin(run.crm))
     assert len(written) > CONTACTS
     assert disagreements(written, held) == []
     assert max(seller.lookups.values()) == 1
     assert report.credits_by_provider == {provider: seller.credits_used}
-    assert run["credits"] == seller.credits_used > 0
-    assert len(run["api_versions"]) == 1
+    assert run.credits == seller.credits_used > 0
+    assert len(run.api_versions) == 1
     assert pipeline.box.world.slack.messages == pipeline.box.world.mail.messages == []
     findings = examine()
     assert [finding for finding in findings if not finding.well] == []

@@ -6,7 +6,7 @@ import pytest
 
 from enrichment.errors import CredentialsRejectedError, EnrichmentError, QuotaExhaustedError
 from enrichment.intake import EveryContact, FailedContacts, ListedContacts, MissedContacts
-from enrichment.records import Disposition
+from enrichment.records import Disposition, Origin
 from enrichment.summary import RunReport
 from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
@@ -25,7 +25,7 @@ def run(**parameters: object) -> RunReport:
 
 def crm_agrees(pipeline: Pipeline, run_id: str) -> int:
     """Compare every confirmed write with what the CRM holds; return how many there are."""
-    written = pipeline.warehouse.query("read_written", run_id=run_id, crm="hubspot")
+    written = pipeline.warehouse.read_written(run_id, Origin("hubspot"))
     assert disagreements(written, pipeline.box.world.hubspot.contacts) == []
     return len(written)
 
@@ -90,7 +90,7 @@ def test_intake_takes_new_contacts_and_keeps_its_place(pipeline: Pipeline) -> No
     run()
     (crm_id,) = pipeline.box.world.hubspot.create([{"email": "second@new.example", "firstname": "Zoë"}])
     ingest_contacts()
-    assert pipeline.warehouse.query("story_staging", crm="hubspot", crm_id=crm_id)
+    assert pipeline.warehouse.read_story(Origin("hubspot"), crm_id).staging
     assert run().books.balanced
 
 
@@ -105,11 +105,11 @@ def test_what_the_listeners_missed_is_staged_by_night(pipeline: Pipeline, caplog
     run()
     ingest_contacts(ListedContacts(crm_ids=[waits]))
     erase_contact("sqlite", "hubspot", erased)
-    before = pipeline.warehouse.query("read_cursor", name="intake:hubspot")
+    before = pipeline.warehouse.read_cursor("intake:hubspot")
     assert ingest_contacts(MissedContacts(days=1)) == 1
-    assert [row["source"] for row in pipeline.warehouse.query("story_staging", crm="", crm_id=missed)] == ["schedule"]
+    assert [one.source for one in pipeline.warehouse.read_story(Origin(""), missed).staging] == ["schedule"]
     assert ingest_contacts(MissedContacts(days=1)) == 0
-    assert pipeline.warehouse.query("read_cursor", name="intake:hubspot") == before == []
+    assert pipeline.warehouse.read_cursor("intake:hubspot") == before is None
     assert "contacts_reconciled crm=hubspot days=1 missed=1" in caplog.text
 
 
@@ -125,8 +125,8 @@ def test_a_human_value_is_kept_and_a_blank_is_filled(pipeline: Pipeline) -> None
             assert not values.get(field) or after[crm_id][field] == values[field]
     filled = [c for c in after if after[c].get("company") and not before[c].get("company")]
     assert filled
-    own = pipeline.warehouse.query("read_written", run_id=report.run_id, crm="hubspot")
-    assert {"enr_company_name", "enr_provider", "enr_enriched_at"} <= {row["field"] for row in own}
+    own = pipeline.warehouse.read_written(report.run_id, Origin("hubspot"))
+    assert {"enr_company_name", "enr_provider", "enr_enriched_at"} <= {one.field for one in own}
 
 
 def test_quota_stops_the_run_tells_people_once_and_the_next_run_goes_on(pipeline: Pipeline) -> None:
@@ -245,14 +245,14 @@ def test_a_broken_chain_gives_its_records_back(pipeline: Pipeline) -> None:
     """A bug in one step fails the run loudly, and loses nothing."""
     pipeline.new_world(40)
     ingest_contacts(EveryContact())
-    with pipeline.warehouse.transaction() as session:
+    with pipeline.warehouse._transaction() as session:
         session._connection.execute("ALTER TABLE enrichment_history RENAME TO away")
     with pytest.raises(EnrichmentError, match="1 chunks broke"):
         run()
     (message,) = pipeline.box.world.slack.messages
     assert "a part of the run broke" in message.text
     assert pipeline.queue() == 40 - sum(pipeline.dispositions().values())
-    with pipeline.warehouse.transaction() as session:
+    with pipeline.warehouse._transaction() as session:
         session._connection.execute("ALTER TABLE away RENAME TO enrichment_history")
         session._connection.execute("UPDATE enrichment_staging SET not_before = NULL")
     asked = sum(pipeline.box.world.zoominfo.lookups.values())
@@ -268,7 +268,7 @@ def test_a_suppressed_contact_is_never_looked_up(pipeline: Pipeline) -> None:
 
     pipeline.new_world(20)
     (crm_id,) = pipeline.box.world.hubspot.create([{"email": "hit+never@acme.example"}])
-    keys = suppression_keys(Contact("x", "Hit+Never@acme.example"), "hubspot")
+    keys = suppression_keys(Contact("x", "Hit+Never@acme.example"), Origin("hubspot"))
     pipeline.warehouse.suppress(keys, "opt_out")
     ingest_contacts(ListedContacts(crm_ids=[crm_id]))
     report = run()
@@ -310,7 +310,7 @@ def test_contacts_that_cannot_be_looked_up_end_as_invalid_without_a_call(pipelin
     report = run()
     assert report.books.count(Disposition.INVALID) == 3
     reasons = {
-        crm_id: pipeline.warehouse.query("story_ledger", crm="", crm_id=crm_id)[0]["reason"]
+        crm_id: pipeline.warehouse.read_story(Origin(""), crm_id).ledger[0].reason
         for crm_id in ("900001", "900002", blank)
     }
     assert reasons == {"900001": "email_malformed", "900002": "contact_gone", blank: "no_usable_identifier"}

@@ -46,7 +46,7 @@ def test_queued_answers_come_with_a_later_run(pipeline: Pipeline) -> None:
     ingest_contacts(EveryContact())
     first = run()
     assert first.books.returned == pipeline.queue() > 0
-    with pipeline.warehouse.transaction() as session:
+    with pipeline.warehouse._transaction() as session:
         session._connection.execute("UPDATE enrichment_staging SET not_before = NULL")
     second = run()
     assert pipeline.queue() == second.books.returned == 0

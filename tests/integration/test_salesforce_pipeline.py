@@ -3,7 +3,7 @@
 import pytest
 
 from enrichment.intake import EveryContact
-from enrichment.records import Disposition
+from enrichment.records import Disposition, Origin
 from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
 from sandbox.agreement import disagreements
@@ -26,7 +26,7 @@ def run() -> RunReport:
 
 def crm_agrees(pipeline: Pipeline, run_id: str) -> int:
     """Compare every confirmed write with what Salesforce holds; return how many there are."""
-    written = pipeline.warehouse.query("read_written", run_id=run_id, crm="salesforce")
+    written = pipeline.warehouse.read_written(run_id, Origin("salesforce"))
     assert disagreements(written, pipeline.box.world.salesforce.contacts) == []
     return len(written)
 
@@ -70,5 +70,5 @@ def test_intake_takes_new_contacts_and_keeps_its_place(salesforce: Pipeline) -> 
     run()
     (crm_id,) = salesforce.box.world.salesforce.create([{"Email": "second@new.example", "FirstName": "Zoë"}])
     ingest_contacts()
-    assert salesforce.warehouse.query("story_staging", crm="salesforce", crm_id=crm_id)
+    assert salesforce.warehouse.read_story(Origin("salesforce"), crm_id).staging
     assert run().books.balanced

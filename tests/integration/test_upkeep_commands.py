@@ -9,7 +9,9 @@ from typer.testing import CliRunner
 
 import cli
 from blocks.warehouses.base import NewRecord, RunStart, Warehouse
-from enrichment.records import Disposition, Finished, Unmatched
+from enrichment.records import Disposition, Finished, Origin, Unmatched
+
+HUBSPOT = Origin("hubspot")
 
 
 @pytest.fixture
@@ -18,11 +20,11 @@ def warehouse(make_warehouse: Callable[[str], Warehouse]) -> Warehouse:
     warehouse = make_warehouse("sqlite")
     warehouse.open_run(RunStart("run-1", "a run", "zoominfo", "hubspot", ""), lease_seconds=600)
     warehouse.stage([NewRecord("hubspot", crm_id, "zoe@acme.example", "manual", "live") for crm_id in ("501", "502")])
-    claim = warehouse.claim("run-1", crm="hubspot", lane="", limit=9, lease_seconds=600, make_token=lambda: "token")
+    claim = warehouse.claim("run-1", origin=HUBSPOT, lane="", limit=9, lease_seconds=600, make_token=lambda: "token")
     misses = [Unmatched(one.record_id, one.crm_id, "zoe@acme.example", "NO_MATCH") for one in claim.records]
-    warehouse.store(claim, "hubspot", [], misses, provider="zoominfo")
+    warehouse.store(claim, HUBSPOT, [], misses, provider="zoominfo")
     ends = [Finished(one.record_id, Disposition.UNMATCHED, "NO_MATCH") for one in claim.records]
-    warehouse.settle(claim, "hubspot", ends, [])
+    warehouse.settle(claim, HUBSPOT, ends, [])
     return warehouse
 
 

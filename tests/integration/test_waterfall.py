@@ -1,12 +1,12 @@
 """Two providers through the whole flow: the second is asked only for what the first lacks, and each has a bill."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import pytest
 
 from enrichment.errors import QuotaExhaustedError
 from enrichment.intake import EveryContact, ListedContacts
+from enrichment.records import Enrichment, Origin
 from enrichment.summary import RunReport, summary_markdown
 from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
@@ -33,12 +33,8 @@ def run() -> RunReport:
     return report
 
 
-def enriched(pipeline: Pipeline) -> dict[str, Mapping[str, Any]]:
-    found = {}
-    for crm_id in pipeline.box.world.hubspot.contacts:
-        for row in pipeline.warehouse.query("story_contact", crm="hubspot", crm_id=crm_id):
-            found[crm_id] = row
-    return found
+def enriched(pipeline: Pipeline) -> dict[str, Enrichment]:
+    return pipeline.warehouse.read_enriched(Origin("hubspot"), pipeline.box.world.hubspot.contacts)
 
 
 def keys(lookups: Mapping[str, int]) -> set[str]:
@@ -54,11 +50,11 @@ def test_the_second_is_asked_only_for_what_the_first_does_not_know(waterfall: Pi
     hits = {key for key, amount in world.zoominfo.billed.items() if amount}
     assert keys(world.hunter.lookups) <= keys(world.zoominfo.lookups) - hits
     assert max([*world.zoominfo.lookups.values(), *world.hunter.lookups.values()]) == 1
-    providers = {row["provider"] for row in enriched(waterfall).values()}
+    providers = {one.provider for one in enriched(waterfall).values()}
     assert providers == {"zoominfo", "hunter"}
-    written = waterfall.warehouse.query("read_written", run_id=report.run_id, crm="hubspot")
+    written = waterfall.warehouse.read_written(report.run_id, Origin("hubspot"))
     assert disagreements(written, world.hubspot.contacts) == []
-    assert {row["after"] for row in written if row["field"] == "enr_provider"} == providers
+    assert {one.after for one in written if one.field == "enr_provider"} == providers
 
 
 def test_each_provider_has_its_own_bill(waterfall: Pipeline, caplog: pytest.LogCaptureFixture) -> None:
@@ -69,12 +65,12 @@ def test_each_provider_has_its_own_bill(waterfall: Pipeline, caplog: pytest.LogC
     zoominfo, hunter = world.zoominfo, world.hunter
     assert report.credits_by_provider == {"zoominfo": zoominfo.credits_used, "hunter": hunter.credits_used}
     assert min(report.credits_by_provider.values()) > 0
-    (books,) = waterfall.warehouse.query("read_run", run_id=report.run_id)
-    assert books["credits"] == zoominfo.credits_used + hunter.credits_used
-    assert books["api_versions"] == ["v1", "v2"]
+    books = waterfall.warehouse.read_run(report.run_id)
+    assert books.credits == zoominfo.credits_used + hunter.credits_used
+    assert books.api_versions == ["v1", "v2"]
     kept: dict[str, float] = {}
-    for row in waterfall.warehouse.query("read_usage", run_id=report.run_id):
-        kept[row["provider"]] = kept.get(row["provider"], 0) + row["credits"]
+    for one in waterfall.warehouse.read_usage(report.run_id):
+        kept[one.provider] = kept.get(one.provider, 0) + one.credits
     assert kept == report.credits_by_provider
     markdown = summary_markdown(report)
     assert f"| asked of hunter | {len(hunter.lookups)} ({hunter.credits_used} credits) |" in markdown
@@ -104,18 +100,18 @@ def test_a_required_field_that_the_first_lacks_is_asked_of_the_second(waterfall:
     assert set(world.hunter.lookups) == {part}
     assert report.books.dispositions == {"written": 2}
     rows = enriched(waterfall)
-    assert "sources" not in rows[filled]["attributes"]
-    assert (rows[lacking]["provider"], bool(rows[lacking]["attributes"]["title"])) == ("zoominfo", True)
-    sources = rows[lacking]["attributes"]["sources"]
+    assert "sources" not in rows[filled].fields
+    assert (rows[lacking].provider, bool(rows[lacking].fields["title"])) == ("zoominfo", True)
+    sources = rows[lacking].fields["sources"]
     assert (sources["company_name"], sources["employee_count"], sources["title"]) == ("zoominfo", "zoominfo", "hunter")
-    assert world.hubspot.contacts[lacking]["enr_job_title"] == rows[lacking]["attributes"]["title"]
+    assert world.hubspot.contacts[lacking]["enr_job_title"] == rows[lacking].fields["title"]
 
 
 def test_a_contact_s_story_tells_what_every_provider_answered(waterfall: Pipeline) -> None:
     """`enrich why` shows the miss of the first and the hit of the second, with the credits of each."""
     ingest_contacts(EveryContact())
     run()
-    crm_id = next(crm_id for crm_id, row in enriched(waterfall).items() if row["provider"] == "hunter")
+    crm_id = next(crm_id for crm_id, row in enriched(waterfall).items() if row.provider == "hunter")
     told = [line.what for line in read_story(crm_id)]
     answers = [what for what in told if " answered " in what]
     assert [answer.split()[0] for answer in answers] == ["zoominfo", "hunter"]
@@ -145,7 +141,7 @@ def test_used_up_credits_of_the_second_stop_the_run_and_keep_what_the_first_knew
         run()
     assert waterfall.queue() > 0
     waterfall.box.configure(hunter={"credits_left": 1000})
-    with waterfall.warehouse.transaction() as session:
+    with waterfall.warehouse._transaction() as session:
         session._connection.execute("UPDATE enrichment_staging SET not_before = NULL")
     report = run()
     assert waterfall.queue() == 0

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from blocks.crms.base import Crm, NewContact
 from blocks.warehouses.base import NewRecord, Warehouse
+from enrichment.records import Origin
 from tasks.intake import FIRST_WINDOW, OVERLAP, stage_created
 from triggers.salesforce.events import Meaning
 from triggers.salesforce.position import Position, read_position
@@ -35,8 +36,8 @@ class EventIntake:
 
     def position(self, name: str) -> Position | None:
         """Return the position of this name, None if there is none yet."""
-        rows = self._warehouse.query("read_cursor", name=name)
-        return read_position(rows[0]["cursor"]) if rows else None
+        cursor = self._warehouse.read_cursor(name)
+        return read_position(cursor) if cursor else None
 
     def take(self, name: str, meanings: Sequence[Meaning], position: Position | None, opened_at: datetime) -> None:
         """
@@ -49,7 +50,8 @@ class EventIntake:
             opened_at: when the stream was opened; creations before that may be told a second time.
         """
         doubtful = [meaning for meaning in meanings if meaning.created and not _is_after(meaning, opened_at)]
-        ended = self._ended([contact.crm_id for meaning in doubtful for contact in meaning.contacts])
+        told = [contact.crm_id for meaning in doubtful for contact in meaning.contacts]
+        ended = self._warehouse.ended_of(Origin(CRM), told) if told else set()
         records = [
             _record(contact)
             for meaning in meanings
@@ -72,11 +74,6 @@ class EventIntake:
     def reconnect(self) -> None:
         """Give the warehouse's connection back, which may be broken; the next verb opens another one."""
         self._warehouse.close()
-
-    def _ended(self, crm_ids: Sequence[str]) -> set[str]:
-        if not crm_ids:
-            return set()
-        return {row["crm_id"] for row in self._warehouse.query("read_ended", crm=CRM, ids=list(crm_ids))}
 
     def _tell(self, staged: int) -> None:
         if staged:

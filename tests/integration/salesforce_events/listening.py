@@ -10,7 +10,7 @@ from typing import Any
 from blocks.crms.salesforce.block import Salesforce
 from blocks.crms.salesforce.session import Session
 from blocks.warehouses.base import RunStart, Warehouse
-from enrichment.records import Disposition, Finished
+from enrichment.records import Disposition, Finished, Origin
 from sandbox import server
 from sandbox.salesforce.event_schemas import CHANGES
 from sandbox.salesforce.pubsub import EventsAddress
@@ -140,7 +140,7 @@ class Listening:
 
     def staged(self) -> dict[str, dict[str, Any]]:
         """Return the rows of the queue, by contact."""
-        with self.warehouse.reading() as session:
+        with self.warehouse._reading() as session:
             rows = session._connection.execute("SELECT * FROM enrichment_staging").fetchall()
         return {row["crm_id"]: dict(row) for row in rows}
 
@@ -151,22 +151,21 @@ class Listening:
 
     def empty_queue(self) -> None:
         """Forget what was staged."""
-        with self.warehouse.transaction() as session:
+        with self.warehouse._transaction() as session:
             session._connection.execute("DELETE FROM enrichment_staging")
 
     def end_contact(self, contact: str) -> None:
         """Let a run end a staged contact."""
         self.warehouse.open_run(RunStart("run-1", "a run", "zoominfo", "salesforce", ""), lease_seconds=600)
-        options = {"crm": "salesforce", "lane": "", "limit": 1000, "lease_seconds": 600}
+        options = {"origin": Origin("salesforce"), "lane": "", "limit": 1000, "lease_seconds": 600}
         claim = self.warehouse.claim("run-1", make_token=lambda: "token", **options)
         record = next(each for each in claim.records if each.crm_id == contact)
-        self.warehouse.settle(claim, "salesforce", [Finished(record.record_id, Disposition.UNMATCHED)], [])
+        self.warehouse.settle(claim, Origin("salesforce"), [Finished(record.record_id, Disposition.UNMATCHED)], [])
         self.empty_queue()
 
     def cursor(self, topic: str = CHANGES) -> str:
         """Return the position as it is stored; empty if there is none."""
-        rows = self.warehouse.query("read_cursor", name=f"events:salesforce:{ORG_ID}:{topic}")
-        return str(rows[0]["cursor"]) if rows else ""
+        return self.warehouse.read_cursor(f"events:salesforce:{ORG_ID}:{topic}") or ""
 
     def wait_past(self) -> None:
         """Wait until everything that was published so far is behind the position."""

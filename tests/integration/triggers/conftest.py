@@ -71,7 +71,7 @@ class Receiver:
 
     def staged(self) -> dict[str, dict[str, Any]]:
         """Return what waits, by contact."""
-        with self.warehouse.reading() as session:
+        with self.warehouse._reading() as session:
             rows = session._connection.execute("SELECT * FROM enrichment_staging").fetchall()
         return {row["crm_id"]: dict(row) for row in rows}
 

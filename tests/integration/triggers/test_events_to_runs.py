@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from blocks.warehouses.base import load_warehouse
-from enrichment.records import Disposition
+from enrichment.records import Disposition, Origin
 from enrichment.summary import RunReport
 from flows.enrich_contacts import enrich_contacts
 from tests.integration.conftest import Pipeline
@@ -46,8 +46,8 @@ class Account:
 
     def ends(self, contact_id: str) -> list[tuple[str, str]]:
         """Return how the contact's requests ended, oldest first."""
-        rows = self.pipeline.warehouse.query("story_ledger", crm="hubspot", crm_id=contact_id)
-        return [(row["disposition"], row["reason"]) for row in rows]
+        rows = self.pipeline.warehouse.read_story(Origin("hubspot"), contact_id).ledger
+        return [(one.disposition, one.reason) for one in rows]
 
 
 @pytest.fixture

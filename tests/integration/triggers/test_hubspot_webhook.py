@@ -238,7 +238,7 @@ def test_a_dropped_connection_is_opened_again(make_receiver: MakeReceiver) -> No
     """A server that ended our idle session costs no delivery."""
     receiver = make_receiver("postgres")
     assert receiver.deliver(creation(1)).status_code == 200
-    with receiver.warehouse.transaction() as session:
+    with receiver.warehouse._transaction() as session:
         session._connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE application_name = 'contact-enrichment' AND pid <> pg_backend_pid()"

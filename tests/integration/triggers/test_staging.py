@@ -10,6 +10,7 @@ import pytest
 
 from blocks.warehouses.base import NewRecord, Warehouse, load_warehouse
 from enrichment.errors import EnrichmentError
+from enrichment.records import Origin
 from triggers.batches import Batch
 from triggers.staging import StagingWriter
 
@@ -19,7 +20,7 @@ def batch(*crm_ids: str) -> Batch:
 
 
 def waiting(warehouse: Warehouse) -> set[str]:
-    return {record.crm_id for record in warehouse.peek(crm="hubspot", lane="live", limit=100)}
+    return {record.crm_id for record in warehouse.peek(origin=Origin("hubspot"), lane="live", limit=100)}
 
 
 def test_one_that_can_t_be_committed_holds_no_other(

@@ -11,7 +11,9 @@ from blocks.warehouses.base import NewRecord, RunStart, Warehouse, load_warehous
 from blocks.warehouses.bigquery import BigQueryWarehouse
 from enrichment.errors import ConfigurationError, ContractError, TransientError
 from enrichment.outcomes import Outcome
-from enrichment.records import Disposition, Finished
+from enrichment.records import Disposition, Finished, Origin
+
+HUBSPOT = Origin("hubspot")
 
 SQL = BigQueryWarehouse.sql
 #: What the emulator, which runs on DuckDB, would take and BigQuery wouldn't, or would take and not keep.
@@ -52,8 +54,8 @@ def test_a_text_as_reply_stays_a_text(bigquery: Warehouse) -> None:
     """What a provider answered is kept as received, whatever its shape."""
     bodies = {"text": "<html>", "number": 1.5, "object": {"a": [1, None]}}
     bigquery.keep_replies("zoominfo", "run-1", [Reply(key, Outcome.MATCHED, body) for key, body in bodies.items()])
-    kept = bigquery.read_replies("zoominfo", list(bodies), reply_days=1)
-    assert {key: row["reply"] for key, row in kept.items()} == bodies
+    kept = bigquery.read_replies("zoominfo", list(bodies), reply_days=1, miss_days=1)
+    assert {key: reply.body for key, reply in kept.items()} == bodies
 
 
 def test_a_failed_statement_tells_nothing_of_a_row(bigquery: Warehouse) -> None:
@@ -61,7 +63,7 @@ def test_a_failed_statement_tells_nothing_of_a_row(bigquery: Warehouse) -> None:
     with pytest.raises((ContractError, TransientError)) as caught:
         bigquery.stage([NewRecord("hubspot", "1", None, "manual", "live", "no-time-at-all")])
     assert "no-time" not in str(caught.value)
-    assert bigquery.query("count_queue") == []
+    assert bigquery.count_queue() == []
 
 
 def test_an_unreachable_service_may_heal(bigquery: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,12 +102,12 @@ def test_what_lands_after_an_erasure_goes_when_the_chunk_is_settled(bigquery: Wa
     """Without transactions, an erasure may come between a claim's check and what it stores."""
     bigquery.open_run(RunStart("run-1", "a run", "zoominfo", "hubspot", ""), lease_seconds=600)
     bigquery.stage([NewRecord("hubspot", crm_id, None, "manual", "live") for crm_id in ("1", "2")])
-    claim = bigquery.claim("run-1", crm="hubspot", lane="", limit=9, lease_seconds=600, make_token=lambda: "token")
-    bigquery.erase("hubspot", "1")
+    claim = bigquery.claim("run-1", origin=HUBSPOT, lane="", limit=9, lease_seconds=600, make_token=lambda: "token")
+    bigquery.erase(HUBSPOT, "1")
     late = [{"crm_id": crm_id, "lookup_identifier": "a@b.example", "reason": "NO_MATCH"} for crm_id in ("1", "2")]
-    with bigquery.transaction() as session:
+    with bigquery._transaction() as session:
         session.run("upsert_unmatched", crm="hubspot", run_id="run-1", provider="zoominfo", rows=late)
     endings = [Finished(record.record_id, Disposition.UNMATCHED) for record in claim.records]
-    assert bigquery.settle(claim, "hubspot", endings, []).lost == 1
-    assert bigquery.query("story_unmatched", crm="", crm_id="1") == []
-    assert len(bigquery.query("story_unmatched", crm="", crm_id="2")) == 1
+    assert bigquery.settle(claim, HUBSPOT, endings, []).lost == 1
+    assert bigquery.read_story(Origin(""), "1").unmatched == ()
+    assert len(bigquery.read_story(Origin(""), "2").unmatched) == 1

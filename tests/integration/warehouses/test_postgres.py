@@ -11,6 +11,9 @@ from blocks.warehouses import _erasure
 from blocks.warehouses._rows import reply_row
 from blocks.warehouses.base import MadeFor, NewRecord, Warehouse, load_warehouse
 from enrichment.outcomes import Outcome
+from enrichment.records import Origin
+
+HUBSPOT = Origin("hubspot")
 
 PATIENCE_SECONDS = 60
 REPLY = Reply("key", Outcome.MATCHED, {"name": "Zoë"}, credits=1.0)
@@ -21,9 +24,9 @@ def postgres(make_warehouse: Callable[[str], Warehouse]) -> Warehouse:
     """Give a warehouse with one contact in a claim, whose request is reserved."""
     warehouse = make_warehouse("postgres")
     warehouse.stage([NewRecord("hubspot", "1", None, "manual", "live")])
-    claim = warehouse.claim("run-1", crm="hubspot", lane="", limit=9, lease_seconds=600, make_token=lambda: "token")
+    claim = warehouse.claim("run-1", origin=HUBSPOT, lane="", limit=9, lease_seconds=600, make_token=lambda: "token")
     made_for = [MadeFor(claim.records[0].record_id, "key")]
-    ask = {"token": "token", "lease_seconds": 600, "reply_days": 30}
+    ask = {"token": "token", "lease_seconds": 600, "reply_days": 30, "miss_days": 30}
     assert warehouse.open_requests("zoominfo", ["key"], made_for=made_for, **ask).granted == {"key"}
     return warehouse
 
@@ -51,7 +54,7 @@ def await_lock(warehouse: Warehouse, job: Future[object]) -> None:
         "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
     while not job.done():
-        with warehouse.reading() as session:
+        with warehouse._reading() as session:
             if session._connection.execute(waiting).fetchone()["n"]:
                 return
         assert time.monotonic() < deadline
@@ -59,7 +62,7 @@ def await_lock(warehouse: Warehouse, job: Future[object]) -> None:
 
 
 def kept(warehouse: Warehouse) -> list[tuple[str, object]]:
-    with warehouse.reading() as session:
+    with warehouse._reading() as session:
         rows = session._connection.execute("SELECT outcome, reply FROM provider_replies").fetchall()
     return [(row["outcome"], row["reply"]) for row in rows]
 
@@ -68,7 +71,7 @@ def test_an_erasure_waits_for_a_reply_that_is_being_kept(
     postgres: Warehouse, other: Warehouse, watcher: Warehouse
 ) -> None:
     """The reply is committed first, and the erasure finds it."""
-    with ThreadPoolExecutor(1) as beside, postgres.transaction() as session:
+    with ThreadPoolExecutor(1) as beside, postgres._transaction() as session:
         session.run("keep_replies", provider="zoominfo", run_id="run-1", rows=[reply_row(REPLY)])
         session.run("drop_reservations", provider="zoominfo", keys=["key"])
         job = beside.submit(other.erase, "hubspot", "1")
@@ -79,10 +82,10 @@ def test_an_erasure_waits_for_a_reply_that_is_being_kept(
 
 def test_a_reply_waits_for_an_erasure_under_way(postgres: Warehouse, other: Warehouse, watcher: Warehouse) -> None:
     """The erasure is committed first, and of the reply only its cost is kept."""
-    with ThreadPoolExecutor(1) as beside, postgres.transaction() as session:
-        _erasure.erase(session, "hubspot", "1", "erasing")
+    with ThreadPoolExecutor(1) as beside, postgres._transaction() as session:
+        _erasure.erase(session, HUBSPOT, "1", "erasing")
         job = beside.submit(other.keep_replies, "zoominfo", "run-1", [REPLY])
         await_lock(watcher, job)
         assert not job.done()
     assert kept(postgres) == [("erased", None)]
-    assert postgres.count_usage("run-1")[0]["credits"] == 1.0
+    assert postgres.count_usage("run-1")[0].credits == 1.0

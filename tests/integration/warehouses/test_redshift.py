@@ -68,8 +68,8 @@ def test_a_reply_longer_than_a_varchar_is_kept_whole(redshift: Warehouse) -> Non
     body = {"tags": [f"tag {number} ГмбХ" for number in range(9_000)]}
     replies = [Reply("long", Outcome.MATCHED, body), Reply("text", Outcome.MATCHED, "<html>")]
     redshift.keep_replies("zoominfo", "run-1", replies)
-    kept = redshift.read_replies("zoominfo", ["long", "text"], reply_days=1)
-    assert (kept["long"]["reply"], kept["text"]["reply"]) == (body, "<html>")
+    kept = redshift.read_replies("zoominfo", ["long", "text"], reply_days=1, miss_days=1)
+    assert (kept["long"].body, kept["text"].body) == (body, "<html>")
 
 
 def test_a_failed_statement_keeps_nothing_and_the_next_one_works(redshift: Warehouse) -> None:
@@ -78,14 +78,14 @@ def test_a_failed_statement_keeps_nothing_and_the_next_one_works(redshift: Wareh
         redshift.stage([NewRecord("hubspot", "1", None, "manual", "live", "no-time-at-all")])
     assert "no-time" not in str(caught.value)
     assert "22007" in str(caught.value)
-    assert redshift.query("count_queue") == []
+    assert redshift.count_queue() == []
 
 
 def test_a_session_that_the_server_ended_is_replaced(redshift: Warehouse) -> None:
     """The statement that meets the loss says so, and the next one connects again."""
-    with pytest.raises(TransientError), redshift.transaction() as session:
+    with pytest.raises(TransientError), redshift._transaction() as session:
         session._connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-    assert redshift.query("count_queue") == []
+    assert redshift.count_queue() == []
 
 
 def test_an_unreachable_server_may_heal(redshift: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:

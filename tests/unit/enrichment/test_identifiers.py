@@ -15,7 +15,7 @@ from enrichment.identifiers import (
     suppression_keys,
     why_invalid,
 )
-from enrichment.records import Contact
+from enrichment.records import Contact, Origin
 
 ADA = Contact("1", "Ada@Example.com", "Ada", "Lovelace", "Engines Ltd")
 BY_EMAIL = ("email",)
@@ -162,21 +162,22 @@ def test_any_text_that_a_crm_may_hold_has_a_key(text: str) -> None:
 
 def test_keys_show_nothing_of_the_contact() -> None:
     """The journal's and the suppression list's keys are hashes only."""
-    keys = [*suppression_keys(ADA, "hubspot"), request_key("zoominfo", identifiers(ADA), [])]
+    keys = [*suppression_keys(ADA, Origin("hubspot")), request_key("zoominfo", identifiers(ADA), [])]
     assert all(len(key) == 64 and set(key) <= set("0123456789abcdef") for key in keys)
 
 
 def test_a_suppression_holds_by_id_and_by_address() -> None:
     """A contact that comes back under another id, or in another CRM, is found by its address."""
-    by_id, by_address = suppression_keys(ADA, "hubspot")
-    assert by_address in suppression_keys(Contact("2", " ada@example.com"), "salesforce")
-    assert by_id not in suppression_keys(Contact("1"), "salesforce")
-    assert suppression_keys(Contact("1"), "hubspot") == [by_id]
+    by_id, by_address = suppression_keys(ADA, Origin("hubspot"))
+    assert by_address in suppression_keys(Contact("2", " ada@example.com"), Origin("salesforce"))
+    assert by_id not in suppression_keys(Contact("1"), Origin("salesforce"))
+    assert by_id not in suppression_keys(Contact("1"), Origin("hubspot", "company"))
+    assert suppression_keys(Contact("1"), Origin("hubspot")) == [by_id]
 
 
 def test_an_address_has_one_key_however_it_is_written() -> None:
     """The key is the one of the suppression list, and what is no address has none."""
-    assert email_key(" ADA@example.com") == email_key("ada@example.com") == suppression_keys(ADA, "hubspot")[1]
+    assert email_key(" ADA@example.com") == email_key("ada@example.com") == suppression_keys(ADA, Origin("hubspot"))[1]
     assert email_key("ada") is email_key(None) is None
 
 

@@ -1,5 +1,7 @@
 """The weekly review as people read it."""
 
+from dataclasses import replace
+
 import pytest
 
 from enrichment.review import (
@@ -7,7 +9,9 @@ from enrichment.review import (
     FailureGroup,
     Latency,
     ProviderUse,
+    ReplyCount,
     Review,
+    ReviewCounts,
     UnmatchedGroup,
     duration,
     percentile,
@@ -124,27 +128,26 @@ def test_the_whole_review_has_a_table_for_each_question() -> None:
     }
 
 
-def test_rows_become_a_review() -> None:
+def test_counts_become_a_review() -> None:
     """Replies are summed by provider, the days before apart, and a negative time counts as none."""
-    reply = {"provider": "zoominfo", "outcome": "matched", "replies": 3, "credits": 3.0, "earlier": 0}
-    rows = {
-        "endings": [
-            {"disposition": "written", "earlier": 0, "records": 3},
-            {"disposition": "written", "earlier": 1, "records": 2},
-        ],
-        "replies": [
+    reply = ReplyCount("zoominfo", "matched", earlier=False, replies=3, credits=3.0)
+    counts = ReviewCounts(
+        ended={"written": 3},
+        ended_before={"written": 2},
+        replies=[
             reply,
-            reply | {"outcome": "erased", "replies": 1, "credits": 1.0},
-            reply | {"earlier": 1, "credits": 9.0},
-            reply | {"provider": "hunter", "earlier": 1},
+            replace(reply, outcome="erased", replies=1, credits=1.0),
+            replace(reply, earlier=True, credits=9.0),
+            replace(reply, provider="hunter", earlier=True),
         ],
-        "fill": [{"contacts": 3, **dict.fromkeys(FILLED_FIELDS, 2)}],
-        "latency": [{"begun": "staged", "seconds": -2, "records": 1}, {"begun": "staged", "seconds": 8, "records": 1}],
-        "unmatched": [],
-        "failures": [],
-        "queue": [{"records": 1}, {"records": 2}],
-    }
-    review = review_of(7, "2026-11-26T09:00:00.000Z", rows)
+        contacts=3,
+        filled=dict.fromkeys(FILLED_FIELDS, 2),
+        latency={"staged": [(-2, 1), (8, 1)]},
+        unmatched=[],
+        failures=[],
+        waiting=3,
+    )
+    review = review_of(7, "2026-11-26T09:00:00.000Z", counts)
     assert (review.ended, review.ended_before) == ({"written": 3}, {"written": 2})
     assert review.providers == [ProviderUse("hunter", 0, 0, 0, 3.0), ProviderUse("zoominfo", 4, 3, 4.0, 9.0)]
     assert review.latency == {"staged": Latency(2, 0, 8)}

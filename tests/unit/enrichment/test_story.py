@@ -1,63 +1,82 @@
 """One contact's story, in order of time."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from enrichment.story import StoryLine, tell
+from enrichment.story import (
+    EndedContact,
+    FailedContact,
+    FieldWrite,
+    ProviderAnswer,
+    QueuedContact,
+    Story,
+    StoryLine,
+    Suppression,
+    UnmatchedContact,
+    tell,
+)
 
-STAGED = {
-    "staged_at": "2026-01-01T10:00:00.000Z",
-    "source": "webhook",
-    "lane": "live",
-    "processed_at": None,
-    "state": "waiting",
-    "attempts": 0,
-    "not_before": None,
-}
-LEDGER = {
-    "crm": "hubspot",
-    "staged_at": "2026-01-01T10:00:00.000Z",
-    "source": "webhook",
-    "lane": "live",
-    "contact_created_at": None,
-    "disposition": "written",
-    "reason": "",
-    "attempts": 1,
-    "finished_at": "2026-01-01T10:01:00.000Z",
-    "run_id": "r1",
-}
-REPLY = {
-    "provider": "zoominfo",
-    "outcome": "matched",
-    "credits": 1.0,
-    "api_version": "2026-09",
-    "run_id": "r1",
-    "received_at": "2026-01-01T10:00:30.000Z",
-}
-UNMATCHED = {
-    "provider": "zoominfo",
-    "reason": "no_match",
-    "unmatched_at": "2026-01-01T10:00:40.000Z",
-    "reviewed_at": None,
-}
-WRITE = {
-    "field": "industry",
-    "before": None,
-    "after": "Software",
-    "planned_at": "2026-01-01T10:00:45.000Z",
-    "written_at": None,
-    "reverted_at": None,
-}
-FAILURE = {
-    "step": "write_back",
-    "reason": "bad_value",
-    "error": "the field takes no text",
-    "failed_at": "2026-01-01T10:00:50.000Z",
-    "replayed_at": None,
-}
+STAGED = QueuedContact(
+    crm="hubspot",
+    staged_at="2026-01-01T10:00:00.000Z",
+    source="webhook",
+    lane="live",
+    processed_at=None,
+    state="waiting",
+    attempts=0,
+    not_before=None,
+)
+LEDGER = EndedContact(
+    request_key="key-1",
+    crm="hubspot",
+    staged_at="2026-01-01T10:00:00.000Z",
+    source="webhook",
+    lane="live",
+    contact_created_at=None,
+    disposition="written",
+    reason="",
+    attempts=1,
+    finished_at="2026-01-01T10:01:00.000Z",
+    run_id="r1",
+)
+REPLY = ProviderAnswer(
+    request_id=None,
+    provider="zoominfo",
+    outcome="matched",
+    credits=1.0,
+    api_version="2026-09",
+    run_id="r1",
+    received_at="2026-01-01T10:00:30.000Z",
+)
+UNMATCHED = UnmatchedContact(
+    crm="hubspot",
+    provider="zoominfo",
+    reason="no_match",
+    unmatched_at="2026-01-01T10:00:40.000Z",
+    reviewed_at=None,
+)
+WRITE = FieldWrite(
+    crm="hubspot",
+    run_id="r1",
+    field="industry",
+    before=None,
+    after="Software",
+    planned_at="2026-01-01T10:00:45.000Z",
+    written_at=None,
+    reverted_at=None,
+)
+FAILURE = FailedContact(
+    crm="hubspot",
+    step="write_back",
+    reason="bad_value",
+    error="the field takes no text",
+    failed_at="2026-01-01T10:00:50.000Z",
+    replayed_at=None,
+)
 
-SUPPRESSION = {"suppressed_at": "2026-01-06T10:00:00.000Z", "reason": "erased"}
+SUPPRESSION = Suppression("hubspot", "erased", "2026-01-06T10:00:00.000Z")
 
 LETTER = "became a dead letter at write_back: bad_value: the field takes no text; "
 
@@ -66,11 +85,11 @@ LETTER = "became a dead letter at write_back: bad_value: the field takes no text
     ("table", "row", "lines"),
     [
         ("suppressions", SUPPRESSION, ["erased; it is never looked up again"]),
-        ("suppressions", SUPPRESSION | {"reason": "opt_out"}, ["put on the suppression list: opt_out"]),
+        ("suppressions", replace(SUPPRESSION, reason="opt_out"), ["put on the suppression list: opt_out"]),
         ("staging", STAGED, ["staged (webhook, live lane)", "is in the queue now: waiting, 0 attempts so far"]),
         (
             "staging",
-            STAGED | {"state": "enriched", "attempts": 2, "processed_at": "2026-01-01T10:00:35.000Z"},
+            replace(STAGED, state="enriched", attempts=2, processed_at="2026-01-01T10:00:35.000Z"),
             [
                 "staged (webhook, live lane)",
                 "result stored in the warehouse",
@@ -79,7 +98,7 @@ LETTER = "became a dead letter at write_back: bad_value: the field takes no text
         ),
         (
             "staging",
-            STAGED | {"attempts": 1, "not_before": "2026-01-01T11:00:00.000Z"},
+            replace(STAGED, attempts=1, not_before="2026-01-01T11:00:00.000Z"),
             [
                 "staged (webhook, live lane)",
                 "is in the queue now: waiting, 1 attempts so far, not before 2026-01-01T11:00:00.000Z",
@@ -88,13 +107,13 @@ LETTER = "became a dead letter at write_back: bad_value: the field takes no text
         ("ledger", LEDGER, ["staged (webhook, live lane)", "ended as written after 1 attempt(s), run r1"]),
         (
             "ledger",
-            LEDGER
-            | {
-                "contact_created_at": "2026-01-01T09:59:00.000Z",
-                "disposition": "invalid",
-                "reason": "contact_gone",
-                "attempts": 2,
-            },
+            replace(
+                LEDGER,
+                contact_created_at="2026-01-01T09:59:00.000Z",
+                disposition="invalid",
+                reason="contact_gone",
+                attempts=2,
+            ),
             [
                 "created in hubspot",
                 "staged (webhook, live lane)",
@@ -104,29 +123,29 @@ LETTER = "became a dead letter at write_back: bad_value: the field takes no text
         ("replies", REPLY, ["zoominfo answered matched, 1 credit(s), API version 2026-09, run r1"]),
         (
             "replies",
-            REPLY | {"outcome": "unmatched", "credits": 0.5, "api_version": None},
+            replace(REPLY, outcome="unmatched", credits=0.5, api_version=None),
             ["zoominfo answered unmatched, 0.5 credit(s), run r1"],
         ),
         (
             "follow_ups",
-            REPLY | {"step": "tech_stack"},
+            replace(REPLY, step="tech_stack"),
             ["zoominfo answered matched of the company (tech_stack), 1 credit(s), API version 2026-09, run r1"],
         ),
         ("unmatched", UNMATCHED, ["filed as unmatched at zoominfo: no_match, waits for review"]),
         (
             "unmatched",
-            UNMATCHED | {"reviewed_at": "2026-01-05T10:00:00.000Z"},
+            replace(UNMATCHED, reviewed_at="2026-01-05T10:00:00.000Z"),
             ["filed as unmatched at zoominfo: no_match, reviewed"],
         ),
         ("writes", WRITE, ["announced, not confirmed: industry: (blank) -> Software"]),
         (
             "writes",
-            WRITE | {"before": "Retail", "written_at": "2026-01-01T10:00:46.000Z"},
+            replace(WRITE, before="Retail", written_at="2026-01-01T10:00:46.000Z"),
             ["wrote industry: Retail -> Software"],
         ),
         (
             "writes",
-            WRITE | {"written_at": "2026-01-01T10:00:46.000Z", "reverted_at": "2026-01-02T10:00:00.000Z"},
+            replace(WRITE, written_at="2026-01-01T10:00:46.000Z", reverted_at="2026-01-02T10:00:00.000Z"),
             ["wrote industry: (blank) -> Software", "reverted industry"],
         ),
         (
@@ -136,27 +155,27 @@ LETTER = "became a dead letter at write_back: bad_value: the field takes no text
         ),
         (
             "failures",
-            FAILURE | {"replayed_at": "2026-01-02T10:00:00.000Z"},
+            replace(FAILURE, replayed_at="2026-01-02T10:00:00.000Z"),
             [LETTER + "replayed 2026-01-02T10:00:00.000Z"],
         ),
     ],
 )
-def test_each_row_tells_what_happened(table: str, row: dict[str, Any], lines: list[str]) -> None:
+def test_each_row_tells_what_happened(table: str, row: Any, lines: list[str]) -> None:
     """Every kind of row has its words, with and without its optional parts."""
-    assert [line.what for line in tell({table: [row]})] == lines
+    assert [line.what for line in tell(Story(**{table: [row]}))] == lines
 
 
 def test_the_story_is_in_order_of_time() -> None:
     """Lines of all tables are sorted together, and the present comes last."""
     story = tell(
-        {
-            "failures": [FAILURE],
-            "writes": [WRITE | {"written_at": "2026-01-01T10:00:46.000Z"}],
-            "unmatched": [UNMATCHED],
-            "replies": [REPLY],
-            "ledger": [LEDGER | {"contact_created_at": "2026-01-01T09:59:00.000Z"}],
-            "staging": [STAGED | {"staged_at": "2026-01-03T10:00:00.000Z"}],
-        }
+        Story(
+            failures=[FAILURE],
+            writes=[replace(WRITE, written_at="2026-01-01T10:00:46.000Z")],
+            unmatched=[UNMATCHED],
+            replies=[REPLY],
+            ledger=[replace(LEDGER, contact_created_at="2026-01-01T09:59:00.000Z")],
+            staging=[replace(STAGED, staged_at="2026-01-03T10:00:00.000Z")],
+        )
     )
     assert [line.at for line in story] == sorted(line.at for line in story)
     assert story[0] == StoryLine("2026-01-01T09:59:00.000Z", "created in hubspot")
@@ -165,5 +184,21 @@ def test_the_story_is_in_order_of_time() -> None:
 
 
 def test_a_contact_that_nobody_knows_has_no_story() -> None:
-    """Missing and empty tables tell nothing, and a table that we don't know is left alone."""
-    assert tell({}) == tell({"staging": [], "other": [{}]}) == []
+    """Empty tables tell nothing."""
+    assert tell(Story()) == []
+
+
+def test_a_story_can_leave_out_the_contacts_of_a_crm() -> None:
+    """Of a CRM whose contact was erased every table loses its part; other CRMs keep theirs."""
+    everything = Story(
+        staging=[STAGED, replace(STAGED, crm="salesforce")],
+        ledger=[LEDGER],
+        unmatched=[UNMATCHED],
+        writes=[WRITE],
+        failures=[FAILURE],
+        suppressions=[SUPPRESSION],
+    )
+    left = everything.without({"hubspot"})
+    assert [one.crm for one in left.staging] == ["salesforce"]
+    assert not any((left.ledger, left.unmatched, left.writes, left.failures))
+    assert left.suppressions == [SUPPRESSION]

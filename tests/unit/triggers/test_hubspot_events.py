@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from enrichment.records import Origin
 from triggers.batches import Batch
 from triggers.hubspot_events import Delivery, Erasure, MalformedError, read_delivery
 
@@ -52,7 +53,7 @@ def staged(batch: Batch) -> dict[str, str | None]:
 
 
 def changed(batch: Batch) -> set[str]:
-    assert {crm for crm, _ in batch.changed} <= {"hubspot"}
+    assert {origin for origin, _ in batch.changed} <= {Origin("hubspot")}
     return {crm_id for _, crm_id in batch.changed}
 
 

@@ -1,0 +1,133 @@
+"""The verbs about a run's books and the ledger: how records end, and what a run cost."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+
+from blocks.warehouses._erasure import forget_late
+from blocks.warehouses._rows import renamed
+from blocks.warehouses._session import Transactions, replayed
+from blocks.warehouses._values import KeptRun, RunEnd, RunStart, Settled, Usage
+from enrichment.books import Books
+from enrichment.records import Claim, Disposition, Finished, OpenWrite, Origin, Returned, Settlement
+
+
+class BookVerbs(Transactions):
+    """What the pipeline asks of the books and the ledger."""
+
+    @replayed
+    def open_run(self, start: RunStart, *, lease_seconds: int) -> None:
+        """Open a run's books, and mark runs that died as abandoned."""
+        with self._transaction() as session:
+            session.run("abandon_runs", lease_seconds=lease_seconds)
+            session.run("open_run", **asdict(start))
+
+    @replayed
+    def close_run(self, run_id: str, end: RunEnd) -> None:
+        """Close a run's books."""
+        with self._transaction() as session:
+            session.run("close_run", run_id=run_id, **asdict(end) | {"api_versions": list(end.api_versions)})
+
+    @replayed
+    def read_books(self, run_id: str, *, returned: int | None = None) -> Books:
+        """Return a run's books; `returned` replaces the kept sum, which counts twice what was settled twice."""
+        with self._transaction() as session:
+            run = session.read("read_run", run_id=run_id)[0]
+            back = run["returned"] if returned is None else returned
+            if back != run["returned"]:
+                session.run("count_returned", run_id=run_id, returned=back - run["returned"])
+            ended = session.read("count_dispositions", run_id=run_id)
+        counts = {Disposition(row["disposition"]): row["records"] for row in ended}
+        return Books(run["claimed"], back, counts)
+
+    @replayed
+    def count_usage(self, run_id: str) -> list[Usage]:
+        """
+        Keep what a run had of its providers, counted from the journal; safe to repeat.
+
+        Returns:
+            one for each provider, outcome and API version.
+        """
+        with self._transaction() as session:
+            session.run("forget_usage", run_id=run_id)
+            session.run("keep_usage", run_id=run_id)
+            return [Usage(**row) for row in session.read("read_usage", run_id=run_id)]
+
+    def read_usage(self, run_id: str) -> list[Usage]:
+        """Return what was counted last of a run's use of its providers."""
+        return [Usage(**row) for row in self._query("read_usage", run_id=run_id)]
+
+    def versions_before(self, provider: str, run_id: str) -> list[str]:
+        """Return the API versions that a provider spoke in the last other run that it answered."""
+        rows = self._query("read_versions_before", provider=provider, run_id=run_id)
+        return [row["api_version"] for row in rows]
+
+    def read_run(self, run_id: str) -> KeptRun:
+        """Return what is kept of a run."""
+        (row,) = self._query("read_run", run_id=run_id)
+        return KeptRun(**row)
+
+    def read_last_run(self, provider: str, crm: str, run_id: str) -> KeptRun | None:
+        """
+        Return the last other run of this provider and CRM whose state people know, or None.
+
+        Args:
+            provider: references of the run's providers.
+            crm: reference of the run's CRM.
+            run_id: of the run that is left out.
+        """
+        rows = self._query("read_last_run", provider=provider, crm=crm, run_id=run_id)
+        return KeptRun(**rows[0]) if rows else None
+
+    def ended_of(self, origin: Origin, crm_ids: Collection[str]) -> set[str]:
+        """Return those of the contacts that have ended before, however that was."""
+        return {row["crm_id"] for row in self._query("read_ended", **asdict(origin), ids=list(crm_ids))}
+
+    def read_fresh(self, origin: Origin, keys_of: Mapping[str, Collection[str]], *, fresh_days: int) -> set[str]:
+        """
+        Return the contacts that were answered and written within the time as who they are today.
+
+        Args:
+            origin: whose contacts.
+            keys_of: by CRM id the request keys that the contact has today.
+            fresh_days: the time.
+        """
+        rows = self._query("read_fresh", **asdict(origin), ids=list(keys_of), fresh_days=fresh_days)
+        latest = {row["crm_id"]: row["request_key"] for row in rows}
+        return {crm_id for crm_id, key in latest.items() if key in keys_of[crm_id]}
+
+    @replayed
+    def settle(
+        self, claim: Claim, origin: Origin, settlements: Sequence[Settlement], confirmed: Sequence[OpenWrite]
+    ) -> Settled:
+        """
+        End a chunk in one transaction: ledger, dead letters, confirmed writes, and the queue.
+
+        Args:
+            claim: the chunk's claim; records that it no longer holds are left alone.
+            origin: whose contacts.
+            settlements: at most one for each record of the claim.
+            confirmed: writes that the CRM holds now; other open ones of the finished contacts are forgotten.
+        """
+        finished = [asdict(item) for item in settlements if isinstance(item, Finished)]
+        returned = [asdict(item) for item in settlements if isinstance(item, Returned)]
+        with self._transaction() as session:
+            if not self.atomic:
+                forget_late(session, origin, [record.crm_id for record in claim.records])
+            session.run("lock_claim", token=claim.token)
+            session.run("confirm_writes", **asdict(origin), rows=[asdict(item) for item in confirmed])
+            session.run("forget_open_writes", token=claim.token, **asdict(origin), rows=finished)
+            session.run("write_ledger", token=claim.token, run_id=claim.run_id, rows=finished)
+            # Of all records: when a settlement is repeated, what it returns now may have finished the first time.
+            ended = session.read("count_ended", run_id=claim.run_id, ids=[item.record_id for item in settlements])
+            session.run("write_dead_letters", token=claim.token, run_id=claim.run_id, rows=finished)
+            session.run("restage_changed", token=claim.token, rows=renamed(finished))
+            session.run("delete_finished", token=claim.token, rows=finished)
+            back = session.run("return_records", token=claim.token, rows=returned)
+            session.run("drop_claim_reservations", token=claim.token)
+            dispositions = Counter[str]()
+            for row in ended:  # a long list is counted in several parts
+                dispositions[row["disposition"]] += row["records"]
+            lost = len(settlements) - sum(dispositions.values()) - back
+            session.run("count_returned", run_id=claim.run_id, returned=back + lost)
+        return Settled(dispositions, back, lost)

@@ -1,0 +1,190 @@
+"""The verbs about the queue: what gets into it, who takes it, and which lanes are paused."""
+
+import uuid
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict
+
+from blocks.warehouses._erasure import without_erased_addresses
+from blocks.warehouses._rows import Row, record_of, renamed
+from blocks.warehouses._session import Session, Transactions, replayed
+from blocks.warehouses._values import NewRecord, QueueCount, Renewal
+from enrichment.records import Claim, Origin, StagedRecord
+
+
+class _OvertakenError(Exception):
+    """Another run has staged the page; what this one did is rolled back."""
+
+
+class QueueVerbs(Transactions):
+    """What the pipeline asks of the queue."""
+
+    @replayed
+    def stage(
+        self,
+        records: Sequence[NewRecord],
+        *,
+        changed: Collection[tuple[Origin, str]] = (),
+        cursor: tuple[str, str] | None = None,
+    ) -> int:
+        """
+        Put contacts into the queue; one that is in it already stays as it is, or moves up to the live lane.
+
+        One that is to be refreshed is so too if it is in the queue already; what a run works on is then done again.
+
+        A scheduled intake looks for new contacts and reads an overlap, so it leaves out those that have ended before.
+        The address of a person who was erased isn't kept again.
+
+        Args:
+            records: the contacts.
+            changed: origin and id of contacts that changed; those in the queue are read again, and if a run works on
+                one, it is done again once that run has ended it.
+            cursor: name and value of the intake's position, committed together with the rows.
+
+        Returns:
+            how many were new.
+        """
+        rows = [asdict(record) | {"record_id": uuid.uuid4().hex} for record in records]
+        with self._transaction() as session:
+            rows = without_erased_addresses(session, rows)
+            session.run(
+                "note_changes", rows=[asdict(origin) | {"crm_id": crm_id} for origin, crm_id in sorted(set(changed))]
+            )
+            staged = _stage(session, rows)
+            if cursor:
+                session.run("save_cursor", name=cursor[0], cursor=cursor[1])
+        return staged
+
+    @replayed
+    def stage_page(self, records: Sequence[NewRecord], *, name: str, before: str, after: str) -> int | None:
+        """
+        Stage a page of a selection and move its cursor, unless another run has done so.
+
+        Args:
+            records: of the page.
+            name: of the cursor.
+            before: where the cursor stood when the page was read.
+            after: where it stands behind the page.
+
+        Returns:
+            how many were new in the queue; None if the cursor had been moved meanwhile, and nothing was staged.
+        """
+        rows = [asdict(record) | {"record_id": uuid.uuid4().hex} for record in records]
+        try:
+            with self._transaction() as session:
+                rows = without_erased_addresses(session, rows)
+                staged = _stage(session, rows)
+                # Last, for an engine without transactions: a page that is staged twice does no harm, a lost one does.
+                _require_moved(session.run("advance_cursor", name=name, before=before, cursor=after))
+        except _OvertakenError:
+            return None
+        return staged
+
+    @replayed
+    def restage_failed(self, run_id: str = "") -> int:
+        """Put dead letters back into the queue, all or one run's, and return how many."""
+        with self._transaction() as session:
+            letters = renamed(session.read("read_dead_letters", run_id=run_id))
+            session.run("restage_dead_letters", rows=letters)
+            session.run("mark_replayed", rows=letters)
+        return len(letters)
+
+    def read_cursor(self, name: str) -> str | None:
+        """Return where a cursor stands; None if there is none of this name."""
+        rows = self._query("read_cursor", name=name)
+        return str(rows[0]["cursor"]) if rows else None
+
+    @replayed
+    def begin_cursor(self, name: str, cursor: str) -> str:
+        """Return where a cursor stands; one that doesn't exist yet begins here."""
+        with self._transaction() as session:
+            session.run("begin_cursor", name=name, cursor=cursor)
+            return str(session.read("read_cursor", name=name)[0]["cursor"])
+
+    @replayed
+    def pause_lane(self, lane: str) -> None:
+        """Let no run claim from a lane until it is resumed; what is claimed already is finished."""
+        with self._transaction() as session:
+            session.run("pause_lane", lane=lane)
+
+    @replayed
+    def resume_lane(self, lane: str) -> bool:
+        """Let runs claim from a lane again; return whether it was paused."""
+        with self._transaction() as session:
+            paused = {row["lane"] for row in session.read("read_pauses")}
+            session.run("resume_lane", lane=lane)
+        return lane in paused
+
+    def paused_lanes(self) -> dict[str, str]:
+        """Return the paused lanes, and since when each is (ISO-8601 UTC)."""
+        return {row["lane"]: row["paused_at"] for row in self._query("read_pauses")}
+
+    def count_queue(self) -> list[QueueCount]:
+        """Return how many records are in the queue, by lane and state."""
+        return [QueueCount(**row) for row in self._query("count_queue")]
+
+    def waiting_of(self, origin: Origin, crm_ids: Collection[str]) -> set[str]:
+        """Return those of the contacts that are in the queue."""
+        return {row["crm_id"] for row in self._query("read_waiting", **asdict(origin), ids=list(crm_ids))}
+
+    @replayed
+    def claim(
+        self, run_id: str, *, origin: Origin, lane: str, limit: int, lease_seconds: int, make_token: Callable[[], str]
+    ) -> Claim:
+        """
+        Take free records, live ones first, oldest first.
+
+        Args:
+            run_id: who takes them.
+            origin: whose contacts.
+            lane: `live`, `backfill`, or empty for both.
+            limit: the most to take.
+            lease_seconds: how long the claim lasts.
+            make_token: gives a fresh token, never used before.
+        """
+        token = make_token()
+        with self._claiming() as session:
+            session.run(
+                "claim_records",
+                token=token,
+                run_id=run_id,
+                **asdict(origin),
+                lane=lane,
+                limit=limit,
+                lease_seconds=lease_seconds,
+            )
+            rows = session.read("read_claim", token=token)
+            session.run("count_claimed", run_id=run_id, claimed=len(rows))
+        return Claim(token, run_id, tuple(record_of(row) for row in rows))
+
+    def peek(self, *, origin: Origin, lane: str, limit: int) -> list[StagedRecord]:
+        """Return the records that a claim would take, without taking them."""
+        rows = self._query("peek_records", **asdict(origin), lane=lane, limit=limit)
+        return [record_of(row) for row in rows]
+
+    @replayed
+    def renew(
+        self, claim: Claim, record_ids: Collection[str], *, provider: str, crm: str, lease_seconds: int
+    ) -> Renewal:
+        """Prolong the claim of these records just before money is spent, and see who else is at work with both."""
+        with self._transaction() as session:
+            session.run("renew_claim", token=claim.token, lease_seconds=lease_seconds, ids=list(record_ids))
+            session.run("renew_reservations", token=claim.token, lease_seconds=lease_seconds)
+            session.run("mark_run_seen", run_id=claim.run_id)
+            held = session.read("read_held", token=claim.token, ids=list(record_ids))
+            runs = session.read("count_runs_at_work", provider=provider, crm=crm)
+        return Renewal(
+            frozenset(row["record_id"] for row in held),
+            {row["lane"]: row["at_provider"] for row in runs},
+            {row["lane"]: row["at_crm"] for row in runs},
+        )
+
+
+def _require_moved(changed: int) -> None:
+    if not changed:
+        raise _OvertakenError
+
+
+def _stage(session: Session, rows: Sequence[Row]) -> int:
+    session.run("promote_staged", rows=rows)
+    session.run("mark_refresh", rows=[row for row in rows if row["refresh"]])
+    return session.run("stage_records", rows=rows)

@@ -1,0 +1,114 @@
+-- query: abandon_runs
+-- Closes the books of runs that were not seen for two leases.
+-- differs because of the clock
+UPDATE enrichment_runs SET state = 'abandoned', finished_at = CURRENT_TIMESTAMP()
+WHERE state = 'open' AND seen_at < TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL -2 * :lease_seconds SECOND)
+
+-- query: open_run
+-- Opens a run's books, or opens them again.
+-- differs because of the clock and how rows are merged
+MERGE enrichment_runs n USING (SELECT :run_id AS run_id) r ON n.run_id = r.run_id
+WHEN MATCHED THEN UPDATE SET state = 'open', seen_at = CURRENT_TIMESTAMP()
+WHEN NOT MATCHED THEN INSERT
+    (run_id, flow_run_name, provider, crm, lane, state, started_at, seen_at, claimed, returned)
+    VALUES (r.run_id, :flow_run_name, :provider, :crm, :lane, 'open', CURRENT_TIMESTAMP(), CURRENT_TIMESTAMP(), 0, 0)
+
+-- query: close_run
+-- Closes a run's books.
+-- differs because of the clock and how JSON is kept
+UPDATE enrichment_runs SET state = :state, finished_at = CURRENT_TIMESTAMP(),
+    failure_rate = :failure_rate, credits = :credits,
+    api_versions = PARSE_JSON(:api_versions, wide_number_mode => 'round'), stop_kind = :stop_kind,
+    alert_kind = :alert_kind, alert_sent = :alert_sent
+WHERE run_id = :run_id
+
+-- query: read_run
+-- Reads a run's books.
+-- differs because of how JSON is kept
+SELECT n.run_id, n.flow_run_name, n.provider, n.crm, n.lane, n.state, n.started_at, n.seen_at, n.finished_at,
+    n.claimed, n.returned, n.failure_rate, n.credits, TO_JSON_STRING(n.api_versions) AS api_versions, n.stop_kind,
+    n.alert_kind, n.alert_sent
+FROM enrichment_runs n WHERE n.run_id = :run_id
+
+-- query: read_last_run
+-- Reads the last run of the same provider and CRM whose state people know.
+-- differs because of how JSON is kept
+SELECT n.run_id, n.flow_run_name, n.provider, n.crm, n.lane, n.state, n.started_at, n.seen_at, n.finished_at,
+    n.claimed, n.returned, n.failure_rate, n.credits, TO_JSON_STRING(n.api_versions) AS api_versions, n.stop_kind,
+    n.alert_kind, n.alert_sent
+FROM enrichment_runs n
+WHERE n.provider = :provider AND n.crm = :crm AND n.run_id <> :run_id AND n.state IN ('closed', 'failed')
+    AND (n.claimed > 0 OR n.alert_kind <> '')
+    AND (n.alert_kind = '' OR n.alert_sent)
+ORDER BY n.finished_at DESC LIMIT 1
+
+-- query: count_claimed
+-- Adds to the records that a run has claimed.
+-- differs because of the clock
+UPDATE enrichment_runs SET claimed = claimed + :claimed, seen_at = CURRENT_TIMESTAMP()
+WHERE run_id = :run_id
+
+-- query: count_returned
+-- Adds to the records that a run has put back.
+-- differs because of the clock
+UPDATE enrichment_runs SET returned = returned + :returned, seen_at = CURRENT_TIMESTAMP()
+WHERE run_id = :run_id
+
+-- query: mark_run_seen
+-- Notes that a run is alive.
+-- differs because of the clock
+UPDATE enrichment_runs SET seen_at = CURRENT_TIMESTAMP() WHERE run_id = :run_id
+
+-- query: count_runs_at_work
+-- Counts by lane the runs that hold a claim, at a provider and at a CRM.
+-- differs because of the clock
+SELECT n.lane,
+    COUNT(DISTINCT IF(STRPOS(CONCAT(',', REPLACE(n.provider, ' ', ''), ','), CONCAT(',', :provider, ',')) > 0,
+        n.run_id, NULL)) AS at_provider,
+    COUNT(DISTINCT IF(n.crm = :crm, n.run_id, NULL)) AS at_crm
+FROM enrichment_staging s
+JOIN enrichment_runs n ON n.run_id = s.claim_run_id
+WHERE s.claim_expires_at >= CURRENT_TIMESTAMP()
+GROUP BY n.lane
+
+-- query: write_ledger
+-- Keeps how the claim's records ended, one row each.
+-- differs because of the clock, how a list is unpacked and how rows are merged
+INSERT INTO record_ledger (record_id, crm, object_type, crm_id, disposition, reason, request_key, lane, source,
+    attempts,
+    contact_created_at, staged_at, finished_at, run_id)
+SELECT s.record_id, s.crm, s.object_type, s.crm_id, r.disposition, r.reason,
+    COALESCE(NULLIF(r.request_key, ''), s.request_key, ''),
+    s.lane, s.source, s.attempts, s.contact_created_at, s.staged_at, CURRENT_TIMESTAMP(), :run_id
+FROM (
+    SELECT JSON_VALUE(value, '$.disposition') AS disposition, JSON_VALUE(value, '$.reason') AS reason,
+        JSON_VALUE(value, '$.request_key') AS request_key, JSON_VALUE(value, '$.record_id') AS record_id
+    FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) r JOIN enrichment_staging s ON s.record_id = r.record_id
+WHERE s.claimed_by = :token AND NOT EXISTS (SELECT 1 FROM record_ledger l WHERE l.record_id = s.record_id)
+
+-- query: count_ended
+-- Counts by disposition which of these records a run has ended.
+-- differs because of how a list is unpacked
+SELECT disposition, COUNT(*) AS records FROM record_ledger
+WHERE run_id = :run_id AND record_id IN UNNEST(JSON_VALUE_ARRAY(:ids)) GROUP BY disposition
+
+-- query: read_ended
+-- Reads which of these contacts have ended before, however that was.
+-- differs because of how a list is unpacked
+SELECT DISTINCT crm_id FROM record_ledger WHERE crm = :crm AND object_type = :object_type
+    AND crm_id IN UNNEST(JSON_VALUE_ARRAY(:ids))
+
+-- query: read_fresh
+-- Reads the requests that led to what was written lately; the last row of a contact is the latest.
+-- differs because of the clock and how a list is unpacked
+SELECT l.crm_id, l.request_key FROM record_ledger l
+WHERE l.crm = :crm AND l.object_type = :object_type AND l.crm_id IN UNNEST(JSON_VALUE_ARRAY(:ids))
+    AND l.disposition IN ('written', 'unchanged')
+    AND l.finished_at > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL -:fresh_days DAY)
+ORDER BY l.finished_at
+
+-- query: read_usage
+-- Reads what was counted of a run's use of its providers.
+-- differs because another engine differs in how a time is read
+SELECT provider, outcome, api_version, replies, credits, request_id, last_reply_at FROM provider_usage
+WHERE run_id = :run_id ORDER BY provider, outcome, api_version

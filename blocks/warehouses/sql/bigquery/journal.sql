@@ -1,0 +1,134 @@
+-- query: read_suppressed
+-- Reads which of these hashed identifiers are suppressed, why, and since when.
+-- differs because of how a list is unpacked
+SELECT key_hash, reason, suppressed_at FROM suppressed_contacts
+WHERE key_hash IN UNNEST(JSON_VALUE_ARRAY(:keys))
+
+-- query: suppress_keys
+-- Suppresses hashed identifiers.
+-- differs because of the clock, how a list is unpacked and how rows are merged
+-- An erasure outranks an opt-out, whichever came first.
+MERGE suppressed_contacts c
+USING (SELECT DISTINCT value FROM UNNEST(JSON_VALUE_ARRAY(:keys)) AS value) r ON c.key_hash = r.value
+WHEN MATCHED AND :reason = 'erased' AND c.reason <> 'erased' THEN UPDATE SET
+    reason = :reason, suppressed_at = CURRENT_TIMESTAMP()
+WHEN NOT MATCHED THEN INSERT (key_hash, reason, suppressed_at) VALUES (r.value, :reason, CURRENT_TIMESTAMP())
+
+-- query: lock_credits
+-- Makes those who count credits of a provider wait for each other.
+-- differs because a reservation is committed before its run counts, so that the later one sees both
+SELECT :provider AS held
+
+-- query: read_credits
+-- Counts what a provider's day and what a run have cost, spent, reserved and in doubt.
+-- differs because of the clock
+-- All in one statement, which sees one moment. What was reserved today and never answered counts for this day, since
+-- nobody knows whether it was billed.
+SELECT
+    (
+        SELECT COALESCE(SUM(credits), 0) FROM provider_replies
+        WHERE provider = :provider AND received_at >= TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY)) AS day_spent,
+    (
+        SELECT COALESCE(SUM(credits), 0) FROM lookup_reservations
+        WHERE provider = :provider AND reserved_until >= TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY)) AS day_reserved,
+    (
+        SELECT COALESCE(SUM(credits), 0) FROM doubtful_credits
+        WHERE provider = :provider AND noted_at >= TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY)) AS day_doubtful,
+    (SELECT COALESCE(SUM(credits), 0) FROM provider_replies WHERE run_id = :run_id) AS run_spent,
+    (SELECT COALESCE(SUM(credits), 0) FROM lookup_reservations WHERE run_id = :run_id) AS run_reserved,
+    (SELECT COALESCE(SUM(credits), 0) FROM doubtful_credits WHERE run_id = :run_id) AS run_doubtful,
+    86400 - MOD(UNIX_SECONDS(CURRENT_TIMESTAMP()), 86400) AS seconds_left
+
+-- query: note_doubt
+-- Keeps credits that may have been billed for an answer that was lost.
+-- differs because of the clock
+INSERT INTO doubtful_credits (provider, run_id, credits, noted_at)
+VALUES (:provider, :run_id, :credits, CURRENT_TIMESTAMP())
+
+-- query: reserve_requests
+-- Reserves requests that nobody else has reserved at this moment.
+-- differs because of the clock, how a list is unpacked and how rows are merged
+-- The row without a key is always changed: statements that only insert would run side by side, and both would reserve.
+MERGE lookup_reservations v
+USING (
+    SELECT DISTINCT :provider AS provider, value FROM UNNEST(JSON_VALUE_ARRAY(:keys)) AS value
+    UNION ALL SELECT '', '') r
+ON v.provider = r.provider AND v.request_key = r.value
+WHEN MATCHED AND r.value = '' THEN UPDATE SET reserved_until = CURRENT_TIMESTAMP()
+WHEN MATCHED AND (v.reserved_until < CURRENT_TIMESTAMP() OR v.reserved_by = :token) THEN UPDATE SET
+    reserved_by = :token, reserved_until = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL :lease_seconds SECOND),
+    run_id = :run_id, credits = :credits
+WHEN NOT MATCHED THEN INSERT (provider, request_key, reserved_by, reserved_until, run_id, credits)
+    VALUES (r.provider, r.value, :token, TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL :lease_seconds SECOND), :run_id,
+    :credits)
+
+-- query: renew_reservations
+-- Prolongs the reservations of a claim.
+-- differs because of the clock
+UPDATE lookup_reservations SET reserved_until = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL :lease_seconds SECOND)
+WHERE reserved_by = :token
+
+-- query: note_requests
+-- Keeps for which contact a request is made, while the claim holds its record.
+-- differs because of how a list is unpacked and how rows are merged
+MERGE contact_requests q
+USING (
+    SELECT DISTINCT s.crm_id, s.crm, s.object_type, r.request_key, r.email_key
+    FROM (
+        SELECT JSON_VALUE(value, '$.record_id') AS record_id, JSON_VALUE(value, '$.request_key') AS request_key,
+            JSON_VALUE(value, '$.email_key') AS email_key
+        FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) r JOIN enrichment_staging s ON s.record_id = r.record_id
+    WHERE s.claimed_by = :token) r
+ON q.crm_id = r.crm_id AND q.crm = r.crm AND q.object_type = r.object_type AND q.provider = :provider
+    AND q.request_key = r.request_key
+WHEN NOT MATCHED THEN INSERT (crm_id, crm, object_type, provider, request_key, email_key)
+    VALUES (r.crm_id, r.crm, r.object_type, :provider, r.request_key, r.email_key)
+
+-- query: read_reservations
+-- Reads which of these requests the claim has reserved.
+-- differs because of how a list is unpacked
+SELECT request_key FROM lookup_reservations
+WHERE provider = :provider AND reserved_by = :token AND request_key IN UNNEST(JSON_VALUE_ARRAY(:keys))
+
+-- query: drop_reservations
+-- Ends the reservations of these requests.
+-- differs because of how a list is unpacked
+DELETE FROM lookup_reservations WHERE provider = :provider AND request_key IN UNNEST(JSON_VALUE_ARRAY(:keys))
+
+-- query: read_replies
+-- Reads the conclusive replies that are young enough; a miss has a limit of its own.
+-- differs because of the clock, how a list is unpacked and how JSON is kept
+SELECT p.request_key, TO_JSON_STRING(p.reply) AS reply, p.outcome, p.credits, p.api_version, p.request_id,
+    p.received_at, p.run_id
+FROM provider_replies p
+WHERE p.provider = :provider AND p.request_key IN UNNEST(JSON_VALUE_ARRAY(:keys))
+    AND p.outcome IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input')
+    AND p.received_at > CASE p.outcome
+        WHEN 'unmatched' THEN TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL -:miss_days DAY)
+        ELSE TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL -:reply_days DAY) END
+
+-- query: keep_replies
+-- Keeps replies; a failed attempt never replaces one that was paid for.
+-- differs because of the clock, how a list is unpacked and how rows are merged
+MERGE provider_replies p
+USING (
+    SELECT JSON_VALUE(value, '$.request_key') AS request_key, JSON_QUERY(value, '$.reply') AS reply,
+        JSON_VALUE(value, '$.outcome') AS outcome, JSON_VALUE(value, '$.credits') AS credits,
+        JSON_VALUE(value, '$.api_version') AS api_version, JSON_VALUE(value, '$.request_id') AS request_id
+    FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) r
+ON p.provider = :provider AND p.request_key = r.request_key
+WHEN MATCHED AND (r.outcome IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input')
+        OR p.outcome NOT IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input')) THEN UPDATE SET
+    reply = PARSE_JSON(r.reply, wide_number_mode => 'round'), outcome = r.outcome, credits = CAST(r.credits AS FLOAT64),
+    api_version = r.api_version, request_id = r.request_id, received_at = CURRENT_TIMESTAMP(), run_id = :run_id
+WHEN NOT MATCHED THEN INSERT
+    (provider, request_key, reply, outcome, credits, api_version, request_id, received_at, run_id)
+    VALUES (:provider, r.request_key, PARSE_JSON(r.reply, wide_number_mode => 'round'), r.outcome,
+    CAST(r.credits AS FLOAT64), r.api_version,
+        r.request_id, CURRENT_TIMESTAMP(), :run_id)
+
+-- query: blank_replies
+-- Blanks replies about erased people; cost and time are no personal data, and keep the sums right.
+-- differs because of how a list is unpacked
+UPDATE provider_replies SET reply = NULL, request_id = NULL, outcome = 'erased'
+WHERE provider = :provider AND outcome <> 'erased' AND request_key IN UNNEST(JSON_VALUE_ARRAY(:keys))

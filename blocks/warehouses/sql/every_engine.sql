@@ -1,0 +1,117 @@
+-- Statements that are the same text in every engine, once.
+
+-- query: read_cursor
+-- Reads a position.
+SELECT cursor FROM event_cursors WHERE name = :name
+
+-- query: resume_lane
+-- Ends the pause of a lane.
+DELETE FROM paused_lanes WHERE lane = :lane
+
+-- query: read_dead_letters
+-- Reads the dead letters that weren't put back yet, of all runs or of one.
+SELECT record_id, crm, object_type, crm_id, email_address, lane FROM failed_records
+WHERE replayed_at IS NULL AND (:run_id = '' OR run_id = :run_id)
+
+-- query: read_claim
+-- Reads the records of a claim.
+SELECT record_id, crm, object_type, crm_id, email_address, state, attempts, refresh FROM enrichment_staging
+WHERE claimed_by = :token ORDER BY staged_at, record_id
+
+-- query: count_queue
+-- Counts the queue by lane and state.
+SELECT lane, state, COUNT(*) AS records FROM enrichment_staging GROUP BY lane, state ORDER BY lane, state
+
+-- query: drop_claim_reservations
+-- Ends the reservations of a claim.
+DELETE FROM lookup_reservations WHERE reserved_by = :token
+
+-- query: summarise_journal
+-- Counts a provider's replies and credits by outcome.
+SELECT outcome, COUNT(*) AS replies, SUM(credits) AS credits FROM provider_replies
+WHERE provider = :provider GROUP BY outcome
+
+-- query: read_requests
+-- Reads which requests were made for a contact.
+SELECT provider, request_key, email_key FROM contact_requests
+WHERE crm = :crm AND object_type = :object_type AND crm_id = :crm_id
+
+-- query: forget_requests
+-- Forgets which requests were made for a contact.
+DELETE FROM contact_requests WHERE crm = :crm AND object_type = :object_type AND crm_id = :crm_id
+
+-- query: read_addresses
+-- Reads the addresses that are kept of a contact.
+SELECT email_address FROM failed_records
+WHERE crm = :crm AND object_type = :object_type AND crm_id = :crm_id
+UNION ALL SELECT lookup_identifier FROM unmatched_records
+WHERE crm = :crm AND object_type = :object_type AND crm_id = :crm_id
+
+-- query: forget_contact
+-- Deletes a contact's result.
+DELETE FROM enriched_contacts WHERE crm = :crm AND object_type = :object_type AND crm_id = :crm_id
+
+-- query: forget_history
+-- Deletes a contact's earlier results.
+DELETE FROM enrichment_history WHERE crm = :crm AND object_type = :object_type AND crm_id = :crm_id
+
+-- query: forget_unmatched
+-- Deletes what is filed of a contact as unmatched.
+DELETE FROM unmatched_records WHERE crm = :crm AND object_type = :object_type AND crm_id = :crm_id
+
+-- query: forget_writes
+-- Deletes the changes that were made to a contact.
+DELETE FROM crm_writes WHERE crm = :crm AND object_type = :object_type AND crm_id = :crm_id
+
+-- query: forget_dead_letters
+-- Deletes a contact's dead letters.
+DELETE FROM failed_records WHERE crm = :crm AND object_type = :object_type AND crm_id = :crm_id
+
+-- query: count_dispositions
+-- Counts a run's ended records by disposition.
+SELECT disposition, COUNT(*) AS records FROM record_ledger WHERE run_id = :run_id GROUP BY disposition
+
+-- query: blank_ledger
+-- Takes the requests from the ledger of an erased contact.
+UPDATE record_ledger SET request_key = '' WHERE crm = :crm AND object_type = :object_type AND crm_id = :crm_id
+
+-- query: forget_usage
+-- Deletes what was counted of a run's use of its providers.
+DELETE FROM provider_usage WHERE run_id = :run_id
+
+-- query: keep_usage
+-- Counts a run's replies and credits by provider, outcome and API version, with the last reply of each.
+INSERT INTO provider_usage (run_id, provider, outcome, api_version, replies, credits, request_id, last_reply_at)
+SELECT run_id, provider, outcome, api_version, replies, credits, request_id, received_at
+FROM (
+    SELECT run_id, provider, outcome, COALESCE(api_version, '') AS api_version, request_id, received_at,
+        COUNT(*) OVER (PARTITION BY provider, outcome, COALESCE(api_version, '')) AS replies,
+        SUM(credits) OVER (PARTITION BY provider, outcome, COALESCE(api_version, '')) AS credits,
+        ROW_NUMBER() OVER (
+            PARTITION BY provider, outcome, COALESCE(api_version, '') ORDER BY received_at DESC, request_key) AS place
+    FROM provider_replies WHERE run_id = :run_id) r
+WHERE place = 1
+
+-- query: read_versions_before
+-- Reads the API versions that a provider spoke in the last other run that it answered.
+SELECT DISTINCT api_version FROM provider_usage
+WHERE provider = :provider AND api_version <> '' AND run_id = (
+    SELECT run_id FROM provider_usage WHERE provider = :provider AND run_id <> :run_id AND api_version <> ''
+    ORDER BY last_reply_at DESC LIMIT 1)
+ORDER BY api_version
+
+-- query: count_failures
+-- Counts a run's dead letters by cause.
+SELECT reason, step, COUNT(*) AS records, MIN(crm_id) AS example FROM failed_records
+WHERE run_id = :run_id GROUP BY reason, step ORDER BY records DESC
+
+-- query: read_written
+-- Reads the changes of a run that the CRM holds.
+SELECT w.crm_id, w.field, w.before, w.after FROM crm_writes w
+WHERE w.run_id = :run_id AND w.crm = :crm AND w.object_type = :object_type
+    AND w.written_at IS NOT NULL AND w.reverted_at IS NULL
+ORDER BY w.crm_id, w.field
+
+-- query: read_migrations
+-- Reads which migrations were applied.
+SELECT version FROM schema_migrations

@@ -1,0 +1,127 @@
+-- query: read_clock
+-- Reads the warehouse's clock.
+-- differs because of the clock
+SELECT now() AS read_at
+
+-- query: review_endings
+-- Counts how records ended since a moment, and in as many days before.
+-- differs because of how a time is given
+SELECT e.disposition, e.earlier, COUNT(*) AS records FROM (
+    SELECT disposition, CASE WHEN finished_at > :since::timestamptz THEN 0 ELSE 1 END AS earlier
+    FROM record_ledger WHERE finished_at > :before::timestamptz) e
+GROUP BY e.disposition, e.earlier
+
+-- query: review_unmatched
+-- Counts the unmatched contacts that nobody has reviewed, by reason and provider.
+-- differs because of how a time is given
+SELECT u.reason, u.provider, COUNT(*) AS records, SUM(u.is_recent) AS recent, MIN(u.crm_id) AS example,
+    MIN(u.unmatched_at) AS oldest_at
+FROM (
+    SELECT reason, provider, crm_id, unmatched_at,
+        CASE WHEN unmatched_at > :since::timestamptz THEN 1 ELSE 0 END AS is_recent
+    FROM unmatched_records WHERE reviewed_at IS NULL) u
+GROUP BY u.reason, u.provider ORDER BY records DESC, u.reason, u.provider
+
+-- query: review_failures
+-- Counts the dead letters since a moment and those that wait, by cause.
+-- differs because of how a time is given
+SELECT f.reason, f.step, SUM(f.is_recent) AS records, SUM(f.waits) AS waiting, MIN(f.crm_id) AS example
+FROM (
+    SELECT reason, step, crm_id, CASE WHEN failed_at > :since::timestamptz THEN 1 ELSE 0 END AS is_recent,
+        CASE WHEN replayed_at IS NULL THEN 1 ELSE 0 END AS waits
+    FROM failed_records WHERE replayed_at IS NULL OR failed_at > :since::timestamptz) f
+GROUP BY f.reason, f.step ORDER BY waiting DESC, f.reason, f.step
+
+-- query: review_replies
+-- Counts replies and credits since a moment, and in as many days before.
+-- differs because of how a time is given
+SELECT p.provider, p.outcome, p.earlier, COUNT(*) AS replies, SUM(p.credits) AS credits FROM (
+    SELECT provider, outcome, credits,
+        CASE WHEN received_at > :since::timestamptz THEN 0 ELSE 1 END AS earlier
+    FROM provider_replies WHERE received_at > :before::timestamptz) p
+GROUP BY p.provider, p.outcome, p.earlier
+
+-- query: review_fill
+-- Counts how many of the contacts enriched since a moment have each field.
+-- differs because of how a time is given
+SELECT COUNT(*) AS contacts, COUNT(c.company_name) AS company_name, COUNT(c.employee_count) AS employee_count,
+    COUNT(c.industry) AS industry, COUNT(c.linkedin_url) AS linkedin_url,
+    COUNT(CASE WHEN c.tech_stack <> '[]'::jsonb THEN 1 END) AS tech_stack,
+    COUNT(CASE WHEN c.intent_keywords <> '[]'::jsonb THEN 1 END) AS intent_keywords
+FROM enriched_contacts c WHERE c.enrichment_timestamp > :since::timestamptz
+
+-- query: review_latency
+-- Counts how long live contacts took until they were written, in whole seconds.
+-- differs because of how a time is given
+SELECT t.begun, t.seconds, COUNT(*) AS records FROM (
+    SELECT 'staged' AS begun,
+        ROUND(extract(epoch FROM l.finished_at - l.staged_at))::bigint AS seconds
+    FROM record_ledger l
+    WHERE l.lane = 'live' AND l.disposition = 'written' AND l.finished_at > :since::timestamptz
+    UNION ALL
+    SELECT 'created' AS begun,
+        ROUND(extract(epoch FROM l.finished_at - l.contact_created_at))::bigint AS seconds
+    FROM record_ledger l
+    WHERE l.lane = 'live' AND l.disposition = 'written' AND l.finished_at > :since::timestamptz
+        AND l.contact_created_at > :since::timestamptz) t
+GROUP BY t.begun, t.seconds
+
+-- query: story_staging
+-- Reads a contact's record in the queue.
+-- differs because another engine differs in how a time is read
+SELECT s.crm, s.source, s.lane, s.state, s.attempts, s.not_before, s.staged_at, s.processed_at, s.request_key,
+    s.refresh
+FROM enrichment_staging s
+WHERE s.crm_id = :crm_id AND s.object_type = :object_type AND (:crm = '' OR s.crm = :crm)
+
+-- query: story_ledger
+-- Reads how a contact's records ended, and in which runs.
+-- differs because another engine differs in how a time is read
+SELECT l.crm, l.disposition, l.reason, l.request_key, l.lane, l.source, l.attempts, l.contact_created_at, l.staged_at,
+    l.finished_at, l.run_id
+FROM record_ledger l
+WHERE l.crm_id = :crm_id AND l.object_type = :object_type AND (:crm = '' OR l.crm = :crm)
+ORDER BY l.finished_at
+
+-- query: story_replies
+-- Reads what providers answered about a contact.
+-- differs because another engine differs in how a time is read
+SELECT p.provider, p.outcome, p.credits, p.api_version, p.request_id, p.received_at, p.run_id
+FROM provider_replies p
+JOIN (
+    SELECT DISTINCT provider, request_key FROM contact_requests
+    WHERE crm_id = :crm_id AND object_type = :object_type AND (:crm = '' OR crm = :crm)) q
+ON q.provider = p.provider AND q.request_key = p.request_key
+ORDER BY p.received_at
+
+-- query: story_contact
+-- Reads the follow-ups and other fields of a contact's stored result.
+-- differs because another engine differs in how JSON is kept and how a time is read
+SELECT c.crm, c.enrichment_timestamp, c.company_name, c.employee_count, c.industry, c.tech_stack, c.linkedin_url,
+    c.intent_keywords, c.provider, c.provider_record_id, c.confidence, c.attributes
+FROM enriched_contacts c
+WHERE c.crm_id = :crm_id AND c.object_type = :object_type AND (:crm = '' OR c.crm = :crm)
+
+-- query: story_unmatched
+-- Reads what is filed of a contact as unmatched.
+-- differs because another engine differs in how a time is read
+SELECT u.crm, u.reason, u.provider, u.unmatched_at, u.reviewed_at
+FROM unmatched_records u
+WHERE u.crm_id = :crm_id AND u.object_type = :object_type AND (:crm = '' OR u.crm = :crm)
+ORDER BY u.unmatched_at
+
+-- query: story_writes
+-- Reads the changes that were made to a contact.
+-- differs because another engine differs in how a time is read
+SELECT w.crm, w.field, w.before, w.after, w.run_id, w.planned_at, w.written_at, w.reverted_at
+FROM crm_writes w
+WHERE w.crm_id = :crm_id AND w.object_type = :object_type AND (:crm = '' OR w.crm = :crm)
+ORDER BY w.planned_at, w.field
+
+-- query: story_failures
+-- Reads a contact's dead letters.
+-- differs because another engine differs in how a time is read
+SELECT d.crm, d.step, d.reason, d.error, d.failed_at, d.replayed_at
+FROM failed_records d
+WHERE d.crm_id = :crm_id AND d.object_type = :object_type AND (:crm = '' OR d.crm = :crm)
+ORDER BY d.failed_at

@@ -1,0 +1,282 @@
+-- PostgreSQL 14 or newer. Everything stands in the schema that the block names (enrichment_pipeline), which is first on
+-- the search path.
+
+-- query: create_migrations
+-- Makes the table of applied migrations, unless it is there.
+-- differs because of the types
+-- Migrations that were applied.
+-- Example: SELECT version, applied_at FROM schema_migrations
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    version TEXT NOT NULL, -- number and name of the migration
+    applied_at TIMESTAMPTZ NOT NULL -- when it was applied
+)
+
+-- query: record_migration
+-- Notes that a migration was applied.
+-- differs because of the clock
+INSERT INTO schema_migrations (version, applied_at)
+SELECT :version, now()
+WHERE NOT EXISTS (SELECT 1 FROM schema_migrations WHERE version = :version)
+
+-- migration: 0001 first schema
+-- The queue: one row for each contact that waits or that a run works on.
+-- Example: SELECT lane, state, count(*) AS contacts FROM enrichment_staging GROUP BY lane, state
+CREATE TABLE enrichment_staging (
+    record_id TEXT PRIMARY KEY, -- id of the request to enrich the contact
+    crm_id TEXT NOT NULL, -- id of the record in the CRM
+    email_address TEXT, -- address to look up with; NULL: it is read from the CRM
+    processed_at TIMESTAMPTZ, -- when the result was stored
+    crm TEXT NOT NULL, -- CRM that knows the contact, such as hubspot
+    object_type TEXT NOT NULL, -- type of the CRM record; always contact so far
+    source TEXT NOT NULL, -- what queued the contact: webhook, platform_event, schedule, backfill or manual
+    lane TEXT NOT NULL, -- live or backfill; live contacts go first
+    state TEXT NOT NULL, -- waiting, claimed (a run works on it) or enriched (only the CRM lacks the result)
+    attempts INTEGER NOT NULL DEFAULT 0, -- number of runs that took the contact so far
+    not_before TIMESTAMPTZ, -- until when the contact waits; NULL: it doesn't
+    claimed_by TEXT, -- token of the run's claim; NULL: the contact is free
+    claim_run_id TEXT, -- flow run that holds the claim
+    claim_expires_at TIMESTAMPTZ, -- when the claim ends by itself
+    staged_at TIMESTAMPTZ NOT NULL, -- when the contact was queued
+    contact_created_at TIMESTAMPTZ, -- when the contact was created in the CRM, if that is known
+    request_key TEXT, -- request whose reply is stored; see provider_replies
+    changed_at TIMESTAMPTZ, -- when the contact changed while a run worked on it; then it is done again
+    refresh BOOLEAN NOT NULL DEFAULT FALSE, -- whether the contact is looked up even if it was enriched lately
+    CHECK (lane IN ('live', 'backfill')),
+    CHECK (state IN ('waiting', 'claimed', 'enriched')),
+    CHECK (state <> 'claimed' OR claimed_by IS NOT NULL),
+    UNIQUE (crm, object_type, crm_id)
+);
+CREATE INDEX staging_order ON enrichment_staging (crm, object_type, lane, staged_at);
+CREATE INDEX staging_claims ON enrichment_staging (claimed_by) WHERE claimed_by IS NOT NULL;
+
+-- The latest result for each contact.
+-- Example: SELECT company_name, employee_count FROM enriched_contacts WHERE crm = 'hubspot' AND crm_id = '501'
+CREATE TABLE enriched_contacts (
+    crm TEXT NOT NULL, -- CRM that knows the contact, such as hubspot
+    object_type TEXT NOT NULL, -- type of the CRM record; always contact so far
+    crm_id TEXT NOT NULL, -- id of the record in the CRM
+    enrichment_timestamp TIMESTAMPTZ NOT NULL, -- when the provider answered
+    company_name TEXT, -- name of the company
+    employee_count INTEGER, -- number of employees of the company
+    industry TEXT, -- industry of the company
+    tech_stack JSONB, -- technologies that the company uses; a list of texts
+    linkedin_url TEXT, -- LinkedIn page; an https URL
+    intent_keywords JSONB, -- topics that the company researches; a list of texts
+    provider TEXT NOT NULL, -- provider that answered; several, separated by commas, if they complement each other
+    provider_record_id TEXT, -- id of the person at the provider
+    confidence DOUBLE PRECISION, -- how sure the provider is of its answer, as docs/fields.md defines it
+    attributes JSONB, -- further canonical fields by name
+    run_id TEXT NOT NULL, -- flow run that stored the row
+    PRIMARY KEY (crm, object_type, crm_id)
+);
+
+-- Every result, the latest included; rows are only added.
+-- Example: SELECT crm_id, count(*) AS results FROM enrichment_history GROUP BY crm_id ORDER BY results DESC
+CREATE TABLE enrichment_history (
+    crm TEXT NOT NULL, -- CRM that knows the contact, such as hubspot
+    object_type TEXT NOT NULL, -- type of the CRM record; always contact so far
+    crm_id TEXT NOT NULL, -- id of the record in the CRM
+    enrichment_timestamp TIMESTAMPTZ NOT NULL, -- when the provider answered
+    company_name TEXT, -- name of the company
+    employee_count INTEGER, -- number of employees of the company
+    industry TEXT, -- industry of the company
+    tech_stack JSONB, -- technologies that the company uses; a list of texts
+    linkedin_url TEXT, -- LinkedIn page; an https URL
+    intent_keywords JSONB, -- topics that the company researches; a list of texts
+    provider TEXT NOT NULL, -- provider that answered; several, separated by commas, if they complement each other
+    provider_record_id TEXT, -- id of the person at the provider
+    confidence DOUBLE PRECISION, -- how sure the provider is of its answer, as docs/fields.md defines it
+    attributes JSONB, -- further canonical fields by name
+    run_id TEXT NOT NULL -- flow run that stored the row
+);
+CREATE INDEX history_of_contact ON enrichment_history (crm, object_type, crm_id);
+
+-- Contacts that providers don't know, for the weekly review.
+-- Example: SELECT reason, count(*) AS contacts FROM unmatched_records WHERE reviewed_at IS NULL GROUP BY reason
+CREATE TABLE unmatched_records (
+    crm TEXT NOT NULL, -- CRM that knows the contact, such as hubspot
+    object_type TEXT NOT NULL, -- type of the CRM record; always contact so far
+    crm_id TEXT NOT NULL, -- id of the record in the CRM
+    lookup_identifier TEXT, -- identifiers that the provider was queried with; NULL for a contact that opted out
+    reason TEXT NOT NULL, -- reason as the provider or the pipeline names it
+    provider TEXT NOT NULL, -- providers that were queried, separated by commas
+    run_id TEXT NOT NULL, -- flow run that filed the row last
+    unmatched_at TIMESTAMPTZ NOT NULL, -- when it was filed last
+    reviewed_at TIMESTAMPTZ, -- when it was marked as reviewed
+    PRIMARY KEY (crm, object_type, crm_id, provider)
+);
+
+-- Saved replies: what providers answered, as received. A repeated request is read from here.
+-- Example: SELECT provider, outcome, count(*) AS replies, sum(credits) AS credits
+--     FROM provider_replies GROUP BY provider, outcome
+CREATE TABLE provider_replies (
+    provider TEXT NOT NULL, -- provider that answered
+    request_key TEXT NOT NULL, -- hash of the provider, the normalised identifiers and the requested fields
+    reply JSONB, -- body of the answer; NULL if it had none or if the person was erased
+    outcome TEXT NOT NULL, -- what the answer means, such as matched or unmatched; see docs/states.md
+    credits DOUBLE PRECISION NOT NULL DEFAULT 0, -- credits that the provider billed
+    api_version TEXT, -- version of the provider's API
+    request_id TEXT, -- id by which the provider knows the request
+    received_at TIMESTAMPTZ NOT NULL, -- when the answer was saved
+    run_id TEXT NOT NULL, -- flow run that made the request
+    PRIMARY KEY (provider, request_key)
+);
+CREATE INDEX replies_of_run ON provider_replies (run_id);
+CREATE INDEX replies_of_day ON provider_replies (provider, received_at, credits);
+
+-- Requests that runs are making now, so that no two runs pay for the same one.
+-- Example: SELECT provider, count(*) AS requests FROM lookup_reservations WHERE run_id IS NOT NULL GROUP BY provider
+CREATE TABLE lookup_reservations (
+    provider TEXT NOT NULL, -- provider that is queried
+    request_key TEXT NOT NULL, -- the request; see provider_replies
+    reserved_by TEXT NOT NULL, -- token of the claim that makes it
+    reserved_until TIMESTAMPTZ NOT NULL, -- when the reservation ends by itself
+    run_id TEXT, -- flow run that will pay
+    credits DOUBLE PRECISION, -- credits that the request costs at most
+    PRIMARY KEY (provider, request_key)
+);
+CREATE INDEX reservations_of_claim ON lookup_reservations (reserved_by);
+
+-- Every change of a CRM field that was sent, with the value before.
+-- Example: SELECT field, before, after, written_at
+--     FROM crm_writes WHERE crm = 'hubspot' AND crm_id = '501' ORDER BY planned_at
+CREATE TABLE crm_writes (
+    crm TEXT NOT NULL, -- CRM that knows the contact, such as hubspot
+    object_type TEXT NOT NULL, -- type of the CRM record; always contact so far
+    crm_id TEXT NOT NULL, -- id of the record in the CRM
+    field TEXT NOT NULL, -- field of the CRM
+    before TEXT, -- value that was replaced; NULL if the field was blank
+    after TEXT, -- value that was written
+    run_id TEXT NOT NULL, -- flow run that wrote it
+    planned_at TIMESTAMPTZ NOT NULL, -- when the change was about to be sent
+    written_at TIMESTAMPTZ, -- when the CRM had confirmed it; NULL: not confirmed
+    reverted_at TIMESTAMPTZ, -- when the change was taken back
+    PRIMARY KEY (crm, object_type, crm_id, field, run_id)
+);
+CREATE INDEX open_writes ON crm_writes (crm, object_type, crm_id) WHERE written_at IS NULL;
+
+-- Dead letters: contacts that failed at their last attempt. `enrich stage --failed` queues them again.
+-- Example: SELECT reason, step, count(*) AS contacts
+--     FROM failed_records WHERE replayed_at IS NULL GROUP BY reason, step
+CREATE TABLE failed_records (
+    record_id TEXT PRIMARY KEY, -- id of the request that failed
+    crm TEXT NOT NULL, -- CRM that knows the contact, such as hubspot
+    object_type TEXT NOT NULL, -- type of the CRM record; always contact so far
+    crm_id TEXT NOT NULL, -- id of the record in the CRM
+    email_address TEXT, -- address that was queued with the contact
+    lane TEXT NOT NULL, -- live or backfill
+    source TEXT NOT NULL, -- what had queued the contact; see enrichment_staging
+    step TEXT NOT NULL, -- step that failed: look_up, store, write_back or chunk
+    reason TEXT NOT NULL, -- cause in one word
+    error TEXT NOT NULL, -- full error
+    attempts INTEGER NOT NULL, -- number of runs that took the contact
+    run_id TEXT NOT NULL, -- flow run of the last attempt
+    failed_at TIMESTAMPTZ NOT NULL, -- when the last attempt failed
+    replayed_at TIMESTAMPTZ -- when the contact was queued again
+);
+
+-- How each queued contact ended: one row each, kept for good.
+-- Example: SELECT disposition, count(*) AS contacts FROM record_ledger GROUP BY disposition
+CREATE TABLE record_ledger (
+    record_id TEXT PRIMARY KEY, -- id of the request; see enrichment_staging
+    crm TEXT NOT NULL, -- CRM that knows the contact, such as hubspot
+    object_type TEXT NOT NULL, -- type of the CRM record; always contact so far
+    crm_id TEXT NOT NULL, -- id of the record in the CRM
+    disposition TEXT NOT NULL, -- result: written, unchanged, unmatched, suppressed, invalid, skipped_fresh or failed
+    reason TEXT NOT NULL, -- reason of the result; empty if the result says all
+    request_key TEXT NOT NULL, -- request that led to the result; empty if none did or the person was erased
+    lane TEXT NOT NULL, -- live or backfill
+    source TEXT NOT NULL, -- what had queued the contact; see enrichment_staging
+    attempts INTEGER NOT NULL, -- number of runs that took the contact
+    contact_created_at TIMESTAMPTZ, -- when the contact was created in the CRM, if that is known
+    staged_at TIMESTAMPTZ NOT NULL, -- when the contact was queued
+    finished_at TIMESTAMPTZ NOT NULL, -- when it ended
+    run_id TEXT NOT NULL, -- flow run that ended it; empty for an erasure
+    CHECK (disposition IN
+            ('written', 'unchanged', 'unmatched', 'suppressed', 'invalid', 'skipped_fresh', 'failed'))
+);
+CREATE INDEX ledger_of_contact ON record_ledger (crm, object_type, crm_id);
+CREATE INDEX ledger_of_run ON record_ledger (run_id);
+
+-- The totals of each run.
+-- Example: SELECT flow_run_name, started_at, claimed, returned, failure_rate, credits
+--     FROM enrichment_runs ORDER BY started_at DESC
+CREATE TABLE enrichment_runs (
+    run_id TEXT PRIMARY KEY, -- id of the flow run in Prefect
+    flow_run_name TEXT NOT NULL, -- name of the flow run when it began
+    provider TEXT NOT NULL, -- providers, in the order in which they are queried, separated by commas
+    crm TEXT NOT NULL, -- CRM and, behind a slash, the block that names the account
+    lane TEXT NOT NULL, -- live or backfill; empty for both
+    state TEXT NOT NULL, -- open, closed, failed or abandoned (the run died)
+    started_at TIMESTAMPTZ NOT NULL, -- when the run began
+    seen_at TIMESTAMPTZ NOT NULL, -- when the run last gave a sign of life
+    finished_at TIMESTAMPTZ, -- when the run ended
+    claimed INTEGER NOT NULL DEFAULT 0, -- number of contacts that the run took from the queue
+    returned INTEGER NOT NULL DEFAULT 0, -- number of contacts that went back to the queue
+    failure_rate DOUBLE PRECISION, -- failed contacts per contact taken, from 0 to 1
+    credits DOUBLE PRECISION, -- credits that all providers billed
+    api_versions JSONB, -- versions of the providers' APIs; a list of texts
+    stop_kind TEXT, -- why the run ended early; empty if it didn't
+    alert_kind TEXT, -- why people were alerted; empty if all was well
+    alert_sent BOOLEAN, -- whether people know the state of the run
+    CHECK (state IN ('open', 'closed', 'failed', 'abandoned'))
+);
+
+-- Hashes of people who must not be looked up.
+-- Example: SELECT reason, count(*) AS hashes FROM suppressed_contacts GROUP BY reason
+CREATE TABLE suppressed_contacts (
+    key_hash TEXT PRIMARY KEY, -- SHA-256 of an address, of a CRM record's key or of a request
+    reason TEXT NOT NULL, -- opt_out, erased or another reason that was given
+    suppressed_at TIMESTAMPTZ NOT NULL -- since when
+);
+
+-- Positions of listeners, intakes and backfills.
+-- Example: SELECT name, updated_at FROM event_cursors ORDER BY updated_at DESC
+CREATE TABLE event_cursors (
+    name TEXT PRIMARY KEY, -- whose position it is
+    cursor TEXT NOT NULL, -- the position, as its owner writes it
+    updated_at TIMESTAMPTZ NOT NULL -- when it moved last
+);
+
+-- What each run had of each provider, counted from the saved replies.
+-- Example: SELECT provider, sum(credits) AS credits FROM provider_usage GROUP BY provider
+CREATE TABLE provider_usage (
+    run_id TEXT NOT NULL, -- flow run
+    provider TEXT NOT NULL, -- provider that answered
+    outcome TEXT NOT NULL, -- what the answers mean; see provider_replies
+    api_version TEXT NOT NULL, -- version of the provider's API; empty if it gives none
+    replies INTEGER NOT NULL, -- number of answers
+    credits DOUBLE PRECISION NOT NULL, -- credits that the provider billed for them
+    request_id TEXT, -- id by which the provider knows the last of these requests
+    last_reply_at TIMESTAMPTZ NOT NULL, -- when the last of these answers came
+    PRIMARY KEY (run_id, provider, outcome, api_version)
+);
+CREATE INDEX usage_of_provider ON provider_usage (provider, last_reply_at);
+
+-- Lanes that are paused.
+-- Example: SELECT lane, paused_at FROM paused_lanes
+CREATE TABLE paused_lanes (
+    lane TEXT PRIMARY KEY, -- live or backfill
+    paused_at TIMESTAMPTZ NOT NULL -- since when
+);
+
+-- Credits that may have been billed for answers that were lost; caps count them.
+-- Example: SELECT provider, sum(credits) AS credits FROM doubtful_credits GROUP BY provider
+CREATE TABLE doubtful_credits (
+    provider TEXT NOT NULL, -- provider that may have billed them
+    run_id TEXT NOT NULL, -- flow run that made the request
+    credits DOUBLE PRECISION NOT NULL, -- number of credits
+    noted_at TIMESTAMPTZ NOT NULL -- when the answer was lost
+);
+
+-- Which requests were made for which contact, so that an erasure finds the replies.
+-- Example: SELECT provider, request_key FROM contact_requests WHERE crm_id = '501'
+CREATE TABLE contact_requests (
+    crm_id TEXT NOT NULL, -- id of the record in the CRM
+    crm TEXT NOT NULL, -- CRM that knows the contact, such as hubspot
+    object_type TEXT NOT NULL, -- type of the CRM record; always contact so far
+    provider TEXT NOT NULL, -- provider that was queried
+    request_key TEXT NOT NULL, -- the request; see provider_replies
+    email_key TEXT, -- SHA-256 of the address that was queried with; NULL if there was none
+    PRIMARY KEY (crm_id, crm, object_type, provider, request_key)
+)

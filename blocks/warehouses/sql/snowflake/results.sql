@@ -1,0 +1,143 @@
+-- query: upsert_contacts
+-- Keeps the newest result of each contact.
+-- differs because of how a list is unpacked and how rows are merged
+MERGE INTO enriched_contacts t USING (
+    SELECT f.value['crm_id']::VARCHAR AS crm_id,
+        CAST(f.value['enrichment_timestamp']::VARCHAR AS TIMESTAMP_NTZ) AS enrichment_timestamp,
+        f.value['company_name']::VARCHAR AS company_name, f.value['employee_count']::INTEGER AS employee_count,
+        f.value['industry']::VARCHAR AS industry, f.value['tech_stack'] AS tech_stack,
+        f.value['linkedin_url']::VARCHAR AS linkedin_url, f.value['intent_keywords']::ARRAY AS intent_keywords,
+        f.value['provider']::VARCHAR AS provider, f.value['provider_record_id']::VARCHAR AS provider_record_id,
+        f.value['confidence']::DOUBLE AS confidence, f.value['attributes'] AS attributes
+    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f
+    QUALIFY ROW_NUMBER() OVER (
+        PARTITION BY f.value['crm_id']::VARCHAR
+        ORDER BY CAST(f.value['enrichment_timestamp']::VARCHAR AS TIMESTAMP_NTZ) DESC, f.index DESC) = 1) s
+ON t.crm = :crm AND t.object_type = :object_type AND t.crm_id = s.crm_id
+WHEN MATCHED AND s.enrichment_timestamp >= t.enrichment_timestamp THEN UPDATE SET
+    enrichment_timestamp = s.enrichment_timestamp, company_name = s.company_name, employee_count = s.employee_count,
+    industry = s.industry, tech_stack = s.tech_stack, linkedin_url = s.linkedin_url,
+    intent_keywords = s.intent_keywords, provider = s.provider, provider_record_id = s.provider_record_id,
+    confidence = s.confidence, attributes = s.attributes, run_id = :run_id
+WHEN NOT MATCHED THEN INSERT (crm, object_type, crm_id, enrichment_timestamp, company_name, employee_count, industry,
+    tech_stack,
+    linkedin_url, intent_keywords, provider, provider_record_id, confidence, attributes, run_id)
+    VALUES (:crm, :object_type, s.crm_id, s.enrichment_timestamp, s.company_name, s.employee_count, s.industry,
+        s.tech_stack,
+    s.linkedin_url, s.intent_keywords, s.provider, s.provider_record_id, s.confidence, s.attributes, :run_id)
+
+-- query: append_history
+-- Adds results to the history, each once.
+-- differs because of how a list is unpacked and how rows are merged
+MERGE INTO enrichment_history t USING (
+    SELECT f.value['crm_id']::VARCHAR AS crm_id,
+        CAST(f.value['enrichment_timestamp']::VARCHAR AS TIMESTAMP_NTZ) AS enrichment_timestamp,
+        f.value['company_name']::VARCHAR AS company_name, f.value['employee_count']::INTEGER AS employee_count,
+        f.value['industry']::VARCHAR AS industry, f.value['tech_stack'] AS tech_stack,
+        f.value['linkedin_url']::VARCHAR AS linkedin_url, f.value['intent_keywords']::ARRAY AS intent_keywords,
+        f.value['provider']::VARCHAR AS provider, f.value['provider_record_id']::VARCHAR AS provider_record_id,
+        f.value['confidence']::DOUBLE AS confidence, f.value['attributes'] AS attributes
+    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f
+    QUALIFY ROW_NUMBER() OVER (
+        PARTITION BY f.value['crm_id']::VARCHAR, f.value['provider']::VARCHAR,
+            CAST(f.value['enrichment_timestamp']::VARCHAR AS TIMESTAMP_NTZ)
+        ORDER BY f.index) = 1) s
+ON t.crm = :crm AND t.object_type = :object_type AND t.crm_id = s.crm_id AND t.provider = s.provider
+    AND t.enrichment_timestamp = s.enrichment_timestamp
+WHEN NOT MATCHED THEN INSERT (crm, object_type, crm_id, enrichment_timestamp, company_name, employee_count, industry,
+    tech_stack,
+    linkedin_url, intent_keywords, provider, provider_record_id, confidence, attributes, run_id)
+    VALUES (:crm, :object_type, s.crm_id, s.enrichment_timestamp, s.company_name, s.employee_count, s.industry,
+        s.tech_stack,
+    s.linkedin_url, s.intent_keywords, s.provider, s.provider_record_id, s.confidence, s.attributes, :run_id)
+
+-- query: upsert_unmatched
+-- Files unmatched contacts; what was reviewed stays so while nothing about it has changed.
+-- differs because of the clock, how a list is unpacked and how rows are merged
+MERGE INTO unmatched_records t USING (
+    SELECT f.value['crm_id']::VARCHAR AS crm_id, f.value['lookup_identifier']::VARCHAR AS lookup_identifier,
+        f.value['reason']::VARCHAR AS reason
+    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY f.value['crm_id']::VARCHAR ORDER BY f.index DESC) = 1) s
+ON t.crm = :crm AND t.object_type = :object_type AND t.crm_id = s.crm_id AND t.provider = :provider
+WHEN MATCHED THEN UPDATE SET
+    reviewed_at = IFF(t.reason = s.reason AND t.lookup_identifier IS NOT DISTINCT FROM s.lookup_identifier,
+        t.reviewed_at, NULL),
+    lookup_identifier = s.lookup_identifier, reason = s.reason, run_id = :run_id, unmatched_at = SYSDATE()
+WHEN NOT MATCHED THEN INSERT (crm, object_type, crm_id, lookup_identifier, reason, provider, run_id, unmatched_at)
+    VALUES (:crm, :object_type, s.crm_id, s.lookup_identifier, s.reason, :provider, :run_id, SYSDATE())
+
+-- query: mark_reviewed
+-- Marks unmatched contacts that were filed up to a moment as reviewed.
+-- differs because of the clock and how a time is given
+UPDATE unmatched_records SET reviewed_at = SYSDATE()
+WHERE reviewed_at IS NULL AND unmatched_at <= CAST(:until AS TIMESTAMP_NTZ)
+
+-- query: read_enriched
+-- Reads the stored results of contacts.
+-- differs because of how a list is unpacked and how a time is read
+SELECT c.crm_id, DATE_PART(epoch_millisecond, c.enrichment_timestamp) AS enrichment_timestamp, c.company_name,
+    c.employee_count, c.industry, c.tech_stack, c.linkedin_url, c.intent_keywords, c.provider, c.provider_record_id,
+    c.confidence, c.attributes
+FROM enriched_contacts c
+WHERE c.crm = :crm AND c.object_type = :object_type AND c.crm_id IN (
+        SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
+-- query: plan_writes
+-- Keeps the changes that are about to be sent to the CRM.
+-- differs because of the clock, how a list is unpacked and how rows are merged
+MERGE INTO crm_writes t USING (
+    SELECT f.value['crm_id']::VARCHAR AS crm_id, f.value['field']::VARCHAR AS field,
+        f.value['before']::VARCHAR AS before, f.value['after']::VARCHAR AS after
+    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f
+    QUALIFY ROW_NUMBER() OVER (
+        PARTITION BY f.value['crm_id']::VARCHAR, f.value['field']::VARCHAR ORDER BY f.index DESC) = 1) s
+ON t.crm = :crm AND t.object_type = :object_type AND t.crm_id = s.crm_id AND t.field = s.field AND t.run_id = :run_id
+WHEN MATCHED AND t.written_at IS NULL THEN UPDATE SET before = s.before, after = s.after
+WHEN NOT MATCHED THEN INSERT (crm, object_type, crm_id, field, before, after, run_id, planned_at)
+    VALUES (:crm, :object_type, s.crm_id, s.field, s.before, s.after, :run_id, SYSDATE())
+
+-- query: read_open_writes
+-- Reads the changes of contacts that were sent and never confirmed.
+-- differs because of how a list is unpacked
+SELECT crm_id, field, after, run_id FROM crm_writes
+WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL AND crm_id IN (
+    SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
+-- query: confirm_writes
+-- Marks changes that the CRM holds.
+-- differs because of the clock and how a list is unpacked
+UPDATE crm_writes SET written_at = SYSDATE()
+WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL AND (crm_id, field, run_id) IN (
+    SELECT f.value['crm_id']::VARCHAR, f.value['field']::VARCHAR, f.value['run_id']::VARCHAR
+    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
+-- query: forget_open_writes
+-- Forgets the unconfirmed changes of the claim's finished records.
+-- differs because of how a list is unpacked
+DELETE FROM crm_writes WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL AND crm_id IN (
+    SELECT s.crm_id FROM enrichment_staging s
+    JOIN (
+        SELECT f.value['record_id']::VARCHAR AS record_id
+        FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) r ON r.record_id = s.record_id
+    WHERE s.claimed_by = :token)
+
+-- query: write_dead_letters
+-- Keeps the claim's failed records as dead letters.
+-- differs because of the clock, how a list is unpacked and how rows are merged
+MERGE INTO failed_records t USING (
+    SELECT s.record_id, s.crm, s.object_type, s.crm_id, s.email_address, s.lane, s.source, r.step, r.reason, r.detail,
+        s.attempts
+    FROM enrichment_staging s
+    JOIN (
+        SELECT f.value['record_id']::VARCHAR AS record_id, f.value['disposition']::VARCHAR AS disposition,
+            f.value['step']::VARCHAR AS step, f.value['reason']::VARCHAR AS reason, f.value['detail']::VARCHAR AS detail
+        FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) r ON r.record_id = s.record_id
+    WHERE s.claimed_by = :token AND r.disposition = 'failed'
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY s.record_id ORDER BY s.staged_at) = 1) s
+ON t.record_id = s.record_id
+WHEN NOT MATCHED THEN INSERT
+    (record_id, crm, object_type, crm_id, email_address, lane, source, step, reason, error, attempts, run_id, failed_at)
+    VALUES (s.record_id, s.crm, s.object_type, s.crm_id, s.email_address, s.lane, s.source, s.step, s.reason,
+        s.detail, s.attempts,
+    :run_id, SYSDATE())

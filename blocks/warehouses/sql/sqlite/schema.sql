@@ -1,0 +1,244 @@
+-- SQLite 3.38 or newer, WAL mode. Timestamps are ISO-8601 UTC text with milliseconds, which sorts as time does.
+-- CROSS JOIN and the plus before claimed_by keep the planner from reading all of json_each for every claimed row.
+
+-- query: create_migrations
+-- Makes the table of applied migrations, unless it is there.
+-- differs because of the types
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    version TEXT NOT NULL,
+    applied_at TEXT NOT NULL
+)
+
+-- query: record_migration
+-- Notes that a migration was applied.
+-- differs because of the clock
+INSERT INTO schema_migrations (version, applied_at)
+SELECT :version, strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+WHERE NOT EXISTS (SELECT 1 FROM schema_migrations WHERE version = :version)
+
+-- migration: 0001 first schema
+CREATE TABLE enrichment_staging (
+    record_id TEXT PRIMARY KEY,
+    crm_id TEXT NOT NULL,
+    email_address TEXT,
+    processed_at TEXT,
+    crm TEXT NOT NULL,
+    object_type TEXT NOT NULL,
+    source TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    not_before TEXT,
+    claimed_by TEXT,
+    claim_run_id TEXT,
+    claim_expires_at TEXT,
+    staged_at TEXT NOT NULL,
+    contact_created_at TEXT,
+    request_key TEXT,
+    changed_at TEXT,
+    refresh INTEGER NOT NULL DEFAULT 0,
+    CHECK (lane IN ('live', 'backfill')),
+    CHECK (state IN ('waiting', 'claimed', 'enriched')),
+    CHECK (state <> 'claimed' OR claimed_by IS NOT NULL),
+    UNIQUE (crm, object_type, crm_id)
+);
+CREATE INDEX staging_order ON enrichment_staging (crm, object_type, lane, staged_at);
+CREATE INDEX staging_claims ON enrichment_staging (claimed_by) WHERE claimed_by IS NOT NULL;
+
+CREATE TABLE enriched_contacts (
+    crm TEXT NOT NULL,
+    object_type TEXT NOT NULL,
+    crm_id TEXT NOT NULL,
+    enrichment_timestamp TEXT NOT NULL,
+    company_name TEXT,
+    employee_count INTEGER,
+    industry TEXT,
+    tech_stack TEXT,
+    linkedin_url TEXT,
+    intent_keywords TEXT,
+    provider TEXT NOT NULL,
+    provider_record_id TEXT,
+    confidence REAL,
+    attributes TEXT,
+    run_id TEXT NOT NULL,
+    PRIMARY KEY (crm, object_type, crm_id)
+);
+
+CREATE TABLE enrichment_history (
+    crm TEXT NOT NULL,
+    object_type TEXT NOT NULL,
+    crm_id TEXT NOT NULL,
+    enrichment_timestamp TEXT NOT NULL,
+    company_name TEXT,
+    employee_count INTEGER,
+    industry TEXT,
+    tech_stack TEXT,
+    linkedin_url TEXT,
+    intent_keywords TEXT,
+    provider TEXT NOT NULL,
+    provider_record_id TEXT,
+    confidence REAL,
+    attributes TEXT,
+    run_id TEXT NOT NULL
+);
+CREATE INDEX history_of_contact ON enrichment_history (crm, object_type, crm_id);
+
+CREATE TABLE unmatched_records (
+    crm TEXT NOT NULL,
+    object_type TEXT NOT NULL,
+    crm_id TEXT NOT NULL,
+    lookup_identifier TEXT,
+    reason TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    unmatched_at TEXT NOT NULL,
+    reviewed_at TEXT,
+    PRIMARY KEY (crm, object_type, crm_id, provider)
+);
+
+CREATE TABLE provider_replies (
+    provider TEXT NOT NULL,
+    request_key TEXT NOT NULL,
+    reply TEXT,
+    outcome TEXT NOT NULL,
+    credits REAL NOT NULL DEFAULT 0,
+    api_version TEXT,
+    request_id TEXT,
+    received_at TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    PRIMARY KEY (provider, request_key)
+) WITHOUT ROWID;
+CREATE INDEX replies_of_run ON provider_replies (run_id);
+CREATE INDEX replies_of_day ON provider_replies (provider, received_at, credits);
+
+CREATE TABLE lookup_reservations (
+    provider TEXT NOT NULL,
+    request_key TEXT NOT NULL,
+    reserved_by TEXT NOT NULL,
+    reserved_until TEXT NOT NULL,
+    run_id TEXT,
+    credits REAL,
+    PRIMARY KEY (provider, request_key)
+) WITHOUT ROWID;
+CREATE INDEX reservations_of_claim ON lookup_reservations (reserved_by);
+
+CREATE TABLE crm_writes (
+    crm TEXT NOT NULL,
+    object_type TEXT NOT NULL,
+    crm_id TEXT NOT NULL,
+    field TEXT NOT NULL,
+    before TEXT,
+    after TEXT,
+    run_id TEXT NOT NULL,
+    planned_at TEXT NOT NULL,
+    written_at TEXT,
+    reverted_at TEXT,
+    PRIMARY KEY (crm, object_type, crm_id, field, run_id)
+);
+CREATE INDEX open_writes ON crm_writes (crm, object_type, crm_id) WHERE written_at IS NULL;
+
+CREATE TABLE failed_records (
+    record_id TEXT PRIMARY KEY,
+    crm TEXT NOT NULL,
+    object_type TEXT NOT NULL,
+    crm_id TEXT NOT NULL,
+    email_address TEXT,
+    lane TEXT NOT NULL,
+    source TEXT NOT NULL,
+    step TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    error TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    run_id TEXT NOT NULL,
+    failed_at TEXT NOT NULL,
+    replayed_at TEXT
+);
+
+CREATE TABLE record_ledger (
+    record_id TEXT PRIMARY KEY,
+    crm TEXT NOT NULL,
+    object_type TEXT NOT NULL,
+    crm_id TEXT NOT NULL,
+    disposition TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    request_key TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    source TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    contact_created_at TEXT,
+    staged_at TEXT NOT NULL,
+    finished_at TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    CHECK (disposition IN
+            ('written', 'unchanged', 'unmatched', 'suppressed', 'invalid', 'skipped_fresh', 'failed'))
+);
+CREATE INDEX ledger_of_contact ON record_ledger (crm, object_type, crm_id);
+CREATE INDEX ledger_of_run ON record_ledger (run_id);
+
+CREATE TABLE enrichment_runs (
+    run_id TEXT PRIMARY KEY,
+    flow_run_name TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    crm TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    state TEXT NOT NULL,
+    started_at TEXT NOT NULL,
+    seen_at TEXT NOT NULL,
+    finished_at TEXT,
+    claimed INTEGER NOT NULL DEFAULT 0,
+    returned INTEGER NOT NULL DEFAULT 0,
+    failure_rate REAL,
+    credits REAL,
+    api_versions TEXT,
+    stop_kind TEXT,
+    alert_kind TEXT,
+    alert_sent INTEGER,
+    CHECK (state IN ('open', 'closed', 'failed', 'abandoned'))
+);
+
+CREATE TABLE suppressed_contacts (
+    key_hash TEXT PRIMARY KEY,
+    reason TEXT NOT NULL,
+    suppressed_at TEXT NOT NULL
+);
+
+CREATE TABLE event_cursors (
+    name TEXT PRIMARY KEY,
+    cursor TEXT NOT NULL,
+    updated_at TEXT NOT NULL
+);
+
+CREATE TABLE provider_usage (
+    run_id TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    api_version TEXT NOT NULL,
+    replies INTEGER NOT NULL,
+    credits REAL NOT NULL,
+    request_id TEXT,
+    last_reply_at TEXT NOT NULL,
+    PRIMARY KEY (run_id, provider, outcome, api_version)
+);
+CREATE INDEX usage_of_provider ON provider_usage (provider, last_reply_at);
+
+CREATE TABLE paused_lanes (
+    lane TEXT PRIMARY KEY,
+    paused_at TEXT NOT NULL
+);
+
+CREATE TABLE doubtful_credits (
+    provider TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    credits REAL NOT NULL,
+    noted_at TEXT NOT NULL
+);
+
+CREATE TABLE contact_requests (
+    crm_id TEXT NOT NULL,
+    crm TEXT NOT NULL,
+    object_type TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    request_key TEXT NOT NULL,
+    email_key TEXT,
+    PRIMARY KEY (crm_id, crm, object_type, provider, request_key)
+) WITHOUT ROWID

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from blocks.crms.base import open_crm
-from blocks.warehouses.base import NewRecord, Warehouse
+from blocks.warehouses.base import NewRecord, Warehouse, WrittenField
 from enrichment.identifiers import suppression_keys
 from enrichment.plan import RunPlan
 from enrichment.records import Chunk, Contact, Disposition, Finished, Origin, Returned
@@ -170,7 +170,7 @@ def test_a_dry_run_shows_what_the_run_then_writes(
         (one, change.field) for one, changes in shown.items() for change in changes
     } == set()
     rows = [
-        {"crm_id": crm_id, "field": change.field, "after": change.after}
+        WrittenField(crm_id, change.field, change.before, change.after)
         for crm_id, changes in shown.items()
         for change in changes
     ]

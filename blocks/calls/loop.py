@@ -1,18 +1,17 @@
 """
 The one loop of every call: attempt, renew the credentials once, decide, hold the others or sleep, and try again.
 
-Whoever calls says how the request is sent and what its answer means. What one attempt consists of is written once, as
-steps; two thin drivers take them, one blocking and one on an event loop.
+Whoever calls says how the request is sent and what its answer means. The loop is written once, as a coroutine; blocking
+callers run it with waits that block, so that it never suspends and needs no event loop.
 """
 
 import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Generator, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import count
 from typing import Any, Generic, TypeVar
 
 from blocks.calls.credentials import CredentialSource
@@ -87,23 +86,25 @@ class Failure:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Sleep:
-    seconds: float
+class _Blocking:
+    """Waits in this thread: none of it ever suspends."""
+
+    async def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)  # noqa: ASYNC251  there is no event loop
+
+    async def fetch(self, source: CredentialSource[GrantT], refused: GrantT | None = None) -> GrantT:
+        return source.get(refused)
 
 
-@dataclass(frozen=True, slots=True)
-class _Fetch:
-    source: CredentialSource[Any]
-    refused: Any = None
+class _Suspending:
+    """Waits on an event loop."""
 
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
-@dataclass(frozen=True, slots=True)
-class _Send:
-    grant: Any
-
-
-_Steps = Generator[_Sleep | _Fetch | _Send, Any, Answer | Trouble]
+    async def fetch(self, source: CredentialSource[GrantT], refused: GrantT | None = None) -> GrantT:
+        at_hand = source.at_hand() if refused is None else None
+        return at_hand if at_hand is not None else await asyncio.to_thread(source.get, refused, time.monotonic())
 
 
 def make_call(
@@ -126,18 +127,20 @@ def make_call(
         TransientError: every attempt failed.
         EnrichmentError: whatever else `judge` raises, or what gives the credentials.
     """
-    for attempt in count(purpose.attempt):
-        outcome = _take(_attempt(line, purpose), send)
-        judged = outcome if isinstance(outcome, Trouble) else judge(outcome)
-        if not isinstance(judged, Trouble):
-            return judged
-        decision = _decide(line, purpose, judged, attempt)
-        if decision.verdict is Verdict.POSTPONE:
-            raise PostponedError(f"{line.title} asked for a pause: {judged.what}", decision.wait_seconds)
-        if decision.verdict is Verdict.GIVE_UP:
-            raise TransientError(f"{line.title}: {judged.what} at {purpose.at}, attempt {attempt}")
-        time.sleep(decision.sleep_seconds)
-    raise AssertionError  # counting doesn't end
+
+    async def sent(grant: GrantT) -> Answer | Trouble:
+        return send(grant)
+
+    async def judged(answer: Answer) -> ResultT | Trouble:
+        return judge(answer)
+
+    outcome = _finish(_loop(_Blocking(), line, purpose, sent, judged, nullcontext))
+    if not isinstance(outcome, Failure):
+        return outcome
+    trouble = outcome.trouble
+    if outcome.verdict is Verdict.POSTPONE:
+        raise PostponedError(f"{line.title} asked for a pause: {trouble.what}", trouble.wait_seconds or 0.0)
+    raise TransientError(f"{line.title}: {trouble.what} at {purpose.at}, attempt {outcome.attempt}")
 
 
 async def make_call_async(
@@ -160,80 +163,64 @@ async def make_call_async(
     Returns:
         what `judge` made of the answer; or how the call failed, which is the caller's to make something of.
     """
-    for attempt in count(purpose.attempt):
+    return await _loop(_Suspending(), line, purpose, send, judge, gate)
+
+
+def _finish(coroutine: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """Return what a coroutine returns that never suspends, since it waits in this thread."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        result: ResultT = end.value
+        return result
+    raise AssertionError("a blocking call suspended")
+
+
+async def _loop(
+    waits: _Blocking | _Suspending,
+    line: Line[GrantT],
+    purpose: Purpose,
+    send: Callable[[GrantT], Awaitable[Answer | Trouble]],
+    judge: Callable[[Answer], Awaitable[ResultT | Trouble]],
+    gate: Callable[[], AbstractAsyncContextManager[None]],
+) -> ResultT | Failure:
+    attempt = purpose.attempt
+    while True:
         async with gate():
-            outcome = await _take_async(_attempt(line, purpose), send)
+            outcome = await _attempt(waits, line, purpose, send)
         judged = outcome if isinstance(outcome, Trouble) else await judge(outcome)
         if not isinstance(judged, Trouble):
             return judged
         decision = _decide(line, purpose, judged, attempt)
         if decision.verdict is Verdict.RETRY:
-            await asyncio.sleep(decision.sleep_seconds)
+            await waits.sleep(decision.sleep_seconds)
         if decision.verdict is not Verdict.RETRY or judged.divides:
             return Failure(judged, decision.verdict, attempt)
-    raise AssertionError  # counting doesn't end
+        attempt += 1
 
 
-def _attempt(line: Line[Any], purpose: Purpose) -> _Steps:
-    """Take one attempt: in turn, and once more with new credentials if the present ones are refused."""
+async def _attempt(
+    waits: _Blocking | _Suspending,
+    line: Line[GrantT],
+    purpose: Purpose,
+    send: Callable[[Any], Awaitable[Answer | Trouble]],
+) -> Answer | Trouble:
+    """Send in turn, and once more with new credentials if the present ones are refused."""
+
+    async def send_in_turn(grant: GrantT | None) -> Answer | Trouble:
+        for pacer in filter(None, (purpose.narrow, line.pacer)):
+            for seconds in pacer.waits():
+                await waits.sleep(seconds)
+        return await send(grant)
+
     if line.credentials is None:
-        yield from _turns(line, purpose)
-        outcome: Answer | Trouble = yield _Send(None)
+        return await send_in_turn(None)
+    grant = await waits.fetch(line.credentials)
+    outcome = await send_in_turn(grant)
+    if isinstance(outcome, Trouble) or outcome.status != UNAUTHORIZED:
         return outcome
-    grant = yield _Fetch(line.credentials)
-    yield from _turns(line, purpose)
-    outcome = yield _Send(grant)
-    if not (isinstance(outcome, Answer) and outcome.status == UNAUTHORIZED):
-        return outcome
-    renewed = yield _Fetch(line.credentials, grant)
-    if renewed == grant and not line.forgives:
-        return outcome
-    yield from _turns(line, purpose)
-    outcome = yield _Send(renewed)
-    return outcome
-
-
-def _turns(line: Line[Any], purpose: Purpose) -> Iterator[Any]:
-    for pacer in filter(None, (purpose.narrow, line.pacer)):
-        yield from map(_Sleep, pacer.waits())
-
-
-def _take(steps: _Steps, send: Callable[[Any], Answer | Trouble]) -> Answer | Trouble:
-    result: Any = None
-    while True:
-        try:
-            step = steps.send(result)
-        except StopIteration as end:
-            done: Answer | Trouble = end.value
-            return done
-        result = None
-        match step:
-            case _Sleep(seconds):
-                time.sleep(seconds)
-            case _Fetch(source, refused):
-                result = source.get(refused)
-            case _Send(grant):
-                result = send(grant)
-
-
-async def _take_async(steps: _Steps, send: Callable[[Any], Awaitable[Answer | Trouble]]) -> Answer | Trouble:
-    result: Any = None
-    while True:
-        try:
-            step = steps.send(result)
-        except StopIteration as end:
-            done: Answer | Trouble = end.value
-            return done
-        result = None
-        match step:
-            case _Sleep(seconds):
-                await asyncio.sleep(seconds)
-            case _Fetch(source, refused):
-                result = source.at_hand() if refused is None else None
-                if result is None:
-                    result = await asyncio.to_thread(source.get, refused, time.monotonic())
-            case _Send(grant):
-                result = await send(grant)
+    renewed = await waits.fetch(line.credentials, grant)
+    return outcome if renewed == grant and not line.forgives else await send_in_turn(renewed)
 
 
 def _decide(line: Line[Any], purpose: Purpose, trouble: Trouble, attempt: int) -> RetryDecision:

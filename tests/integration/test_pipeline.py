@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from enrichment.errors import CredentialsRejectedError, EnrichmentError, QuotaExhaustedError
+from enrichment.errors import CredentialsRejectedError, EnrichmentError, QuotaExhaustedError, RequestRefusedError
 from enrichment.intake import EveryContact, FailedContacts, ListedContacts, MissedContacts
-from enrichment.records import Disposition, Origin
+from enrichment.records import Disposition
 from enrichment.summary import RunReport
 from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
@@ -164,6 +164,22 @@ def test_a_rejected_credential_stops_the_run_before_anything_is_spent(pipeline: 
     (message,) = pipeline.box.world.slack.messages
     assert "credentials rejected" in message.text
     assert "wrong-one" not in message.text
+
+
+def test_a_missing_permission_stops_the_run_as_a_refused_request(pipeline: Pipeline) -> None:
+    """Nobody is advised to renew a credential that is good; what was paid for is written by the next run."""
+    pipeline.new_world(60)
+    ingest_contacts(EveryContact())
+    scopes = pipeline.box.world.hubspot.settings.scopes
+    pipeline.box.configure(hubspot={"scopes": tuple(one for one in scopes if one != "crm.objects.contacts.write")})
+    with pytest.raises(RequestRefusedError, match=r"Add the scope crm\.objects\.contacts\.write"):
+        run()
+    (message,) = pipeline.box.world.slack.messages
+    assert "request refused" in message.text
+    pipeline.box.configure(hubspot={"scopes": scopes})
+    assert run().books.balanced
+    assert pipeline.queue() == 0
+    assert max(pipeline.box.world.zoominfo.billed.values()) == 1
 
 
 def test_failures_above_the_threshold_are_told_with_their_cause_and_can_be_replayed(pipeline: Pipeline) -> None:

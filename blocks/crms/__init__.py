@@ -1,1 +1,1 @@
-"""One module per CRM; the module's name is the configured name."""
+"""One package per CRM, whose name is the configured name; what they share stands beside them."""

@@ -47,6 +47,14 @@ class CrmContact:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldSet:
+    """What to read of each contact: fields, and those of which the last change is to be known."""
+
+    fields: tuple[str, ...] = ()
+    history: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Update:
     """The changes of one contact; `trace_id` is unique in its batch."""
 

@@ -10,9 +10,9 @@ from pydantic import Field, HttpUrl, SecretStr
 
 from blocks.calls.messages import Answer, Call, is_object
 from blocks.calls.pool import CallPool
-from blocks.crms.base import ContactPage, CrmBlock, CrmContact, NewContact, Update, UpdateResult
+from blocks.crms.base import ContactPage, CrmBlock, CrmContact, FieldSet, NewContact, Update, UpdateResult
 from blocks.crms.hubspot.api import MOST_CONNECTIONS, HubSpotApi
-from blocks.crms.hubspot.contacts import READ_SCOPE, ContactReader, Wanted
+from blocks.crms.hubspot.contacts import READ_SCOPE, ContactReader
 from blocks.crms.hubspot.fields import DEFAULT_RULES, FieldCatalog
 from blocks.crms.hubspot.selection import SelectionReader
 from blocks.crms.hubspot.updates import HubSpotWriter
@@ -173,7 +173,7 @@ class HubSpotCrm:
         self, crm_ids: Sequence[str], fields: Sequence[str], *, history: Sequence[str] = ()
     ) -> dict[str, CrmContact]:
         """Return the contacts by the id that was asked for; a merged one has the surviving id in its contact."""
-        return self._reader.read(crm_ids, Wanted(tuple(fields), tuple(history)))
+        return self._reader.read(crm_ids, FieldSet(tuple(fields), tuple(history)))
 
     def write(self, updates: Sequence[Update]) -> list[UpdateResult]:
         """

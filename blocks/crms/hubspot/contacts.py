@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from blocks.calls.messages import Call
-from blocks.crms.base import CrmContact, NewContact
+from blocks.crms.base import CrmContact, FieldSet, NewContact
 from blocks.crms.hubspot.answers import OBJECT_NOT_FOUND, complaints, has_records, is_complete
 from blocks.crms.hubspot.api import HubSpotApi
 from blocks.crms.updates import batches
@@ -24,14 +23,6 @@ READ_SCOPE = "crm.objects.contacts.read"
 _INTAKE_FIELDS = ("email", "createdate")
 _IDENTIFIERS = ("email", "firstname", "lastname", "company")
 _MERGED_IDS = "hs_merged_object_ids"
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What to read of each contact."""
-
-    fields: tuple[str, ...] = ()
-    history: tuple[str, ...] = ()
 
 
 class ContactReader:
@@ -70,7 +61,7 @@ class ContactReader:
             if len(results) >= int(page.get("total", 0)):
                 return
 
-    def read(self, crm_ids: Sequence[str], wanted: Wanted) -> dict[str, CrmContact]:
+    def read(self, crm_ids: Sequence[str], wanted: FieldSet) -> dict[str, CrmContact]:
         """Return the contacts by the id that was asked for; those that no longer exist are left out."""
         # HubSpot rejects a whole batch for an id that isn't a number, and no contact has one.
         ids = [crm_id for crm_id in dict.fromkeys(crm_ids) if is_record_id(crm_id)]
@@ -78,7 +69,7 @@ class ContactReader:
         parts = self._pool.map(lambda batch: self.read_batch(batch, wanted), batches(ids, size))
         return {crm_id: contact for part in parts for crm_id, contact in part.items()}
 
-    def read_batch(self, ids: Sequence[str], wanted: Wanted) -> dict[str, CrmContact]:
+    def read_batch(self, ids: Sequence[str], wanted: FieldSet) -> dict[str, CrmContact]:
         """Read one batch; every id ends as found or as named missing, else it is asked for alone."""
         body = self._api.ask(self._batch_read(ids, wanted), READ_SCOPE, _accounts_for_something).body
         found = _place(ids, body["results"], wanted)
@@ -119,7 +110,7 @@ class ContactReader:
             page = self._api.ask(call, READ_SCOPE).body
         return page
 
-    def _batch_read(self, ids: Iterable[str], wanted: Wanted) -> Call:
+    def _batch_read(self, ids: Iterable[str], wanted: FieldSet) -> Call:
         query = {
             "inputs": [{"id": crm_id} for crm_id in ids],
             "properties": list(dict.fromkeys((*_IDENTIFIERS, _MERGED_IDS, *wanted.fields))),
@@ -133,7 +124,7 @@ def is_record_id(crm_id: str) -> bool:
     return crm_id.isascii() and crm_id.isdigit()
 
 
-def _place(ids: Sequence[str], records: Sequence[Mapping[str, Any]], wanted: Wanted) -> dict[str, CrmContact]:
+def _place(ids: Sequence[str], records: Sequence[Mapping[str, Any]], wanted: FieldSet) -> dict[str, CrmContact]:
     """Return the contacts by the id that was asked for, which a merge may have given to another record."""
     if len(ids) == 1 and records:
         return {ids[0]: _crm_contact(records[0], wanted)}
@@ -149,7 +140,7 @@ def _merged_ids(record: Mapping[str, Any]) -> list[str]:
     return [part.strip() for part in (_properties(record).get(_MERGED_IDS) or "").split(";")]
 
 
-def _crm_contact(record: Mapping[str, Any], wanted: Wanted) -> CrmContact:
+def _crm_contact(record: Mapping[str, Any], wanted: FieldSet) -> CrmContact:
     values = _properties(record)
     email, first_name, last_name, company = (values.get(name) for name in _IDENTIFIERS)
     return CrmContact(

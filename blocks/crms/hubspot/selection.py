@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from blocks.calls.messages import Call
-from blocks.crms.base import ContactPage, CrmContact, NewContact
+from blocks.crms.base import ContactPage, CrmContact, FieldSet, NewContact
 from blocks.crms.hubspot.api import HubSpotApi
-from blocks.crms.hubspot.contacts import BATCH_SIZE, ContactReader, Wanted, is_record_id
+from blocks.crms.hubspot.contacts import BATCH_SIZE, ContactReader, is_record_id
 from blocks.crms.selection import is_created_within, lacks_one
 from blocks.crms.updates import batches
 from enrichment.errors import ConfigurationError, RequestRefusedError
@@ -81,7 +81,7 @@ class SelectionReader:
         yield ContactPage(tuple(self._fulfilling(selection, missing, ids)), "")
 
     def _fulfilling(self, selection: Selection, missing: Sequence[str], ids: Sequence[str]) -> list[NewContact]:
-        wanted = Wanted((_CREATED, _OWNER, *missing))
+        wanted = FieldSet((_CREATED, _OWNER, *missing))
         parts = self._pool.map(lambda batch: self._reader.read_batch(batch, wanted), batches(ids, BATCH_SIZE))
         found = {crm_id: contact for part in parts for crm_id, contact in part.items()}
         return [

@@ -11,9 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from blocks.calls.messages import Call
+from blocks.crms.base import FieldSet
 from blocks.crms.hubspot.answers import OBJECT_NOT_FOUND, Complaint, complaints, has_records, is_complete
 from blocks.crms.hubspot.api import HubSpotApi
-from blocks.crms.hubspot.contacts import BATCH_SIZE, ContactReader, Wanted, is_record_id
+from blocks.crms.hubspot.contacts import BATCH_SIZE, ContactReader, is_record_id
 from blocks.crms.updates import Ending, Input, UpdateWriter, batches, gone, merged, unconfirmed
 from enrichment.errors import EnrichmentError, RequestRefusedError
 
@@ -117,7 +118,7 @@ class HubSpotWriter(UpdateWriter):
         if not self._follows_merges:
             return [unconfirmed(each, unnamed) for each in omitted]
         try:
-            found = self._reader.read_batch([each.crm_id for each in omitted], Wanted())
+            found = self._reader.read_batch([each.crm_id for each in omitted], FieldSet())
         except EnrichmentError as error:
             return self.fail(omitted, error)
         endings: list[Ending] = []

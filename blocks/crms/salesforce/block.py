@@ -10,12 +10,12 @@ from pydantic import Field, HttpUrl, SecretStr
 
 from blocks.calls.messages import Answer, Call, is_object
 from blocks.calls.pool import CallPool
-from blocks.crms.base import ContactPage, CrmBlock, CrmContact, NewContact, Update, UpdateResult
+from blocks.crms.base import ContactPage, CrmBlock, CrmContact, FieldSet, NewContact, Update, UpdateResult
 from blocks.crms.mapping import read_rules
 from blocks.crms.salesforce.answers import calls_left
 from blocks.crms.salesforce.api import SalesforceApi
 from blocks.crms.salesforce.bulk import BulkOptions, BulkWriter
-from blocks.crms.salesforce.contacts import ContactReader, Wanted
+from blocks.crms.salesforce.contacts import ContactReader
 from blocks.crms.salesforce.fields import FieldCatalog, default_rules
 from blocks.crms.salesforce.selection import SelectionReader
 from blocks.crms.salesforce.session import ADDRESS, Auth, Credentials, SessionSource, check_address, session_source
@@ -269,7 +269,7 @@ class SalesforceCrm:
         Salesforce tells when the record was changed, not which field, so every field of `history` has that moment. The
         company's name is read only of contacts without a usable address.
         """
-        return self._reader.read(crm_ids, Wanted(tuple(fields), tuple(history)))
+        return self._reader.read(crm_ids, FieldSet(tuple(fields), tuple(history)))
 
     def write(self, updates: Sequence[Update]) -> list[UpdateResult]:
         """

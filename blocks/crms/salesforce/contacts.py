@@ -4,12 +4,11 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from blocks.calls.messages import Call
-from blocks.crms.base import CrmContact, NewContact
+from blocks.crms.base import CrmContact, FieldSet, NewContact
 from blocks.crms.salesforce.api import COLLECTIONS, SalesforceApi
 from blocks.crms.updates import batches
 from enrichment.errors import RequestRefusedError
@@ -27,14 +26,6 @@ QUERIED_IDS = 300
 _IDENTIFIERS = ("Id", "Email", "FirstName", "LastName", "AccountId", "IsDeleted", "LastModifiedDate")
 _CONTACT_ID = re.compile(r"003[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?")
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:?\d{2})")
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What to read of each contact."""
-
-    fields: tuple[str, ...] = ()
-    history: tuple[str, ...] = ()
 
 
 class ContactReader:
@@ -62,7 +53,7 @@ class ContactReader:
             moment, last = literal(_moment(rows[-1]["CreatedDate"])), rows[-1]["Id"]
             condition = f"(CreatedDate > {moment} OR (CreatedDate = {moment} AND Id > '{last}'))"
 
-    def read(self, crm_ids: Sequence[str], wanted: Wanted) -> dict[str, CrmContact]:
+    def read(self, crm_ids: Sequence[str], wanted: FieldSet) -> dict[str, CrmContact]:
         """Return the contacts by the id that was asked for; a merged one has the surviving id in its contact."""
         # One id that is none would fail its whole batch.
         ids = [crm_id for crm_id in dict.fromkeys(crm_ids) if is_contact_id(crm_id)]
@@ -75,11 +66,11 @@ class ContactReader:
         """Return the account of a contact that was read; empty if it has none, or wasn't."""
         return self._accounts.get(short(crm_id), "")
 
-    def _read_all(self, ids: Sequence[str], wanted: Wanted) -> dict[str, CrmContact]:
+    def _read_all(self, ids: Sequence[str], wanted: FieldSet) -> dict[str, CrmContact]:
         parts = self._pool.map(lambda batch: self._read_batch(batch, wanted), batches(ids, BATCH_SIZE))
         return {crm_id: contact for part in parts for crm_id, contact in part.items()}
 
-    def _read_batch(self, ids: Sequence[str], wanted: Wanted) -> dict[str, CrmContact]:
+    def _read_batch(self, ids: Sequence[str], wanted: FieldSet) -> dict[str, CrmContact]:
         records = self._retrieve("Contact", ids, (*_IDENTIFIERS, *wanted.fields))
         there = {i: r for i, r in zip(ids, records, strict=True) if r and not r.get("IsDeleted")}
         self._accounts.update({short(i): str(r.get("AccountId") or "") for i, r in there.items()})
@@ -143,7 +134,7 @@ def new_contact(row: Mapping[str, Any]) -> NewContact:
     return NewContact(str(row["Id"]), _text(row.get("Email")), _moment(row["CreatedDate"]).isoformat())
 
 
-def _crm_contact(record: Mapping[str, Any], wanted: Wanted, company: str | None) -> CrmContact:
+def _crm_contact(record: Mapping[str, Any], wanted: FieldSet, company: str | None) -> CrmContact:
     email, first_name, last_name = (_text(record.get(name)) for name in ("Email", "FirstName", "LastName"))
     values = {field: _text(record.get(field)) for field in wanted.fields}
     # Salesforce tells only when the record was changed: the latest that any of its fields can have been.

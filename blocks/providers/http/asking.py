@@ -8,6 +8,7 @@ call would end the same way, the calls not yet made aren't made.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -82,8 +83,8 @@ class Asking:
         self._batch_size = options.batch_size
         self._channel = Channel(spec, options, shared, client)
         self._keeper = Keeper(keep)
-        self._stop: Meaning | None = None
-        self._stop_kind = ""
+        #: What is said to everybody whose call is no longer made.
+        self._stop: Reply | None = None
         #: Whether requests of our form pass at all; None as long as nobody knows.
         self._form_passes: bool | None = None
         self._probing = asyncio.Lock()
@@ -110,7 +111,7 @@ class Asking:
             return self._stopped(group)
         except (RunStoppedError, ConfigurationError) as error:
             logger.error("credentials_unusable provider=%s error=%s", self._spec.id, error)  # noqa: TRY400  no bug
-            self._halt(Meaning(Outcome.REJECTED, CREDENTIALS_REJECTED), CREDENTIALS_REJECTED)
+            self._halt(Reply("", Outcome.REJECTED, reason=CREDENTIALS_REJECTED, stop=CREDENTIALS_REJECTED))
             return self._stopped(group)
         except PostponedError as error:
             return same_replies(group, Meaning(Outcome.RETRYABLE, "postponed"), error.seconds)
@@ -196,7 +197,8 @@ class Asking:
         try:
             await self._keeper.keep(worth_keeping)
         except BaseException:
-            self._halt(Meaning(Outcome.RETRYABLE, "journal_failed"))  # nothing more may be bought that can't be kept
+            # Nothing more may be bought that can't be kept.
+            self._halt(Reply("", Outcome.RETRYABLE, reason="journal_failed"))
             raise
         if any(one.reason == UNREADABLE for one in replies):
             logger.warning("answer_unreadable provider=%s request_id=%s", self._spec.id, replies[0].request_id)
@@ -205,18 +207,17 @@ class Asking:
     def _stop_if_told(self, replies: Sequence[Reply]) -> None:
         stop = next((one for one in replies if one.outcome in STOPS_RUN), None)
         if stop:
-            self._halt(Meaning(stop.outcome, stop.reason), stop.stop)
+            self._halt(Reply("", stop.outcome, reason=stop.reason, stop=stop.stop))
 
     def _stopped(self, group: Sequence[Request]) -> list[Reply]:
-        return same_replies(group, self._stop or Meaning(Outcome.RETRYABLE, "stopped"), stop=self._stop_kind)
+        stop = self._stop or Reply("", Outcome.RETRYABLE, reason="stopped")
+        return [replace(stop, key=one.key) for one in group]
 
-    def _halt(self, meaning: Meaning, kind: str = "") -> None:
+    def _halt(self, stop: Reply) -> None:
         if self._stop is None:
-            self._stop, self._stop_kind = meaning, kind
+            self._stop = stop
             self._channel.stop()
-            logger.error(
-                "asking_stopped provider=%s outcome=%s reason=%s", self._spec.id, meaning.outcome, meaning.reason
-            )
+            logger.error("asking_stopped provider=%s outcome=%s reason=%s", self._spec.id, stop.outcome, stop.reason)
 
     async def _doubt(self, step: Step, group: Sequence[Request], answer: Answer, attempt: int) -> list[Reply]:
         async with self._probing:

@@ -20,8 +20,7 @@ from blocks.calls.loop import Line
 from blocks.calls.messages import Answer, Call, in_lower_case
 from blocks.calls.pacing import Pacer, pacer_for
 from blocks.providers.http.auth import apply_grant, credential_names, fetcher
-from blocks.providers.http.pace import first_pace, pace_after
-from blocks.providers.http.steps import retry_policy
+from blocks.providers.http.steps import first_pace, pace_after, retry_policy
 from blocks.providers.spec.model import ProviderSpec
 from enrichment.estimate import Terms
 from enrichment.retry import Fault, Trouble

@@ -19,12 +19,9 @@ UNREADABLE = "unreadable_answer"
 MISSING = "missing_in_answer"
 
 
-def same_replies(
-    requests: Sequence[Request], meaning: Meaning, wait_seconds: float | None = None, stop: str = ""
-) -> list[Reply]:
+def same_replies(requests: Sequence[Request], meaning: Meaning, wait_seconds: float | None = None) -> list[Reply]:
     """Return replies without an answer, all of one meaning."""
-    reply = Reply("", meaning.outcome, reason=meaning.reason, wait_seconds=wait_seconds, stop=stop)
-    return [replace(reply, key=one.key) for one in requests]
+    return [Reply(one.key, meaning.outcome, reason=meaning.reason, wait_seconds=wait_seconds) for one in requests]
 
 
 def in_doubt(spec: ProviderSpec, replies: Sequence[Reply]) -> list[Reply]:

@@ -9,7 +9,7 @@ import pytest
 from blocks.providers.base import Reply
 from blocks.providers.block import load_provider
 from blocks.providers.http.engine import HttpProvider
-from blocks.providers.http.pace import first_pace, pace_after
+from blocks.providers.http.steps import first_pace, pace_after
 from blocks.providers.spec.model import load_spec
 from enrichment.outcomes import Outcome
 from sandbox.server import Box, running

@@ -2,7 +2,7 @@
 
 import pytest
 
-from blocks.providers.http.pace import first_pace, pace_after
+from blocks.providers.http.steps import first_pace, pace_after
 from blocks.providers.spec.model import load_spec
 from tests.unit.providers.samples import ZOOMINFO
 

@@ -71,7 +71,7 @@ class Purpose:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class Unanswered:
     """
     A call that came to no usable answer.
 
@@ -135,7 +135,7 @@ def make_call(
         return judge(answer)
 
     outcome = _finish(_loop(_Blocking(), line, purpose, sent, judged, nullcontext))
-    if not isinstance(outcome, Failure):
+    if not isinstance(outcome, Unanswered):
         return outcome
     trouble = outcome.trouble
     if outcome.verdict is Verdict.POSTPONE:
@@ -149,7 +149,7 @@ async def make_call_async(
     send: Callable[[GrantT], Awaitable[Answer | Trouble]],
     judge: Callable[[Answer], Awaitable[ResultT | Trouble]],
     gate: Callable[[], AbstractAsyncContextManager[None]],
-) -> ResultT | Failure:
+) -> ResultT | Unanswered:
     """
     Make a call as `make_call` does, on an event loop.
 
@@ -183,7 +183,7 @@ async def _loop(
     send: Callable[[GrantT], Awaitable[Answer | Trouble]],
     judge: Callable[[Answer], Awaitable[ResultT | Trouble]],
     gate: Callable[[], AbstractAsyncContextManager[None]],
-) -> ResultT | Failure:
+) -> ResultT | Unanswered:
     attempt = purpose.attempt
     while True:
         async with gate():
@@ -195,7 +195,7 @@ async def _loop(
         if decision.verdict is Verdict.RETRY:
             await waits.sleep(decision.sleep_seconds)
         if decision.verdict is not Verdict.RETRY or judged.divides:
-            return Failure(judged, decision.verdict, attempt)
+            return Unanswered(judged, decision.verdict, attempt)
         attempt += 1
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from blocks.base import module_names
-from blocks.crms.base import Crm, NewContact, Update, UpdateResult, load_crm
+from blocks.crms.base import Crm, NewContact, Update, UpdateResult, open_crm
 from enrichment.errors import ConfigurationError
 from enrichment.selection import Selection
 from enrichment.write_policy import Change, FieldDescription, Rule
@@ -103,12 +103,9 @@ def tried(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     with STAND_INS[vendor](tmp_path) as stand_in:
         for name, value in stand_in.environment.items():
             monkeypatch.setenv(name, value)
-        crm = load_crm(vendor)
-        try:
+        with open_crm(vendor) as crm:
             crm.ensure_fields()
             yield Tried(crm, [contact for page in crm.list_contacts() for contact in page], stand_in.absent_id)
-        finally:
-            crm.close()
 
 
 def update(crm_id: str, field: str, value: str) -> Update:

@@ -16,6 +16,7 @@ from blocks.providers.spec.model import ProviderSpec, load_spec, spec_names
 from blocks.providers.spec.sections import Fixture
 from enrichment.fields import FIELDS
 from enrichment.outcomes import CONCLUSIVE, ENRICHED, Outcome
+from enrichment.stops import stop_kind_of_reply
 
 SPECS = {name: load_spec(name) for name in spec_names()}
 FOLLOW_UPS = {
@@ -113,6 +114,8 @@ def test_a_recorded_answer_means_what_the_spec_says(spec: ProviderSpec, fixture:
         assert tuple(one.reason for one in replies) == fixture.reasons
     if fixture.fields is not None:
         assert tuple(read_reply(spec, one.body).fields for one in replies) == fixture.fields
+    kinds = {stop_kind_of_reply(one.outcome, credentials=fixture.status == 401) for one in replies}
+    assert {one.stop for one in replies} <= {"", *kinds}
 
 
 def test_all_specs_measure_one_company_alike() -> None:

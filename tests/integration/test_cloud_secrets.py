@@ -34,7 +34,7 @@ from prefect_gcp import GcpCredentials
 from prefect_gcp.secret_manager import GcpSecret
 from pydantic import SecretStr
 
-from blocks.crms.base import load_crm
+from blocks.crms.base import open_crm
 from blocks.secrets import reveal
 from enrichment.errors import ConfigurationError
 from enrichment.intake import EveryContact
@@ -238,14 +238,11 @@ def test_secrets_that_are_rotated_in_the_middle_of_a_run_are_picked_up(
 
 def test_a_crm_that_stays_open_picks_up_a_rotated_secret(referring: Pipeline, secrets_manager: Any) -> None:
     """An adapter that lists contacts while its token is rotated lists all of them."""
-    crm = load_crm("hubspot")
-    try:
+    with open_crm("hubspot") as crm:
         pages = crm.list_contacts()
         listed = next(pages)
         put_tokens(referring, secrets_manager, f"third-{uuid.uuid4().hex}", "third")
         listed += [contact for page in pages for contact in page]
-    finally:
-        crm.close()
     assert len({contact.crm_id for contact in listed}) == 250
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from enrichment.errors import CredentialsRejectedError, EnrichmentError, QuotaExhaustedError, RequestRefusedError
 from enrichment.intake import EveryContact, FailedContacts, ListedContacts, MissedContacts
-from enrichment.records import Disposition
+from enrichment.records import Disposition, Origin
 from enrichment.summary import RunReport
 from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts

@@ -14,7 +14,7 @@ from functools import partial
 
 import httpx
 
-from blocks.calls.loop import Failure, Purpose, make_call_async
+from blocks.calls.loop import Purpose, Unanswered, make_call_async
 from blocks.calls.messages import Answer, Call
 from blocks.providers.base import Reply, Request
 from blocks.providers.http.channel import AskingStoppedError, Channel, Options, Shared
@@ -117,7 +117,7 @@ class Asking:
             return same_replies(group, Meaning(Outcome.RETRYABLE, "postponed"), error.seconds)
         except TransientError:
             return same_replies(group, Meaning(Outcome.RETRYABLE, "no_token"))
-        if not isinstance(outcome, Failure):
+        if not isinstance(outcome, Unanswered):
             return await self._follow(outcome[1], group, outcome[0], attempt)
         if outcome.verdict is Verdict.RETRY:
             return await self._ask_all(_halves(group), outcome.attempt + 1)
@@ -129,7 +129,7 @@ class Asking:
 
     async def _call(
         self, group: Sequence[Request], attempt: int = 1, *, probes: bool = False
-    ) -> tuple[Answer, Step] | Failure:
+    ) -> tuple[Answer, Step] | Unanswered:
         """
         Call the provider for some contacts.
 
@@ -239,7 +239,7 @@ class Asking:
             outcome = await self._call([Request("", self._spec.request.probe or {})], probes=True)
         except (AskingStoppedError, EnrichmentError):
             return None
-        if isinstance(outcome, Failure):
+        if isinstance(outcome, Unanswered):
             return None
         step = outcome[1]
         if step.action is Action.DOUBT:

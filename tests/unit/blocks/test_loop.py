@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from blocks.calls.credentials import CredentialSource, Grant
-from blocks.calls.loop import Failure, Line, Purpose, make_call, make_call_async
+from blocks.calls.loop import Line, Purpose, Unanswered, make_call, make_call_async
 from blocks.calls.messages import Answer
 from blocks.calls.pacing import Pacer
 from blocks.calls.pool import CallPool
@@ -47,14 +47,14 @@ class Service:
         return self.told.pop(0) if len(self.told) > 1 else self.told[0]
 
 
-Caller = Callable[[Service, Line[str], Purpose], Answer | Failure]
+Caller = Callable[[Service, Line[str], Purpose], Answer | Unanswered]
 
 
-def blocking(service: Service, line: Line[str], purpose: Purpose) -> Answer | Failure:
+def blocking(service: Service, line: Line[str], purpose: Purpose) -> Answer | Unanswered:
     return make_call(line, purpose, service.send, lambda answer: answer)
 
 
-def on_a_loop(service: Service, line: Line[str], purpose: Purpose) -> Answer | Failure:
+def on_a_loop(service: Service, line: Line[str], purpose: Purpose) -> Answer | Unanswered:
     @contextlib.asynccontextmanager
     async def gate() -> AsyncIterator[None]:
         yield
@@ -126,7 +126,7 @@ def test_attempts_end(trouble: Trouble, purpose: Purpose, calls: int) -> None:
     attempt = purpose.attempt + calls - 1
     with pytest.raises(TransientError, match=rf"The weather: {trouble.what} at {purpose.at}, attempt {attempt}"):
         blocking(blocked, blocked.line(), purpose)
-    assert on_a_loop(looping, looping.line(), purpose) == Failure(trouble, Verdict.GIVE_UP, attempt)
+    assert on_a_loop(looping, looping.line(), purpose) == Unanswered(trouble, Verdict.GIVE_UP, attempt)
     assert len(blocked.seen) == len(looping.seen) == calls
 
 
@@ -135,7 +135,7 @@ def test_a_long_pause_is_handed_up_and_holds_everybody(caplog: pytest.LogCapture
     pause = Trouble(Fault.THROTTLED, "status 429", 3600.0)
     service = Service([pause])
     line = service.line()
-    assert on_a_loop(service, line, Purpose("GET sky")) == Failure(pause, Verdict.POSTPONE, 1)
+    assert on_a_loop(service, line, Purpose("GET sky")) == Unanswered(pause, Verdict.POSTPONE, 1)
     for call in (blocking, on_a_loop):
         with pytest.raises(PostponedError):
             call(service, line, Purpose("GET sky"))
@@ -160,7 +160,7 @@ def test_what_is_better_repeated_in_parts_comes_back_after_the_pause() -> None:
     """The caller divides it and goes on counting."""
     service = Service([Trouble(Fault.UNAVAILABLE, "status 504", 0.0, divides=True), GOOD])
     failure = on_a_loop(service, service.line(), Purpose("POST sky"))
-    assert isinstance(failure, Failure)
+    assert isinstance(failure, Unanswered)
     assert (failure.verdict, failure.attempt, len(service.seen)) == (Verdict.RETRY, 1, 1)
 
 

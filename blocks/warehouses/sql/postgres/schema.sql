@@ -1,5 +1,8 @@
 -- PostgreSQL 14 or newer. Everything stands in the schema that the block names (enrichment_pipeline), which is first on
 -- the search path.
+--
+-- The comments of tables and columns are the data dictionary of every engine; `make docs` makes docs/tables.md of it.
+-- Behind a column stands its unit, in brackets if it is a number, and its meaning.
 
 -- query: create_migrations
 -- Makes the table of applied migrations, unless it is there.
@@ -31,7 +34,7 @@ CREATE TABLE enrichment_staging (
     source TEXT NOT NULL, -- what queued the contact: webhook, platform_event, schedule, backfill or manual
     lane TEXT NOT NULL, -- live or backfill; live contacts go first
     state TEXT NOT NULL, -- waiting, claimed (a run works on it) or enriched (only the CRM lacks the result)
-    attempts INTEGER NOT NULL DEFAULT 0, -- number of runs that took the contact so far
+    attempts INTEGER NOT NULL DEFAULT 0, -- [runs] number of runs that took the contact so far
     not_before TIMESTAMPTZ, -- until when the contact waits; NULL: it doesn't
     claimed_by TEXT, -- token of the run's claim; NULL: the contact is free
     claim_run_id TEXT, -- flow run that holds the claim
@@ -57,14 +60,14 @@ CREATE TABLE enriched_contacts (
     crm_id TEXT NOT NULL, -- id of the record in the CRM
     enrichment_timestamp TIMESTAMPTZ NOT NULL, -- when the provider answered
     company_name TEXT, -- name of the company
-    employee_count INTEGER, -- number of employees of the company
+    employee_count INTEGER, -- [employees] number of employees of the company
     industry TEXT, -- industry of the company
     tech_stack JSONB, -- technologies that the company uses; a list of texts
     linkedin_url TEXT, -- LinkedIn page; an https URL
     intent_keywords JSONB, -- topics that the company researches; a list of texts
     provider TEXT NOT NULL, -- provider that answered; several, separated by commas, if they complement each other
     provider_record_id TEXT, -- id of the person at the provider
-    confidence DOUBLE PRECISION, -- how sure the provider is of its answer, as docs/fields.md defines it
+    confidence DOUBLE PRECISION, -- [percent] how sure the provider is of its answer
     attributes JSONB, -- further canonical fields by name
     run_id TEXT NOT NULL, -- flow run that stored the row
     PRIMARY KEY (crm, object_type, crm_id)
@@ -78,14 +81,14 @@ CREATE TABLE enrichment_history (
     crm_id TEXT NOT NULL, -- id of the record in the CRM
     enrichment_timestamp TIMESTAMPTZ NOT NULL, -- when the provider answered
     company_name TEXT, -- name of the company
-    employee_count INTEGER, -- number of employees of the company
+    employee_count INTEGER, -- [employees] number of employees of the company
     industry TEXT, -- industry of the company
     tech_stack JSONB, -- technologies that the company uses; a list of texts
     linkedin_url TEXT, -- LinkedIn page; an https URL
     intent_keywords JSONB, -- topics that the company researches; a list of texts
     provider TEXT NOT NULL, -- provider that answered; several, separated by commas, if they complement each other
     provider_record_id TEXT, -- id of the person at the provider
-    confidence DOUBLE PRECISION, -- how sure the provider is of its answer, as docs/fields.md defines it
+    confidence DOUBLE PRECISION, -- [percent] how sure the provider is of its answer
     attributes JSONB, -- further canonical fields by name
     run_id TEXT NOT NULL -- flow run that stored the row
 );
@@ -114,7 +117,7 @@ CREATE TABLE provider_replies (
     request_key TEXT NOT NULL, -- hash of the provider, the normalised identifiers and the requested fields
     reply JSONB, -- body of the answer; NULL if it had none or if the person was erased
     outcome TEXT NOT NULL, -- what the answer means, such as matched or unmatched; see docs/states.md
-    credits DOUBLE PRECISION NOT NULL DEFAULT 0, -- credits that the provider billed
+    credits DOUBLE PRECISION NOT NULL DEFAULT 0, -- [credits] credits that the provider billed
     api_version TEXT, -- version of the provider's API
     request_id TEXT, -- id by which the provider knows the request
     received_at TIMESTAMPTZ NOT NULL, -- when the answer was saved
@@ -132,7 +135,7 @@ CREATE TABLE lookup_reservations (
     reserved_by TEXT NOT NULL, -- token of the claim that makes it
     reserved_until TIMESTAMPTZ NOT NULL, -- when the reservation ends by itself
     run_id TEXT, -- flow run that will pay
-    credits DOUBLE PRECISION, -- credits that the request costs at most
+    credits DOUBLE PRECISION, -- [credits] credits that the request costs at most
     PRIMARY KEY (provider, request_key)
 );
 CREATE INDEX reservations_of_claim ON lookup_reservations (reserved_by);
@@ -169,7 +172,7 @@ CREATE TABLE failed_records (
     step TEXT NOT NULL, -- step that failed: look_up, store, write_back or chunk
     reason TEXT NOT NULL, -- cause in one word
     error TEXT NOT NULL, -- full error
-    attempts INTEGER NOT NULL, -- number of runs that took the contact
+    attempts INTEGER NOT NULL, -- [runs] number of runs that took the contact
     run_id TEXT NOT NULL, -- flow run of the last attempt
     failed_at TIMESTAMPTZ NOT NULL, -- when the last attempt failed
     replayed_at TIMESTAMPTZ -- when the contact was queued again
@@ -187,7 +190,7 @@ CREATE TABLE record_ledger (
     request_key TEXT NOT NULL, -- request that led to the result; empty if none did or the person was erased
     lane TEXT NOT NULL, -- live or backfill
     source TEXT NOT NULL, -- what had queued the contact; see enrichment_staging
-    attempts INTEGER NOT NULL, -- number of runs that took the contact
+    attempts INTEGER NOT NULL, -- [runs] number of runs that took the contact
     contact_created_at TIMESTAMPTZ, -- when the contact was created in the CRM, if that is known
     staged_at TIMESTAMPTZ NOT NULL, -- when the contact was queued
     finished_at TIMESTAMPTZ NOT NULL, -- when it ended
@@ -211,10 +214,10 @@ CREATE TABLE enrichment_runs (
     started_at TIMESTAMPTZ NOT NULL, -- when the run began
     seen_at TIMESTAMPTZ NOT NULL, -- when the run last gave a sign of life
     finished_at TIMESTAMPTZ, -- when the run ended
-    claimed INTEGER NOT NULL DEFAULT 0, -- number of contacts that the run took from the queue
-    returned INTEGER NOT NULL DEFAULT 0, -- number of contacts that went back to the queue
-    failure_rate DOUBLE PRECISION, -- failed contacts per contact taken, from 0 to 1
-    credits DOUBLE PRECISION, -- credits that all providers billed
+    claimed INTEGER NOT NULL DEFAULT 0, -- [contacts] number of contacts that the run took from the queue
+    returned INTEGER NOT NULL DEFAULT 0, -- [contacts] number of contacts that went back to the queue
+    failure_rate DOUBLE PRECISION, -- [0 to 1] failed contacts per contact taken
+    credits DOUBLE PRECISION, -- [credits] credits that all providers billed
     api_versions JSONB, -- versions of the providers' APIs; a list of texts
     stop_kind TEXT, -- why the run ended early; empty if it didn't
     alert_kind TEXT, -- why people were alerted; empty if all was well
@@ -245,8 +248,8 @@ CREATE TABLE provider_usage (
     provider TEXT NOT NULL, -- provider that answered
     outcome TEXT NOT NULL, -- what the answers mean; see provider_replies
     api_version TEXT NOT NULL, -- version of the provider's API; empty if it gives none
-    replies INTEGER NOT NULL, -- number of answers
-    credits DOUBLE PRECISION NOT NULL, -- credits that the provider billed for them
+    replies INTEGER NOT NULL, -- [answers] number of answers
+    credits DOUBLE PRECISION NOT NULL, -- [credits] credits that the provider billed for them
     request_id TEXT, -- id by which the provider knows the last of these requests
     last_reply_at TIMESTAMPTZ NOT NULL, -- when the last of these answers came
     PRIMARY KEY (run_id, provider, outcome, api_version)
@@ -265,7 +268,7 @@ CREATE TABLE paused_lanes (
 CREATE TABLE doubtful_credits (
     provider TEXT NOT NULL, -- provider that may have billed them
     run_id TEXT NOT NULL, -- flow run that made the request
-    credits DOUBLE PRECISION NOT NULL, -- number of credits
+    credits DOUBLE PRECISION NOT NULL, -- [credits] number of credits
     noted_at TIMESTAMPTZ NOT NULL -- when the answer was lost
 );
 

@@ -23,9 +23,20 @@ demo: .venv/.demo ## Run the whole pipeline on made-up contacts (CONTACTS= CRM= 
 	@$(BIN)/enrich demo $(if $(CONTACTS),--contacts $(CONTACTS)) $(if $(CRM),--crm $(CRM)) \
 		$(if $(PROVIDER),--provider $(PROVIDER)) $(if $(WAREHOUSE),--warehouse $(WAREHOUSE))
 
-# Most of the time is waiting: for processes to start, servers to answer, leases to end.
-test: .venv/.synced ## Run all tests, several at once
-	@$(BIN)/python -m pytest --numprocesses 3 --dist worksteal
+# Much of the time is waiting: for processes to start, servers to answer, leases to end. So one worker more than cores of
+# a small machine. Tests that share a slow stand-in are one group, so that each starts once.
+PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadgroup
+DECISIONS := tests/unit/enrichment $(wildcard tests/unit/lookup)
+
+test: .venv/.synced coverage ## Run all tests, several at once
+	@$(PYTEST)
+
+# Neither the stand-ins of cloud warehouses, which take seconds a test, nor what starts processes as a user does.
+test-quick: .venv/.synced ## Run the tests that a change breaks first: units, SQLite and PostgreSQL, the pipeline
+	@$(PYTEST) tests/unit tests/contract tests/integration/test_pipeline.py -m "not cloud"
+
+coverage: .venv/.synced ## Check that the tests of decisions take every branch
+	@$(BIN)/python -m pytest --quiet --cov --cov-report=term $(DECISIONS)
 
 check: .venv/.synced ## Run linters, formatter check, types and import rules
 	@$(BIN)/ruff check .
@@ -49,4 +60,4 @@ ui: .venv/.synced ## Show the demo's runs in Prefect's UI on http://127.0.0.1:42
 clean: ## Remove the environment and the demo's files
 	rm -rf .venv .tools .demo .cache
 
-.PHONY: help demo test check format docs interfaces ui clean
+.PHONY: help demo test test-quick coverage check format docs interfaces ui clean

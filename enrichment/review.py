@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from enrichment.books import Books
 from enrichment.fields import FIELDS
@@ -163,12 +164,9 @@ def percentile(histogram: Iterable[tuple[int, int]], share: float) -> int:
         share: from 0 to 1.
     """
     counts = sorted(histogram)
-    rank, seen = share * sum(count for _, count in counts), 0
-    for value, count in counts:
-        seen += count
-        if seen >= rank:
-            return value
-    return counts[-1][0]
+    rank = share * sum(count for _, count in counts)
+    reached = accumulate(count for _, count in counts)
+    return next(value for (value, _), seen in zip(counts, reached, strict=True) if seen >= rank)
 
 
 def duration(seconds: int) -> str:

@@ -16,24 +16,34 @@ if TYPE_CHECKING:  # a test that needs no Prefect doesn't wait seconds for its i
 #: Tests that share what is slow to start, or one world, run in one worker; the slowest group begins first.
 GROUPS = ("e2e", "containers", "prefect", "bigquery", "snowflake")
 
+#: Warehouses that nobody runs at home: `make test-quick` leaves their stand-ins out.
+CLOUDS = {"bigquery", "snowflake", "redshift"}
 
-def group_of(item: pytest.Item) -> str | None:
-    """Return the group of a test, or none if any worker may run it."""
-    assert isinstance(item, pytest.Function)
-    traits = {item.path.parent.name, "prefect" if "prefect_server" in item.fixturenames else ""}
-    traits |= {item.path.stem.removeprefix("test_")} if item.path.parent.name == "warehouses" else set()
-    traits |= {str(value) for value in item.callspec.params.values()} if hasattr(item, "callspec") else set()
-    return next((group for group in GROUPS if group in traits), None)
+
+def warehouse_of(item: pytest.Function) -> str:
+    """Return the warehouse that a test starts a stand-in of, by its parameter or its module."""
+    if "serve_warehouse" not in item.fixturenames:
+        return ""
+    values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    module = item.path.stem.removeprefix("test_")
+    return next((value for value in (*values, module) if value in CLOUDS), "")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the groups for `--dist loadgroup`, and put them first."""
-    groups = {item: group_of(item) for item in items}
-    for item, group in groups.items():
+    """Mark groups for `--dist loadgroup`, and put them first."""
+    order = {}
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        warehouse = warehouse_of(item)
+        traits = (item.path.parent.name, "prefect" if "prefect_server" in item.fixturenames else "", warehouse)
+        group = next((name for name in GROUPS if name in traits), None)
         if group:
             item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: GROUPS.index(group) if (group := groups[item]) else len(GROUPS))
+        if warehouse:
+            item.add_marker(pytest.mark.cloud)
+        order[item] = GROUPS.index(group) if group else len(GROUPS)
+    items.sort(key=lambda item: order[item])
 
 
 @pytest.fixture(autouse=True)

@@ -21,3 +21,9 @@ def test_a_plan_travels_to_another_process() -> None:
     """A plan can be pickled, as Dask and Ray ask, and comes out equal."""
     plan = RunPlan("r1", "zoominfo", "hubspot", "sqlite", descriptions={"industry": FieldDescription("string")})
     assert pickle.loads(pickle.dumps(plan)) == plan
+
+
+@pytest.mark.parametrize(("lane", "lanes"), [("", {"live", "backfill"}), ("live", {"live"}), ("backfill", {"backfill"})])
+def test_a_run_without_a_lane_takes_from_both(lane: str, lanes: set[str]) -> None:
+    """A lane that is named is the only one."""
+    assert RunPlan("r1", "zoominfo", "hubspot", "sqlite", lane=lane).lanes == lanes

@@ -143,12 +143,14 @@ def test_counts_become_a_review() -> None:
         contacts=3,
         filled=dict.fromkeys(FILLED_FIELDS, 2),
         latency={"staged": [(-2, 1), (8, 1)]},
-        unmatched=[],
-        failures=[],
+        unmatched=[UnmatchedGroup("NO_MATCH", "zoominfo", 4, 1, "501", "2026-10-01T00:00:00.000Z")],
+        failures=[FailureGroup("timeout", "look_up", 2, 1, "9")],
         waiting=3,
     )
     review = review_of(7, "2026-11-26T09:00:00.000Z", counts)
     assert (review.ended, review.ended_before) == ({"written": 3}, {"written": 2})
     assert review.providers == [ProviderUse("hunter", 0, 0, 0, 3.0), ProviderUse("zoominfo", 4, 3, 4.0, 9.0)]
     assert review.latency == {"staged": Latency(2, 0, 8)}
+    assert review.unmatched == [UnmatchedGroup("NO_MATCH", "zoominfo", 4, 1, "501", "2026-10-01T00:00:00.000Z")]
+    assert review.failures == [FailureGroup("timeout", "look_up", 2, 1, "9")]
     assert review.waiting == 3

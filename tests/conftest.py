@@ -29,7 +29,7 @@ def warehouse_of(item: pytest.Function) -> str:
     return next((value for value in (*values, module) if value in CLOUDS), "")
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects and xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark groups for `--dist loadgroup`, and put them first."""
     order = {}

@@ -23,7 +23,9 @@ def test_a_plan_travels_to_another_process() -> None:
     assert pickle.loads(pickle.dumps(plan)) == plan
 
 
-@pytest.mark.parametrize(("lane", "lanes"), [("", {"live", "backfill"}), ("live", {"live"}), ("backfill", {"backfill"})])
+@pytest.mark.parametrize(
+    ("lane", "lanes"), [("", {"live", "backfill"}), ("live", {"live"}), ("backfill", {"backfill"})]
+)
 def test_a_run_without_a_lane_takes_from_both(lane: str, lanes: set[str]) -> None:
     """A lane that is named is the only one."""
     assert RunPlan("r1", "zoominfo", "hubspot", "sqlite", lane=lane).lanes == lanes

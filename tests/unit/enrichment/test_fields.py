@@ -93,6 +93,12 @@ def test_a_truth_value_is_read_from_words(value: Any, expected: bool | None) -> 
     assert canonical(Field("x", "boolean", "x", "person"), value) is expected
 
 
+def test_a_value_that_is_none_of_the_options_is_none() -> None:
+    """A field of few values takes no other."""
+    field = Field("x", "text", "x", "company", options=("public", "private"))
+    assert [canonical(field, value) for value in ("public", "secret")] == ["public", None]
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [("industri", "industry"), ("revenue", "annual_revenue"), ("Company Name", "company_name"), ("zzz", "")],

@@ -84,19 +84,20 @@ def stage(
     ids: Annotated[str, typer.Option(help="CRM ids, comma-separated.")] = "",
     since: Annotated[datetime | None, typer.Option(help="Contacts created at or after this moment (UTC).")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every contact of the CRM.")] = False,
-    failed: Annotated[bool, typer.Option(help="The failed contacts, once more.")] = False,
+    failed: Annotated[bool, typer.Option(help="Failed contacts, to be tried again.")] = False,
     run_id: Annotated[str, typer.Option(help="With --failed: only those of this run.")] = "",
     refresh: Annotated[
-        bool, typer.Option("--refresh", help="Look contacts up again that were enriched lately; saved replies count.")
+        bool,
+        typer.Option("--refresh", help="Also look up contacts that were enriched recently; saved replies are reused."),
     ] = False,
-    lane: Annotated[str, typer.Option(help="Queue: `live` or `backfill`.")] = "live",
+    lane: Annotated[str, typer.Option(help="Queue: Queue: `live` or `backfill`.")] = "live",
     as_json: Json = False,
 ) -> None:
-    """Put contacts into the queue: those new since the last time, or as one of the options says."""
+    """Put contacts into the queue: those created since the last time, or those that an option names."""
     with told():
         only_one({"--csv": csv, "--ids": ids, "--since": since, "--all": everything, "--failed": failed})
         if run_id and not failed:
-            raise ConfigurationError("`--run-id` goes with `--failed`: it says whose failed contacts to stage")
+            raise ConfigurationError("`--run-id` needs `--failed`: it names the run whose failed contacts are queued")
         from tasks.intake import read_contacts  # noqa: PLC0415
         from tasks.server import ensure_server  # noqa: PLC0415
         from tasks.setup import check_ready  # noqa: PLC0415
@@ -131,7 +132,7 @@ def _intake(
 @app.command(epilog="Example: `enrich run --limit 500`, or `enrich run --dry-run`")
 def run(
     provider: Annotated[str, typer.Option(help="Provider; default: the setting.")] = "",
-    lane: Annotated[str, typer.Option(help="Queue: `live` or `backfill`; default: both, live first.")] = "",
+    lane: Annotated[str, typer.Option(help="Queue: Queue: `live` or `backfill`; default: both, live first.")] = "",
     limit: Annotated[int, typer.Option(min=0, help="The most queued contacts to enrich; 0: all that wait.")] = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be written, without spending or writing anything.")

@@ -74,7 +74,7 @@ class Settings(BaseSettings):
         30,
         ge=1,
         le=3650,
-        description="Replies that a provider doesn't know the contact are reused for so many days.",
+        description="Saved replies that say unmatched are reused for this many days.",
     )
     start_runs_by: Literal["event", "deployment", "schedule"] = Field(
         "event",

@@ -36,7 +36,8 @@ def backfill(  # noqa: PLR0913 - one parameter for each option
     max_credits: Annotated[float | None, typer.Option(min=0, help="The most credits that this run may spend.")] = None,
     stage_only: Annotated[bool, typer.Option("--stage-only", help="Only put the contacts into the queue.")] = False,
     refresh: Annotated[
-        bool, typer.Option("--refresh", help="Look contacts up again that were enriched lately; saved replies count.")
+        bool,
+        typer.Option("--refresh", help="Also look up contacts that were enriched recently; saved replies are reused."),
     ] = False,
     provider: Annotated[str, typer.Option(help="Provider; default: the setting.")] = "",
     limit: Annotated[int, typer.Option(min=0, help="The most queued contacts to enrich; 0: all that wait.")] = 0,

@@ -53,7 +53,7 @@ class CapReached:
 
     def __str__(self) -> str:
         """Say so in a few words."""
-        return f"credit cap reached: {self.credits:,.10g} credits a {self.cap}"
+        return f"credit cap reached: {self.credits:,.10g} credits per {self.cap}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ class NewContacts(_Intake):
 
     what: Literal["new"] = "new"
     since: datetime | None = Field(
-        None, description="Created at or after this moment (UTC unless it says so); empty: since the last intake."
+        None,
+        description="Created at or after this moment (UTC unless it names a time zone); empty: since the last intake.",
     )
 
     @field_validator("since")
@@ -27,7 +28,7 @@ class NewContacts(_Intake):
 
 
 class MissedContacts(_Intake):
-    """The contacts of the last days that neither wait nor have ended."""
+    """The contacts of the last days that are neither queued nor have a result."""
 
     what: Literal["missed"] = "missed"
     days: int = Field(3, ge=1, le=366, description="How many days to look back.")
@@ -44,9 +45,9 @@ class ListedContacts(_Intake):
 
     what: Literal["listed"] = "listed"
     crm_ids: Annotated[list[str], Field(max_length=10_000)] = Field(
-        default_factory=list, description="Ids in the CRM, 10,000 at most."
+        default_factory=list, description="CRM ids, at most 10,000."
     )
-    csv_path: str = Field("", description="CSV file with the column `crm_id`; a path where the worker runs.")
+    csv_path: str = Field("", description="CSV file with the column `crm_id`; a path on the worker's machine.")
 
     @model_validator(mode="after")
     def _lists_something(self) -> Self:
@@ -56,7 +57,7 @@ class ListedContacts(_Intake):
 
 
 class SelectedContacts(_Intake):
-    """The contacts that fulfil conditions."""
+    """The contacts that meet all conditions."""
 
     what: Literal["selected"] = "selected"
     select: Selection = Field(description="The conditions.")
@@ -70,7 +71,7 @@ class SelectedContacts(_Intake):
 
 
 class FailedContacts(_Intake):
-    """The dead letters, once more."""
+    """Failed contacts, to be tried again."""
 
     what: Literal["failed"] = "failed"
     run_id: str = Field("", description="Only those of this run; empty: all.")

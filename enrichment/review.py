@@ -187,9 +187,9 @@ def figures(review: Review) -> list[tuple[str, str]]:
         ("match rate", _rates(review)),
         *((f"credits of {use.provider}", _credits(use, _days(review))) for use in review.providers),
         *((f"from {begun} to written", _taken(taken)) for begun, taken in sorted(review.latency.items())),
-        ("unmatched, to be reviewed", _to_review(review)),
-        ("dead letters that wait", f"{_letters(review):,}"),
-        ("in the queue now", f"{review.waiting:,}"),
+        ("unmatched contacts to review", _to_review(review)),
+        ("failed contacts", f"{_letters(review):,}"),
+        ("in the queue", f"{review.waiting:,}"),
     ]
 
 
@@ -198,12 +198,12 @@ def review_markdown(review: Review) -> str:
     parts = [
         f"Contact enrichment, {_period(review)}",
         _table(("", ""), figures(review)),
-        f"## Fill rate of {review.contacts:,} contacts enriched in these days",
+        f"## Fill rate of {review.contacts:,} contacts enriched in this period",
         _table(("field", "filled"), _fill_rates(review)),
         "## Unmatched contacts by reason",
         _unmatched_table(review),
-        "The contacts are in the warehouse's table `unmatched_records`, where `reviewed_at` is empty.",
-        "## Dead letters by cause",
+        "They are the rows of the warehouse's table `unmatched_records` without `reviewed_at`.",
+        "## Failed contacts by cause",
         _failure_table(review),
         "## Providers",
         _table(
@@ -245,7 +245,7 @@ def review_message(review: Review, link: str = "") -> Message:
     if review.unmatched:
         lines.append("To review: the rows of `unmatched_records` without `reviewed_at`; then `enrich review --mark`.")
     if _letters(review):
-        lines.append("Dead letters: mend the causes, then put them back with `enrich stage --failed`.")
+        lines.append("Failed contacts: fix the causes, then put them back into the queue with `enrich stage --failed`.")
     if link:
         lines.append(f"The whole review: {link}, under Artifacts.")
     return Message(subject, "\n".join(lines))
@@ -300,13 +300,17 @@ def _amount(credit: float) -> str:
 
 
 def _taken(taken: Latency) -> str:
-    return f"half within {duration(taken.p50)}, 95% within {duration(taken.p95)} ({taken.records:,} live contacts)"
+    return f"50% within {duration(taken.p50)}, 95% within {duration(taken.p95)} ({taken.records:,} live contacts)"
 
 
 def _to_review(review: Review) -> str:
     records = sum(group.records for group in review.unmatched)
     recent = sum(group.recent for group in review.unmatched)
-    most = f"; most often {review.unmatched[0].reason} ({review.unmatched[0].records:,})" if review.unmatched else ""
+    most = (
+        f"; most frequent reason: {review.unmatched[0].reason} ({review.unmatched[0].records:,})"
+        if review.unmatched
+        else ""
+    )
     return f"{records:,}, {recent:,} of them new{most}"
 
 
@@ -327,7 +331,7 @@ def _unmatched_table(review: Review) -> str:
 
 def _failure_table(review: Review) -> str:
     rows = [(f.reason, f.step, f"{f.records:,}", f"{f.waiting:,}", f"enrich why {f.example}") for f in review.failures]
-    return _table(("cause", "step", "in these days", "waiting", "example"), rows)
+    return _table(("cause", "step", "in this period", "waiting", "example"), rows)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

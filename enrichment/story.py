@@ -150,7 +150,7 @@ def tell(story: Story) -> list[StoryLine]:
 
 def _suppression(row: Suppression) -> list[StoryLine]:
     if row.reason == "erased":
-        return [StoryLine(row.suppressed_at, "erased; it is never looked up again")]
+        return [StoryLine(row.suppressed_at, "erased; the contact is never looked up again")]
     return [StoryLine(row.suppressed_at, f"put on the suppression list: {row.reason}")]
 
 
@@ -181,18 +181,22 @@ def _reply(row: ProviderAnswer) -> list[StoryLine]:
 
 
 def _unmatched(row: UnmatchedContact) -> list[StoryLine]:
-    reviewed = ", reviewed" if row.reviewed_at else ", waits for review"
+    reviewed = ", reviewed" if row.reviewed_at else ", not reviewed yet"
     return [StoryLine(row.unmatched_at, f"filed as unmatched at {row.provider}: {row.reason}{reviewed}")]
 
 
 def _write(row: FieldWrite) -> list[StoryLine]:
     change = f"{row.field}: {row.before or '(blank)'} -> {row.after}"
     if not row.written_at:
-        return [StoryLine(row.planned_at, f"announced, not confirmed: {change}")]
+        return [StoryLine(row.planned_at, f"planned, not confirmed by the CRM: {change}")]
     lines = [StoryLine(row.written_at, f"wrote {change}")]
     return [*lines, StoryLine(row.reverted_at, f"reverted {row.field}")] if row.reverted_at else lines
 
 
 def _failure(row: FailedContact) -> list[StoryLine]:
-    replayed = f"; replayed {row.replayed_at}" if row.replayed_at else "; replay it with `enrich stage --failed`"
+    replayed = (
+        f"; replayed {row.replayed_at}"
+        if row.replayed_at
+        else "; put it back into the queue with `enrich stage --failed`"
+    )
     return [StoryLine(row.failed_at, f"became a dead letter at {row.step}: {row.reason}: {row.error}{replayed}")]

@@ -85,7 +85,7 @@ def enrich_contacts(
         lane: Queue, `live` or `backfill`; empty: both, live first.
         limit: The most queued contacts to enrich; 0: all that wait.
         select: Contacts to put into the backfill queue first; no condition: none.
-        refresh: Look selected contacts up again that were enriched lately; saved replies are still reused.
+        refresh: Also look up selected contacts that were enriched recently; saved replies are reused.
         max_credits: The most credits that the run may spend; empty: no cap.
 
     Returns:
@@ -100,7 +100,9 @@ def enrich_contacts(
     if lane == "live" and not select.is_empty:
         raise ConfigurationError("selected contacts go to the backfill queue: leave `lane` empty")
     if refresh and select.is_empty:
-        raise ConfigurationError("`refresh` concerns selected contacts: select some, or stage them with `refresh`")
+        raise ConfigurationError(
+            "`refresh` applies to selected contacts: give a selection, or queue the contacts with `refresh`"
+        )
     lane = lane if select.is_empty else "backfill"
     plan = plan_run(settings, provider=provider, crm=crm, warehouse=warehouse, lane=lane, max_credits=max_credits)
     # A cluster that doesn't answer is told before the books open.

@@ -1,4 +1,4 @@
-"""Say what a backfill would cost; nothing is spent or written."""
+"""Show what a backfill would cost, without spending or writing anything."""
 
 from prefect import flow
 
@@ -31,7 +31,7 @@ def estimate_backfill(
     Return what it would cost to enrich the selected contacts now.
 
     Args:
-        select: Contacts to estimate.
+        select: Contacts whose cost is estimated.
         provider: Provider, `<name>` or `<name>/<block>`, or several in order, comma-separated; empty: the setting.
         crm: CRM, `<name>` or `<name>/<block>`; empty: the setting.
         warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.

@@ -49,19 +49,19 @@ def ingest_contacts(
     Prefect's form shows what is said here of each parameter; it doesn't show the descriptions of annotations.
 
     Args:
-        intake: Which contacts: new ones, missed ones, all, a list, those that fulfil conditions, or failed ones.
+        intake: Which contacts: new, missed, all, listed, selected by conditions, or failed.
         crm: CRM, `<name>` or `<name>/<block>`; empty: the setting.
         warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
         lane: Queue that the contacts are put into.
-        refresh: Look contacts up again that were enriched lately; saved replies are still reused.
+        refresh: Also look up contacts that were enriched recently; saved replies are reused.
 
     Raises:
         ConfigurationError: a setting or a parameter makes no sense.
     """
     if refresh and isinstance(intake, NewContacts | MissedContacts | FailedContacts):
         raise ConfigurationError(
-            f"`refresh` looks contacts up again that have been enriched, which {INTAKE_LABELS[intake.what]} have not: "
-            "leave it out, or name the contacts by a list or a selection"
+            f"`refresh` looks up enriched contacts again, which {INTAKE_LABELS[intake.what]} aren't: "
+            "leave it out, or give a list or a selection"
         )
     settings = load_settings()
     crm, warehouse = crm or settings.crm, warehouse or settings.warehouse

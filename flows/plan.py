@@ -40,4 +40,4 @@ def asked_for(what: str) -> str:
     asked, settings = flow_run.get_parameters(), load_settings()
     lane = f"{asked.get('lane')} " if asked.get("lane") else ""
     crm, provider = asked.get("crm") or settings.crm, asked.get("provider") or settings.provider
-    return f"{what} {lane}contacts of {crm} by {provider}"
+    return f"{what} {lane}contacts of {crm} with {provider}"

@@ -1,4 +1,4 @@
-"""Show what a run would write for the contacts that wait; nothing is spent, claimed or written."""
+"""Show what a run would write for the queued contacts, without spending or writing anything."""
 
 from dataclasses import replace
 from typing import Annotated, Literal
@@ -31,14 +31,14 @@ def preview_contacts(
     limit: Annotated[int, Field(ge=0)] = 0,
 ) -> Preview:
     """
-    Return what a run would write, from saved replies where the journal has them.
+    Return what a run would write, from saved replies where there are any.
 
     Args:
         provider: Provider, `<name>` or `<name>/<block>`, or several in order, comma-separated; empty: the setting.
         crm: CRM, `<name>` or `<name>/<block>`; empty: the setting.
         warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
         lane: Queue, `live` or `backfill`; empty: both, live first.
-        limit: The most contacts to look at; 0: one batch.
+        limit: The most queued contacts to cover; 0: one batch.
 
     Raises:
         ConfigurationError: a setting or a parameter makes no sense.

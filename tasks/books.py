@@ -50,7 +50,7 @@ def describe_fields(plan: RunPlan) -> dict[str, FieldDescription]:
     missing = sorted({rule.field for rule in crm.rules} - set(known))
     if missing:
         raise ConfigurationError(
-            f"{crm.name} has no contact field {', '.join(missing)}: run `enrich setup`, or mend the field mapping"
+            f"{crm.name} has no contact field {', '.join(missing)}: run `enrich setup`, or fix the field mapping"
         )
     return {rule.field: known[rule.field] for rule in crm.rules}
 
@@ -163,7 +163,7 @@ def publish_report(plan: RunPlan, report: RunReport) -> None:
     create_markdown_artifact(
         summary_markdown(report),
         key="enrichment-summary",
-        description="Books of the run",
+        description="Summary of the run",
     )
     if report.causes:
         create_table_artifact(failure_rows(report.causes, REPLAY), key="enrichment-failures", description="By cause")

@@ -51,7 +51,7 @@ class FileJob:
         """Return the settings that say the same."""
         unknown = sorted(self.columns.keys() - COLUMNS.keys())
         if unknown:
-            raise ConfigurationError(f"'{unknown[0]}' is no name of a column: choose of {', '.join(COLUMNS)}")
+            raise ConfigurationError(f"'{unknown[0]}' is not a valid identifier: choose one of {', '.join(COLUMNS)}")
         options = {
             "path": str(self.path.resolve()),
             "output": str((self.output or self.path).resolve()),

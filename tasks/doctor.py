@@ -65,7 +65,7 @@ def _crm(reference: str) -> str:
 
 def _prefect() -> str:
     if not get_current_settings().api.url:
-        return "no server is set (PREFECT_API_URL); each command starts a temporary one"
+        return "PREFECT_API_URL is not set; each command starts a temporary server"
     with get_client(sync_client=True) as client:
         error = client.api_healthcheck()
     if error:

@@ -95,7 +95,7 @@ def stage_everything(crm: str, warehouse: str, lane: str, *, refresh: bool = Fal
 def stage_listed(
     crm: str, warehouse: str, lane: str, crm_ids: list[str], csv_path: str, *, refresh: bool = False
 ) -> int:
-    """Stage contacts by their ids, from a list or from a CSV file with the column `crm_id` and perhaps `email`."""
+    """Stage contacts by their ids, from a list or from a CSV file with the column `crm_id` and, optionally, `email`."""
     name = Reference.parse(crm).name
     listed = [NewContact(crm_id, None, None) for crm_id in crm_ids]
     if csv_path:
@@ -113,7 +113,7 @@ def stage_failed(warehouse: str, run_id: str) -> int:
     """Put dead letters back into the queue, all or one run's; return how many."""
     with open_warehouse(warehouse) as target:
         staged = target.restage_failed(run_id)
-    event("dead_letters_staged", staged=staged)
+    event("failed_contacts_staged", staged=staged)
     return staged
 
 
@@ -132,7 +132,7 @@ def read_contacts(path: Path) -> list[NewContact]:
                 found = ", ".join(rows.fieldnames or []) or "none"
                 raise ConfigurationError(
                     f"{path} has no column '{_ID_COLUMN}' (found: {found}): "
-                    f"the first line must name the columns, '{_ID_COLUMN}' and, if you like, '{_EMAIL_COLUMN}'"
+                    f"the first line must name the columns, '{_ID_COLUMN}' and, optionally, '{_EMAIL_COLUMN}'"
                 )
             return [_listed(path, rows.line_num, row) for row in rows]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -142,7 +142,7 @@ def read_contacts(path: Path) -> list[NewContact]:
 def _listed(path: Path, line: int, row: dict[str, str | None]) -> NewContact:
     crm_id = (row[_ID_COLUMN] or "").strip()
     if not crm_id:
-        raise ConfigurationError(f"{path}, line {line}: the column '{_ID_COLUMN}' is empty; nothing was staged")
+        raise ConfigurationError(f"{path}, line {line}: the column '{_ID_COLUMN}' is empty; no contact was queued")
     return NewContact(crm_id, (row.get(_EMAIL_COLUMN) or "").strip() or None, None)
 
 

@@ -39,7 +39,7 @@ def start_deployment(lane: str) -> str:
     """
     name = f"enrich-contacts/{lane}"
     if not get_current_settings().api.url:
-        raise ConfigurationError("no Prefect server is set (PREFECT_API_URL): start the run with `enrich run --lane`")
+        raise ConfigurationError("PREFECT_API_URL is not set: start the run with `enrich run --lane`")
     with get_client(sync_client=True) as client:
         try:
             deployment = client.read_deployment_by_name(name)
@@ -54,7 +54,7 @@ def pause_of(plan: RunPlan, warehouse: Warehouse) -> Stop | None:
     if not held:
         return None
     commands = " and ".join(f"`enrich resume {lane}`" for lane in held)
-    return Stop(PAUSED, f"paused: the rest of the lane {' and '.join(held)} waits in the queue for {commands}")
+    return Stop(PAUSED, f"paused: the remaining contacts of the {' and '.join(held)} queue wait for {commands}")
 
 
 def _records(warehouse: Warehouse, lane: str) -> int:

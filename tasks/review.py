@@ -40,10 +40,12 @@ def read(warehouse: str, days: int) -> Review:
 def publish_review(review: Review) -> None:
     """Publish the review and its table of unmatched contacts as artifacts."""
     create_markdown_artifact(
-        review_markdown(review), key="weekly-review", description=f"Of {review.days} days to {review.read_at[:10]}"
+        review_markdown(review), key="weekly-review", description=f"The {review.days} days up to {review.read_at[:10]}"
     )
     if review.unmatched:
-        create_table_artifact(unmatched_rows(review), key="unmatched-by-reason", description="Not reviewed yet")
+        create_table_artifact(
+            unmatched_rows(review), key="unmatched-by-reason", description="Unmatched contacts that wait for review"
+        )
 
 
 @step(name="send-review")
@@ -52,7 +54,7 @@ def send_review(review: Review, notifiers: Sequence[str]) -> None:
     message = review_message(review, flow_run.ui_url or "")
     if tell_people(message.subject, message.body, notifiers, kind="weekly_review") or not notifiers:
         return
-    raise TransientError("no notifier took the weekly review: check each with `enrich doctor`")
+    raise TransientError("no notifier could send the weekly review: check each with `enrich doctor`")
 
 
 def _back(moment: str, days: int) -> str:

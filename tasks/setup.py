@@ -35,7 +35,7 @@ def set_up(*, save: bool, runs: int) -> dict[str, Any]:
         migrations = warehouse.migrate()
     with open_crm(settings.crm) as crm:
         fields = crm.ensure_fields()
-    return {"migrations applied": migrations, "CRM fields made": fields, **_prepare_prefect(settings, save, runs)}
+    return {"migrations applied": migrations, "CRM fields created": fields, **_prepare_prefect(settings, save, runs)}
 
 
 @sealed
@@ -62,8 +62,8 @@ def _prepare_prefect(settings: Settings, save: bool, runs: int) -> dict[str, Any
     from tasks.claims import RUN_LIMITS  # noqa: PLC0415
 
     done: dict[str, Any] = {"block types": register_blocks()}
-    done["concurrency limits made"] = [name for name in RUN_LIMITS if make_limit(name, runs)]
-    done["work pools made"] = [WORK_POOL] if make_work_pool(WORK_POOL) else []
+    done["concurrency limits created"] = [name for name in RUN_LIMITS if make_limit(name, runs)]
+    done["work pools created"] = [WORK_POOL] if make_work_pool(WORK_POOL) else []
     if save:
         chosen = [*settings.provider.split(","), settings.crm, settings.warehouse, *settings.notifier_references]
         if environment_values(Receiver):

@@ -68,7 +68,7 @@ def read_delivery(body: bytes, app_id: str) -> Delivery:
         app_id: whose changes are ours; empty for none.
 
     Raises:
-        MalformedError: the body is no JSON list of objects.
+        MalformedError: the body is not valid JSON list of objects.
     """
     reader = _Reader(app_id)
     for event in _events(body):
@@ -80,9 +80,9 @@ def _events(body: bytes) -> list[Event]:
     try:
         events = json.loads(body)
     except (ValueError, RecursionError):
-        raise MalformedError("the body is no JSON") from None
+        raise MalformedError("the body is not valid JSON") from None
     if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
-        raise MalformedError("the body is no list of objects")
+        raise MalformedError("the body is not a list of objects")
     return events
 
 

@@ -109,7 +109,7 @@ class Pacer:
 
     def _refuse_long(self, wait: float) -> None:
         if wait > LONGEST_INLINE_WAIT_SECONDS:
-            raise PostponedError(f"{self._name} has no slot for so long", wait)
+            raise PostponedError(f"{self._name} has no free slot soon enough", wait)
 
     def waits(self) -> Iterator[float]:
         """

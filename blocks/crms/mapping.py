@@ -41,7 +41,7 @@ def _entries(file: Path) -> list[Any]:
     except OSError as error:
         raise ConfigurationError(f"the mapping file {file} can't be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"the mapping file {file} is no valid YAML: {error}") from None
+        raise ConfigurationError(f"the mapping file {file} is not valid YAML: {error}") from None
     if not isinstance(entries, list):
         raise ConfigurationError(f"the mapping file {file} must be a list of entries with field, source and rule")
     return entries
@@ -52,7 +52,7 @@ def _rule(entry: Any, place: str) -> FieldRule:
         raise ConfigurationError(f"{place}: must have the keys field, source and rule")
     unknown = sorted(str(key) for key in entry.keys() - _KEYS)
     if unknown:
-        raise ConfigurationError(f"{place}: unknown key '{unknown[0]}', choose of field, source, rule, stamp")
+        raise ConfigurationError(f"{place}: unknown key '{unknown[0]}'; choose one of field, source, rule, stamp")
     stamp = entry.get("stamp", False)
     if not isinstance(stamp, bool):
         raise ConfigurationError(f"{place}: stamp must be true or false")
@@ -65,7 +65,7 @@ def _rule(entry: Any, place: str) -> FieldRule:
 def _name(entry: Mapping[str, Any], key: str, place: str) -> str:
     value = entry.get(key)
     if not isinstance(value, str) or not value.strip():
-        raise ConfigurationError(f"{place}: {key} is missing or no name")
+        raise ConfigurationError(f"{place}: {key} is missing or isn't a name")
     return value.strip()
 
 

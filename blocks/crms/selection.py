@@ -45,7 +45,8 @@ def named_fields(
             sources = sorted({rule.source for rule in rules})
             likely = nearest(name, [*sources, *known])
             raise ConfigurationError(
-                f"{crm} has no contact field '{name}', and the mapping fills none from it: name a field of the CRM, "
+                f"{crm} has no contact field '{name}', and the mapping fills no field from it: name a field of "
+                "the CRM, "
                 f"or one of {', '.join(sources)}" + (f"; did you mean '{likely}'?" if likely else "")
             )
         found += fields

@@ -79,8 +79,10 @@ class Warehouse(QueueVerbs, JournalVerbs, ResultVerbs, BookVerbs, InsightVerbs):
     def check(self) -> str:
         """Say in one line what answers and how many records wait."""
         waiting = sum(count.records for count in self.count_queue())
-        paused = "".join(f"; lane {lane} is paused since {since}" for lane, since in self.paused_lanes().items())
-        return f"{self.name} answers; {waiting:,} records in the queue{paused}"
+        paused = "".join(
+            f"; the {lane} queue has been paused since {since}" for lane, since in self.paused_lanes().items()
+        )
+        return f"{self.name} answers; {waiting:,} contacts in the queue{paused}"
 
     @replayed
     def erase(self, origin: Origin, crm_id: str) -> Erased:

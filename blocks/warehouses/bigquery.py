@@ -53,7 +53,7 @@ class BigQuery(WarehouseBlock):
     """
 
     _block_type_name = "Enrichment BigQuery Warehouse"  # prefect-gcp has a "BigQuery Warehouse"
-    _description = "Keeps the queue, the journal and the results of contact enrichment in a BigQuery dataset."
+    _description = "Keeps the queue, the saved replies and the results of contact enrichment in a BigQuery dataset."
     _documentation_url = HttpUrl("https://cloud.google.com/bigquery/docs/authentication")
     vendor: ClassVar[str] = "bigquery"
 
@@ -61,7 +61,7 @@ class BigQuery(WarehouseBlock):
     dataset: str = Field(
         default="ENRICHMENT_PIPELINE",
         pattern=r"^[A-Za-z0-9_]+$",
-        description="Dataset of all tables; made by setup if absent. Its name is case-sensitive.",
+        description="Dataset of all tables; `enrich setup` creates it if it is absent. Its name is case-sensitive.",
     )
     location: str | None = Field(
         default=None, description="Location of the dataset, such as EU; empty for the project's default."
@@ -72,10 +72,12 @@ class BigQuery(WarehouseBlock):
         "empty for application default credentials.",
     )
     api_endpoint: str | None = Field(
-        default=None, description="URL of a stand-in of BigQuery, which is asked without credentials."
+        default=None, description="URL of a stand-in for BigQuery, which is called without credentials."
     )
     maximum_bytes_billed: int | None = Field(
-        default=None, ge=1, description="Most bytes that one statement may be billed for; more fails it, unbilled."
+        default=None,
+        ge=1,
+        description="Most bytes that one statement may be billed for; a larger one fails without being billed.",
     )
     timeout_seconds: int = Field(default=120, ge=1, description="How long to wait for a statement.")
 
@@ -103,7 +105,7 @@ def _service_account(key: str) -> Any:
             json.loads(key)
         )
     except (ValueError, TypeError):
-        raise ConfigurationError("ENRICHMENT_BIGQUERY_CREDENTIALS is no key of a service account as JSON") from None
+        raise ConfigurationError("ENRICHMENT_BIGQUERY_CREDENTIALS is not a valid service-account key (JSON)") from None
 
 
 class BigQueryWarehouse(Warehouse):
@@ -166,17 +168,17 @@ class BigQueryWarehouse(Warehouse):
                 "or check ENRICHMENT_BIGQUERY_PROJECT, _DATASET and _LOCATION"
             )
         if reason in _MAY_HEAL or _is_conflict(error) or isinstance(error, TransportError):
-            return TransientError(f"BigQuery is busy or at a limit ({kind} {reason})")
+            return TransientError(f"BigQuery is busy, or a limit is reached ({kind} {reason})")
         if reason == "bytesBilledLimitExceeded":
             return ConfigurationError("a statement would read more than ENRICHMENT_BIGQUERY_MAXIMUM_BYTES_BILLED")
         if isinstance(error, exceptions.Forbidden | exceptions.Unauthorized | GoogleAuthError):
             return ConfigurationError(
-                f"BigQuery refuses us ({kind} {reason}): check ENRICHMENT_BIGQUERY_CREDENTIALS and the roles "
+                f"BigQuery refuses access ({kind} {reason}): check ENRICHMENT_BIGQUERY_CREDENTIALS and the roles "
                 "BigQuery Job User and BigQuery Data Editor, and that `enrich setup` has been run"
             )
         if isinstance(error, exceptions.ClientError):
-            return ContractError(f"BigQuery did not take a statement ({kind} {reason})")
-        return TransientError(f"BigQuery can't be reached or did not answer in time ({kind})")
+            return ContractError(f"BigQuery rejected a statement ({kind} {reason})")
+        return TransientError(f"BigQuery can't be reached, or didn't answer in time ({kind})")
 
 
 @dataclass(frozen=True)

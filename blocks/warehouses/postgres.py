@@ -34,7 +34,7 @@ class Postgres(WarehouseBlock):
     """
 
     _block_type_name = "PostgreSQL Warehouse"
-    _description = "Keeps the queue, the journal and the results of contact enrichment in a PostgreSQL schema."
+    _description = "Keeps the queue, the saved replies and the results of contact enrichment in a PostgreSQL schema."
     _documentation_url = HttpUrl("https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING")
     vendor: ClassVar[str] = "postgres"
 
@@ -44,7 +44,7 @@ class Postgres(WarehouseBlock):
     pipeline_schema: str = Field(
         default="enrichment_pipeline",
         pattern=r"^[a-z_][a-z0-9_]*$",
-        description="Schema of all tables; made by setup if absent.",
+        description="Schema of all tables; `enrich setup` creates it if it is absent.",
     )
     connect_timeout_seconds: int = Field(default=10, ge=1, description="How long to wait for a connection.")
 
@@ -120,14 +120,14 @@ class PostgresWarehouse(Warehouse):
             raise ConfigurationError(f"the schema {self._schema} is not set up: run `enrich setup`") from error
         except errors.InsufficientPrivilege as error:
             raise ConfigurationError(
-                f"PostgreSQL refuses our user ({error.diag.message_primary}): grant it the schema {self._schema}"
+                f"PostgreSQL refuses access ({error.diag.message_primary}): grant the user the schema {self._schema}"
             ) from error
         except (errors.DeadlockDetected, errors.SerializationFailure) as error:
-            raise ConflictError("PostgreSQL made our transaction give way to another one") from error
+            raise ConflictError("PostgreSQL aborted the transaction in favour of another one") from error
         except psycopg.ProgrammingError as error:
             if self._connection is not None:
                 raise
-            raise ConfigurationError("ENRICHMENT_POSTGRES_DSN is no PostgreSQL connection string") from error
+            raise ConfigurationError("ENRICHMENT_POSTGRES_DSN is not a valid PostgreSQL connection string") from error
         except psycopg.OperationalError as error:
             raise TransientError(_unreachable(error)) from error
 
@@ -153,4 +153,6 @@ class _PostgresSession(Session):
 def _unreachable(error: "psycopg.OperationalError") -> str:
     # libpq repeats host and user, never the password.
     words = " ".join(str(error).split())
-    return f"PostgreSQL can't be reached or dropped us: {words}; check ENRICHMENT_POSTGRES_DSN and the server"
+    return (
+        f"PostgreSQL can't be reached, or dropped the connection: {words}; check ENRICHMENT_POSTGRES_DSN and the server"
+    )

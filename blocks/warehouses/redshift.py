@@ -50,7 +50,9 @@ class Redshift(WarehouseBlock):
     """
 
     _block_type_name = "Redshift Warehouse"
-    _description = "Keeps the queue, the journal and the results of contact enrichment in an Amazon Redshift schema."
+    _description = (
+        "Keeps the queue, the saved replies and the results of contact enrichment in an Amazon Redshift schema."
+    )
     _documentation_url = HttpUrl("https://docs.aws.amazon.com/redshift/latest/mgmt/python-configuration-options.html")
     vendor: ClassVar[str] = "redshift"
 
@@ -63,14 +65,14 @@ class Redshift(WarehouseBlock):
     password: SecretStr | None = Field(
         default=None, description="The user's password, or the name of a secret block that holds it."
     )
-    ssl: bool = Field(default=True, description="Whether to talk to the server over TLS; leave it on.")
+    ssl: bool = Field(default=True, description="Whether to connect over TLS; leave it on.")
     pipeline_schema: str = Field(
         default="enrichment_pipeline",
         pattern=r"^[a-z_][a-z0-9_]*$",
-        description="Schema of all tables; made by setup if absent.",
+        description="Schema of all tables; `enrich setup` creates it if it is absent.",
     )
     timeout_seconds: int = Field(
-        default=120, ge=1, description="How long to wait for a connection, and for a statement with its locks."
+        default=120, ge=1, description="How long to wait for a connection, and for a statement including its locks."
     )
 
     def get_warehouse(self) -> Warehouse:
@@ -178,16 +180,19 @@ class RedshiftWarehouse(Warehouse):
             return ConfigurationError(f"the schema {self._schema} is not set up: run `enrich setup`")
         if code in _REFUSED:
             return ConfigurationError(
-                f"Redshift refuses our user ({words}): check ENRICHMENT_REDSHIFT_USER, its password and its grants "
+                f"Redshift refuses access ({words}): check ENRICHMENT_REDSHIFT_USER, its password and its grants "
                 f"on the schema {self._schema}"
             )
         if code in _MAY_HEAL or "1023" in words:
-            return ConflictError(f"Redshift gave way to another transaction or ran out of time (SQLSTATE {code})")
+            return ConflictError(
+                f"Redshift aborted the transaction in favour of another one, or timed out (SQLSTATE {code})"
+            )
         if code:
-            return ContractError(f"Redshift did not take a statement (SQLSTATE {code})")
+            return ContractError(f"Redshift rejected a statement (SQLSTATE {code})")
         self.close()
         return TransientError(
-            f"Redshift can't be reached or dropped us ({type(error).__name__}): check ENRICHMENT_REDSHIFT_HOST, "
+            f"Redshift can't be reached, or dropped the connection ({type(error).__name__}): check "
+            "ENRICHMENT_REDSHIFT_HOST, "
             "ENRICHMENT_REDSHIFT_PORT, the security group and the server"
         )
 

@@ -53,12 +53,12 @@ class Snowflake(WarehouseBlock):
     """
 
     _block_type_name = "Snowflake Warehouse"
-    _description = "Keeps the queue, the journal and the results of contact enrichment in a Snowflake schema."
+    _description = "Keeps the queue, the saved replies and the results of contact enrichment in a Snowflake schema."
     _documentation_url = HttpUrl("https://docs.snowflake.com/en/developer-guide/python-connector/python-connector-api")
     vendor: ClassVar[str] = "snowflake"
 
     account: str | None = Field(default=None, description="Account identifier, `<organisation>-<account>`.")
-    user: str | None = Field(default=None, description="User that signs in; a service user of its own is best.")
+    user: str | None = Field(default=None, description="User to sign in as; use a service user made for this purpose.")
     private_key: SecretStr | None = Field(
         default=None,
         description="Private key (PEM) of the user's key pair, or the name of a secret block that holds it.",
@@ -68,26 +68,26 @@ class Snowflake(WarehouseBlock):
     )
     password: SecretStr | None = Field(
         default=None,
-        description="Password, or the name of a secret block that holds it; read only without a private key.",
+        description="Password, or the name of a secret block that holds it; ignored if a private key is set.",
     )
-    role: str | None = Field(default=None, description="Role to use; the user's default role if empty.")
+    role: str | None = Field(default=None, description="Role to use; empty for the user's default role.")
     warehouse: str | None = Field(default=None, description="Virtual warehouse that runs the statements.")
     database: str | None = Field(default=None, description="Database that holds the schema.")
     pipeline_schema: str = Field(
         default="ENRICHMENT_PIPELINE",
         pattern=r"^[A-Za-z_][A-Za-z0-9_$]*$",
-        description="Schema of all tables; made by setup if absent.",
+        description="Schema of all tables; `enrich setup` creates it if it is absent.",
     )
-    host: str | None = Field(default=None, description="Host to connect to instead of the account's own.")
+    host: str | None = Field(default=None, description="Host to connect to, if it isn't the account's own.")
     port: int | None = Field(default=None, ge=1, le=65535, description="Port to connect to instead of 443.")
     protocol: Literal["https", "http"] = Field(
-        default="https", description="Protocol to the host; `http` is for a stand-in on this machine."
+        default="https", description="Protocol to use; `http` is only for a stand-in on this machine."
     )
     network_timeout_seconds: int = Field(
-        default=60, ge=1, description="How long a request is repeated while Snowflake can't be reached."
+        default=60, ge=1, description="How long a request is retried while Snowflake can't be reached."
     )
     lock_timeout_seconds: int = Field(
-        default=60, ge=1, description="How long a statement waits for another one's lock before it is repeated."
+        default=60, ge=1, description="How long a statement waits for a lock before it is retried."
     )
 
     def get_warehouse(self) -> Warehouse:
@@ -96,7 +96,7 @@ class Snowflake(WarehouseBlock):
         missing = [f"ENRICHMENT_SNOWFLAKE_{name.upper()}" for name in names if not getattr(self, name)]
         if missing:
             raise ConfigurationError(
-                f"{', '.join(missing)} must be set: set it in the environment, in .env or in its Prefect block"
+                f"{', '.join(missing)} is not set: set it in the environment, in .env or in its Prefect block"
             )
         credentials = self._credentials()
         options = {
@@ -279,7 +279,7 @@ def _explain_sign_in(error: errors.Error) -> EnrichmentError:
     """Say why no session was opened."""
     if error.errno in _SIGN_IN or error.errno in _WRONG_ADDRESS or isinstance(error, errors.ForbiddenError):
         return ConfigurationError(
-            f"Snowflake refuses to sign us in (error {error.errno}: {_last_sentence(error)}): check "
+            f"Snowflake refuses the sign-in (error {error.errno}: {_last_sentence(error)}): check "
             "ENRICHMENT_SNOWFLAKE_ACCOUNT, ENRICHMENT_SNOWFLAKE_USER, ENRICHMENT_SNOWFLAKE_ROLE and the key or password"
         )
     return TransientError(
@@ -299,24 +299,26 @@ def explain_statement(error: errors.Error, place: str) -> EnrichmentError:
     """
     facts = f"error {error.errno}, SQLSTATE {error.sqlstate}, query {error.sfqid}"
     if _is_conflict(error):
-        return ConflictError(f"Snowflake gave way to another transaction, or answered HTTP 500 ({facts})")
+        return ConflictError(
+            f"Snowflake aborted the transaction in favour of another one, or answered HTTP 500 ({facts})"
+        )
     if not isinstance(error, errors.ProgrammingError) or error.errno in _SIGN_IN:
-        return TransientError(f"Snowflake can't be reached or ended our session ({facts})")
+        return TransientError(f"Snowflake can't be reached, or ended the session ({facts})")
     if error.errno in _NOT_SET_UP:
         return ConfigurationError(
-            f"the schema {place} is not set up, or our role can't see it ({facts}): run `enrich setup`, "
+            f"the schema {place} is not set up, or the role can't see it ({facts}): run `enrich setup`, "
             "or grant the role what docs/snowflake.md lists"
         )
     if error.errno in _NO_PRIVILEGE or error.sqlstate == "42501":
         return ConfigurationError(
-            f"Snowflake refuses our role a privilege on {place} ({facts}): grant it what docs/snowflake.md lists"
+            f"the role lacks a privilege on {place} ({facts}): grant it what docs/snowflake.md lists"
         )
     if error.errno in _NO_WAREHOUSE:
         return ConfigurationError(
-            f"no virtual warehouse runs our statements ({facts}): check ENRICHMENT_SNOWFLAKE_WAREHOUSE, "
-            "and grant our role USAGE on it"
+            f"the session has no virtual warehouse ({facts}): check ENRICHMENT_SNOWFLAKE_WAREHOUSE, "
+            "and grant the role USAGE on it"
         )
-    return ContractError(f"Snowflake did not take a statement ({facts}): its query history has the text")
+    return ContractError(f"Snowflake rejected a statement ({facts}): its query history has the text")
 
 
 def _is_conflict(error: errors.Error) -> bool:

@@ -27,11 +27,14 @@ class Sqlite(WarehouseBlock):
     """
 
     _block_type_name = "SQLite Warehouse"
-    _description = "Keeps the queue, the journal and the results of contact enrichment in one SQLite file."
+    _description = "Keeps the queue, the saved replies and the results of contact enrichment in one SQLite file."
     _documentation_url = HttpUrl("https://www.sqlite.org/wal.html")
     vendor: ClassVar[str] = "sqlite"
 
-    path: Path = Field(default=Path("enrichment_pipeline.db"), description="Path of the database file; made if absent.")
+    path: Path = Field(
+        default=Path("enrichment_pipeline.db"),
+        description="Path of the database file; `enrich setup` creates it if it is absent.",
+    )
     busy_timeout_seconds: float = Field(
         default=60.0, gt=0, description="How long to wait for another process that is writing."
     )
@@ -138,8 +141,8 @@ def _translated(path: Path) -> Iterator[None]:
                 f"the warehouse file {path} doesn't exist or can't be opened: run `enrich setup`, "
                 "or check ENRICHMENT_SQLITE_PATH and the file's permissions"
             ) from error
-        raise TransientError(f"the warehouse {path} did not take the statement: {error}") from error
+        raise TransientError(f"the warehouse {path} rejected the statement: {error}") from error
     except sqlite3.DatabaseError as error:
         if "not a database" in str(error):
-            raise ConfigurationError(f"{path} is no SQLite file: check ENRICHMENT_SQLITE_PATH") from error
+            raise ConfigurationError(f"{path} is not a SQLite file: check ENRICHMENT_SQLITE_PATH") from error
         raise

@@ -4,7 +4,7 @@ A CSV file as the CRM, for those who have none.
 The output is a copy of the input with columns appended. It is rewritten whole under a lock with every batch of updates,
 so that runs on one machine may share it and a killed one leaves it whole. A result of `write` has one of these reasons:
 
-* `NOT_FOUND`: the file has no such row;
+* `NOT_FOUND`: the file doesn't have this row;
 * `NO_SUCH_COLUMN`, `NOT_A_NUMBER`: the column can't take the value.
 """
 
@@ -65,7 +65,9 @@ class File(CrmBlock):
     vendor: ClassVar[str] = "file"
 
     path: Path | None = Field(default=None, description="CSV file in UTF-8 whose first line names the columns.")
-    output: Path | None = Field(default=None, description="CSV file that is written; the same one only if asked for.")
+    output: Path | None = Field(
+        default=None, description="CSV file to write; it may be the input only if in_place is set."
+    )
     in_place: bool = Field(default=False, description="Whether the output may be the input.")
     overwrite: bool = Field(default=False, description="Whether values that the input has may be replaced.")
     id_column: str = Field(default="", description="Column of the id; empty: `crm_id`, else the row's number.")
@@ -89,7 +91,7 @@ class File(CrmBlock):
             raise ConfigurationError(f"ENRICHMENT_FILE_{missing} is not set: name the file")
         path, output = self.path.resolve(), self.output.resolve()
         if path == output and not self.in_place:
-            raise ConfigurationError(f"{output} is the input: choose another output, or ask for it to be changed")
+            raise ConfigurationError(f"{output} is the input: choose another output, or use `--in-place`")
         wanted = {
             "crm_id": self.id_column,
             "email": self.email_column,
@@ -143,7 +145,8 @@ class FileCrm:
                 self._complete(self._given, anew=True)
             elif not self._continues(read_table(self._output)):
                 raise ConfigurationError(
-                    f"{self._output} exists and isn't this input enriched: choose another output, or `--force`"
+                    f"{self._output} exists and isn't the enriched version of this input: choose another output, or "
+                    "use `--force`"
                 )
 
     def list_contacts(self) -> Iterator[list[NewContact]]:
@@ -162,7 +165,9 @@ class FileCrm:
     ) -> Iterator[ContactPage]:
         """Yield the contacts of a selection, page by page; see the protocol. The output says what is missing."""
         others = selection.conditions - {"missing"}
-        refuse_conditions("a file", selection, others, "it has no such thing; make a file of just those contacts")
+        refuse_conditions(
+            "a file", selection, others, "a file has no such condition; make a file of just those contacts"
+        )
         known = {**dict.fromkeys(self._given.header, FieldDescription("string")), **self.describe_fields()}
         missing = named_fields("the file", selection.missing, self.rules, known)
         if among is not None:
@@ -239,9 +244,7 @@ class FileCrm:
 
     def _present(self) -> Table:
         if not self._output.exists():
-            raise ConfigurationError(
-                f"{self._output} is gone: start again with `enrich file`, which costs nothing anew"
-            )
+            raise ConfigurationError(f"{self._output} was deleted: run `enrich file` again, which costs nothing")
         return read_table(self._output)
 
     def _complete(self, table: Table, *, anew: bool = False) -> list[str]:
@@ -280,7 +283,7 @@ class FileCrm:
         try:
             lock = (Path(tempfile.gettempdir()) / f"enrich-{digest}.lock").open("w")
         except OSError as error:
-            raise TransientError(f"the lock of {self._output} can't be taken: {error.strerror}") from None
+            raise TransientError(f"{self._output} can't be locked: {error.strerror}") from None
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # ends with the process, however that ends
             yield
@@ -296,7 +299,7 @@ def _apply(
     """Put one update's values into its row, all of them or none."""
     row = rows.get(update.crm_id)
     if row is None:
-        return UpdateResult(update.trace_id, NOT_FOUND, "the file has no such row", permanent=True, gone=True)
+        return UpdateResult(update.trace_id, NOT_FOUND, "the file doesn't have this row", permanent=True, gone=True)
     for change in update.changes:
         reason = _why_unfit(change.after, known.get(change.field), change.field in table.header)
         if reason:

@@ -75,7 +75,7 @@ def find_columns(header: Sequence[str], wanted: Mapping[str, str], place: str) -
     columns = Columns(crm_id, {field: column for field, column in by_field.items() if column})
     if not columns.by_field:
         raise ConfigurationError(
-            f"{place} has no column that a lookup could use: name one `email`, or choose it by an option"
+            f"{place} has no column that a lookup can use: name one `email`, or choose it with `--column email=NAME`"
         )
     refuse_twins(header, columns.names(), place)
     return columns
@@ -117,7 +117,7 @@ def index_rows(table: Table, crm_id: str, place: str) -> dict[str, list[str]]:
             continue
         name = str(number) if at is None else row[at].strip()
         if not name or name in rows:
-            what = f"is '{name}' once more" if name else "is empty"
+            what = f"has '{name}' a second time" if name else "is empty"
             raise ConfigurationError(f"{place}, row {number}: the column '{crm_id}' {what}; nothing was changed")
         rows[name] = row
     return rows

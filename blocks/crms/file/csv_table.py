@@ -133,6 +133,6 @@ def _delimiter(text: str) -> str:
 def _padded(cells: list[str], columns: int, path: Path, line: int) -> list[str]:
     if len(cells) > columns:
         raise ConfigurationError(
-            f"{path}, line {line}: {len(cells)} cells, but {columns} columns: mend the line, or its quotation marks"
+            f"{path}, line {line}: {len(cells)} cells, but {columns} columns: fix the line or its quotation marks"
         )
     return cells + [""] * (columns - len(cells)) if cells else cells

@@ -109,7 +109,8 @@ def _read_limit(answer: Answer, _complaint: Complaint, what: str, now: datetime)
     policy = word(body.get("policyName"))
     if policy == _DAILY:
         raise QuotaExhaustedError(
-            "HubSpot's calls of this day are used up: all apps of the account share them, and they come back at "
+            "HubSpot's calls of this day are used up: all apps of the account share them, and they are available "
+            "back at "
             "midnight in the account's time zone"
         )
     wait = asked_wait(answer.headers, now=now)
@@ -130,7 +131,7 @@ def _policy_wait(policy: str, headers: Mapping[str, str]) -> float | None:
 def _explain(at: str, scope: str, status: int, complaint: Complaint, what: str) -> str:
     if status == 401:
         return (
-            f"HubSpot rejects the access token: {what}, also after it was read again. Put a valid one into "
+            f"HubSpot rejects the access token: {what}, even after it was read again. Put a valid one into "
             "ENRICHMENT_HUBSPOT_ACCESS_TOKEN or the secret block that it names"
         )
     if status == 403:

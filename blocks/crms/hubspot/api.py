@@ -144,7 +144,7 @@ class HubSpotApi:
             # The client decodes an error's body as UTF-8; a proxy's page may be written otherwise.
             return _answer_of(error.__context__)
         except LocationValueError:
-            raise ConfigurationError("ENRICHMENT_HUBSPOT_BASE_URL is no address that can be called") from None
+            raise ConfigurationError("ENRICHMENT_HUBSPOT_BASE_URL is not a valid URL") from None
         except HTTPError as error:
             fault = Fault.CONNECT if isinstance(error, _UNSENT) else Fault.LOST_ANSWER
             return Trouble(fault, f"the network failed ({type(error).__name__})")

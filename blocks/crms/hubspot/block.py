@@ -40,19 +40,19 @@ _PROTECTED = (
 
 
 class HubSpot(CrmBlock):
-    """Access to HubSpot's contacts, and how they are filled."""
+    """Access to HubSpot's contacts, and the rules for filling their fields."""
 
     _documentation_url = HttpUrl("https://developers.hubspot.com/docs/api-reference/legacy/crm/objects/contacts/guide")
     vendor: ClassVar[str] = "hubspot"
     _block_type_name = "HubSpot CRM"
     _block_type_slug = "enrichment-hubspot"
-    _description = "Access to HubSpot's contacts, and how they are filled."
+    _description = "Access to HubSpot's contacts, and the rules for filling their fields."
 
     access_token: SecretStr | None = Field(
         None, description="Token of a private app or service key, or `block:<type>/<name>` of a Prefect secret block."
     )
     base_url: str = Field(
-        "https://api.hubapi.com", pattern=r"^https?://[^\s/]+", description="Where HubSpot's API is reached."
+        "https://api.hubapi.com", pattern=r"^https?://[^\s/]+", description="Base URL of HubSpot's API."
     )
     api_version: str = Field(
         "v3",
@@ -62,12 +62,12 @@ class HubSpot(CrmBlock):
     requests_per_10_seconds: int = Field(
         100, ge=1, le=10_000, description="Calls per 10 seconds, until HubSpot's answers state its own limit."
     )
-    concurrency: int = Field(4, ge=1, le=MOST_CONNECTIONS, description="Batches that are under way at once.")
+    concurrency: int = Field(4, ge=1, le=MOST_CONNECTIONS, description="Batches in flight at once.")
     mapping_file: Path | None = Field(
-        None, description="YAML list of {field, source, rule, stamp}, laid over the default mapping field by field."
+        None, description="YAML list of {field, source, rule, stamp} that overrides the default mapping field by field."
     )
     protected_fields: list[str] = Field(
-        list(_PROTECTED), description="Properties that are never written, whatever the mapping says."
+        list(_PROTECTED), description="Properties that are never written, even if the mapping says so."
     )
     connect_timeout_seconds: float = Field(5.0, gt=0, le=60, description="How long to wait for a connection.")
     read_timeout_seconds: float = Field(30.0, gt=0, le=300, description="How long to wait for an answer.")
@@ -75,7 +75,7 @@ class HubSpot(CrmBlock):
         None, description="Client secret of the app that sends webhooks, or `block:<type>/<name>` of a secret block."
     )
     previous_client_secret: SecretStr | None = Field(
-        None, description="The client secret before it was rotated, which is accepted too."
+        None, description="The client secret before the last rotation, which is still accepted."
     )
     target_url: str = Field(
         "",
@@ -158,7 +158,7 @@ class HubSpotCrm:
         self, selection: Selection, *, after: str = "", among: Sequence[str] | None = None
     ) -> Iterator[ContactPage]:
         """Yield the contacts of a selection, page by page; see the protocol."""
-        advice = "make a list or segment of it in HubSpot, and name that"
+        advice = "make a list or segment of those contacts in HubSpot, and use `--list`"
         refuse_conditions("HubSpot", selection, ["condition"], advice)
         missing = named_fields(
             "HubSpot", selection.missing, self.rules, self.describe_fields() if selection.missing else {}

@@ -76,7 +76,7 @@ class ContactReader:
         missing = {i for c in complaints(body) if c.category == OBJECT_NOT_FOUND for i in c.ids}
         open_ids = [i for i in ids if i not in found and i not in missing]
         if open_ids and len(ids) == 1:
-            raise TransientError("HubSpot neither returned the contact nor said that it is missing")
+            raise TransientError("HubSpot neither returned the contact nor reported it as missing")
         for crm_id in open_ids:
             found.update(self.read_batch([crm_id], wanted))
         return found

@@ -114,7 +114,7 @@ class HubSpotWriter(UpdateWriter):
 
     def _follow(self, omitted: Sequence[Input]) -> list[Ending]:
         """Send what HubSpot left out once more, to the records into which those contacts were merged."""
-        unnamed = "HubSpot's answer names the contact neither as written nor as failed"
+        unnamed = "HubSpot's answer lists the contact neither as written nor as failed"
         if not self._follows_merges:
             return [unconfirmed(each, unnamed) for each in omitted]
         try:
@@ -128,7 +128,7 @@ class HubSpotWriter(UpdateWriter):
             if survivor and survivor != each.crm_id:
                 moved.append(replace(each, crm_id=survivor))
             else:
-                absent = gone(each, "HubSpot has no such contact")
+                absent = gone(each, "HubSpot doesn't have this contact")
                 endings.append(unconfirmed(each, unnamed) if survivor else absent)
         if not moved:
             return endings

@@ -145,14 +145,14 @@ def _read_limit(_answer: Answer, complaint: Complaint, what: str, _now: datetime
         return Trouble(Fault.THROTTLED, f"{what}: too many long requests at once")
     raise QuotaExhaustedError(
         "Salesforce's API calls of the last 24 hours are used up: all integrations of the org share them, and they "
-        "come back little by little as the window moves"
+        "are available again gradually as the window moves"
     )
 
 
 def _explain(at: str, status: int, _complaint: Complaint, what: str) -> str:
     if status == 401:
         return (
-            f"Salesforce rejects the session: {what}, also with a new one. Check that the app's policies and the "
+            f"Salesforce rejects the session: {what}, even with a new session. Check that the app's policies and the "
             "integration user's profile allow API access"
         )
     if status == 403:

@@ -86,7 +86,7 @@ class SalesforceApi:
                 return
             following = str(page.get("nextRecordsUrl", ""))
             if not following.startswith(self._root):
-                raise ContractError("Salesforce's query is not done, and says not where it goes on")
+                raise ContractError("Salesforce's query isn't complete, but the answer has no URL of the next page")
             call = Call("GET", following.removeprefix(self._root))
 
     def pause(self, attempt: int) -> None:

@@ -54,7 +54,7 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
 
 class Salesforce(CrmBlock):
     """
-    Access to Salesforce's contacts, and how they are filled.
+    Access to Salesforce's contacts, and the rules for filling their fields.
 
     Example:
         Use the client-credentials flow of an external client app::
@@ -68,7 +68,7 @@ class Salesforce(CrmBlock):
 
     _block_type_name = "Salesforce CRM"
     _block_type_slug = "enrichment-salesforce"
-    _description = "Access to Salesforce's contacts, and how they are filled."
+    _description = "Access to Salesforce's contacts, and the rules for filling their fields."
     _documentation_url = HttpUrl("https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/")
     vendor: ClassVar[str] = "salesforce"
 
@@ -78,16 +78,17 @@ class Salesforce(CrmBlock):
     login_url: str = Field(
         "https://login.salesforce.com",
         pattern=ADDRESS,
-        description="Where sessions come from: My Domain for `client_credentials`, else also `https://test.salesforce.com`.",
+        description="URL that sessions are requested from: My Domain for `client_credentials`, else also `https://test.salesforce.com`.",
     )
     consumer_key: SecretStr | None = Field(
         None, description="Consumer key of the external client app, or `block:<type>/<name>` of a Prefect secret block."
     )
     consumer_secret: SecretStr | None = Field(
         None,
-        description="Consumer secret of the app, for `client_credentials`, perhaps for `refresh_token`.",
+        description="Consumer secret of the app, for `client_credentials`, and for `refresh_token` if the app "
+        "requires it.",
     )
-    username: str = Field("", description="User in whose name `jwt_bearer` works.")
+    username: str = Field("", description="User that `jwt_bearer` signs in as.")
     private_key: SecretStr | None = Field(
         None, description="RSA private key in PEM form, for `jwt_bearer`; the app has its certificate."
     )
@@ -95,27 +96,30 @@ class Salesforce(CrmBlock):
     instance_url: str = Field(
         "",
         pattern=f"^$|{ADDRESS}",
-        description="Where the org's API is reached, if not where the session says.",
+        description="URL of the org's API, if it differs from the one in the session.",
     )
     api_version: str = Field("68.0", pattern=r"^\d{2,3}\.0$", description="Version in the paths, such as `68.0`.")
     requests_per_second: float = Field(10.0, gt=0, le=1000, description="Calls per second of one process.")
-    concurrency: int = Field(2, ge=1, le=MOST_CONNECTIONS, description="Batches that are under way at once.")
+    concurrency: int = Field(2, ge=1, le=MOST_CONNECTIONS, description="Batches in flight at once.")
     bulk_threshold: int = Field(
-        2000, ge=200, le=100_000, description="More updates than this in one chunk go through Bulk API 2.0."
+        2000, ge=200, le=100_000, description="More updates than this in one batch go through Bulk API 2.0."
     )
     bulk_wait_seconds: float = Field(
-        300.0, gt=0, le=3600, description="How long a bulk job may take before it is aborted; keep it below the lease."
+        300.0,
+        gt=0,
+        le=3600,
+        description="How long a bulk job may take before it is aborted; keep it below ENRICHMENT_LEASE_SECONDS.",
     )
     field_prefix: str = Field(
         "Enr_",
         pattern=r"^[A-Za-z][A-Za-z0-9_]*_$",
-        description="How the API names of our own fields begin, a namespace included.",
+        description="Prefix of the API names of the fields that the pipeline fills, including a namespace.",
     )
     mapping_file: Path | None = Field(
-        None, description="YAML list of {field, source, rule, stamp}, laid over the default mapping field by field."
+        None, description="YAML list of {field, source, rule, stamp} that overrides the default mapping field by field."
     )
     protected_fields: list[str] = Field(
-        list(_PROTECTED), description="Fields that are never written, whatever the mapping says."
+        list(_PROTECTED), description="Fields that are never written, even if the mapping says so."
     )
     connect_timeout_seconds: float = Field(5.0, gt=0, le=60, description="How long to wait for a connection.")
     read_timeout_seconds: float = Field(60.0, gt=0, le=600, description="How long to wait for an answer.")
@@ -137,10 +141,11 @@ class Salesforce(CrmBlock):
     events_endpoint: str = Field(
         "api.pubsub.salesforce.com:7443",
         pattern=r"^[A-Za-z0-9.-]+:\d{1,5}$",
-        description="Where the Pub/Sub API is reached: host and port.",
+        description="Address of the Pub/Sub API: host and port.",
     )
     events_ca_file: Path | None = Field(
-        None, description="PEM file of the authorities that may vouch for that endpoint, instead of the usual ones."
+        None,
+        description="PEM file of the certificate authorities to trust for that endpoint, instead of the usual ones.",
     )
     events_silence_seconds: float = Field(
         300.0, gt=0, le=3600, description="A stream without any message for so long is opened again."
@@ -192,7 +197,7 @@ class Salesforce(CrmBlock):
             name: reveal(getattr(self, name), f"ENRICHMENT_SALESFORCE_{name}".upper()) for name in (*needed, *given)
         }
         if self.auth == "jwt_bearer" and not self.username:
-            raise ConfigurationError("ENRICHMENT_SALESFORCE_USERNAME is not set: `jwt_bearer` works in a user's name")
+            raise ConfigurationError("ENRICHMENT_SALESFORCE_USERNAME is not set: `jwt_bearer` signs in as a user")
         return Credentials(self.auth, username=self.username if self.auth == "jwt_bearer" else "", **secrets)
 
     def _check_addresses(self) -> None:
@@ -298,7 +303,7 @@ class SalesforceCrm:
         found = (
             (daily["Remaining"], daily["Max"]) if daily.keys() >= {"Remaining", "Max"} else calls_left(answer.headers)
         )
-        left = f"; {found[0]:,} of {found[1]:,} calls left in these 24 hours" if found else ""
+        left = f"; {found[0]:,} of {found[1]:,} calls left of the last 24 hours' allowance" if found else ""
         return f"Salesforce org {self._api.host} answers{left}"
 
     def share(self, fraction: float) -> None:

@@ -67,7 +67,7 @@ class SelectionReader:
             if refusal.complaint.code not in _BAD_QUERY:
                 raise
             raise ConfigurationError(
-                f"Salesforce can't answer the selection's query ({refusal.complaint}): check its condition, and that "
+                f"Salesforce rejects the query of the selection ({refusal.complaint}): check its condition, and that "
                 "the integration user may see every field that it names"
             ) from None
 
@@ -85,8 +85,9 @@ def _conditions(selection: Selection, missing: Sequence[str]) -> list[str]:
         campaign = _checked(selection.list_id, "list_id")
         if not campaign.startswith(_CAMPAIGN):
             raise ConfigurationError(
-                f"'{campaign}' is no campaign, whose id begins with {_CAMPAIGN}: the members of a list view or report "
-                "can't be asked for, so write what it filters by as `condition`"
+                f"'{campaign}' is not a campaign id, which begins with {_CAMPAIGN}: the members of a list view or "
+                "report "
+                "can't be queried, so write its filter as `condition`"
             )
         members = f"SELECT ContactId FROM CampaignMember WHERE CampaignId = '{campaign}'"  # noqa: S608 - checked above
         conditions.append(f"Id IN ({members})")
@@ -121,5 +122,7 @@ def _texts(row: Mapping[str, Any], fields: Sequence[str]) -> dict[str, str | Non
 
 def _checked(record_id: str, name: str) -> str:
     if not _ID.fullmatch(record_id):
-        raise ConfigurationError(f"the selection's `{name}` is no id of Salesforce: it has 15 or 18 letters and digits")
+        raise ConfigurationError(
+            f"the selection's `{name}` is not a valid Salesforce id, which has 15 or 18 letters and digits"
+        )
     return record_id

@@ -94,7 +94,7 @@ class Credentials:
             return jwt.encode(claims, key, algorithm="RS256")
         except (ValueError, TypeError, jwt.PyJWTError):
             raise ConfigurationError(
-                "ENRICHMENT_SALESFORCE_PRIVATE_KEY is no RSA private key in PEM form without a passphrase"
+                "ENRICHMENT_SALESFORCE_PRIVATE_KEY is not a valid RSA private key in PEM form without a passphrase"
             ) from None
 
 
@@ -152,7 +152,7 @@ def check_address(address: str, variable: str) -> None:
     if address.startswith("http:") and not is_loopback(address):
         raise ConfigurationError(f"{variable} must begin with https://")
     if "lightning.force.com" in address:
-        raise ConfigurationError(f"{variable} is the user interface: take https://<domain>.my.salesforce.com")
+        raise ConfigurationError(f"{variable} is the URL of the user interface: use https://<domain>.my.salesforce.com")
 
 
 def session_source(

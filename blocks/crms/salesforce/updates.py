@@ -101,7 +101,7 @@ class SalesforceWriter(UpdateWriter):
     def account_for(self, batch: Sequence[Input], body: Any) -> list[Ending]:
         """Return what an answer says of each input of a batch, by its place."""
         if len(body) != len(batch):
-            return [unconfirmed(each, "Salesforce's answer has another length than the batch") for each in batch]
+            return [unconfirmed(each, "Salesforce's answer has a different length from the batch") for each in batch]
         return [_ending(each, entry) for each, entry in zip(batch, body, strict=True)]
 
     def _lots(self, inputs: Sequence[Input], size: int) -> list[list[Input]]:
@@ -121,11 +121,11 @@ class SalesforceWriter(UpdateWriter):
 
 def _ending(each: Input, entry: Any) -> Ending:
     if not isinstance(entry, Mapping):
-        return unconfirmed(each, "Salesforce's answer says nothing of the contact")
+        return unconfirmed(each, "Salesforce's answer doesn't mention the contact")
     if entry.get("success") is not True:
         return refused(each, read_complaint(entry.get("errors")))
     if short(str(entry.get("id"))) != short(each.crm_id):
-        return unconfirmed(each, "Salesforce's answer names another contact in its place")
+        return unconfirmed(each, "Salesforce's answer has another contact in its place")
     return Ending(each)
 
 

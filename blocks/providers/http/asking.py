@@ -217,7 +217,9 @@ class Asking:
         if self._stop is None:
             self._stop = stop
             self._channel.stop()
-            logger.error("asking_stopped provider=%s outcome=%s reason=%s", self._spec.id, stop.outcome, stop.reason)
+            logger.error(
+                "provider_calls_stopped provider=%s outcome=%s reason=%s", self._spec.id, stop.outcome, stop.reason
+            )
 
     async def _doubt(self, step: Step, group: Sequence[Request], answer: Answer, attempt: int) -> list[Reply]:
         async with self._probing:

@@ -80,7 +80,7 @@ def fetcher(spec: ProviderSpec, base_url: str, secrets: Mapping[str, SecretStr |
         text = reveal(secrets.get(name), f"{name} of {spec.title}").strip()
         if not (text.isascii() and text.isprintable()):
             raise ConfigurationError(
-                f"{name} of {spec.title} holds a character that no header can carry: copy it again"
+                f"{name} of {spec.title} holds a character that isn't allowed in a header: copy it again"
             )
         return text
 

@@ -78,7 +78,7 @@ def chosen_values(switch: Switch, value: Any, variable: str) -> tuple[str, ...] 
         return () if value else None
     values = tuple(dict.fromkeys(part.strip() for part in str(value or "").split(",") if part.strip()))
     if len(values) > switch.most:
-        raise ConfigurationError(f"{variable} names {len(values)} values: one call takes {switch.most}")
+        raise ConfigurationError(f"{variable} names {len(values)} values: one call accepts {switch.most}")
     unfit = [one for one in values if switch.joined_by and switch.joined_by in one]
     if unfit:
         raise ConfigurationError(

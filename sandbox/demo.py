@@ -43,7 +43,7 @@ def run_demo(
         run_table: shows a run's report.
 
     Returns:
-        0 if the books balance and the CRM holds what the warehouse says, else 1.
+        0 if the totals match and the CRM holds what the warehouse says, else 1.
     """
     folder, contacts = folder.resolve(), contacts or combination.usual_contacts
     console.print(f"{combination}: {contacts:,} contacts")
@@ -60,7 +60,7 @@ def run_demo(
     for line in wrong[:20]:
         console.print(f"[red]wrong:[/red] {escape(line)}")
     if not wrong:
-        console.print("\n[green]The books balance, and the CRM holds what the warehouse says.[/green]")
+        console.print("\n[green]The totals match, and the CRM holds what the warehouse says.[/green]")
     return 1 if wrong else 0
 
 
@@ -122,17 +122,17 @@ class _Demo:
     def _unbalanced(self, report: RunReport) -> list[str]:
         wrong = []
         if not report.books.balanced:
-            wrong.append(f"the books don't balance: {report.books}")
+            wrong.append(f"the totals don't match: {report.books}")
         if report.books.finished != self.contacts:
             queued = self._queued()
-            wrong.append(f"{report.books.finished} of {self.contacts} contacts ended; {queued} are still in the queue")
+            wrong.append(f"{report.books.finished} of {self.contacts} contacts ended; {queued} are still queued")
         return wrong
 
     def _tell_one_story(self, written: list[WrittenField]) -> None:
         if not written:
             return
         story = self.place.result("why", written[0].crm_id)
-        self.console.print(f"The story of contact {written[0].crm_id} (`enrich why`):")
+        self.console.print(f"What happened to contact {written[0].crm_id} (`enrich why`):")
         for line in story:
             self.console.print(f"  {line['at']}  {escape(line['what'])}")
         self.console.print()
@@ -149,7 +149,7 @@ class _Demo:
             self.console.print(f"  {_near(Path(path))}   {what}")
         if kept.exists() and written:
             setting = f"ENRICHMENT_SQLITE_PATH={_near(kept)}"
-            self.console.print(f"  {setting} .venv/bin/enrich why {written[-1].crm_id}   another contact's story")
+            self.console.print(f"  {setting} .venv/bin/enrich why {written[-1].crm_id}   another contact")
 
 
 def _before_and_after(written: list[WrittenField]) -> Table:

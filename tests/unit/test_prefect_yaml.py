@@ -32,6 +32,8 @@ def test_the_deployments_are_those_that_people_know() -> None:
     assert {name_of(one) for one in DEPLOYMENTS} == {
         "enrich-contacts/live",
         "enrich-contacts/backfill",
+        "estimate-backfill/estimate",
+        "preview-contacts/preview",
         "ingest-contacts/intake",
         "ingest-contacts/reconcile",
         "weekly-review/weekly-review",

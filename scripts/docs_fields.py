@@ -30,7 +30,7 @@ PROVIDERS = """\
 ## Which provider fills it
 
 *By company* is what a provider sells in a further call about the company, which is off unless
-[its setting](add-a-provider.md#what-the-company-has-to-say-follow-ups) is on.
+[its setting](add-a-provider.md#data-of-the-company-follow-ups) is on.
 """
 
 RESULTS = """\

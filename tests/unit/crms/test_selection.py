@@ -1,8 +1,8 @@
 """Which fields of a CRM a selection means."""
 
 import pytest
-from blocks.crms._selection import named_fields
 
+from blocks.crms.selection import named_fields
 from enrichment.errors import ConfigurationError
 from enrichment.write_policy import FieldDescription, FieldRule, Rule
 

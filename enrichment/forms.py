@@ -10,16 +10,16 @@ _LINKEDIN = re.compile(r"(?:https?://)?(?:[a-z]{2,3}\.)?linkedin\.com/(?P<path>.
 _DOMAIN = re.compile(
     r"(?:https?://)?(?:www\.)?(?P<host>[^\s/?#:@.]+(?:\.[^\s/?#:@.]+)+)\.?(?::\d+)?(?:[/?#].*)?", re.IGNORECASE
 )
-_NUMBER = r"(\d[\d,]*)\s*([kK]?)"
+_NUMBER = r"([0-9][0-9,]{0,12})\s*([kK]?)"
 _BOTH_ENDS = re.compile(rf"{_NUMBER}\s*(?:[-–]|to)\s*{_NUMBER}")  # noqa: RUF001  providers write both dashes
 _AND_MORE = re.compile(rf"{_NUMBER}\s*\+")
 _OVER = re.compile(rf"(?:over|more than|>)\s*{_NUMBER}", re.IGNORECASE)
-_YEAR = re.compile(r"(\d{4})(?:\D.*)?")
+_YEAR = re.compile(r"([0-9]{4})(?:\D.*)?")
 
 #: Countries whose numbers are written without the country's code, and are ten digits long with it being 1.
 _NORTH_AMERICAN = frozenset({"US", "CA"})
-_NATIONAL = re.compile(r"1?([2-9]\d{2}[2-9]\d{6})")
-_INTERNATIONAL = re.compile(r"[1-9]\d{6,14}")
+_NATIONAL = re.compile(r"1?([2-9][0-9]{2}[2-9][0-9]{6})")
+_INTERNATIONAL = re.compile(r"[1-9][0-9]{6,14}")
 _PUNCTUATION = re.compile(r"[\s().\-/]")
 
 #: The words of providers for each level; what isn't here can't be read for certain.

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from enrichment.fields import CONVERSIONS, FIELDS, RESULT_FIELDS, SOURCES, Field, canonical, nearest, unknown_field
 
@@ -91,6 +93,22 @@ def test_a_number_is_a_number(value: Any, expected: float | None) -> None:
 def test_a_truth_value_is_read_from_words(value: Any, expected: bool | None) -> None:
     """Providers write them in several ways."""
     assert canonical(Field("x", "boolean", "x", "person"), value) is expected
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=2),
+)
+TYPES = {"text": str, "integer": int, "number": float, "boolean": bool, "text_list": list, "datetime": str}
+
+
+@given(JSON, st.sampled_from(list(SOURCES.values())))
+def test_any_value_is_canonical_or_none(value: Any, field: Field) -> None:
+    """Whatever a provider sends, one bad value costs one field; what is kept stays as it is when read again."""
+    for unit in ("", *CONVERSIONS.get(field.unit, ())):
+        found = canonical(field, value, unit)
+        assert found is None or type(found) is TYPES[field.type]
+        assert found is None or canonical(field, found) == found
 
 
 def test_a_value_that_is_none_of_the_options_is_none() -> None:

@@ -10,7 +10,7 @@ from rich.markdown import Markdown
 from rich.markup import escape
 from rich.table import Table
 
-from commands import lanes
+from commands.backfill import backfill, pause, resume
 from commands.listeners import listen
 from commands.terminal import (
     FAILED,
@@ -99,8 +99,7 @@ def stage(
         if run_id and not failed:
             raise ConfigurationError("`--run-id` needs `--failed`: it names the run whose failed contacts are queued")
         from tasks.intake import read_contacts  # noqa: PLC0415
-        from tasks.server import ensure_server  # noqa: PLC0415
-        from tasks.setup import check_ready  # noqa: PLC0415
+        from tasks.setup import check_ready, ensure_server  # noqa: PLC0415
 
         intake = _intake(csv, ids, since, run_id, everything=everything, failed=failed)
         if csv:
@@ -141,8 +140,7 @@ def run(
 ) -> None:
     """Enrich the contacts that wait in the queue, in this process."""
     with told():
-        from tasks.server import ensure_server  # noqa: PLC0415
-        from tasks.setup import check_ready  # noqa: PLC0415
+        from tasks.setup import check_ready, ensure_server  # noqa: PLC0415
 
         asked: dict[str, Any] = {"provider": provider, "lane": checked_lane(lane) if lane else "", "limit": limit}
         check_ready(provider)
@@ -159,9 +157,9 @@ def run(
             say(report, as_json, lambda: run_table(report))
 
 
-app.command(epilog="Example: `enrich backfill --created-from 2026-01-01 --missing industry --estimate`")(lanes.backfill)
-app.command(epilog="Example: `enrich pause backfill`")(lanes.pause)
-app.command(epilog="Example: `enrich resume backfill`")(lanes.resume)
+app.command(epilog="Example: `enrich backfill --created-from 2026-01-01 --missing industry --estimate`")(backfill)
+app.command(epilog="Example: `enrich pause backfill`")(pause)
+app.command(epilog="Example: `enrich resume backfill`")(resume)
 
 
 @app.command(epilog="Example: `enrich file contacts.csv --out enriched.csv`")
@@ -182,7 +180,7 @@ def file(
     """Enrich a CSV file without a CRM; running it again costs nothing and finishes what is left."""
     with told():
         from tasks.csv_file import FileJob, prepare_file  # noqa: PLC0415
-        from tasks.server import ensure_server  # noqa: PLC0415
+        from tasks.setup import ensure_server  # noqa: PLC0415
 
         if (target is None) is not in_place:
             raise ConfigurationError("choose one of `--out FILE` and `--in-place`")
@@ -209,7 +207,7 @@ def why(
 ) -> None:
     """Show everything that happened to one contact."""
     with told():
-        from tasks.story import read_story  # noqa: PLC0415
+        from tasks.contact import read_story  # noqa: PLC0415
 
         lines = read_story(crm_id, crm)
         if not lines:
@@ -250,7 +248,7 @@ def erase(
     """Erase one contact from the warehouse permanently, and never look it up again; the CRM isn't changed."""
     with told():
         from blocks.settings import load_settings  # noqa: PLC0415
-        from tasks.erasure import erase_contact  # noqa: PLC0415
+        from tasks.contact import erase_contact  # noqa: PLC0415
 
         settings = load_settings()
         crm = crm or settings.crm

@@ -15,7 +15,7 @@ from typing import Any
 from prefect.blocks.core import Block
 from pydantic import SecretStr
 
-from blocks.extras import install_extra
+from blocks.base import install_extra
 from enrichment.errors import ConfigurationError
 
 REFERENCE_PREFIX = "block:"

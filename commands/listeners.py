@@ -21,7 +21,7 @@ Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0
 @contextmanager
 def _starter() -> Iterator["RunStarter"]:
     """Give what starts runs for staged contacts, with log lines shown as long as it is open."""
-    from triggers.log_lines import shown_on_stderr  # noqa: PLC0415 - Prefect takes seconds to import
+    from triggers.serving import shown_on_stderr  # noqa: PLC0415 - Prefect takes seconds to import
     from triggers.starting import RunStarter  # noqa: PLC0415
 
     with told(), shown_on_stderr(), RunStarter.from_settings() as starter:
@@ -33,7 +33,7 @@ def listen_hubspot(host: Host = "127.0.0.1", port: Port = 8080) -> None:
     """Receive HubSpot's webhooks, and signed contacts from other systems, until SIGTERM or SIGINT."""
     with _starter() as starter:
         from blocks.settings import load_settings  # noqa: PLC0415
-        from tasks.erasure import erase_contact  # noqa: PLC0415
+        from tasks.contact import erase_contact  # noqa: PLC0415
         from triggers.serving import serve_hubspot  # noqa: PLC0415
 
         erase = partial(erase_contact, load_settings().warehouse, "hubspot")

@@ -2,11 +2,39 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 from enrichment.credits import CreditCaps, cap_of_day
 from enrichment.records import Origin
-from enrichment.references import Reference
 from enrichment.write_policy import FieldDescription
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """
+    A vendor and, perhaps, the Prefect document that configures it.
+
+    Args:
+        name: by which records are known; what follows a colon in it keeps contacts of several files apart.
+        document: its name in Prefect; empty for the default.
+    """
+
+    name: str
+    document: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return what `<vendor>` or `<vendor>/<document>` stands for."""
+        name, _, document = text.strip().partition("/")
+        return cls(name, document)
+
+    @property
+    def vendor(self) -> str:
+        """Return the name of the vendor alone."""
+        return self.name.partition(":")[0]
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.document}" if self.document else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +100,25 @@ class RunPlan:
     def provider_names(self) -> str:
         """Return the providers' names, by which unmatched contacts are filed."""
         return ",".join(Reference.parse(reference).name for reference in self.providers)
+
+
+BACKFILL = "backfill"
+
+
+def rate_share(lane: str, at_work: Mapping[str, int], live_share: float) -> float:
+    """
+    Return the part of a rate that one run may use, more than 0 and at most 1.
+
+    A lane that is alone has all of the rate; else live runs have `live_share` together, and backfills the rest. Within
+    a lane all runs get the same.
+
+    Args:
+        lane: of the run that asks: `live`, `backfill`, or empty for both, which counts as live.
+        at_work: runs at work by their lane, the one that asks included or not.
+        live_share: what live runs get together beside backfills, between 0 and 1.
+    """
+    backfills = at_work.get(BACKFILL, 0)
+    lives = sum(at_work.values()) - backfills
+    mine, others = (backfills, lives) if lane == BACKFILL else (lives, backfills)
+    of_lane = live_share if lane != BACKFILL else 1.0 - live_share
+    return (of_lane if others else 1.0) / max(1, mine)

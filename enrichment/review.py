@@ -6,8 +6,7 @@ from itertools import accumulate
 
 from enrichment.books import Books
 from enrichment.fields import FIELDS
-from enrichment.outcomes import ENRICHED
-from enrichment.records import Disposition
+from enrichment.records import ENRICHED, Disposition
 from enrichment.summary import match_rate
 
 #: Columns whose fill rate is told, and how people call them.

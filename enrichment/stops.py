@@ -9,8 +9,7 @@ from enrichment.errors import (
     RequestRefusedError,
     RunStoppedError,
 )
-from enrichment.outcomes import Outcome
-from enrichment.records import Returned, StagedRecord, Stop
+from enrichment.records import Outcome, Returned, StagedRecord, Stop
 
 #: Kinds of stops that are failures; also the reasons of replies and updates that every further one would share.
 QUOTA_EXHAUSTED = "quota_exhausted"

@@ -22,11 +22,11 @@ from enrichment.errors import (
     QuotaExhaustedError,
     RequestRefusedError,
     RunStoppedError,
+    where,
 )
+from enrichment.intake import NOBODY, Selection
 from enrichment.plan import RunPlan
 from enrichment.records import ChunkSummary, Claim, Stop
-from enrichment.sealing import where
-from enrichment.selection import NOBODY, Selection
 from enrichment.stops import graver, stop_of
 from enrichment.summary import RunReport
 from flows.plan import asked_for, plan_run
@@ -34,7 +34,7 @@ from flows.task_runner import RunnerOfChoice, other_processes
 from tasks.backfill import stage_selection
 from tasks.books import close_books, describe_fields, open_books, publish_report
 from tasks.chunk import carry_chunk, look_up, release_chunk, settle, store, write_back
-from tasks.claims import claim_chunks, count_queue, run_limit
+from tasks.queue import claim_chunks, count_queue, run_limit
 from tasks.run_starts import look_again
 from tasks.steps import Parcel
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from blocks.settings import load_settings
 from blocks.warehouses.base import Erased
-from tasks.erasure import erase
+from tasks.contact import erase
 
 
 def run_name() -> str:

@@ -5,9 +5,9 @@ from prefect import flow
 from blocks.settings import load_settings
 from enrichment.errors import ConfigurationError
 from enrichment.estimate import Estimate
-from enrichment.selection import NOBODY, Selection
+from enrichment.intake import NOBODY, Selection
 from flows.plan import asked_for, plan_run
-from tasks.estimate import estimate
+from tasks.preview import estimate
 
 
 def run_name() -> str:

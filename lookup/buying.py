@@ -13,10 +13,8 @@ from blocks.providers.base import CREDENTIALS_REJECTED, Asked, Reply, Request
 from blocks.warehouses.base import JournalLookup, MadeFor, Warehouse
 from enrichment.errors import TransientError
 from enrichment.identifiers import email_key, is_about_person
-from enrichment.lanes import rate_share
-from enrichment.outcomes import CONCLUSIVE, STOPS_RUN, Outcome
-from enrichment.plan import RunPlan
-from enrichment.records import CREDIT_CAP_REACHED, Claim, Returned, Settlement, Stop
+from enrichment.plan import RunPlan, rate_share
+from enrichment.records import CONCLUSIVE, CREDIT_CAP_REACHED, STOPS_RUN, Claim, Outcome, Returned, Settlement, Stop
 from enrichment.retry import settle_failure
 from enrichment.stops import graver
 from lookup.cases import Case, Heard, Known, Pending, reuse_days

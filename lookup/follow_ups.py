@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from blocks.providers.base import FollowUp, Reply, Request
-from enrichment.outcomes import ENRICHED
+from enrichment.records import ENRICHED
 from enrichment.waterfall import unite
 from lookup.cases import Case, Heard, Known, Pending
 

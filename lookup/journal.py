@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 
 from blocks.providers.base import Asked, Reply
 from blocks.warehouses.base import Warehouse
-from enrichment.outcomes import Outcome
 from enrichment.plan import RunPlan
-from enrichment.records import Settlement
+from enrichment.records import Outcome, Settlement
 from lookup.cases import Case, Heard, Known, Pending, reuse_days
 
 

@@ -9,10 +9,10 @@ from blocks.providers.base import FollowUp, Provider, Reply, Request
 from blocks.providers.block import load_provider
 from blocks.warehouses.base import Warehouse
 from enrichment.identifiers import why_invalid
-from enrichment.outcomes import ENRICHED
 from enrichment.plan import RunPlan
 from enrichment.records import (
     DISPOSITION_OF_OUTCOME,
+    ENRICHED,
     Disposition,
     Enrichment,
     Finished,

@@ -249,7 +249,7 @@ class _Crowd:
         if kind == "role":
             return self._unique(self._dice.choice(ROLES), person.company.domain)
         if kind == "malformed":
-            spoilt = ("{0}(at){1}", "{0}@", "{0}{1}", "{0}@{1},", "{0} {1}")
+            spoilt = ("{0}(at){1}", "{0}@", "{0}@@{1}", "{0}@{1},", "{0} {1}")
             return self._dice.choice(spoilt).format(*person.email.split("@"))
         return person.email
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from blocks.crms.hubspot.fields import DEFAULT_RULES
-from blocks.crms.salesforce.fields import default_rules
+from blocks.crms.hubspot.contacts import DEFAULT_RULES
+from blocks.crms.salesforce.contacts import default_rules
 from blocks.providers.spec.model import ProviderSpec, load_spec, spec_names
 from enrichment.fields import CONVERSIONS, FIELDS, RESULT_FIELDS, Field
 from enrichment.write_policy import FieldRule

@@ -12,8 +12,8 @@ from pathlib import Path
 from blocks.crms.base import ContactPage, Crm, NewContact, open_crm
 from blocks.log import event
 from blocks.warehouses.base import NewRecord, Warehouse, open_warehouse
-from enrichment.references import Reference
-from enrichment.selection import Selection
+from enrichment.intake import Selection
+from enrichment.plan import Reference
 from tasks.intake import read_contacts
 from tasks.steps import step
 

@@ -19,7 +19,7 @@ from enrichment.records import Disposition, Stop
 from enrichment.stops import graver
 from enrichment.summary import ProviderUse, RunReport, failure_rows, summary_markdown
 from enrichment.write_policy import FieldDescription
-from tasks.lanes import pause_of
+from tasks.queue import pause_of
 from tasks.steps import step
 from tasks.telling import tell_people
 

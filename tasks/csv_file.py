@@ -10,8 +10,7 @@ from blocks.base import configure, variable_prefix
 from blocks.crms.file.block import File, FileCrm
 from blocks.settings import load_settings
 from blocks.warehouses.base import open_warehouse
-from enrichment.errors import ConfigurationError
-from enrichment.sealing import sealed
+from enrichment.errors import ConfigurationError, sealed
 from tasks.setup import check_ready
 
 #: By which name of an identifier its column is chosen.

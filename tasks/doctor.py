@@ -12,8 +12,7 @@ from blocks.notifiers.base import load_notifier
 from blocks.providers.block import load_provider
 from blocks.settings import load_settings
 from blocks.warehouses.base import open_warehouse
-from enrichment.errors import EnrichmentError
-from enrichment.sealing import sealed
+from enrichment.errors import EnrichmentError, sealed
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from blocks.crms.base import Crm, NewContact, open_crm
 from blocks.log import event
 from blocks.warehouses.base import NewRecord, Warehouse, open_warehouse
 from enrichment.errors import ConfigurationError
-from enrichment.references import Reference
+from enrichment.plan import Reference
 from tasks.steps import step
 
 #: The CRM's index lags behind, so each intake reads this much again.

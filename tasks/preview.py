@@ -1,17 +1,24 @@
-"""A dry run: what a run would do with the next queued contacts; nothing is spent, claimed or written."""
+"""What a run would do, before anything is spent or written: a dry run over the queue, and the cost of a backfill."""
 
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections import Counter as Count
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from blocks.crms.base import open_crm
+from prefect.artifacts import create_markdown_artifact
+
+from blocks.crms.base import Crm, NewContact, open_crm
 from blocks.log import event
-from blocks.warehouses.base import open_warehouse
+from blocks.settings import load_settings, read_price_book
+from blocks.warehouses.base import Warehouse, open_warehouse
+from enrichment.estimate import Estimate, estimate_markdown
+from enrichment.intake import Selection
 from enrichment.plan import RunPlan
-from enrichment.records import Disposition, Finished
+from enrichment.records import Disposition, Finished, StagedRecord, State
 from enrichment.write_policy import Change
+from lookup.counting import Counter
 from lookup.journal import JournalReader
 from lookup.walk import LookUp
+from tasks.backfill import pages
 from tasks.steps import step
 from tasks.write_back import read_and_plan
 
@@ -44,7 +51,7 @@ def preview(plan: RunPlan, limit: int) -> Preview:
         # A claim counts as an attempt.
         done = LookUp(plan, warehouse, crm, reader).run(replace(one, attempts=one.attempts + 1) for one in waiting)
         _, plans = read_and_plan(plan, crm, done.found)
-    results = Counter(one.disposition for one in done.settlements if isinstance(one, Finished))
+    results = Count(one.disposition for one in done.settlements if isinstance(one, Finished))
     changes: dict[str, tuple[Change, ...]] = {}
     for item in done.found:
         planned = plans.get(item.record.record_id)
@@ -57,3 +64,57 @@ def preview(plan: RunPlan, limit: int) -> Preview:
             results[Disposition.UNCHANGED] += 1
     event("previewed", records=len(waiting), would_ask=len(reader.lacking))
     return Preview(len(waiting), len(reader.lacking), changes, dict(results))
+
+
+@step(name="estimate")
+def estimate(plan: RunPlan, selection: Selection) -> Estimate:
+    """Return what it would cost to enrich a selection's contacts now."""
+    prices = read_price_book(load_settings().price_book)
+    with open_warehouse(plan.warehouse) as warehouse, open_crm(plan.crm) as crm:
+        counter = Counter(plan, warehouse)
+        survey = _Survey(plan, warehouse, crm, counter)
+        for page in pages(crm, selection, ""):
+            survey.take(page.contacts)
+    skipped = survey.skipped
+    found = Estimate(
+        survey.selected,
+        survey.waiting,
+        skipped[Disposition.SUPPRESSED],
+        skipped[Disposition.SKIPPED_FRESH],
+        skipped[Disposition.INVALID],
+        tuple(counter.estimates(prices)),
+    )
+    create_markdown_artifact(estimate_markdown(found), key="enrichment-estimate", description="Cost of a backfill")
+    event("backfill_estimated", selection=selection.fingerprint, selected=found.selected, waiting=found.waiting)
+    return found
+
+
+@dataclass
+class _Survey:
+    """Goes through the contacts as a run would if they were staged, as far as that is free."""
+
+    plan: RunPlan
+    warehouse: Warehouse
+    crm: Crm
+    counter: Counter
+    selected: int = 0
+    waiting: int = 0
+    skipped: Count[Disposition] = field(default_factory=Count)
+
+    def take(self, contacts: Sequence[NewContact]) -> None:
+        """Count some contacts."""
+        waiting = self.warehouse.waiting_of(self.plan.origin, [contact.crm_id for contact in contacts])
+        self.selected += len(contacts)
+        self.waiting += len(waiting)
+        records = [
+            StagedRecord(contact.crm_id, self.plan.crm_name, contact.crm_id, contact.email, State.CLAIMED, attempts=1)
+            for contact in contacts
+            if contact.crm_id not in waiting
+        ]
+        done = LookUp(self.plan, self.warehouse, self.crm, self.counter).run(records)
+        self.skipped.update(
+            one.disposition
+            for one in done.settlements
+            # A contact that the provider is known to bar from lookups was looked up: its reply is in the journal.
+            if isinstance(one, Finished) and not one.request_key
+        )

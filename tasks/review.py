@@ -7,9 +7,8 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.runtime import flow_run
 
 from blocks.warehouses.base import open_warehouse
-from enrichment.errors import TransientError
+from enrichment.errors import TransientError, sealed
 from enrichment.review import Review, review_markdown, review_message, review_of, unmatched_rows
-from enrichment.sealing import sealed
 from tasks.steps import step
 from tasks.telling import tell_people
 

@@ -1,6 +1,9 @@
-"""Preparing the outside for the pipeline, and checking cheaply that it is prepared."""
+"""Preparing the outside for the pipeline, Prefect's server included, and checking cheaply that it is prepared."""
 
 from typing import Any
+
+import httpx
+from prefect.settings import get_current_settings
 
 from blocks.base import environment_values
 from blocks.crms.base import open_crm
@@ -9,9 +12,32 @@ from blocks.notifiers.base import load_notifier
 from blocks.providers.block import load_provider
 from blocks.settings import Settings, load_settings
 from blocks.warehouses.base import open_warehouse
-from enrichment.references import Reference
-from enrichment.sealing import sealed
-from tasks.server import ensure_server
+from enrichment.errors import TransientError, sealed
+from enrichment.plan import Reference
+
+
+def ensure_server() -> None:
+    """
+    Start a temporary server if none is set; each process has at most one, which ends with it.
+
+    Raises:
+        TransientError: it isn't up in time; the message says what to do instead.
+    """
+    settings = get_current_settings()
+    if settings.api.url or not settings.server.ephemeral.enabled:
+        return
+    from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415 - takes seconds to import
+
+    try:
+        SubprocessASGIServer().start()
+    except (RuntimeError, httpx.HTTPError):
+        seconds = settings.server.ephemeral.startup_timeout_seconds
+        raise TransientError(
+            f"Prefect's temporary server did not start within {seconds} seconds. Start a server of your own with "
+            "`prefect server start`, set PREFECT_API_URL=http://127.0.0.1:4200/api, and run this command again; "
+            "or allow more time with PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"
+        ) from None
+
 
 #: The work pool that prefect.yaml names.
 WORK_POOL = "enrichment"
@@ -59,7 +85,7 @@ def _prepare_prefect(settings: Settings, save: bool, runs: int) -> dict[str, Any
         register_blocks,
         save_blocks,
     )
-    from tasks.claims import RUN_LIMITS  # noqa: PLC0415
+    from tasks.queue import RUN_LIMITS  # noqa: PLC0415
 
     done: dict[str, Any] = {"block types": register_blocks()}
     done["concurrency limits created"] = [name for name in RUN_LIMITS if make_limit(name, runs)]

@@ -8,8 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import exponential_backoff
 
-from enrichment.errors import TransientError
-from enrichment.sealing import sealed
+from enrichment.errors import TransientError, sealed
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -14,7 +14,7 @@ from typing import Any
 
 from blocks.warehouses.base import NewRecord
 from enrichment.records import Origin
-from triggers.batches import Batch, Key
+from triggers.staging import Batch, Key
 
 CRM = "hubspot"
 _ORIGIN = Origin(CRM)

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from blocks.warehouses.base import Warehouse
-from enrichment.errors import ConfigurationError, EnrichmentError
+from enrichment.errors import ConfigurationError, EnrichmentError, sealed
 from enrichment.records import Origin
-from enrichment.sealing import sealed
 
 logger = logging.getLogger(__name__)
 

@@ -3,6 +3,7 @@
 import logging
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -13,15 +14,29 @@ from fastapi import FastAPI
 from blocks.base import configure, module_names
 from blocks.crms.hubspot.block import HubSpot
 from blocks.listeners.receiver import Receiver, load_receiver
+from blocks.log import PACKAGES
 from blocks.settings import Settings, load_settings
 from blocks.warehouses.base import load_warehouse, open_warehouse
-from enrichment.errors import ConfigurationError, TransientError
-from enrichment.references import Reference
-from enrichment.sealing import sealed
-from triggers.erasing import Erase
+from enrichment.errors import ConfigurationError, TransientError, sealed
+from enrichment.plan import Reference
 from triggers.hubspot_events import CRM
 from triggers.readiness import look_at
-from triggers.receiver import HubSpotApp, Limits, Submissions, make_app
+from triggers.receiver import Erase, HubSpotApp, Limits, Submissions, make_app
+
+
+@contextmanager
+def shown_on_stderr() -> Iterator[None]:
+    """Show one line for each event, as long as this is open; the libraries' own lines may hold addresses of calls."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.getLogger().addHandler(handler)
+    for name in PACKAGES:
+        logging.getLogger(name).setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from blocks.settings import load_settings
-from enrichment.errors import EnrichmentError
-from enrichment.sealing import where
+from enrichment.errors import EnrichmentError, where
 from tasks.run_starts import ask_for_run, check_way
 
 _LONGEST_PAUSE_SECONDS = 60.0

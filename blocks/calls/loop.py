@@ -6,10 +6,12 @@ callers run it with waits that block, so that it never suspends and needs no eve
 """
 
 import asyncio
+import contextvars
 import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -245,3 +247,11 @@ def _decide(line: Line[Any], purpose: Purpose, trouble: Trouble, attempt: int) -
         pacer.hold(decision.wait_seconds)
         logger.warning("calls_paused service=%s seconds=%.1f", line.name, decision.wait_seconds)
     return decision
+
+
+class CallPool(ThreadPoolExecutor):
+    """Runs calls in threads that belong to the task run of whoever submits them, so that their log lines reach it."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run a function in a thread, with a copy of the caller's context."""
+        return super().submit(contextvars.copy_context().run, fn, *args, **kwargs)

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import ClassVar, Protocol
 
 from blocks.base import PipelineBlock, block_class, check_vendor, configure
+from enrichment.intake import Selection
+from enrichment.plan import Reference
 from enrichment.records import Contact
-from enrichment.references import Reference
-from enrichment.selection import Selection
 from enrichment.write_policy import Change, FieldDescription, FieldRule
 
 

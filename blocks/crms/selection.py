@@ -5,7 +5,7 @@ from datetime import datetime
 
 from enrichment.errors import ConfigurationError
 from enrichment.fields import nearest
-from enrichment.selection import Selection
+from enrichment.intake import Selection
 from enrichment.write_policy import FieldDescription, FieldRule
 
 

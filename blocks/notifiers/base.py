@@ -3,7 +3,7 @@
 from typing import ClassVar, Protocol, Self
 
 from blocks.base import PipelineBlock, block_class, configure
-from enrichment.references import Reference
+from enrichment.plan import Reference
 
 
 class Notifier(Protocol):

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from enrichment.estimate import Terms
-from enrichment.outcomes import Outcome
-from enrichment.records import Contact
+from enrichment.records import Contact, Outcome
 from enrichment.stops import CREDENTIALS_REJECTED
 
 __all__ = [

@@ -16,7 +16,7 @@ from blocks.providers.http.engine import HttpProvider
 from blocks.providers.http.follow_ups import chosen_values
 from blocks.providers.spec.model import ProviderSpec, load_spec, spec_path
 from enrichment.errors import ConfigurationError
-from enrichment.references import Reference
+from enrichment.plan import Reference
 
 _EXAMPLE = """
 Example:

@@ -15,11 +15,9 @@ from typing import ClassVar
 
 from blocks.base import PipelineBlock, block_class, configure
 from blocks.warehouses import _erasure
-from blocks.warehouses._books import BookVerbs
-from blocks.warehouses._insight import InsightVerbs
-from blocks.warehouses._journal import JournalVerbs
+from blocks.warehouses._books import BookVerbs, InsightVerbs
+from blocks.warehouses._journal import JournalVerbs, ResultVerbs
 from blocks.warehouses._queue import QueueVerbs
-from blocks.warehouses._results import ResultVerbs
 from blocks.warehouses._session import replayed
 from blocks.warehouses._values import (
     Erased,
@@ -37,8 +35,8 @@ from blocks.warehouses._values import (
     Usage,
     WrittenField,
 )
+from enrichment.plan import Reference
 from enrichment.records import Origin
-from enrichment.references import Reference
 
 __all__ = [
     "Erased",

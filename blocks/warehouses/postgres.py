@@ -7,11 +7,10 @@ from typing import Any, ClassVar
 
 from pydantic import Field, HttpUrl, SecretStr
 
-from blocks.extras import not_installed
+from blocks.base import not_installed
 from blocks.secrets import reveal
 from blocks.warehouses._rows import Row, bind, decode
-from blocks.warehouses._session import ConflictError, Session
-from blocks.warehouses._sql import PARAMETER, read_sql
+from blocks.warehouses._session import PARAMETER, ConflictError, Session, read_sql
 from blocks.warehouses.base import Warehouse, WarehouseBlock
 from enrichment.errors import ConfigurationError, TransientError
 

@@ -7,11 +7,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, HttpUrl, SecretStr
 
-from blocks.extras import not_installed
+from blocks.base import not_installed
 from blocks.secrets import reveal
 from blocks.warehouses._rows import Row, bind, decode, sliced
-from blocks.warehouses._session import ConflictError, Session, replayed
-from blocks.warehouses._sql import PARAMETER, read_sql, script_of
+from blocks.warehouses._session import PARAMETER, ConflictError, Session, read_sql, replayed, script_of
 from blocks.warehouses.base import Warehouse, WarehouseBlock
 from enrichment.errors import ConfigurationError, ContractError, EnrichmentError, TransientError
 

@@ -10,8 +10,7 @@ from typing import Any, ClassVar
 from pydantic import Field, HttpUrl
 
 from blocks.warehouses._rows import Row, bind, decode
-from blocks.warehouses._session import Session
-from blocks.warehouses._sql import read_sql
+from blocks.warehouses._session import Session, read_sql
 from blocks.warehouses.base import Warehouse, WarehouseBlock
 from enrichment.errors import ConfigurationError, TransientError
 

@@ -11,7 +11,7 @@ import pytest
 from blocks.base import module_names
 from blocks.crms.base import Crm, NewContact, Update, UpdateResult, open_crm
 from enrichment.errors import ConfigurationError
-from enrichment.selection import Selection
+from enrichment.intake import Selection
 from enrichment.write_policy import Change, FieldDescription, Rule
 from sandbox import server
 

@@ -10,8 +10,7 @@ from blocks.providers.base import Reply
 from blocks.warehouses.base import MadeFor, PlannedWrite, Warehouse
 from enrichment.books import check_books
 from enrichment.identifiers import email_key, suppression_keys
-from enrichment.outcomes import Outcome
-from enrichment.records import Claim, Contact, Disposition, OpenWrite, Unmatched
+from enrichment.records import Claim, Contact, Disposition, OpenWrite, Outcome, Unmatched
 from enrichment.story import Story
 from enrichment.write_policy import Change
 from tests.contract.test_warehouses import HUBSPOT, LEASE, claim, finish, found, look, open_run, queue, stage

@@ -8,14 +8,13 @@ from blocks.calls.messages import Answer
 from blocks.providers.base import Reply, Request
 from blocks.providers.block import provider_block_class
 from blocks.providers.http.follow_ups import choose_key, follow_up_spec
-from blocks.providers.http.interpret import read_reply
-from blocks.providers.http.replies import item_replies, same_replies, settled_replies
+from blocks.providers.http.interpret import item_replies, read_reply, same_replies, settled_replies
 from blocks.providers.http.request import build_call, provider_input
 from blocks.providers.http.steps import Action, next_step
 from blocks.providers.spec.model import ProviderSpec, load_spec, spec_names
 from blocks.providers.spec.sections import Fixture
 from enrichment.fields import FIELDS
-from enrichment.outcomes import CONCLUSIVE, ENRICHED, Outcome
+from enrichment.records import CONCLUSIVE, ENRICHED, Outcome
 from enrichment.stops import stop_kind_of_reply
 
 SPECS = {name: load_spec(name) for name in spec_names()}

@@ -8,8 +8,7 @@ import pytest
 from blocks.base import module_names
 from blocks.providers.base import Reply
 from blocks.warehouses.base import NewRecord, Warehouse
-from enrichment.outcomes import Outcome
-from enrichment.records import Disposition, Finished, Unmatched
+from enrichment.records import Disposition, Finished, Outcome, Unmatched
 from enrichment.review import FailureGroup, ProviderUse
 from tasks.review import mark_reviewed, read_review
 from tests.contract.test_warehouses import HUBSPOT, claim, finish, found, open_run, stage

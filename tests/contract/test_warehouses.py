@@ -28,7 +28,6 @@ from enrichment.books import check_books
 from enrichment.credits import CreditCaps
 from enrichment.errors import ConfigurationError
 from enrichment.identifiers import suppression_keys
-from enrichment.outcomes import Outcome
 from enrichment.records import (
     Claim,
     Contact,
@@ -38,6 +37,7 @@ from enrichment.records import (
     Found,
     OpenWrite,
     Origin,
+    Outcome,
     Returned,
     State,
     Unmatched,

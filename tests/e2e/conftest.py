@@ -17,8 +17,8 @@ from blocks.warehouses.base import Warehouse
 from blocks.warehouses.postgres import PostgresWarehouse
 from blocks.warehouses.sqlite import SqliteWarehouse
 from sandbox.place import ROOT, Place, started
-from tasks.claims import RUN_LIMITS
 from tasks.intake import stage_everything
+from tasks.queue import RUN_LIMITS
 
 WORKER = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "enrichment"]
 

@@ -13,7 +13,7 @@ from blocks.settings import load_settings
 from blocks.warehouses.base import Warehouse
 from sandbox.accounts import ACCOUNTS, account_settings, notifier_settings
 from sandbox.server import Box, running
-from tasks.claims import RUN_LIMITS
+from tasks.queue import RUN_LIMITS
 
 
 @pytest.fixture(scope="session")

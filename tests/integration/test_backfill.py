@@ -8,16 +8,15 @@ from prefect.utilities.callables import parameter_schema
 
 from enrichment.errors import ConfigurationError, CredentialsRejectedError
 from enrichment.estimate import Estimate
-from enrichment.intake import ListedContacts, SelectedContacts
+from enrichment.intake import ListedContacts, SelectedContacts, Selection
 from enrichment.records import Disposition, Origin
-from enrichment.selection import Selection
 from enrichment.summary import RunReport, summary_lines, summary_markdown
 from flows.enrich_contacts import enrich_contacts
 from flows.estimate_backfill import estimate_backfill
 from flows.ingest_contacts import ingest_contacts
 from tasks.backfill import stage_selection
 from tasks.doctor import examine
-from tasks.lanes import pause_lane, resume_lane
+from tasks.queue import pause_lane, resume_lane
 from tests.integration.conftest import Pipeline
 from tests.integration.test_replies_through_the_flow import serve_with
 

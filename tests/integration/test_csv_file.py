@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import cli
 from blocks.crms.base import Update
 from blocks.crms.file.block import File, FileCrm
-from blocks.crms.file.csv_table import Table, write_table
+from blocks.crms.file.columns import Table, write_table
 from enrichment.errors import TransientError
 from enrichment.write_policy import Change
 from tests.integration.conftest import Pipeline

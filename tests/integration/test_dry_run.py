@@ -20,8 +20,8 @@ from sandbox.agreement import disagreements
 from sandbox.server import Box
 from tasks.books import describe_fields
 from tasks.chunk import look_up, settle, store, write_back
-from tasks.claims import claim_chunks
 from tasks.preview import Preview, preview
+from tasks.queue import claim_chunks
 from tasks.steps import Parcel
 
 #: How far a contact has come: never looked up, looked up but not stored, stored but not written, written and staged

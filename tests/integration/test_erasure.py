@@ -12,8 +12,7 @@ from enrichment.summary import RunReport
 from flows.enrich_contacts import enrich_contacts
 from flows.erase_contact import erase_contact as erase_flow
 from flows.ingest_contacts import ingest_contacts
-from tasks.erasure import erase_contact
-from tasks.story import read_story
+from tasks.contact import erase_contact, read_story
 from tests.integration.conftest import Pipeline
 
 PATIENCE_SECONDS = 60

@@ -6,17 +6,16 @@ import pytest
 
 from enrichment.errors import CredentialsRejectedError, QuotaExhaustedError
 from enrichment.estimate import Estimate, ProviderEstimate
-from enrichment.intake import ListedContacts
+from enrichment.intake import ListedContacts, Selection
 from enrichment.records import Disposition, Origin
-from enrichment.selection import Selection
 from enrichment.summary import RunReport
 from flows.enrich_contacts import enrich_contacts
 from flows.estimate_backfill import estimate_backfill
 from flows.ingest_contacts import ingest_contacts
 from flows.preview_contacts import preview_contacts
 from sandbox.people import topics
+from tasks.contact import read_story
 from tasks.preview import Preview
-from tasks.story import read_story
 from tests.integration.conftest import Pipeline
 from tests.integration.test_follow_ups import open_account
 

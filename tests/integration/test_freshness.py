@@ -4,9 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from enrichment.intake import ListedContacts, SelectedContacts
+from enrichment.intake import ListedContacts, SelectedContacts, Selection
 from enrichment.records import Disposition
-from enrichment.selection import Selection
 from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
 from tests.integration.conftest import Pipeline

@@ -20,11 +20,10 @@ from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
 from sandbox.settings import HubSpotSettings
 from tasks.books import RunReport
+from tasks.contact import erase_contact, read_story
 from tasks.doctor import examine
-from tasks.erasure import erase_contact
 from tasks.review import mark_reviewed, read_review
 from tasks.setup import check_ready, set_up
-from tasks.story import read_story
 from tests.integration.conftest import Pipeline
 
 HUBSPOT = Origin("hubspot")

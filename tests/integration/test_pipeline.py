@@ -12,7 +12,7 @@ from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
 from flows.preview_contacts import preview_contacts
 from sandbox.agreement import disagreements
-from tasks.erasure import erase_contact
+from tasks.contact import erase_contact
 from tasks.preview import Preview
 from tests.integration.conftest import Pipeline
 

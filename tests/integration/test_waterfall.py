@@ -12,7 +12,7 @@ from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
 from sandbox.agreement import disagreements
 from sandbox.zoominfo.directory import COMPANY_ONLY, FULL_MATCH, Directory
-from tasks.story import read_story
+from tasks.contact import read_story
 from tests.integration.conftest import Pipeline
 
 CONTACTS = 30

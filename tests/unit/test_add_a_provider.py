@@ -12,8 +12,7 @@ from blocks.providers.base import Reply, Request
 from blocks.providers.block import load_provider
 from blocks.providers.http.interpret import read_reply
 from blocks.providers.spec.model import load_spec, spec_names
-from enrichment.outcomes import Outcome
-from enrichment.records import Contact
+from enrichment.records import Contact, Outcome
 from tests.contract.test_providers import replay
 from tests.integration.providers.stub import Seen, Stub, Told, running_stub
 

@@ -20,7 +20,7 @@ EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 #: What asks for a library only when it is needed, by extra; secrets are tested where their clouds are.
 LATE = {
     "zoominfo-legacy": (
-        "from blocks.providers.spec.logins import LOGINS\n"
+        "from blocks.providers.spec.auth import LOGINS\n"
         "LOGINS['zoominfo_pki']({'client_id': 'c', 'username': 'u', 'private_key': 'k'})"
     ),
 }

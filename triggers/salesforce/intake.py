@@ -9,7 +9,7 @@ from blocks.warehouses.base import NewRecord, Warehouse
 from enrichment.records import Origin
 from tasks.intake import FIRST_WINDOW, OVERLAP, stage_created
 from triggers.salesforce.events import Meaning
-from triggers.salesforce.position import Position, read_position
+from triggers.salesforce.topic import Position, read_position
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ _runtime_version.ValidateProtobufRuntimeVersion(
     '',
     'triggers/salesforce/pubsub.proto'
 )
-# protoc_insertion_point(imports)
+# @@protoc_insertion_point(imports)
 
 _sym_db = _symbol_database.Default()
 
@@ -63,4 +63,4 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PUBLISHRESPONSE']._serialized_end=1198
   _globals['_PUBSUB']._serialized_start=1306
   _globals['_PUBSUB']._serialized_end=1585
-# protoc_insertion_point(module_scope)
+# @@protoc_insertion_point(module_scope)

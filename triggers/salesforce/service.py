@@ -1,4 +1,4 @@
-"""The subscriber as a process: put together from the settings, and ended by a signal."""
+"""The subscriber as a process: put together from the settings, committing events to the queue, ended by a signal."""
 
 import logging
 import queue
@@ -11,14 +11,15 @@ from blocks.base import configure
 from blocks.crms.salesforce.block import Salesforce
 from blocks.settings import load_settings
 from blocks.warehouses.base import open_warehouse
-from enrichment.errors import ConfigurationError
-from enrichment.references import Reference
-from enrichment.sealing import sealed
+from enrichment.errors import ConfigurationError, sealed
+from enrichment.plan import Reference
 from triggers.salesforce.client import Endpoint
 from triggers.salesforce.intake import CRM, EventIntake
-from triggers.salesforce.listener import Listener, Patience
-from triggers.salesforce.pulse import Pulse, told_over_http
+from triggers.salesforce.listener import Listener, Patience, Pulse, told_over_http
 from triggers.salesforce.topic import Fields, Topic
+
+_SOURCE, _LANE = "platform_event", "live"
+
 
 logger = logging.getLogger(__name__)
 

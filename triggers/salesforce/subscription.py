@@ -16,8 +16,7 @@ from typing import Self
 
 import grpc
 
-from triggers.salesforce.client import Stream, failure_of
-from triggers.salesforce.failures import Action, Failure, StreamFailedError
+from triggers.salesforce.client import Action, Failure, Stream, StreamFailedError, failure_of
 from triggers.salesforce.pubsub_pb2 import FetchRequest, FetchResponse, ReplayPreset
 
 #: The most that Salesforce lets be outstanding.

@@ -1,18 +1,88 @@
-"""A topic as it is subscribed to: whether we may, and what its events mean."""
+"""A topic as it is subscribed to: whether we may, its schemas, what its events mean, and the place in it."""
 
+import io
+import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from blocks.crms.salesforce.transport import CLIENT_NAME
-from enrichment.errors import ConfigurationError
-from enrichment.sealing import where
-from triggers.salesforce.client import PubSubClient
+import fastavro
+from fastavro.types import Schema as ParsedSchema
+
+from blocks.crms.salesforce.session import CLIENT_NAME
+from enrichment.errors import ConfigurationError, where
+from triggers.salesforce.client import PubSubClient, StreamFailedError, judge
 from triggers.salesforce.events import Meaning, read_change, read_platform_event
-from triggers.salesforce.failures import StreamFailedError, judge
 from triggers.salesforce.pubsub_pb2 import ConsumerEvent
-from triggers.salesforce.schemas import EventSchema, Schemas
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """
+    A place in a topic.
+
+    Args:
+        replay_id: Salesforce's name for it: opaque bytes, empty if what was stored can't be read.
+        reached_at: what was committed before this moment is staged; None if that isn't known.
+    """
+
+    replay_id: bytes
+    reached_at: datetime | None
+
+    def text(self) -> str:
+        """Return it as it is stored."""
+        return json.dumps(
+            {"replay_id": self.replay_id.hex(), "reached_at": self.reached_at.isoformat() if self.reached_at else None}
+        )
+
+
+def read_position(text: str) -> Position:
+    """Return what was stored."""
+    try:
+        stored = json.loads(text)
+        reached_at = stored["reached_at"]
+        return Position(bytes.fromhex(stored["replay_id"]), datetime.fromisoformat(reached_at) if reached_at else None)
+    except (ValueError, KeyError, TypeError):
+        return Position(b"", None)
+
+
+@dataclass(frozen=True, slots=True)
+class EventSchema:
+    """A schema, and the names of its fields in order."""
+
+    parsed: ParsedSchema
+    fields: tuple[str, ...]
+
+    def decode(self, payload: bytes) -> dict[str, Any]:
+        """
+        Return an event's values by field; nested records are dictionaries, and an empty union is None.
+
+        Raises:
+            Exception: of many kinds, if the payload isn't of this schema.
+        """
+        decoded: Any = fastavro.schemaless_reader(io.BytesIO(payload), self.parsed, None)
+        return dict(decoded)
+
+
+class Schemas:
+    """The schemas that were met, by their id; a topic gets a new one whenever its fields change."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, EventSchema] = {}
+
+    def get(self, schema_id: str, ask: Callable[[str], str]) -> EventSchema:
+        """Return a schema; it is asked for only if it is new, since the answer takes a second."""
+        if schema_id not in self._known:
+            self._known[schema_id] = _parse(ask(schema_id))
+        return self._known[schema_id]
+
+
+def _parse(text: str) -> EventSchema:
+    schema = json.loads(text)
+    return EventSchema(fastavro.parse_schema(schema), tuple(field["name"] for field in schema["fields"]))
+
 
 logger = logging.getLogger(__name__)
 

@@ -24,18 +24,22 @@ from blocks.crms.base import ContactPage, CrmBlock, CrmContact, NewContact, Upda
 from blocks.crms.file.columns import (
     DEFAULT_RULES,
     Columns,
+    Table,
+    clear_leftovers,
     contact_of,
     describe,
     find_columns,
     index_rows,
+    read_table,
+    read_unchanged,
     refuse_twins,
     settle_rules,
+    write_table,
 )
-from blocks.crms.file.csv_table import Table, clear_leftovers, read_table, read_unchanged, write_table
 from blocks.crms.mapping import read_rules
 from blocks.crms.selection import lacks_one, named_fields, refuse_conditions
 from enrichment.errors import ConfigurationError, TransientError
-from enrichment.selection import Selection
+from enrichment.intake import Selection
 from enrichment.write_policy import FieldDescription, FieldRule
 
 NOT_FOUND = "not_found"

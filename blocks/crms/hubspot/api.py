@@ -7,7 +7,9 @@ don't need.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -24,12 +26,167 @@ from urllib3.exceptions import (
 )
 
 from blocks.calls.credentials import CredentialSource, Grant
+from blocks.calls.judging import Dialect
+from blocks.calls.judging import judge as judge_answer
 from blocks.calls.loop import Line, Purpose, make_call
-from blocks.calls.messages import Answer, Call, in_lower_case, parse_json
+from blocks.calls.messages import Answer, Call, in_lower_case, parse_json, word
 from blocks.calls.pacing import pacer_for
-from blocks.crms.hubspot.answers import has_records, judge
-from enrichment.errors import ConfigurationError
-from enrichment.retry import Fault, RetryPolicy, Trouble
+from enrichment.errors import ConfigurationError, QuotaExhaustedError
+from enrichment.retry import Fault, RetryPolicy, Trouble, asked_wait, fault_of_status
+
+COMPLETE = "COMPLETE"
+OBJECT_NOT_FOUND = "OBJECT_NOT_FOUND"
+
+#: How long to wait where a 429 names its policy and neither Retry-After nor an interval (guide to usage limits).
+WAIT_OF_POLICY_SECONDS: Mapping[str, float] = {"SECONDLY": 1.0, "TEN_SECONDLY_ROLLING": 10.0}
+LOCKED = 423
+LEAST_LOCK_WAIT_SECONDS = 2.0
+_DAILY = "DAILY"
+_INTERVAL_HEADER = "x-hubspot-ratelimit-interval-milliseconds"
+
+_SCOPE_KEYS = ("requiredGranularScopes", "requiredScopes", "missingScopes")
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """One property that HubSpot finds fault with, and its code for it."""
+
+    field: str
+    code: str
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.code}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """
+    One error object, free of personal data.
+
+    Args:
+        category: HubSpot's class of errors, for instance VALIDATION_ERROR.
+        flaws: the properties concerned.
+        ids: the record ids and trace ids that the error names.
+        correlation_id: what HubSpot's support asks for.
+    """
+
+    category: str = ""
+    flaws: tuple[Flaw, ...] = ()
+    ids: frozenset[str] = frozenset()
+    scopes: tuple[str, ...] = ()
+    correlation_id: str = ""
+
+    def __str__(self) -> str:
+        parts = [self.category, ", ".join(map(str, self.flaws))]
+        if self.correlation_id:
+            parts.append(f"correlation id {self.correlation_id}")
+        return ": ".join(part for part in parts if part)
+
+
+def read_complaint(error: Any) -> Complaint:
+    """Return what an error object says."""
+    if not isinstance(error, dict):
+        return Complaint()
+    return Complaint(
+        category=word(error.get("category")),
+        flaws=tuple(dict.fromkeys((*_flaws_of_message(error.get("message")), *_flaws_of_details(error)))),
+        ids=frozenset((*_context(error, "ids"), *_context(error, "objectWriteTraceId"))),
+        scopes=tuple(dict.fromkeys(word(s) for part in _parts(error) for k in _SCOPE_KEYS for s in _context(part, k))),
+        correlation_id=word(error.get("correlationId")),
+    )
+
+
+def judge(answer: Answer, accept: Callable[[Any], bool], *, at: str, scope: str, now: datetime) -> Answer | Trouble:
+    """Return what HubSpot's answer means for the call, which needs a scope; it raises as every judge does."""
+    dialect = Dialect("HubSpot", read_complaint, _read_limit, partial(_explain, at, scope))
+    return judge_answer(answer, accept, dialect, at=at, now=now)
+
+
+def is_complete(body: Any) -> bool:
+    """Tell whether a batch was done: any other state means that nothing can be said of its records."""
+    return has_records(body) and body.get("status") == COMPLETE
+
+
+def has_records(body: Any) -> bool:
+    """Tell whether a body lists records, be they none."""
+    results = body.get("results") if isinstance(body, dict) else None
+    return isinstance(results, list) and all(isinstance(record, dict) and "id" in record for record in results)
+
+
+def complaints(body: Mapping[str, Any]) -> list[Complaint]:
+    """Return what the errors of a partial success say."""
+    return [read_complaint(error) for error in body.get("errors") or ()]
+
+
+def _read_limit(answer: Answer, _complaint: Complaint, what: str, now: datetime) -> Trouble | None:
+    if fault_of_status(answer.status) is not Fault.THROTTLED:
+        return None
+    body = answer.body if isinstance(answer.body, dict) else {}
+    policy = word(body.get("policyName"))
+    if policy == _DAILY:
+        raise QuotaExhaustedError(
+            "HubSpot's calls of this day are used up: all apps of the account share them, and they are available "
+            "back at "
+            "midnight in the account's time zone"
+        )
+    wait = asked_wait(answer.headers, now=now)
+    if answer.status == LOCKED:  # a record is being changed, and HubSpot wants it left alone for two seconds
+        wait = max(wait or 0.0, LEAST_LOCK_WAIT_SECONDS)
+    elif wait is None:
+        wait = _policy_wait(policy, answer.headers)
+    return Trouble(Fault.THROTTLED, what, wait, narrow=policy == "SECONDLY")
+
+
+def _policy_wait(policy: str, headers: Mapping[str, str]) -> float | None:
+    interval = headers.get(_INTERVAL_HEADER, "")
+    if policy == "TEN_SECONDLY_ROLLING" and interval.isdigit():
+        return int(interval) / 1000
+    return WAIT_OF_POLICY_SECONDS.get(policy)
+
+
+def _explain(at: str, scope: str, status: int, complaint: Complaint, what: str) -> str:
+    if status == 401:
+        return (
+            f"HubSpot rejects the access token: {what}, even after it was read again. Put a valid one into "
+            "ENRICHMENT_HUBSPOT_ACCESS_TOKEN or the secret block that it names"
+        )
+    if status == 403:
+        scopes = ", ".join(complaint.scopes) or scope
+        return f"HubSpot forbids {at}: {what}. Add the scope {scopes} to the app or service key of the access token"
+    return f"HubSpot refuses {at}: {what}. Check ENRICHMENT_HUBSPOT_API_VERSION and ENRICHMENT_HUBSPOT_BASE_URL"
+
+
+def _parts(error: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield error
+    for part in error.get("errors") or ():
+        if isinstance(part, dict):
+            yield part
+
+
+def _flaws_of_message(message: Any) -> Iterator[Flaw]:
+    # Rejected properties are described by JSON lists inside the text of the message.
+    text = message if isinstance(message, str) else ""
+    position = text.find("[{")
+    while position >= 0:
+        try:
+            items, position = json.JSONDecoder().raw_decode(text, position)
+        except ValueError:
+            return
+        yield from (Flaw(word(i.get("name")), word(i.get("error"))) for i in items if isinstance(i, dict))
+        position = text.find("[{", position)
+
+
+def _flaws_of_details(error: Mapping[str, Any]) -> Iterator[Flaw]:
+    for part in _parts(error):
+        for name in _context(part, "propertyName"):
+            yield Flaw(word(name), word(part.get("code") or part.get("subCategory")))
+
+
+def _context(error: Mapping[str, Any], key: str) -> list[str]:
+    context = error.get("context")
+    values = context.get(key) if isinstance(context, dict) else None
+    return [str(value) for value in values] if isinstance(values, list) else []
+
 
 #: A part of the allowed rate is left to clocks that differ and to whoever else uses the same app.
 SAFETY = 0.95

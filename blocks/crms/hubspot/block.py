@@ -8,19 +8,18 @@ from typing import ClassVar
 
 from pydantic import Field, HttpUrl, SecretStr
 
+from blocks.calls.loop import CallPool
 from blocks.calls.messages import Answer, Call, is_object
-from blocks.calls.pool import CallPool
 from blocks.crms.base import ContactPage, CrmBlock, CrmContact, FieldSet, NewContact, Update, UpdateResult
 from blocks.crms.hubspot.api import MOST_CONNECTIONS, HubSpotApi
-from blocks.crms.hubspot.contacts import READ_SCOPE, ContactReader
-from blocks.crms.hubspot.fields import DEFAULT_RULES, FieldCatalog
+from blocks.crms.hubspot.contacts import DEFAULT_RULES, READ_SCOPE, ContactReader, FieldCatalog
 from blocks.crms.hubspot.selection import SelectionReader
 from blocks.crms.hubspot.updates import HubSpotWriter
 from blocks.crms.mapping import read_rules
 from blocks.crms.selection import named_fields, refuse_conditions
 from blocks.secrets import reveal
 from enrichment.errors import RequestRefusedError
-from enrichment.selection import Selection
+from enrichment.intake import Selection
 from enrichment.write_policy import FieldDescription, FieldRule
 
 logger = logging.getLogger(__name__)

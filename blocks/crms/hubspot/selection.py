@@ -12,7 +12,7 @@ from blocks.crms.hubspot.contacts import BATCH_SIZE, ContactReader, is_record_id
 from blocks.crms.selection import is_created_within, lacks_one
 from blocks.crms.updates import batches
 from enrichment.errors import ConfigurationError, RequestRefusedError
-from enrichment.selection import Selection
+from enrichment.intake import Selection
 
 LISTS_SCOPE = "crm.lists.read"
 CONTACTS = "0-1"

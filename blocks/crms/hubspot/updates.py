@@ -12,8 +12,7 @@ from typing import Any
 
 from blocks.calls.messages import Call
 from blocks.crms.base import FieldSet
-from blocks.crms.hubspot.answers import OBJECT_NOT_FOUND, Complaint, complaints, has_records, is_complete
-from blocks.crms.hubspot.api import HubSpotApi
+from blocks.crms.hubspot.api import OBJECT_NOT_FOUND, Complaint, HubSpotApi, complaints, has_records, is_complete
 from blocks.crms.hubspot.contacts import BATCH_SIZE, ContactReader, is_record_id
 from blocks.crms.updates import Ending, Input, UpdateWriter, batches, gone, merged, unconfirmed
 from enrichment.errors import EnrichmentError, RequestRefusedError

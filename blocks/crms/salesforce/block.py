@@ -8,23 +8,29 @@ from typing import ClassVar
 
 from pydantic import Field, HttpUrl, SecretStr
 
+from blocks.calls.loop import CallPool
 from blocks.calls.messages import Answer, Call, is_object
-from blocks.calls.pool import CallPool
 from blocks.crms.base import ContactPage, CrmBlock, CrmContact, FieldSet, NewContact, Update, UpdateResult
 from blocks.crms.mapping import read_rules
-from blocks.crms.salesforce.answers import calls_left
-from blocks.crms.salesforce.api import SalesforceApi
+from blocks.crms.salesforce.api import SalesforceApi, calls_left
 from blocks.crms.salesforce.bulk import BulkOptions, BulkWriter
-from blocks.crms.salesforce.contacts import ContactReader
-from blocks.crms.salesforce.fields import FieldCatalog, default_rules
+from blocks.crms.salesforce.contacts import ContactReader, FieldCatalog, default_rules
 from blocks.crms.salesforce.selection import SelectionReader
-from blocks.crms.salesforce.session import ADDRESS, Auth, Credentials, SessionSource, check_address, session_source
-from blocks.crms.salesforce.transport import MOST_CONNECTIONS, Transport
+from blocks.crms.salesforce.session import (
+    ADDRESS,
+    MOST_CONNECTIONS,
+    Auth,
+    Credentials,
+    SessionSource,
+    Transport,
+    check_address,
+    session_source,
+)
 from blocks.crms.salesforce.updates import SalesforceWriter
 from blocks.crms.selection import named_fields
 from blocks.secrets import reveal
 from enrichment.errors import ConfigurationError, RequestRefusedError
-from enrichment.selection import Selection
+from enrichment.intake import Selection
 from enrichment.write_policy import FieldDescription, FieldRule
 
 logger = logging.getLogger(__name__)

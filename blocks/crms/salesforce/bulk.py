@@ -14,8 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from blocks.calls.messages import Call
-from blocks.crms.salesforce.answers import read_bulk_error, refused
-from blocks.crms.salesforce.api import SalesforceApi
+from blocks.crms.salesforce.api import SalesforceApi, read_bulk_error, refused
 from blocks.crms.salesforce.contacts import short
 from blocks.crms.updates import UNPROCESSED, Ending, Input, failed
 from enrichment.errors import EnrichmentError, RequestRefusedError

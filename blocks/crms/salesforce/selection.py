@@ -10,7 +10,7 @@ from blocks.crms.salesforce.contacts import PAGE_SIZE, QUERIED_IDS, is_contact_i
 from blocks.crms.selection import lacks_one
 from blocks.crms.updates import batches
 from enrichment.errors import ConfigurationError, RequestRefusedError
-from enrichment.selection import Selection
+from enrichment.intake import Selection
 
 _ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 _CAMPAIGN = "701"

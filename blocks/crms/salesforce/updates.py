@@ -13,8 +13,7 @@ from itertools import groupby
 from typing import Any
 
 from blocks.calls.messages import Call
-from blocks.crms.salesforce.answers import Complaint, read_complaint, refused
-from blocks.crms.salesforce.api import COLLECTIONS, SalesforceApi
+from blocks.crms.salesforce.api import COLLECTIONS, Complaint, SalesforceApi, read_complaint, refused
 from blocks.crms.salesforce.bulk import BulkWriter
 from blocks.crms.salesforce.contacts import ContactReader, is_contact_id, short
 from blocks.crms.updates import Ending, Input, UpdateWriter, batches, unconfirmed

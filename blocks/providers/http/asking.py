@@ -18,11 +18,12 @@ from blocks.calls.loop import Purpose, Unanswered, make_call_async
 from blocks.calls.messages import Answer, Call
 from blocks.providers.base import Reply, Request
 from blocks.providers.http.channel import AskingStoppedError, Channel, Options, Shared
-from blocks.providers.http.interpret import Meaning, miscounted
-from blocks.providers.http.replies import (
+from blocks.providers.http.interpret import (
     UNREADABLE,
+    Meaning,
     in_doubt,
     item_replies,
+    miscounted,
     raw_replies,
     request_id,
     same_replies,
@@ -32,7 +33,7 @@ from blocks.providers.http.request import build_call, provider_input
 from blocks.providers.http.steps import Action, Step, next_step, trouble_of_answer, wait_of_pending
 from blocks.providers.spec.model import ProviderSpec
 from enrichment.errors import ConfigurationError, EnrichmentError, PostponedError, RunStoppedError, TransientError
-from enrichment.outcomes import CONCLUSIVE, STOPS_RUN, Outcome
+from enrichment.records import CONCLUSIVE, STOPS_RUN, Outcome
 from enrichment.retry import ONCE, SHARED_FAULTS, Fault, Trouble, Verdict
 from enrichment.stops import CREDENTIALS_REJECTED
 

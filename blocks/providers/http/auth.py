@@ -10,13 +10,13 @@ import httpx
 from pydantic import SecretStr
 
 from blocks.calls.credentials import Grant
-from blocks.calls.http import network_trouble
 from blocks.calls.judging import Dialect, judge
 from blocks.calls.loop import Line, Purpose, make_call
-from blocks.calls.messages import Answer, in_lower_case, parse_json
+from blocks.calls.messages import Answer, in_lower_case, network_trouble, parse_json
 from blocks.calls.pacing import Pacer
 from blocks.providers.http.steps import retry_policy
 from blocks.providers.spec.auth import (
+    LOGINS,
     Auth,
     BasicAuth,
     BearerAuth,
@@ -25,9 +25,8 @@ from blocks.providers.spec.auth import (
     LoginAuth,
     QueryAuth,
 )
-from blocks.providers.spec.codes import short_code
-from blocks.providers.spec.logins import LOGINS
 from blocks.providers.spec.model import ProviderSpec
+from blocks.providers.spec.transforms import short_code
 from blocks.secrets import reveal
 from enrichment.errors import ConfigurationError
 from enrichment.fields import number

@@ -15,9 +15,8 @@ import httpx
 from pydantic import SecretStr
 
 from blocks.calls.credentials import CredentialSource
-from blocks.calls.http import network_fault
 from blocks.calls.loop import Line
-from blocks.calls.messages import Answer, Call, in_lower_case
+from blocks.calls.messages import Answer, Call, in_lower_case, network_fault
 from blocks.calls.pacing import Pacer, pacer_for
 from blocks.providers.http.auth import apply_grant, credential_names, fetcher
 from blocks.providers.http.steps import first_pace, pace_after, retry_policy

@@ -39,8 +39,7 @@ from enrichment.errors import (
     QuotaExhaustedError,
     TransientError,
 )
-from enrichment.outcomes import Outcome
-from enrichment.records import Contact
+from enrichment.records import Contact, Outcome
 
 
 class HttpProvider:

@@ -10,7 +10,7 @@ from blocks.providers.spec.model import ProviderSpec
 from blocks.providers.spec.sections import RequestForm, Rule
 from enrichment.errors import ConfigurationError
 from enrichment.fields import integer, text
-from enrichment.outcomes import Outcome
+from enrichment.records import Outcome
 
 _INHERITED = ("content_type", "accept", "headers")
 

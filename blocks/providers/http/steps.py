@@ -10,7 +10,7 @@ from blocks.calls.messages import Answer
 from blocks.providers.http.interpret import Meaning, answer_meaning, error_code, refused_fields
 from blocks.providers.spec.model import ProviderSpec
 from blocks.providers.spec.sections import Rate, Window
-from enrichment.outcomes import Outcome
+from enrichment.records import Outcome
 from enrichment.retry import Fault, RetryPolicy, Trouble, asked_wait, fault_of_status
 
 #: While more than this share of a long window is left, only the shortest one sets the pace.

@@ -26,7 +26,7 @@ from blocks.providers.spec.expressions import Expression
 from blocks.providers.spec.transforms import TRANSFORMS
 from enrichment.fields import CONVERSIONS, FIELDS, unknown_field
 from enrichment.fields import Field as CanonicalKind
-from enrichment.outcomes import Outcome
+from enrichment.records import Outcome
 
 Identifier = Literal["email", "first_name", "last_name", "company_name"]
 ANSWER_NAMES = frozenset({"status", "headers", "body"})

@@ -1,9 +1,21 @@
 """What a spec may do to a provider's value by name, before the vocabulary gives it its canonical form."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from enrichment.forms import linkedin_url
+
+# Free text may quote the input, and so personal data; a code doesn't.
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+def short_code(value: Any) -> str:
+    """Return the value if it is a code, else nothing; the first of a list counts."""
+    if isinstance(value, list):
+        value = value[0] if value else None
+    text = str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+    return text if _CODE.fullmatch(text) else ""
 
 
 def linkedin_handle(value: Any) -> str | None:

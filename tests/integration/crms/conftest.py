@@ -11,7 +11,7 @@ import pytest
 from blocks.crms.base import Update, UpdateResult
 from blocks.crms.hubspot.api import HubSpotApi
 from blocks.crms.hubspot.block import HubSpot, HubSpotCrm
-from blocks.crms.hubspot.fields import DEFAULT_RULES
+from blocks.crms.hubspot.contacts import DEFAULT_RULES
 from enrichment.retry import RetryPolicy
 from enrichment.write_policy import Change
 from sandbox import server

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from blocks.crms.hubspot.fields import OUR_FIELDS
+from blocks.crms.hubspot.contacts import OUR_FIELDS
 from enrichment.errors import ConfigurationError, TransientError
 from enrichment.write_policy import WritePlan, plan_write
 from tests.integration.crms.conftest import Account, company, reasons, update

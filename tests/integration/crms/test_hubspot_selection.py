@@ -5,7 +5,7 @@ import pytest
 from blocks.crms.base import Crm
 from blocks.crms.hubspot.block import HubSpotCrm
 from enrichment.errors import ConfigurationError, RequestRefusedError
-from enrichment.selection import Selection
+from enrichment.intake import Selection
 from tests.integration.crms.conftest import Account
 
 EVERYBODY = Selection(everything=True)

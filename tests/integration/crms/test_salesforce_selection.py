@@ -5,7 +5,7 @@ import pytest
 from blocks.crms.base import Crm
 from blocks.crms.salesforce.block import SalesforceCrm
 from enrichment.errors import ConfigurationError
-from enrichment.selection import Selection
+from enrichment.intake import Selection
 from tests.integration.crms.salesforce_org import Org
 
 OWNER = "0055e00000AAAAAAAA"

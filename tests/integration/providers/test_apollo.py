@@ -12,7 +12,7 @@ from blocks.providers.block import load_provider
 from blocks.providers.http.engine import HttpProvider
 from blocks.providers.spec.model import load_spec
 from enrichment.errors import CredentialsRejectedError
-from enrichment.outcomes import Outcome
+from enrichment.records import Outcome
 from sandbox.apollo.service import PLACEHOLDER
 from sandbox.server import Box, running
 from tests.integration.providers.asker import Journal, ask, impatient, make_provider

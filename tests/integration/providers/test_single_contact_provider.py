@@ -14,7 +14,7 @@ import pytest
 from blocks.providers.block import load_provider
 from blocks.providers.http.engine import HttpProvider
 from blocks.providers.spec.model import load_spec
-from enrichment.outcomes import Outcome
+from enrichment.records import Outcome
 from tests.integration.providers.asker import Journal, ask, impatient, make_provider, requests_for
 from tests.integration.providers.stub import Seen, Stub, Told, running_stub
 

@@ -21,7 +21,7 @@ from enrichment.errors import (
     QuotaExhaustedError,
     TransientError,
 )
-from enrichment.outcomes import CONCLUSIVE, Outcome
+from enrichment.records import CONCLUSIVE, Outcome
 from enrichment.stops import CREDENTIALS_REJECTED, QUOTA_EXHAUSTED, REQUEST_REFUSED
 from sandbox.exchange import Request as SandboxRequest
 from sandbox.server import Box, running

@@ -15,7 +15,7 @@ from blocks.providers.block import load_provider
 from blocks.providers.http.engine import HttpProvider
 from blocks.providers.spec.model import load_spec
 from enrichment.errors import ConfigurationError, CredentialsRejectedError
-from enrichment.outcomes import Outcome
+from enrichment.records import Outcome
 from sandbox.server import Box, running
 from tests.integration.providers.asker import Journal, ask, impatient, make_provider
 
@@ -235,7 +235,7 @@ def test_the_check_says_what_is_left(box: Box, provider: HttpProvider) -> None:
 
 def test_the_assertion_says_who_and_for_how_long(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its claims are the vendor's, back-dated for clocks that differ, and last five minutes."""
-    from blocks.providers.spec.logins import zoominfo_pki  # noqa: PLC0415
+    from blocks.providers.spec.auth import zoominfo_pki  # noqa: PLC0415
 
     form = zoominfo_pki({"username": "u-1", "client_id": "c-1", "private_key": PRIVATE})
     assertion = form.headers["Authorization"].removeprefix("Bearer ")

@@ -18,10 +18,8 @@ from sandbox.salesforce.sessions import ORG_ID
 from tests.integration.crms.salesforce_org import SECRET
 from triggers.salesforce.client import Endpoint, PubSubClient
 from triggers.salesforce.intake import EventIntake
-from triggers.salesforce.listener import Listener, Patience
-from triggers.salesforce.position import read_position
-from triggers.salesforce.pulse import Pulse
-from triggers.salesforce.topic import Fields, Topic
+from triggers.salesforce.listener import Listener, Patience, Pulse
+from triggers.salesforce.topic import Fields, Topic, read_position
 
 DEADLINE_SECONDS = 60
 #: Waits that are long enough to be real and short enough for a test.

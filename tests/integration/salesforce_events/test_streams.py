@@ -15,8 +15,7 @@ from enrichment.errors import ConfigurationError, CredentialsRejectedError
 from sandbox.salesforce.event_schemas import CHANGES
 from sandbox.salesforce.sessions import ORG_ID
 from tests.integration.salesforce_events.listening import HASTY, Listening
-from triggers.salesforce.client import Endpoint, PubSubClient
-from triggers.salesforce.failures import Action, StreamFailedError
+from triggers.salesforce.client import Action, Endpoint, PubSubClient, StreamFailedError
 
 FOUR_DAYS = 4 * 24 * 3600
 

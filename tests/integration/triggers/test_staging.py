@@ -11,8 +11,7 @@ import pytest
 from blocks.warehouses.base import NewRecord, Warehouse, load_warehouse
 from enrichment.errors import EnrichmentError
 from enrichment.records import Origin
-from triggers.batches import Batch
-from triggers.staging import StagingWriter
+from triggers.staging import Batch, StagingWriter
 
 
 def batch(*crm_ids: str) -> Batch:

@@ -10,8 +10,7 @@ from blocks.providers.base import Reply
 from blocks.warehouses.base import NewRecord, RunStart, Warehouse, load_warehouse
 from blocks.warehouses.bigquery import BigQueryWarehouse
 from enrichment.errors import ConfigurationError, ContractError, TransientError
-from enrichment.outcomes import Outcome
-from enrichment.records import Disposition, Finished, Origin
+from enrichment.records import Disposition, Finished, Origin, Outcome
 
 HUBSPOT = Origin("hubspot")
 

@@ -10,8 +10,7 @@ from blocks.providers.base import Reply
 from blocks.warehouses import _erasure
 from blocks.warehouses._rows import reply_row
 from blocks.warehouses.base import MadeFor, NewRecord, Warehouse, load_warehouse
-from enrichment.outcomes import Outcome
-from enrichment.records import Origin
+from enrichment.records import Origin, Outcome
 
 HUBSPOT = Origin("hubspot")
 

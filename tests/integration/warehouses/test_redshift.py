@@ -10,7 +10,7 @@ from blocks.providers.base import Reply
 from blocks.warehouses.base import NewRecord, Warehouse, load_warehouse
 from blocks.warehouses.redshift import RedshiftWarehouse
 from enrichment.errors import ConfigurationError, ContractError, TransientError
-from enrichment.outcomes import Outcome
+from enrichment.records import Outcome
 
 SQL = RedshiftWarehouse.sql
 STATEMENTS = {**SQL.migrations, **SQL.queries, **SQL.session}

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from blocks.calls.credentials import CredentialSource, Grant
-from blocks.calls.loop import Line, Purpose, Unanswered, make_call, make_call_async
+from blocks.calls.loop import CallPool, Line, Purpose, Unanswered, make_call, make_call_async
 from blocks.calls.messages import Answer
 from blocks.calls.pacing import Pacer
-from blocks.calls.pool import CallPool
 from enrichment.errors import PostponedError, TransientError
 from enrichment.retry import ONCE, Fault, RetryPolicy, Trouble, Verdict
 

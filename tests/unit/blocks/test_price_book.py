@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from blocks.price_book import read_price_book
+from blocks.settings import read_price_book
 from enrichment.errors import ConfigurationError
 from enrichment.estimate import Price
 

@@ -9,7 +9,7 @@ import sqlglot
 from sqlglot import exp
 
 from blocks.base import module_names
-from blocks.warehouses._sql import PARAMETER, SQL_FOLDER, Statements, read_sql, script_of
+from blocks.warehouses._session import PARAMETER, SQL_FOLDER, Statements, read_sql, script_of
 
 ENGINES = module_names("blocks.warehouses")
 CONCERNS = {"books", "insight", "journal", "queue", "results", "schema"}

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from blocks.calls.messages import Answer, parse_json
-from blocks.crms.hubspot.answers import (
+from blocks.crms.hubspot.api import (
     Flaw,
     has_records,
     is_complete,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from blocks.crms.hubspot.fields import DEFAULT_RULES, OUR_FIELDS
+from blocks.crms.hubspot.contacts import DEFAULT_RULES, OUR_FIELDS
 from blocks.crms.mapping import read_rules
 from enrichment.errors import ConfigurationError
 from enrichment.write_policy import FieldRule, Rule

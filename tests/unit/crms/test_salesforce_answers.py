@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from blocks.calls.messages import Answer
-from blocks.crms.salesforce.answers import calls_left, judge, read_bulk_error, refused
+from blocks.crms.salesforce.api import calls_left, judge, read_bulk_error, refused
 from blocks.crms.salesforce.updates import typed
 from blocks.crms.updates import Input
 from enrichment.errors import CredentialsRejectedError, QuotaExhaustedError, RequestRefusedError, TransientError

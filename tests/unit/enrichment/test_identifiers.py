@@ -39,7 +39,7 @@ BY_NAME = ("first_name", "last_name", "company_name")
         ("ada@example", None),
         ("ada@example.c", None),
         ("ada@example.", None),
-        ("adaexample.com", None),
+        ("ada@@example.com", None),
         ("ada b@example.com", None),
         ("ada@example.com, bob@example.com", None),
         ("ada@example.com;bob@example.com", None),

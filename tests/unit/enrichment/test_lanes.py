@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enrichment.lanes import rate_share
+from enrichment.plan import rate_share
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,7 @@
 
 import pytest
 
-from enrichment.outcomes import CONCLUSIVE, ENRICHED, STOPS_RUN, Outcome
-from enrichment.records import DISPOSITION_OF_OUTCOME
+from enrichment.records import CONCLUSIVE, DISPOSITION_OF_OUTCOME, ENRICHED, STOPS_RUN, Outcome
 
 
 def test_a_conclusive_outcome_is_written_back_or_ends_the_record() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from enrichment.references import Reference
+from enrichment.plan import Reference
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,7 @@ import traceback
 
 import pytest
 
-from enrichment.errors import ConfigurationError
-from enrichment.sealing import UnexpectedError, sealed
+from enrichment.errors import ConfigurationError, UnexpectedError, sealed
 
 CONTACT = "zoe@acme.example"
 

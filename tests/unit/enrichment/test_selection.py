@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from enrichment.errors import ConfigurationError
-from enrichment.selection import NOBODY, Selection, select_by
+from enrichment.intake import NOBODY, Selection, select_by
 
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -14,8 +14,7 @@ from enrichment.errors import (
     RunStoppedError,
     TransientError,
 )
-from enrichment.outcomes import STOPS_RUN, Outcome
-from enrichment.records import CREDIT_CAP_REACHED, PAUSED, Returned, StagedRecord, State, Stop
+from enrichment.records import CREDIT_CAP_REACHED, PAUSED, STOPS_RUN, Outcome, Returned, StagedRecord, State, Stop
 from enrichment.stops import STOP_KINDS, give_back, graver, stop_kind_of_reply, stop_of
 
 RECORDS = [StagedRecord(f"r{n}", "hubspot", str(n), None, State.CLAIMED, n) for n in (1, 2, 3)]

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from blocks.providers.base import Request
-from blocks.providers.http.replies import item_replies
-from enrichment.outcomes import Outcome
+from blocks.providers.http.interpret import item_replies
+from enrichment.records import Outcome
 from tests.unit.providers.samples import CARDFILE, ZOOMINFO, answer, item, request
 
 EMAILS = [f"p{number}@x.example" for number in range(25)]

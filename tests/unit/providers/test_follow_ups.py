@@ -9,13 +9,12 @@ import yaml
 from blocks.providers.base import CREDENTIALS_REJECTED, Request
 from blocks.providers.block import load_provider, make_block_class
 from blocks.providers.http.follow_ups import choose_key, chosen_values, follow_up_spec, further_pages
-from blocks.providers.http.interpret import answer_meaning
-from blocks.providers.http.replies import item_replies
+from blocks.providers.http.interpret import answer_meaning, item_replies
 from blocks.providers.http.request import build_call, provider_input
 from blocks.providers.spec.follow_ups import PAGE, FollowUp, Pages, Switch
 from blocks.providers.spec.model import ProviderSpec, load_spec, parse_spec
 from enrichment.errors import ConfigurationError
-from enrichment.outcomes import Outcome
+from enrichment.records import Outcome
 from tests.unit.providers.samples import answer, item
 
 ZOOMINFO, LEGACY = load_spec("zoominfo"), load_spec("zoominfo_legacy")

@@ -5,10 +5,16 @@ from typing import Any
 import pytest
 
 from blocks.calls.messages import Answer
-from blocks.providers.http.interpret import item_meaning, keepable, read_reply, refused_fields
-from blocks.providers.http.replies import item_replies, settled_replies
+from blocks.providers.http.interpret import (
+    item_meaning,
+    item_replies,
+    keepable,
+    read_reply,
+    refused_fields,
+    settled_replies,
+)
 from blocks.providers.http.steps import Action, Step, next_step
-from enrichment.outcomes import CONCLUSIVE, Outcome
+from enrichment.records import CONCLUSIVE, Outcome
 from enrichment.retry import Fault
 from tests.unit.providers.samples import CARDFILE, ZOOMINFO, answer, item, request
 

@@ -6,14 +6,13 @@ from typing import Any
 import pytest
 
 from blocks.providers.base import Request
-from blocks.providers.http.interpret import miscounted
-from blocks.providers.http.replies import item_replies, request_id
+from blocks.providers.http.interpret import item_replies, miscounted, request_id
 from blocks.providers.http.request import build_call
+from blocks.providers.spec.auth import password
 from blocks.providers.spec.expressions import Expression
-from blocks.providers.spec.logins import password
 from blocks.providers.spec.model import ProviderSpec, load_spec, parse_spec
 from enrichment.errors import ConfigurationError
-from enrichment.outcomes import Outcome
+from enrichment.records import Outcome
 from tests.unit.providers.samples import answer
 
 PDL, APOLLO = load_spec("peopledatalabs"), load_spec("apollo")

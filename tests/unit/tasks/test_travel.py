@@ -12,8 +12,7 @@ import pytest
 import tasks
 from enrichment import errors
 from enrichment.books import Books
-from enrichment.errors import EnrichmentError, PostponedError
-from enrichment.outcomes import Outcome
+from enrichment.errors import EnrichmentError, PostponedError, UnexpectedError
 from enrichment.plan import RunPlan
 from enrichment.records import (
     Chunk,
@@ -24,13 +23,13 @@ from enrichment.records import (
     Finished,
     Found,
     OpenWrite,
+    Outcome,
     Returned,
     StagedRecord,
     State,
     Stop,
     Unmatched,
 )
-from enrichment.sealing import UnexpectedError
 from enrichment.write_policy import FieldDescription
 from flows.enrich_contacts import enrich_contacts
 from sandbox.place import ROOT

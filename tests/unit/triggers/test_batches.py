@@ -2,7 +2,7 @@
 
 from blocks.warehouses.base import NewRecord
 from enrichment.records import Origin
-from triggers.batches import Batch, merged
+from triggers.staging import Batch, merged
 
 HUBSPOT = Origin("hubspot")
 

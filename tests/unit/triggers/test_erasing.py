@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from enrichment.errors import ConfigurationError, EnrichmentError, TransientError
-from triggers.erasing import Eraser
 from triggers.hubspot_events import Erasure
+from triggers.receiver import Eraser
 
 ONE, TWO = Erasure("1", 10), Erasure("2", 10)
 

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from enrichment.records import Origin
-from triggers.batches import Batch
 from triggers.hubspot_events import Delivery, Erasure, MalformedError, read_delivery
+from triggers.staging import Batch
 
 APP = "54321"
 CREATED_MS, CREATED_AT = 1751276050977, "2025-06-30T09:34:10.977Z"

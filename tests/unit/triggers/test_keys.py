@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from enrichment.errors import ConfigurationError, TransientError
-from triggers.keys import SigningKeys
+from triggers.signatures import SigningKeys
 
 
 class Store:

@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from triggers.salesforce.contact_ids import contact_id
-from triggers.salesforce.events import Meaning, read_change, read_platform_event
-from triggers.salesforce.failures import CODE_PREFIX, Action, judge
-from triggers.salesforce.position import Position, read_position
+from triggers.salesforce.client import CODE_PREFIX, Action, judge
+from triggers.salesforce.events import Meaning, contact_id, read_change, read_platform_event
+from triggers.salesforce.topic import Position, read_position
 
 FIRST, SECOND = "0035e0000000001AAA", "003D000000QV9n2IAD"
 COMMITTED = datetime(2026, 11, 23, 10, 0, 0, 123000, tzinfo=UTC)

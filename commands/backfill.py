@@ -9,7 +9,7 @@ import typer
 from commands.terminal import Json, checked_lane, only_one, pairs_table, run_table, say, told
 from enrichment.errors import ConfigurationError
 from enrichment.estimate import estimate_lines
-from enrichment.selection import Selection, select_by
+from enrichment.intake import Selection, select_by
 
 Lane = Annotated[str, typer.Argument(help="`live` or `backfill`.")]
 
@@ -86,7 +86,7 @@ def backfill(  # noqa: PLR0913 - one parameter for each option
 def pause(lane: Lane, as_json: Json = False) -> None:
     """Pause a queue: runs finish the batches in flight and take no more, the rest waits."""
     with told():
-        from tasks.lanes import pause_lane  # noqa: PLC0415
+        from tasks.queue import pause_lane  # noqa: PLC0415
 
         at_work = pause_lane(checked_lane(lane))
         in_flight = f"{at_work:,} contacts in flight will still be finished"
@@ -101,7 +101,7 @@ def resume(
 ) -> None:
     """Resume a queue: runs take contacts from it again."""
     with told():
-        from tasks.lanes import resume_lane, start_deployment  # noqa: PLC0415
+        from tasks.queue import resume_lane, start_deployment  # noqa: PLC0415
 
         waiting = resume_lane(checked_lane(lane))
         started = start_deployment(lane) if start else ""
@@ -117,11 +117,9 @@ def _check(selection: Selection, provider: str, *, estimate: bool, stage_only: b
     """Tell a mistake before Prefect starts."""
     if (estimate or stage_only) and selection.is_empty:
         raise ConfigurationError("choose contacts by a condition, `--csv` or `--all`")
-    from blocks.price_book import read_price_book  # noqa: PLC0415 - Prefect takes seconds to import
-    from blocks.settings import load_settings  # noqa: PLC0415
+    from blocks.settings import load_settings, read_price_book  # noqa: PLC0415
     from tasks.intake import read_contacts  # noqa: PLC0415
-    from tasks.server import ensure_server  # noqa: PLC0415
-    from tasks.setup import check_ready  # noqa: PLC0415
+    from tasks.setup import check_ready, ensure_server  # noqa: PLC0415
 
     if selection.csv_path:
         read_contacts(Path(selection.csv_path))

@@ -1,15 +1,18 @@
-"""Pausing and resuming a lane, for all workers: the warehouse keeps it."""
+"""The queue: claims on it, how much waits, and pausing and resuming a lane, for all workers."""
+
+import uuid
 
 from prefect import get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 
+from blocks.log import event
 from blocks.settings import load_settings
 from blocks.warehouses.base import Warehouse, open_warehouse
-from enrichment.errors import ConfigurationError
+from enrichment.errors import ConfigurationError, sealed
 from enrichment.plan import RunPlan
-from enrichment.records import PAUSED, State, Stop
-from enrichment.sealing import sealed
+from enrichment.records import PAUSED, Claim, State, Stop
+from tasks.steps import Parcel, step
 
 
 @sealed
@@ -59,3 +62,43 @@ def pause_of(plan: RunPlan, warehouse: Warehouse) -> Stop | None:
 
 def _records(warehouse: Warehouse, lane: str) -> int:
     return sum(count.records for count in warehouse.count_queue() if count.lane == lane)
+
+
+#: Global concurrency limits on runs at work, over all workers; made by setup. One each, so that live runs never queue
+#: behind backfills.
+RUN_LIMITS = ("enrichment-live", "enrichment-backfill")
+
+
+def run_limit(lane: str) -> str:
+    """Return the limit that a run of this lane counts against; both lanes together count as live."""
+    return RUN_LIMITS[lane == "backfill"]
+
+
+@step(name="claim-chunks")
+def claim_chunks(plan: RunPlan, chunks: int, budget: int) -> list[Parcel[Claim]]:
+    """Claim up to so many chunks, and no more records than the budget; fewer if the queue has less."""
+    claims: list[Claim] = []
+    with open_warehouse(plan.warehouse) as warehouse:
+        while len(claims) < chunks and budget > 0:
+            claim = warehouse.claim(
+                plan.run_id,
+                origin=plan.origin,
+                lane=plan.lane,
+                limit=min(plan.chunk_size, budget),
+                lease_seconds=plan.lease_seconds,
+                make_token=lambda: uuid.uuid4().hex,
+            )
+            if not claim.records:
+                break
+            claims.append(claim)
+            budget -= len(claim.records)
+    event("chunks_claimed", chunks=len(claims), records=sum(len(claim.records) for claim in claims))
+    return [Parcel(claim) for claim in claims]
+
+
+@step(name="count-queue")
+def count_queue(plan: RunPlan) -> int:
+    """Return how many records the queue holds now, claimed ones included."""
+    with open_warehouse(plan.warehouse) as warehouse:
+        counts = warehouse.count_queue()
+    return sum(count.records for count in counts if plan.lane in {"", count.lane})

@@ -23,9 +23,9 @@ demo: .venv/.demo ## Run the whole pipeline on made-up contacts (CONTACTS= CRM= 
 	@$(BIN)/enrich demo $(if $(CONTACTS),--contacts $(CONTACTS)) $(if $(CRM),--crm $(CRM)) \
 		$(if $(PROVIDER),--provider $(PROVIDER)) $(if $(WAREHOUSE),--warehouse $(WAREHOUSE))
 
-# Much of the time is waiting: for processes to start, servers to answer, leases to end. So one worker more than cores of
-# a small machine. Tests that share a slow stand-in are one group, so that each starts once.
-PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadgroup
+# Much of the time is waiting: for processes to start, servers to answer, leases to end; so there is one worker more than
+# a small machine has cores. Tests that share a slow stand-in are one group (tests/groups.py), so that it starts once.
+PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadscope
 DECISIONS := tests/unit/enrichment $(wildcard tests/unit/lookup)
 
 test: .venv/.synced coverage ## Run all tests, several at once

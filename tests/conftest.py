@@ -10,40 +10,32 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.groups import GroupScheduling, rank
+
 if TYPE_CHECKING:  # a test that needs no Prefect doesn't wait seconds for its import
     from blocks.warehouses.base import Warehouse
 
-#: Tests that share what is slow to start, or one world, run in one worker; the slowest group begins first.
-GROUPS = ("e2e", "containers", "prefect", "bigquery", "snowflake")
-
 #: Warehouses that nobody runs at home: `make test-quick` leaves their stand-ins out.
-CLOUDS = {"bigquery", "snowflake", "redshift"}
+CLOUDS = ("bigquery", "snowflake", "redshift")
 
 
-def warehouse_of(item: pytest.Function) -> str:
-    """Return the warehouse that a test starts a stand-in of, by its parameter or its module."""
-    if "serve_warehouse" not in item.fixturenames:
-        return ""
-    values = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    module = item.path.stem.removeprefix("test_")
-    return next((value for value in (*values, module) if value in CLOUDS), "")
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> GroupScheduling:
+    """Let workers share the tests by groups."""
+    return GroupScheduling(config)
 
 
-@pytest.hookimpl(tryfirst=True)  # before `-m` selects and xdist reads the groups
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark groups for `--dist loadgroup`, and put them first."""
-    order = {}
+    """Mark what needs the stand-in of a cloud warehouse, and put the slow groups first."""
     for item in items:
-        assert isinstance(item, pytest.Function)
-        warehouse = warehouse_of(item)
-        traits = (item.path.parent.name, "prefect" if "prefect_server" in item.fixturenames else "", warehouse)
-        group = next((name for name in GROUPS if name in traits), None)
-        if group:
-            item.add_marker(pytest.mark.xdist_group(group))
-        if warehouse:
+        values = (
+            item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+        )
+        names = (*values, item.path.stem.removeprefix("test_"))
+        if "serve_warehouse" in getattr(item, "fixturenames", ()) and any(name in CLOUDS for name in names):
             item.add_marker(pytest.mark.cloud)
-        order[item] = GROUPS.index(group) if group else len(GROUPS)
-    items.sort(key=lambda item: order[item])
+    items.sort(key=lambda item: rank(item.nodeid))
 
 
 @pytest.fixture(autouse=True)

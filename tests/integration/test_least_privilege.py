@@ -127,7 +127,7 @@ def test_the_run_role_changes_no_table_and_sees_no_other_schema(
             " FROM information_schema.role_table_grants WHERE table_schema = %s AND grantee = %s GROUP BY table_name",
             (SCHEMA, RUN),
         ).fetchall()
-    rights = dict(rows)
+    rights: dict[str, list[str]] = dict(rows)
     assert {"enrichment_staging", "record_ledger", "schema_migrations"} <= rights.keys()
     assert all(right == ["DELETE", "INSERT", "SELECT", "UPDATE"] for right in rights.values())
 

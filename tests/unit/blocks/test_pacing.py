@@ -214,7 +214,8 @@ def test_a_hold_reaches_those_who_wait_already() -> None:
 def test_a_hold_reaches_a_thread_that_sleeps_already(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that sleeps towards its slot when the pause begins waits for the end of the pause, too."""
     pacer = Pacer("s", 1000.0)
-    sleep, slept = time.sleep, []
+    sleep = time.sleep
+    slept: list[float] = []
 
     def sleep_into_a_hold(seconds: float) -> None:
         if not slept:

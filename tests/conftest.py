@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,9 +20,9 @@ CLOUDS = ("bigquery", "snowflake", "redshift")
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config) -> GroupScheduling:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling:
     """Let workers share the tests by groups."""
-    return GroupScheduling(config)
+    return GroupScheduling(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects

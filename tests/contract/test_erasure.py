@@ -108,8 +108,8 @@ def test_an_erasure_may_be_repeated_and_an_unknown_contact_is_suppressed(warehou
     kept = everything_kept(warehouse)
     assert [warehouse.erase(HUBSPOT, crm_id).total for crm_id in ("1", "9")] == [0, 0]
     assert everything_kept(warehouse) == kept
-    (kept,) = warehouse.read_suppressions({suppression_keys(Contact("9"), HUBSPOT)[0]: "hubspot"})
-    assert (kept.reason, kept.suppressed_at[-1]) == ("erased", "Z")
+    (barred,) = warehouse.read_suppressions({suppression_keys(Contact("9"), HUBSPOT)[0]: "hubspot"})
+    assert (barred.reason, barred.suppressed_at[-1]) == ("erased", "Z")
 
 
 def test_a_run_at_work_loses_an_erased_contact_and_its_books_balance(warehouse: Warehouse) -> None:

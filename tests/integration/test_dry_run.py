@@ -102,8 +102,9 @@ class Stage:
 
     def _chain(self, plan: RunPlan, *steps: Callable[..., Parcel[Chunk]]) -> Chunk:
         """Claim what waits, take it so far, and put back what has not ended by then."""
-        [parcel] = claim_chunks.fn(plan, 1, 1000)
-        records = parcel.contents.records
+        [claimed] = claim_chunks.fn(plan, 1, 1000)
+        records = claimed.contents.records
+        parcel: Parcel[Any] = claimed
         for step in steps:
             parcel = step(plan, parcel)
         chunk: Chunk = parcel.contents

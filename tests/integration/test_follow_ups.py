@@ -84,7 +84,12 @@ class Desk:
     def claim(self, plan: RunPlan, limit: int = 10_000) -> Claim:
         """Claim what waits for a run."""
         return self.warehouse.claim(
-            plan.run_id, crm="hubspot", lane="", limit=limit, lease_seconds=600, make_token=lambda: uuid.uuid4().hex
+            plan.run_id,
+            origin=plan.origin,
+            lane="",
+            limit=limit,
+            lease_seconds=600,
+            make_token=lambda: uuid.uuid4().hex,
         )
 
     def look_up(self, plan: RunPlan | None = None, **options: Any) -> "Found":

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from blocks.warehouses.base import NewRecord, RunStart
+from enrichment.records import Origin
 from sandbox.hubspot.signing import sign_v1, signed_headers
 from tests.integration.triggers.conftest import (
     CLIENT_SECRET,
@@ -159,7 +160,7 @@ def test_events_of_a_contact_at_work_let_it_be_done_again(receiver: Receiver) ->
     receiver.deliver(creation(501))
     receiver.warehouse.open_run(RunStart("run", "a run", "zoominfo", "hubspot", ""), lease_seconds=60)
     claim = receiver.warehouse.claim(
-        "run", crm="hubspot", lane="", limit=9, lease_seconds=60, make_token=lambda: "token"
+        "run", origin=Origin("hubspot"), lane="", limit=9, lease_seconds=60, make_token=lambda: "token"
     )
     change = creation(501, subscriptionType="contact.propertyChange", propertyName="email", propertyValue="z@x.example")
     assert receiver.deliver(change).status_code == 200

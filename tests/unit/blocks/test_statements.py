@@ -16,7 +16,7 @@ CONCERNS = {"books", "insight", "journal", "queue", "results", "schema"}
 SQL = {engine: read_sql(engine) for engine in ENGINES}
 KEYS = (exp.PrimaryKey, exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp.CheckColumnConstraint)
 #: What the dialect's grammar may have in sqlglot, and the engine refuses or doesn't keep.
-LACKS: dict[str, tuple[type[exp.Expression], ...]] = {
+LACKS: dict[str, tuple[type[exp.Expr], ...]] = {
     "snowflake": (exp.OnConflict, exp.Returning),
     "bigquery": (exp.OnConflict, exp.Returning, *KEYS),
     "redshift": (
@@ -36,7 +36,7 @@ FUNCTIONS = {
 BATCHES = {"rows": "batch_rows", "ids": "batch_ids", "keys": "batch_ids"}
 
 
-def trees(engine: str) -> Iterator[tuple[str, exp.Expression]]:
+def trees(engine: str) -> Iterator[tuple[str, exp.Expr]]:
     """Yield each statement of an engine, parsed, with the name of its section; values stand in for parameters."""
     batches = BATCHES if engine == "redshift" else {}
     for sections in (SQL[engine].migrations, SQL[engine].queries, SQL[engine].session):
@@ -49,7 +49,7 @@ def trees(engine: str) -> Iterator[tuple[str, exp.Expression]]:
 
 
 @pytest.fixture(scope="module")
-def parsed() -> dict[str, list[tuple[str, exp.Expression]]]:
+def parsed() -> dict[str, list[tuple[str, exp.Expr]]]:
     return {engine: list(trees(engine)) for engine in ENGINES}
 
 
@@ -57,7 +57,7 @@ def columns(tree: exp.Expression) -> list[str]:
     return [column.name.lower() for column in tree.find_all(exp.ColumnDef)]
 
 
-Parsed = dict[str, list[tuple[str, exp.Expression]]]
+Parsed = dict[str, list[tuple[str, exp.Expr]]]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -21,9 +21,9 @@ from commands.terminal import (
     only_one,
     out,
     pairs_table,
+    reported_errors,
     run_table,
     say,
-    told,
 )
 from enrichment.errors import ConfigurationError, EnrichmentError
 
@@ -51,7 +51,7 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Folder of the demo's files; it is emptied first.")] = Path(".demo"),
 ) -> None:
     """Run the whole pipeline against a local CRM and provider: no account, no cost."""
-    with told():
+    with reported_errors():
         try:
             from sandbox.combination import combine  # noqa: PLC0415 - the only way from the product into the sandbox
             from sandbox.demo import run_demo  # noqa: PLC0415
@@ -69,7 +69,7 @@ def setup(
     as_json: Json = False,
 ) -> None:
     """Prepare warehouse, CRM fields and Prefect; safe to repeat."""
-    with told():
+    with reported_errors():
         from tasks.setup import set_up  # noqa: PLC0415 - Prefect takes seconds to import
 
         report = set_up(save=save_blocks, runs=runs)
@@ -94,7 +94,7 @@ def stage(
     as_json: Json = False,
 ) -> None:
     """Put contacts into the queue: those created since the last time, or those that an option names."""
-    with told():
+    with reported_errors():
         only_one({"--csv": csv, "--ids": ids, "--since": since, "--all": everything, "--failed": failed})
         if run_id and not failed:
             raise ConfigurationError("`--run-id` needs `--failed`: it names the run whose failed contacts are queued")
@@ -139,7 +139,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Enrich the contacts that wait in the queue, in this process."""
-    with told():
+    with reported_errors():
         from tasks.setup import check_ready, ensure_server  # noqa: PLC0415
 
         asked: dict[str, Any] = {"provider": provider, "lane": checked_lane(lane) if lane else "", "limit": limit}
@@ -178,7 +178,7 @@ def file(
     as_json: Json = False,
 ) -> None:
     """Enrich a CSV file without a CRM; running it again costs nothing and finishes what is left."""
-    with told():
+    with reported_errors():
         from tasks.csv_file import FileJob, prepare_file  # noqa: PLC0415
         from tasks.setup import ensure_server  # noqa: PLC0415
 
@@ -206,7 +206,7 @@ def why(
     as_json: Json = False,
 ) -> None:
     """Show everything that happened to one contact."""
-    with told():
+    with reported_errors():
         from tasks.contact import read_story  # noqa: PLC0415
 
         lines = read_story(crm_id, crm)
@@ -226,7 +226,7 @@ def review(
     as_json: Json = False,
 ) -> None:
     """Show the results of the last days, and the unmatched contacts that you haven't reviewed yet."""
-    with told():
+    with reported_errors():
         from blocks.settings import load_settings  # noqa: PLC0415
         from enrichment.review import review_markdown  # noqa: PLC0415
         from tasks.review import mark_reviewed, read_review  # noqa: PLC0415
@@ -246,7 +246,7 @@ def erase(
     as_json: Json = False,
 ) -> None:
     """Erase one contact from the warehouse permanently, and never look it up again; the CRM isn't changed."""
-    with told():
+    with reported_errors():
         from blocks.settings import load_settings  # noqa: PLC0415
         from tasks.contact import erase_contact  # noqa: PLC0415
 
@@ -261,7 +261,7 @@ def erase(
 @app.command(epilog="Example: `enrich doctor --json`")
 def doctor(as_json: Json = False) -> None:
     """Check that every configured system answers, with free calls only."""
-    with told():
+    with reported_errors():
         from tasks.doctor import examine  # noqa: PLC0415
 
         findings = examine()

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.terminal import Json, checked_lane, only_one, pairs_table, run_table, say, told
+from commands.terminal import Json, checked_lane, only_one, pairs_table, reported_errors, run_table, say
 from enrichment.errors import ConfigurationError
 from enrichment.estimate import estimate_lines
 from enrichment.intake import Selection, select_by
@@ -44,7 +44,7 @@ def backfill(  # noqa: PLR0913 - one parameter for each option
     as_json: Json = False,
 ) -> None:
     """Put the contacts that meet all conditions into the backfill queue, and enrich the contacts that wait in it."""
-    with told():
+    with reported_errors():
         selection = select_by(
             everything=everything,
             created_from=created_from,
@@ -85,7 +85,7 @@ def backfill(  # noqa: PLR0913 - one parameter for each option
 
 def pause(lane: Lane, as_json: Json = False) -> None:
     """Pause a queue: runs finish the batches in flight and take no more, the rest waits."""
-    with told():
+    with reported_errors():
         from tasks.queue import pause_lane  # noqa: PLC0415
 
         at_work = pause_lane(checked_lane(lane))
@@ -100,7 +100,7 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Resume a queue: runs take contacts from it again."""
-    with told():
+    with reported_errors():
         from tasks.queue import resume_lane, start_deployment  # noqa: PLC0415
 
         waiting = resume_lane(checked_lane(lane))

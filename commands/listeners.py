@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.terminal import told
+from commands.terminal import reported_errors
 
 if TYPE_CHECKING:
     from triggers.starting import RunStarter
@@ -24,7 +24,7 @@ def _starter() -> Iterator["RunStarter"]:
     from triggers.serving import shown_on_stderr  # noqa: PLC0415 - Prefect takes seconds to import
     from triggers.starting import RunStarter  # noqa: PLC0415
 
-    with told(), shown_on_stderr(), RunStarter.from_settings() as starter:
+    with reported_errors(), shown_on_stderr(), RunStarter.from_settings() as starter:
         yield starter
 
 

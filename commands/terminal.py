@@ -39,7 +39,7 @@ def only_one(options: Mapping[str, object]) -> None:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def reported_errors() -> Iterator[None]:
     """Turn our errors into one line and an exit code."""
     try:
         yield

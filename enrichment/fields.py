@@ -64,7 +64,7 @@ FIELDS: Mapping[str, Field] = _by_name(
         "employees",
         "company",
         unit="people",
-        least=0,
+        least=1,
         most=10_000_000,
         own_column=True,
         description="How many people work there; only where the provider gives a number.",

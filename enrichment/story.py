@@ -133,7 +133,7 @@ class StoryLine:
     what: str
 
 
-def tell(story: Story) -> list[StoryLine]:
+def tell_story(story: Story) -> list[StoryLine]:
     """Return the story, line by line."""
     lines = [
         *(line for one in story.suppressions for line in _suppression(one)),

@@ -10,6 +10,7 @@ from prefect.runtime import flow_run
 
 from blocks.crms.base import open_crm
 from blocks.log import event
+from blocks.notifiers.base import notify
 from blocks.providers.block import load_provider
 from blocks.warehouses.base import RunEnd, RunStart, Usage, Warehouse, open_warehouse
 from enrichment.alerts import alert_kind, compose_alert, compose_version_notice
@@ -21,7 +22,6 @@ from enrichment.summary import ProviderUse, RunReport, failure_rows, summary_mar
 from enrichment.write_policy import FieldDescription
 from tasks.queue import pause_of
 from tasks.steps import step
-from tasks.telling import tell_people
 
 REPLAY = "enrich stage --failed"
 
@@ -67,7 +67,7 @@ def close_books(
         broken = crashed > 0 or not report.books.balanced
         stop_kind = stop.kind if stop and not stop.wished else "crashed" if broken else ""
         kind = alert_kind(report.books, threshold=threshold, stop_kind=stop_kind)
-        sent = _tell(plan, report, kind, (last.alert_kind if last else None) or "", notifiers)
+        sent = _alert(plan, report, kind, (last.alert_kind if last else None) or "", notifiers)
         end = RunEnd(
             failure_rate=report.books.failure_rate,
             stop_kind=stop.kind if stop else "",
@@ -131,10 +131,10 @@ def _note_use(plan: RunPlan, use: ProviderUse, notifiers: Sequence[str]) -> None
     if use.version_changed:
         event("api_version_changed", provider=use.provider, before=before, now=now)
         notice = compose_version_notice(use.provider, use.versions_before, use.api_versions, run=_run_label(plan))
-        tell_people(notice.subject, notice.body, notifiers, kind=notice.kind)
+        notify(notice.subject, notice.body, notifiers, kind=notice.kind)
 
 
-def _tell(plan: RunPlan, report: RunReport, kind: str, previous: str, notifiers: Sequence[str]) -> bool:
+def _alert(plan: RunPlan, report: RunReport, kind: str, previous: str, notifiers: Sequence[str]) -> bool:
     """Send one message if the state changed; return whether people know the present state."""
     if not report.books.claimed and not kind:
         return True
@@ -150,7 +150,7 @@ def _tell(plan: RunPlan, report: RunReport, kind: str, previous: str, notifiers:
     if alert is None:
         return True
     # A dead notifier must not fail the run; the next run tries again.
-    return tell_people(alert.subject, alert.body, notifiers, kind=alert.kind or "recovered") > 0
+    return notify(alert.subject, alert.body, notifiers, kind=alert.kind or "recovered") > 0
 
 
 def _run_label(plan: RunPlan) -> str:

@@ -13,7 +13,7 @@ from enrichment.errors import sealed
 from enrichment.identifiers import suppression_keys
 from enrichment.plan import Reference
 from enrichment.records import Contact, Origin
-from enrichment.story import ProviderAnswer, StoryLine, Suppression, tell
+from enrichment.story import ProviderAnswer, StoryLine, Suppression, tell_story
 from enrichment.waterfall import FOLLOW_UPS
 from tasks.steps import step
 
@@ -68,7 +68,7 @@ def read_story(crm_id: str, crm: str = "") -> list[StoryLine]:
         stored = [enrichment.fields for enrichment in story.stored.values()]
         follow_ups = [answer for fields in stored for answer in _follow_ups(warehouse, fields)]
     erased = {one.crm for one in suppressions if one.reason == "erased"}
-    return tell(replace(story.without(erased), suppressions=suppressions, follow_ups=follow_ups))
+    return tell_story(replace(story.without(erased), suppressions=suppressions, follow_ups=follow_ups))
 
 
 def _suppressions(warehouse: Warehouse, crm_id: str, crms: list[str]) -> list[Suppression]:

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.runtime import flow_run
 
+from blocks.notifiers.base import notify
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import TransientError, sealed
 from enrichment.review import Review, review_markdown, review_message, review_of, unmatched_rows
 from tasks.steps import step
-from tasks.telling import tell_people
 
 
 @sealed
@@ -51,7 +51,7 @@ def publish_review(review: Review) -> None:
 def send_review(review: Review, notifiers: Sequence[str]) -> None:
     """Send one message with the figures; raise TransientError if nobody can be told."""
     message = review_message(review, flow_run.ui_url or "")
-    if tell_people(message.subject, message.body, notifiers, kind="weekly_review") or not notifiers:
+    if notify(message.subject, message.body, notifiers, kind="weekly_review") or not notifiers:
         return
     raise TransientError("no notifier could send the weekly review: check each with `enrich doctor`")
 

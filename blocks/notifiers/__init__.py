@@ -1,1 +1,1 @@
-"""One module per way of telling people; the module's name is the configured name."""
+"""One module per way to reach the team; the module's name is the configured name."""

@@ -1,13 +1,16 @@
-"""The seam to people."""
+"""The seam to the team: one message, by every notifier that is configured."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Protocol, Self
 
 from blocks.base import PipelineBlock, block_class, configure
+from blocks.log import event
+from enrichment.errors import EnrichmentError
 from enrichment.plan import Reference
 
 
 class Notifier(Protocol):
-    """One way of telling people."""
+    """One way to reach the team."""
 
     name: str
 
@@ -19,7 +22,7 @@ class Notifier(Protocol):
 
 
 class NotifierBlock(PipelineBlock):
-    """Configuration of a way of telling people."""
+    """Configuration of a way to reach the team."""
 
     kind: ClassVar[str] = "notifier"
 
@@ -37,3 +40,21 @@ def load_notifier(reference: str) -> Notifier:
     """Return the notifier that a reference names."""
     parsed = Reference.parse(reference)
     return block_class(__package__, parsed.name, NotifierBlock).named(parsed.document).get_notifier()
+
+
+def notify(subject: str, body: str, notifiers: Sequence[str], *, kind: str) -> int:
+    """
+    Send a message by each notifier, and return how many took it.
+
+    A notifier that fails is logged and stops nothing: the others send the message.
+    """
+    sent = 0
+    for reference in notifiers:
+        try:
+            load_notifier(reference).send(subject, body)
+        except EnrichmentError as error:
+            event("message_not_delivered", notifier=reference, kind=kind, error=str(error))
+        else:
+            sent += 1
+            event("message_sent", notifier=reference, kind=kind)
+    return sent

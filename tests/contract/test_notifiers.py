@@ -1,4 +1,4 @@
-"""Every way of telling people, against a real server of its kind on the loopback."""
+"""Every way to reach the team, against a real server of its kind on the loopback."""
 
 import json
 import socket
@@ -276,7 +276,7 @@ def notifier(vendor: str, stand_in: StandIn) -> Notifier:
 
 
 def test_every_notifier_has_a_stand_in() -> None:
-    """No way of telling people goes untested."""
+    """No way to reach the team goes untested."""
     missing = set(module_names("blocks.notifiers")) - set(STAND_INS)
     assert not missing, f"add a stand-in for {sorted(missing)} to STAND_INS"
 

@@ -44,7 +44,6 @@ DEFAULT_RULES: tuple[FieldRule, ...] = (
     FieldRule("city", "city", Rule.FILL_BLANK),
     FieldRule("state", "state", Rule.FILL_BLANK),
     # The property `country` holds names as people write them; this one holds codes.
-    FieldRule("hs_country_region_code", "country", Rule.FILL_BLANK),
     FieldRule("enr_company_name", "company_name", Rule.ALWAYS),
     FieldRule("enr_employee_count", "employee_count", Rule.ALWAYS),
     FieldRule("enr_industry", "industry", Rule.ALWAYS),

@@ -1,0 +1,31 @@
+"""
+The words that users read for what the code names otherwise; summary, review, story, alerts and commands use them.
+
+In messages a staged record is a queued contact, a chunk a batch, a dead letter a failed contact, a disposition a
+result, the books are totals, a claim is a lock, the journal holds saved replies, and a lane is a queue.
+"""
+
+from collections.abc import Mapping
+
+from enrichment.records import Disposition
+
+#: The result of a queued contact, as a label.
+RESULTS: Mapping[Disposition, str] = {
+    Disposition.WRITTEN: "written",
+    Disposition.UNCHANGED: "unchanged",
+    Disposition.UNMATCHED: "unmatched",
+    Disposition.SUPPRESSED: "suppressed",
+    Disposition.INVALID: "invalid",
+    Disposition.SKIPPED_FRESH: "skipped, enriched lately",
+    Disposition.FAILED: "failed",
+}
+
+
+def totals(*, match: bool) -> str:
+    """Return whether everything that was taken from the queue is accounted for."""
+    return "match" if match else "DON'T MATCH"
+
+
+def queue(lane: str) -> str:
+    """Return the name of the queue of a lane; without a lane, of both."""
+    return f"the {lane} queue" if lane else "both queues"

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from blocks.crms.base import Crm
@@ -48,6 +48,8 @@ class Buyer:
         claim: of the chunk.
         warehouse: keeps the journal.
         crm: paced like the provider.
+        pause: waits so many seconds, for answers that another chunk awaits.
+        clock: gives the time in seconds, from anywhere.
         stop: why the run must leave something in the queue, once it must.
     """
 
@@ -55,6 +57,8 @@ class Buyer:
     claim: Claim
     warehouse: Warehouse
     crm: Crm
+    pause: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
     stop: Stop | None = None
     _capped: Stop | None = None
 
@@ -138,7 +142,7 @@ class Purchase:
         open_keys = set(self.requests)
         pauses = [0.0, *_PATIENCE]
         while open_keys and pauses:
-            time.sleep(pauses.pop(0))
+            self.buyer.pause(pauses.pop(0))
             self._pay_for(open_keys)
             left = open_keys - self.missing.keys() - self._erased
             # Read back, so that only what is kept counts.
@@ -223,12 +227,12 @@ class Purchase:
         )
         self.asked.share(rate_share(plan.lane, renewal.at_provider, plan.live_share))
         self.buyer.crm.share(rate_share(plan.lane, renewal.at_crm, plan.live_share))
-        self._renewed_at = time.monotonic()
+        self._renewed_at = self.buyer.clock()
         return renewal.held
 
     def _keep(self, replies: Sequence[Reply]) -> None:
         self.buyer.warehouse.keep_replies(self.asked.name, self.buyer.plan.run_id, replies)
-        if time.monotonic() - self._renewed_at > _SHARE_SECONDS:
+        if self.buyer.clock() - self._renewed_at > _SHARE_SECONDS:
             with contextlib.suppress(TransientError):  # what was paid for is kept; the next answer brings another look
                 self._renew()
 

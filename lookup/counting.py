@@ -1,10 +1,9 @@
 """The asker of an estimate: it counts what would have to be paid for, and how likely."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from blocks.providers.base import Asked, Provider, Reply
-from blocks.providers.block import load_provider
 from blocks.warehouses.base import Warehouse
 from enrichment.estimate import (
     Price,
@@ -30,20 +29,21 @@ class Counter:
     Args:
         plan: of the run.
         warehouse: keeps the journal.
+        providers: that may be queried.
     """
 
     plan: RunPlan
     warehouse: Warehouse
+    providers: Iterable[Provider]
     _journal: JournalReader = field(init=False)
     _providers: dict[str, Provider] = field(init=False)
     _records: dict[str, TrackRecord] = field(init=False)
     _tallies: dict[tuple[str, str], Tally] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Load the providers, and how each has answered so far."""
+        """Read how each provider has answered so far."""
         self._journal = JournalReader(self.plan, self.warehouse)
-        providers = [load_provider(reference) for reference in self.plan.providers]
-        self._providers = {provider.name: provider for provider in providers}
+        self._providers = {provider.name: provider for provider in self.providers}
         self._records = {name: self.warehouse.track_record(name) for name in self._providers}
 
     def ask(self, reference: str, asked: Asked, requests: Mapping[str, Pending]) -> Heard:

@@ -27,6 +27,16 @@ from lookup.follow_ups import follow
 from lookup.screening import Screening
 
 
+def load_providers(plan: RunPlan) -> dict[str, Provider]:
+    """
+    Return the run's providers by reference, in the order in which they are queried.
+
+    Raises:
+        ConfigurationError: there is no such provider or block, or a credential is missing.
+    """
+    return {reference: load_provider(reference) for reference in plan.providers}
+
+
 @dataclass
 class LookUp:
     """
@@ -37,24 +47,25 @@ class LookUp:
         warehouse: keeps the journal.
         crm: knows the contacts.
         asker: gets the replies.
+        providers: by reference, in the order in which they are queried.
     """
 
     plan: RunPlan
     warehouse: Warehouse
     crm: Crm
     asker: Asker
+    providers: Mapping[str, Provider]
     found: list[Found] = field(default_factory=list)
     unmatched: list[Unmatched] = field(default_factory=list)
     settlements: list[Settlement] = field(default_factory=list)
 
     def run(self, records: Iterable[StagedRecord]) -> "LookUp":
         """Look the records up, and return this."""
-        providers = {reference: load_provider(reference) for reference in self.plan.providers}
-        screening = Screening(self.plan, self.warehouse, self.crm, list(providers.values()))
+        screening = Screening(self.plan, self.warehouse, self.crm, list(self.providers.values()))
         cases = screening.screen(records)
         self.found += screening.found
         self.settlements += screening.finished
-        for reference, provider in providers.items():
+        for reference, provider in self.providers.items():
             self._consult(reference, provider, [case for case in cases if self._needs_more(case)])
         for case in cases:
             if case.open and not case.unanswered:

@@ -14,7 +14,7 @@ from enrichment.records import Chunk, ChunkSummary, Claim, Returned, check_endin
 from enrichment.retry import settle_failure
 from enrichment.stops import give_back, graver, stop_of
 from lookup.buying import Buyer
-from lookup.walk import LookUp
+from lookup.walk import LookUp, load_providers
 from tasks.steps import Parcel, step
 from tasks.write_back import WriteBack
 
@@ -29,7 +29,7 @@ def look_up(plan: RunPlan, claimed: Parcel[Claim]) -> Parcel[Chunk]:
     with _AT_ONCE, open_warehouse(plan.warehouse) as warehouse, open_crm(plan.crm) as crm:
         buyer = Buyer(plan, claim, warehouse, crm)
         try:
-            done = LookUp(plan, warehouse, crm, buyer).run(claim.records)
+            done = LookUp(plan, warehouse, crm, buyer, load_providers(plan)).run(claim.records)
         except (RunStoppedError, PostponedError) as error:
             chunk = Chunk(claim, settlements=give_back(claim.records, error), stop=stop_of(error))
         else:

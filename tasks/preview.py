@@ -8,6 +8,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from blocks.crms.base import Crm, NewContact, open_crm
 from blocks.log import event
+from blocks.providers.base import Provider
 from blocks.settings import load_settings, read_price_book
 from blocks.warehouses.base import Warehouse, open_warehouse
 from enrichment.estimate import Estimate, estimate_markdown
@@ -17,7 +18,7 @@ from enrichment.records import Disposition, Finished, StagedRecord, State
 from enrichment.write_policy import Change
 from lookup.counting import Counter
 from lookup.journal import JournalReader
-from lookup.walk import LookUp
+from lookup.walk import LookUp, load_providers
 from tasks.backfill import pages
 from tasks.steps import step
 from tasks.write_back import read_and_plan
@@ -49,7 +50,8 @@ def preview(plan: RunPlan, limit: int) -> Preview:
         waiting = warehouse.peek(origin=plan.origin, lane=plan.lane, limit=limit)
         reader = JournalReader(plan, warehouse)
         # A claim counts as an attempt.
-        done = LookUp(plan, warehouse, crm, reader).run(replace(one, attempts=one.attempts + 1) for one in waiting)
+        records = [replace(one, attempts=one.attempts + 1) for one in waiting]
+        done = LookUp(plan, warehouse, crm, reader, load_providers(plan)).run(records)
         _, plans = read_and_plan(plan, crm, done.found)
     results = Count(one.disposition for one in done.settlements if isinstance(one, Finished))
     changes: dict[str, tuple[Change, ...]] = {}
@@ -71,8 +73,9 @@ def estimate(plan: RunPlan, selection: Selection) -> Estimate:
     """Return what it would cost to enrich a selection's contacts now."""
     prices = read_price_book(load_settings().price_book)
     with open_warehouse(plan.warehouse) as warehouse, open_crm(plan.crm) as crm:
-        counter = Counter(plan, warehouse)
-        survey = _Survey(plan, warehouse, crm, counter)
+        providers = load_providers(plan)
+        counter = Counter(plan, warehouse, providers.values())
+        survey = _Survey(plan, warehouse, crm, counter, providers)
         for page in pages(crm, selection, ""):
             survey.take(page.contacts)
     skipped = survey.skipped
@@ -97,6 +100,7 @@ class _Survey:
     warehouse: Warehouse
     crm: Crm
     counter: Counter
+    providers: Mapping[str, Provider]
     selected: int = 0
     waiting: int = 0
     skipped: Count[Disposition] = field(default_factory=Count)
@@ -111,7 +115,7 @@ class _Survey:
             for contact in contacts
             if contact.crm_id not in waiting
         ]
-        done = LookUp(self.plan, self.warehouse, self.crm, self.counter).run(records)
+        done = LookUp(self.plan, self.warehouse, self.crm, self.counter, self.providers).run(records)
         self.skipped.update(
             one.disposition
             for one in done.settlements

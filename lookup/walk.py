@@ -17,6 +17,7 @@ from enrichment.records import (
     Enrichment,
     Finished,
     Found,
+    Outcome,
     Settlement,
     StagedRecord,
     Unmatched,
@@ -108,7 +109,9 @@ class LookUp:
             return
         disposition = DISPOSITION_OF_OUTCOME.get(reading.outcome)
         if disposition is None:  # today's spec reads an old reply otherwise than the one of its day
-            self._miss_reply(case, provider, Reply(known.key, reading.outcome, reason=reading.reason))
+            # Another attempt, in the end a failure: nothing was answered now that could stop a run or ask for a wait.
+            reason = reading.reason or reading.outcome
+            self._miss_reply(case, provider, Reply(known.key, Outcome.RETRYABLE, known.body, reason))
             return
         identifier = ", ".join(request.lookup_input.values())
         case.misses.append(Miss(disposition, reading.reason, identifier, known.key))

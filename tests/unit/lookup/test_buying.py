@@ -1,0 +1,313 @@
+"""The asker of a run: the journal first, then money, and never twice at once."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blocks.warehouses.base import RunStart
+from enrichment.credits import CreditCaps
+from enrichment.estimate import Terms
+from enrichment.records import Claim, Outcome, Returned
+from lookup.buying import GROUP_SIZE, Buyer
+from lookup.walk import LookUp
+from tests.unit.lookup.world import BAD_KEY, CRM, DOWN, USED_UP, Answer, FollowUpSeller, World, ends, match, miss
+
+PEOPLE = tuple(f"p{number:03}" for number in range(30))
+
+
+def back(done: LookUp) -> set[tuple[str, float, bool]]:
+    """Return in which ways records go back: the reason, the wait, and whether it costs an attempt."""
+    return {(one.reason, one.wait_seconds, one.costs_attempt) for one in done.settlements if isinstance(one, Returned)}
+
+
+def credits_of(world: World, buyer: Buyer) -> float:
+    """Return what a run has paid."""
+    return sum(use.credits for use in world.warehouse.count_usage(buyer.plan.run_id))
+
+
+def test_what_was_paid_for_is_not_paid_for_again(world: World) -> None:
+    """A second look at the same records comes from the journal."""
+    seller = world.sell(ada=match(title="CTO"), ben=miss())
+    world.stage("ada", "ben")
+    buyer = world.buyer()
+    first = ends(world.look_up(buyer), buyer.claim)
+    assert ends(world.look_up(buyer), buyer.claim) == first == {"ada": "found", "ben": "unmatched: unknown"}
+    assert len(seller.asked) == 2
+    assert credits_of(world, buyer) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("options", "ends_run", "waits"),
+    [({"max_credits": 12.0}, True, False), ({"credits_per_day": {"first": 12.0}}, False, True)],
+    ids=["of the run", "of the day"],
+)
+def test_a_cap_sends_the_rest_back_at_no_attempt(
+    world: World, options: dict[str, Any], ends_run: bool, waits: bool
+) -> None:
+    """The run's own cap ends it, a day's has the records wait for the next day; both are kept to the credit."""
+    seller = world.sell()
+    seller.otherwise = match()
+    world.stage(*PEOPLE)
+    buyer = world.buyer(world.plan(**options))
+    done = world.look_up(buyer)
+    assert (len(done.found), credits_of(world, buyer), len(seller.asked)) == (12, 12.0, 12)
+    ((reason, wait, costs_attempt),) = back(done)
+    assert (reason, bool(wait), costs_attempt) == ("credit_cap_reached", waits, False)
+    assert buyer.final_stop is not None
+    assert (buyer.final_stop.kind, buyer.final_stop.ends_run) == ("credit_cap_reached", ends_run)
+    assert "12 credits per" in buyer.final_stop.message
+    assert buyer.final_stop.wished
+
+
+@pytest.mark.parametrize(
+    ("answer", "cap", "asked"), [(miss(), 12.0, 30), (match(), 12.0, 12), (miss(), 5.0, 5)], ids=["free", "paid", "few"]
+)
+def test_replies_that_cost_nothing_make_room_under_a_cap(world: World, answer: Answer, cap: float, asked: int) -> None:
+    """What was reserved at its highest price and came for free is spent on others, unless it is only for a few."""
+    seller = world.sell()
+    seller.otherwise = answer
+    seller.terms = Terms(1.0, 2, 10.0)
+    world.stage(*PEOPLE)
+    world.buy(max_credits=cap)
+    assert len(seller.asked) == asked
+
+
+def test_a_day_s_cap_at_one_provider_leaves_the_others(world: World) -> None:
+    """The run goes on, and what the first provider doesn't know is still looked up at the second."""
+    first, second = world.sell("first"), world.sell("second")
+    second.otherwise = match()
+    world.stage("ada", "ben")
+    done = world.buy(credits_per_day={"first": 1.0})
+    assert (len(first.asked), len(second.asked), len(done.found)) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"), [(USED_UP, "quota_exhausted"), (BAD_KEY, "credentials_rejected")], ids=["quota", "credentials"]
+)
+def test_what_every_request_would_meet_stops_the_run(world: World, answer: Answer, kind: str) -> None:
+    """No further group and no further provider is queried; everything waits, and costs no attempt."""
+    first, second = world.sell("first"), world.sell("second")
+    first.otherwise = answer
+    names = [f"p{number}" for number in range(GROUP_SIZE + 5)]
+    world.stage(*names)
+    buyer = world.buyer()
+    done = world.look_up(buyer)
+    assert (len(first.asked), second.asked) == (GROUP_SIZE, [])
+    assert back(done) == {(answer.reason, 0.0, False), (kind, 0.0, False)}
+    assert len(done.settlements) == len(names)
+    assert buyer.final_stop is not None
+    assert (buyer.final_stop.kind, buyer.final_stop.message) == (kind, f"first: {answer.reason}")
+    later = world.look_up(buyer)
+    assert (len(first.asked), back(later)) == (GROUP_SIZE, {(kind, 0.0, False)})
+
+
+def test_a_failure_counts_for_more_than_a_cap(world: World) -> None:
+    """A day's cap and then refused credentials: the run ends because of these."""
+    seller = world.sell("first", **{PEOPLE[0]: match()})
+    seller.otherwise = BAD_KEY
+    world.stage(*PEOPLE)
+    buyer = world.buyer(world.plan(credits_per_day={"first": 12.0}))
+    world.look_up(buyer)
+    assert buyer.final_stop is not None
+    assert (buyer.final_stop.kind, buyer.final_stop.wished) == ("credentials_rejected", False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Answer(Outcome.PENDING), ("pending", 120.0, True)),
+        (Answer(Outcome.PENDING, reason="in_queue", wait_seconds=900.0), ("in_queue", 900.0, True)),
+        (Answer(Outcome.RETRYABLE, reason="throttled", wait_seconds=900.0), ("throttled", 900.0, False)),
+        (Answer(Outcome.RETRYABLE, reason="paused", wait_seconds=0.0), ("paused", 0.0, False)),
+    ],
+)
+def test_how_long_a_record_waits(world: World, answer: Answer, expected: tuple[str, float, bool]) -> None:
+    """As long as the provider asks for, at no attempt; only a reply that may never be ready costs one each time."""
+    world.sell(ada=answer)
+    world.stage("ada")
+    assert back(world.buy(max_attempts=1)) == {expected}
+
+
+def test_a_failed_attempt_waits_longer_each_time(world: World) -> None:
+    """It costs an attempt, and the last one is a dead letter that says what failed and where."""
+    world.sell(ada=DOWN)
+    world.stage("ada")
+    buyer = world.buyer(world.plan(max_attempts=2))
+    ((reason, wait, costs_attempt),) = back(world.look_up(buyer))
+    assert (reason, costs_attempt) == ("unavailable", True)
+    assert 60 <= wait <= 120
+    records = [replace(one, attempts=2) for one in buyer.claim.records]
+    (letter,) = world.walk(buyer.plan, buyer, records).settlements
+    assert not isinstance(letter, Returned)
+    assert (letter.disposition, letter.step) == ("failed", "look_up")
+    assert letter.detail.startswith("first gave no usable reply: unavailable")
+
+
+def take_over(world: World, *names: str) -> None:
+    """Let another run hold some records, as after the end of a lease."""
+    with world.warehouse._transaction() as session:
+        for name in names:
+            session.execute(f"UPDATE enrichment_staging SET claimed_by = 'another' WHERE crm_id = '{name}'")
+
+
+def test_a_lost_claim_pays_for_nothing(world: World) -> None:
+    """Who lost some of the records to another run queries for the rest; a shared request is made for who is left."""
+    seller = world.sell()
+    seller.otherwise = match()
+    world.stage("ada", "ben", "cleo", twin="ada@firm.example")
+    buyer = world.buyer()
+    take_over(world, "ada", "ben")
+    done = world.look_up(buyer)
+    assert sorted(seller.asked) == ["ada@firm.example", "cleo@firm.example"]
+    assert ends(done, buyer.claim)["ben"] == "back: claim_lost"
+    assert back(done) == {("claim_lost", 0.0, False)}
+    take_over(world, "ada", "ben", "cleo", "twin")
+    world.sell("second")
+    seller.asked.clear()
+    later = world.look_up(replace(buyer, plan=world.plan(required_fields=("title",))))
+    assert back(later) == {("claim_lost", 0.0, False)}
+    assert (seller.asked, world.providers["second"].asked) == ([], [])
+
+
+def reserve(world: World, *names: str) -> Claim:
+    """Let another run query for some people at this moment."""
+    claim = Claim("another", "another run", ())
+    keys = [world.providers["first"].key(f"{name}@firm.example") for name in names]
+    days = {"reply_days": 180, "miss_days": 30}
+    world.warehouse.open_requests("first", keys, token=claim.token, lease_seconds=600, caps=CreditCaps(), **days)
+    return claim
+
+
+def test_who_is_queried_for_elsewhere_waits_at_no_attempt(world: World) -> None:
+    """The pauses grow; then the record goes back for half a minute, and the others go on."""
+    seller = world.sell(ben=match())
+    world.stage("ada", "ben")
+    reserve(world, "ada")
+    pauses: list[float] = []
+    buyer = world.buyer(pause=pauses.append)
+    done = world.look_up(buyer)
+    assert ends(done, buyer.claim) == {"ada": "back: asked_elsewhere", "ben": "found"}
+    assert back(done) == {("asked_elsewhere", 30.0, False)}
+    assert pauses == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0]
+    assert seller.asked == ["ben@firm.example"]
+
+
+def test_it_waits_as_long_as_the_answers_of_others_come_in(world: World) -> None:
+    """Of more requests than there are pauses, another run brings one answer after the other; all are awaited."""
+    seller = world.sell()
+    names = [f"p{number}" for number in range(9)]
+    world.stage(*names)
+    other = reserve(world, *names)
+    coming = list(names)
+
+    def answer_one(_: float) -> None:
+        key = seller.key(f"{coming.pop()}@firm.example")
+        world.warehouse.keep_replies("first", other.run_id, [match().reply(key)])
+
+    done = world.look_up(world.buyer(pause=answer_one))
+    assert (len(done.found), seller.asked, coming) == (9, [], [])
+
+
+def test_a_stopped_run_awaits_nobody(world: World) -> None:
+    """What another run queries for goes back at once, together with the rest."""
+    seller = world.sell()
+    seller.otherwise = USED_UP
+    world.stage("ada", "ben")
+    reserve(world, "ada")
+    pauses: list[float] = []
+    buyer = world.buyer(pause=pauses.append)
+    assert back(world.look_up(buyer)) == {("asked_elsewhere", 0.0, False), ("no_credits", 0.0, False)}
+    assert pauses == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "doubtful"),
+    [
+        (Answer(Outcome.RETRYABLE, reason="lost_answer", credits=1.0), 2.0),
+        (DOWN, 0.0),
+        (match(), 0.0),
+    ],
+    ids=["lost", "never billed", "answered"],
+)
+def test_what_may_have_been_billed_counts_under_a_cap(world: World, answer: Answer, doubtful: float) -> None:
+    """An answer that was lost isn't in the journal, so its credits are kept beside it."""
+    seller = world.sell()
+    seller.otherwise = answer
+    world.stage("ada", "ben")
+    world.buy()
+    with world.warehouse._reading() as session:
+        ((noted,),) = [tuple(row) for row in session.execute("SELECT total(credits) FROM doubtful_credits")]
+    assert noted == doubtful
+
+
+def test_a_request_about_a_company_is_nobody_s_own(world: World) -> None:
+    """An erasure finds what was asked about the person; the company's reply stays for the others."""
+    further = FollowUpSeller("first", {"acme": match(tech_stack=["SQL"])}, step="tech_stack")
+    seller = world.sell("first", further, ada=match("acme"))
+    world.stage("ada")
+    world.buy()
+    world.warehouse.erase(CRM, "ada")
+    keys = {"person": seller.key("ada@firm.example"), "company": further.request_key({"company": "acme"})}
+    kept = world.warehouse.read_replies("first", list(keys.values()), reply_days=180, miss_days=30)
+    assert set(kept) == {keys["company"]}
+
+
+def at_work(world: World, run_id: str, lane: str) -> None:
+    """Let a run be at work with the first provider and the CRM."""
+    world.warehouse.open_run(RunStart(run_id, "a run", "first", "hubspot", lane), lease_seconds=600)
+    world.stage(f"of-{run_id}")
+    claim = world.warehouse.claim(
+        run_id, origin=CRM, lane="", limit=1, lease_seconds=600, make_token=lambda: f"token of {run_id}"
+    )
+    assert claim.records
+
+
+def test_the_rate_is_shared_with_those_who_are_at_work(world: World) -> None:
+    """Before each group, and again while a slow provider's answers arrive; the CRM is paced alike."""
+    seller = world.sell()
+    moments = iter([0.0, 1.0, 3.0, 3.0, 4.0])
+    plan = world.plan(lane="live", live_share=0.8)
+    world.warehouse.open_run(RunStart(plan.run_id, "ours", "first", "hubspot", "live"), lease_seconds=600)
+    world.stage("ada", "ben", "cleo")
+    buyer = world.buyer(plan, clock=lambda: next(moments))
+    seller.between = lambda _: at_work(world, "other", "live") if len(seller.asked) == 1 else None
+    seller.otherwise = match()
+    world.look_up(buyer)
+    assert seller.shares == world.crm.shares == [1.0, 0.5]
+    assert list(moments) == []
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """Give a connection that can hold the warehouse's lock."""
+    with closing(sqlite3.connect(tmp_path / "warehouse.db", isolation_level=None)) as connection:
+        yield connection
+
+
+def test_a_busy_warehouse_costs_no_reply_that_is_kept(world: World, lock: sqlite3.Connection) -> None:
+    """The look at who else is at work fails while the answer is in; the next answer brings another look."""
+    seller = world.sell()
+    seller.otherwise = match()
+    world.stage("ada", "ben")
+    passed = 0.0
+
+    def clock() -> float:
+        nonlocal passed
+        passed += 10.0
+        if len(seller.asked) == 1 and not lock.in_transaction:
+            lock.execute("BEGIN IMMEDIATE")
+        return passed
+
+    def let_go(_: object) -> None:
+        if lock.in_transaction:
+            lock.rollback()
+
+    seller.between = let_go
+    buyer = world.buyer(clock=clock)
+    assert len(world.look_up(buyer).found) == 2
+    assert len(seller.shares) == 2  # before the group, and with the second answer

@@ -1,0 +1,107 @@
+"""Who needs a lookup: everything that ends a record before money is spent, or brings what was found before."""
+
+from typing import Any
+
+import pytest
+
+from enrichment.identifiers import suppression_keys
+from enrichment.records import Contact, Disposition, Finished, State
+from tests.unit.lookup.world import CRM, World, again, ends, match
+
+
+def test_a_new_contact_is_looked_up(world: World) -> None:
+    """Its address is the queue's; the CRM isn't queried."""
+    seller = world.sell(ada=match(title="CTO"))
+    world.stage("ada")
+    done = world.buy()
+    assert [one.enrichment.fields["title"] for one in done.found] == ["CTO"]
+    assert (seller.asked, world.crm.asked) == (["ada@firm.example"], [])
+
+
+def test_the_crm_is_read_for_those_without_an_address(world: World) -> None:
+    """Whoever is gone from the CRM is invalid; an address that the CRM has is used."""
+    seller = world.sell(ada=match())
+    world.crm.addresses["known"] = "ada@firm.example"
+    world.stage("ben", known=None, gone=None)
+    buyer = world.buyer()
+    assert ends(world.look_up(buyer), buyer.claim) == {
+        "ben": "unmatched: unknown",
+        "known": "found",
+        "gone": "invalid: contact_gone",
+    }
+    assert sorted(world.crm.asked) == ["gone", "known"]
+    assert sorted(seller.asked) == ["ada@firm.example", "ben@firm.example"]
+
+
+@pytest.mark.parametrize(("attempts", "end"), [(5, "found"), (6, "failed: attempts_exhausted")])
+def test_a_record_whose_runs_all_died_is_a_dead_letter(world: World, attempts: int, end: str) -> None:
+    """The last attempt is made; what would be one more says how many runs broke off."""
+    world.sell(ada=match())
+    world.stage("ada")
+    buyer = world.buyer()
+    records = [again(record, attempts=attempts) for record in buyer.claim.records]
+    done = world.walk(buyer.plan, buyer, records)
+    assert ends(done, records) == {"ada": end}
+    details = [one.detail for one in done.settlements if isinstance(one, Finished)]
+    assert details == ([] if end == "found" else ["5 runs started on the contact, and none finished it"])
+
+
+def test_a_stored_result_is_taken_up_again(world: World) -> None:
+    """Only the CRM lacks it, so nothing is read or paid for; a record without its result is looked up once more."""
+    seller = world.sell(ada=match(title="CTO"), ben=match(title="CEO"))
+    world.stage("ada", "ben")
+    buyer = world.buyer()
+    found = world.look_up(buyer).found
+    kept = [one for one in found if one.record.crm_id == "ada"]
+    world.warehouse.store(buyer.claim, CRM, kept, [], provider="first")
+    seller.asked.clear()
+    records = [again(record, state=State.ENRICHED) for record in buyer.claim.records]
+    done = world.walk(buyer.plan, world.buyer(claim=buyer.claim), records)
+    assert {one.record.crm_id: one.enrichment.fields.get("title") for one in done.found} == {"ada": "CTO", "ben": "CEO"}
+    assert [one.request_key for one in done.found if one.record.crm_id == "ada"] == [""]
+    assert seller.asked == []  # the journal has it
+
+
+@pytest.mark.parametrize("contact", [Contact("ada"), Contact("somebody", "ADA@firm.example")])
+def test_a_suppressed_contact_is_not_looked_up(world: World, contact: Contact) -> None:
+    """By the CRM's id, or by the address; others go on."""
+    seller = world.sell(ada=match(), ben=match())
+    world.warehouse.suppress(suppression_keys(contact, CRM), "asked for")
+    world.stage("ada", "ben")
+    buyer = world.buyer()
+    assert ends(world.look_up(buyer), buyer.claim) == {"ada": "suppressed: suppression_list", "ben": "found"}
+    assert seller.asked == ["ben@firm.example"]
+
+
+@pytest.mark.parametrize(
+    ("staged", "end"),
+    [
+        ({}, "skipped_fresh: within_30_days"),
+        ({"refresh": True}, "found"),
+        ({"ada": "ada@elsewhere.example"}, "found"),
+        ({"ada": "no address"}, "invalid: email_malformed"),
+    ],
+    ids=["fresh", "refreshed", "moved", "unusable"],
+)
+def test_a_fresh_contact_is_skipped_as_who_it_is_today(world: World, staged: dict[str, Any], end: str) -> None:
+    """Written lately under today's address it is fresh, unless it is refreshed on purpose."""
+    world.sell(ada=match()).otherwise = match()
+    world.stage("ada")
+    world.write(world.buyer())
+    world.stage(*(() if "ada" in staged else ("ada",)), **staged)
+    buyer = world.buyer()
+    assert ends(world.look_up(buyer), buyer.claim) == {"ada": end}
+
+
+def test_what_screening_ends_is_said_once(world: World) -> None:
+    """Each record of a claim comes out exactly once."""
+    world.sell(ada=match())
+    world.stage("ada", "ben", gone=None)
+    buyer = world.buyer()
+    done = world.look_up(buyer)
+    assert len(done.found) + len(done.settlements) == len(buyer.claim.records) == 3
+    assert [one.reason for one in done.unmatched] == ["unknown"]
+    assert {one.disposition for one in done.settlements if isinstance(one, Finished)} == {
+        Disposition.INVALID,
+        Disposition.UNMATCHED,
+    }

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from enrichment.records import Disposition, Finished, Returned, StagedRecord, State
 from enrichment.retry import (
     LONGEST_INLINE_WAIT_SECONDS,
+    ONCE,
     Fault,
     RetryDecision,
     RetryPolicy,
@@ -290,3 +291,18 @@ def test_a_record_that_can_not_succeed_becomes_a_dead_letter(attempts: int, max_
         permanent=permanent,
     )
     assert settled == Finished("r1", Disposition.FAILED, "bad_value", "write_back", "the full error")
+
+
+@pytest.mark.parametrize("policy", [POLICY, ONCE, RetryPolicy(attempts=2, attempts_after_lost_answer=2)])
+@pytest.mark.parametrize("fault", Fault)
+def test_a_call_that_may_have_had_its_effect_is_not_repeated(fault: Fault, policy: RetryPolicy) -> None:
+    """Only a fault that says that nothing happened is worth as many attempts as ever."""
+    free = fault in {Fault.CONNECT, Fault.THROTTLED, Fault.UNAVAILABLE}
+    assert policy.unrepeatable().attempts_for(fault) == (policy.attempts_for(fault) if free else 1)
+
+
+@pytest.mark.parametrize(("fault", "slept"), [(Fault.THROTTLED, 0.0), (Fault.SERVER_ERROR, 1.0)])
+def test_who_is_held_with_all_others_does_not_sleep_by_itself(fault: Fault, slept: float) -> None:
+    """The pause of all comes before the next turn; a wait of one's own is slept."""
+    decision = decide(fault, 1, POLICY, server_wait=None, chance=1.0)
+    assert (decision.wait_seconds, decision.sleep_seconds) == (1.0, slept)

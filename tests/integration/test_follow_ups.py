@@ -1,7 +1,6 @@
 """Tech stack and intent as they are looked up: the journal first, then money, once for each company."""
 
 import json
-import threading
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from blocks.providers.base import Reply
 from blocks.providers.spec import model as spec_module
 from blocks.warehouses.base import NewRecord, Row, Warehouse
 from enrichment.plan import RunPlan
@@ -170,30 +168,6 @@ def test_two_runs_at_once_pay_once(desk: Desk) -> None:
     assert sum(one.credits for one in found) == seller.credits_used == 24 + 12
     assert [len(one.chunk.found) for one in found] == [12, 12]
     assert all(all(one.values("tech_stack")) and all(one.values("intent_keywords")) for one in found)
-
-
-def test_it_waits_as_long_as_the_answers_of_others_come_in(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of more companies than there are pauses, another run brings one answer after the other; all are awaited."""
-    seller = desk.open("zoominfo")
-    desk.switch_on("zoominfo")
-    desk.stage(9, 9)
-    bought = desk.look_up().chunk.found
-    keys = [key for one in bought for key in one.enrichment.fields["follow_ups"]["zoominfo"]["tech_stack"]]
-    replies = [row for row in journal(desk.warehouse) if row["request_key"] in keys]
-    with desk.warehouse._transaction() as session:
-        session._connection.execute("DELETE FROM provider_replies WHERE reply LIKE '%Technology%'")
-    desk.warehouse.open_requests("zoominfo", keys, token="another", lease_seconds=600, reply_days=180, miss_days=180)
-
-    def answer_one(_: float) -> None:
-        if replies and threading.current_thread() is threading.main_thread():
-            row = replies.pop()
-            reply = Reply(row["request_key"], Outcome.MATCHED, json.loads(row["reply"]))
-            desk.warehouse.keep_replies("zoominfo", "another", [reply])
-
-    monkeypatch.setattr("lookup.buying.time.sleep", answer_one)
-    found = desk.look_up()
-    assert len(found.chunk.found) == 9
-    assert pages(seller) == [1] * 9
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -13,7 +13,7 @@ import pytest
 from blocks.providers.spec import model as spec_module
 from blocks.warehouses.base import NewRecord, Row, Warehouse
 from enrichment.plan import RunPlan
-from enrichment.records import Chunk, Claim, Origin, Outcome, Returned
+from enrichment.records import Chunk, Claim, Origin, Returned
 from sandbox.people import topics
 from sandbox.server import Box
 from tasks.chunk import look_up

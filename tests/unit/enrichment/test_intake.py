@@ -15,9 +15,9 @@ from enrichment.intake import (
     MissedContacts,
     NewContacts,
     SelectedContacts,
+    Selection,
     intake_kind,
 )
-from enrichment.selection import Selection
 
 INTAKE: TypeAdapter[Intake] = TypeAdapter(Intake)
 NINE = datetime(2026, 11, 2, 9)  # noqa: DTZ001 - as somebody types it

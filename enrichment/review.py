@@ -12,6 +12,9 @@ from enrichment.summary import match_rate
 #: Columns whose fill rate is told, and how people call them.
 FILLED_FIELDS: Mapping[str, str] = {name: field.label for name, field in FIELDS.items() if field.own_column}
 
+#: Where a latency begins, and how people call it.
+_BEGUN: Mapping[str, str] = {"created": "created", "staged": "queued"}
+
 _RUNS_OF_SECONDS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s"))
 
 
@@ -185,7 +188,7 @@ def figures(review: Review) -> list[tuple[str, str]]:
         *((name, f"{review.ended[name]:,}") for name in Disposition if review.ended.get(name)),
         ("match rate", _rates(review)),
         *((f"credits of {use.provider}", _credits(use, _days(review))) for use in review.providers),
-        *((f"from {begun} to written", _taken(taken)) for begun, taken in sorted(review.latency.items())),
+        *((f"from {_BEGUN[begun]} to written", _taken(taken)) for begun, taken in sorted(review.latency.items())),
         ("unmatched contacts to review", _to_review(review)),
         ("failed contacts", f"{_letters(review):,}"),
         ("in the queue", f"{review.waiting:,}"),

@@ -155,7 +155,7 @@ def _suppression(row: Suppression) -> list[StoryLine]:
 
 
 def _staging(row: QueuedContact) -> list[StoryLine]:
-    lines = [StoryLine(row.staged_at, f"staged ({row.source}, {row.lane} lane)")]
+    lines = [StoryLine(row.staged_at, f"put into the queue ({row.source}, {row.lane})")]
     if row.processed_at:
         lines.append(StoryLine(row.processed_at, "result stored in the warehouse"))
     state = f"is in the queue now: {row.state}, {row.attempts} attempts so far"
@@ -167,7 +167,7 @@ def _staging(row: QueuedContact) -> list[StoryLine]:
 def _ledger(row: EndedContact) -> list[StoryLine]:
     reason = f" ({row.reason})" if row.reason else ""
     ended = f"ended as {row.disposition}{reason} after {row.attempts} attempt(s), run {row.run_id}"
-    staged = StoryLine(row.staged_at, f"staged ({row.source}, {row.lane} lane)")
+    staged = StoryLine(row.staged_at, f"put into the queue ({row.source}, {row.lane})")
     created = row.contact_created_at
     born = [StoryLine(created, f"created in {row.crm}")] if created else []
     return [*born, staged, StoryLine(row.finished_at, ended)]
@@ -195,8 +195,8 @@ def _write(row: FieldWrite) -> list[StoryLine]:
 
 def _failure(row: FailedContact) -> list[StoryLine]:
     replayed = (
-        f"; replayed {row.replayed_at}"
+        f"; put back into the queue {row.replayed_at}"
         if row.replayed_at
         else "; put it back into the queue with `enrich stage --failed`"
     )
-    return [StoryLine(row.failed_at, f"became a dead letter at {row.step}: {row.reason}: {row.error}{replayed}")]
+    return [StoryLine(row.failed_at, f"failed at {row.step}: {row.reason}: {row.error}{replayed}")]

@@ -141,7 +141,7 @@ def make_call(
         return outcome
     trouble = outcome.trouble
     if outcome.verdict is Verdict.POSTPONE:
-        raise PostponedError(f"{line.title} asked for a pause: {trouble.what}", trouble.wait_seconds or 0.0)
+        raise PostponedError(f"{line.title} requested a pause: {trouble.what}", trouble.wait_seconds or 0.0)
     raise TransientError(f"{line.title}: {trouble.what} at {purpose.at}, attempt {outcome.attempt}")
 
 

@@ -140,7 +140,7 @@ def test_a_long_pause_is_handed_up_and_holds_everybody(caplog: pytest.LogCapture
             call(service, line, Purpose("GET sky"))
     assert len(service.seen) == 1
     other = Service([pause])
-    with pytest.raises(PostponedError, match="The weather asked for a pause: status 429"):
+    with pytest.raises(PostponedError, match="The weather requested a pause: status 429"):
         blocking(other, other.line(), Purpose("GET sky"))
     assert caplog.text.count("calls_paused service=weather seconds=3600.0") == 2
 

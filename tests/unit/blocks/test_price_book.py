@@ -25,7 +25,7 @@ def test_a_price_is_an_amount_in_a_currency(tmp_path: Path) -> None:
         ("zoominfo: {price: 1, currency: euro}", "zoominfo.currency"),
         ("zoominfo: {price: 1, currency: EUR, per: month}", "zoominfo.per"),
         ("- zoominfo", "the whole"),
-        ("{", "no valid YAML"),
+        ("{", "not valid YAML"),
     ],
 )
 def test_a_wrong_book_is_refused(tmp_path: Path, text: str, words: str) -> None:

@@ -33,6 +33,7 @@ CASES = {
     "max_attempts": Case("3", 3, ("0", "101", "forever")),
     "fresh_days": Case("0", 0, ("-1", "3651", "a month")),
     "reply_days": Case("365", 365, ("0", "-1", "3651", "a year")),
+    "miss_days": Case("365", 365, ("0", "-1", "3651", "a year")),
     "start_runs_by": Case("deployment", "deployment", ("cron", "Event")),
     "start_deployment": Case("enrich-contacts/mine", "enrich-contacts/mine", ()),
     "start_interval_seconds": Case("60", 60.0, ("0", "3601", "soon")),

@@ -42,7 +42,7 @@ def test_a_run_id_goes_with_failed_contacts_only() -> None:
     """Alone it would say nothing about what to stage."""
     done = CliRunner().invoke(app, ["stage", "--run-id", "some-run"])
     assert done.exit_code == 2
-    assert "`--run-id` goes with `--failed`" in " ".join(done.stderr.split())
+    assert "`--run-id` needs `--failed`" in " ".join(done.stderr.split())
 
 
 CONTRADICTIONS: list[dict[str, Any]] = [

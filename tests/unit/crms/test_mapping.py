@@ -43,7 +43,7 @@ def test_the_file_is_laid_over_the_default_field_by_field(tmp_path: Path) -> Non
     [
         ("fields: {}", "must be a list"),
         ("", "must be a list"),
-        ("- [a", "no valid YAML"),
+        ("- [a", "not valid YAML"),
         ("- industry", "entry 1: must have the keys"),
         ("- {field: a, source: city, rule: always, kind: c}", "entry 1: unknown key 'kind'"),
         ("- {field: a, source: city, rule: always}\n- {source: city, rule: always}", "entry 2: field"),

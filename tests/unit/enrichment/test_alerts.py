@@ -79,7 +79,7 @@ def test_an_alert_names_the_run_the_counts_and_the_causes(kind: str) -> None:
     """Whoever reads it knows which run, how many records, and why, without opening anything."""
     body = str(compose(kind, "").body)  # type: ignore[attr-defined]
     assert "brave-otter (r1)" in body
-    assert "1000 claimed, 985 finished, 15 back in the queue" in body
+    assert "1,000 contacts taken from the queue, 985 finished, 15 back in the queue" in body
     assert "17 x status_500 at look_up" in body
     assert "3 x bad_value at write_back" in body
 
@@ -87,11 +87,11 @@ def test_an_alert_names_the_run_the_counts_and_the_causes(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "subject", "mend"),
     [
-        ("failure_rate", "Contact enrichment: 2.0% of 1000 records failed", REPLAY),
-        ("quota_exhausted", "Contact enrichment stopped: quota exhausted", "Raise the allowance"),
+        ("failure_rate", "Contact enrichment: 2.0% of 1,000 contacts failed", REPLAY),
+        ("quota_exhausted", "Contact enrichment stopped: quota exhausted", "Raise the quota"),
         ("credentials_rejected", "Contact enrichment stopped: credentials rejected", "`enrich doctor`"),
         ("request_refused", "Contact enrichment stopped: request refused", "add the permission"),
-        ("crashed", "Contact enrichment: a part of the run broke", "flow run's log"),
+        ("crashed", "Contact enrichment: part of a run failed unexpectedly", "flow run's log"),
     ],
 )
 def test_an_alert_says_what_happened_and_how_to_mend_it(kind: str, subject: str, mend: str) -> None:
@@ -115,13 +115,13 @@ def test_the_message_that_all_is_well_names_the_trouble_that_is_over(previous: s
     alert = compose("", previous, STOP)
     assert alert.kind == ""  # type: ignore[attr-defined]
     assert previous in alert.subject  # type: ignore[attr-defined]
-    assert "1000 claimed" in alert.body  # type: ignore[attr-defined]
+    assert "1,000 contacts taken from the queue" in alert.body  # type: ignore[attr-defined]
     assert REPLAY not in alert.body  # type: ignore[attr-defined]
 
 
 def test_a_new_api_version_is_told_with_both_versions() -> None:
     """The message names provider, both versions, the run and where to look; it is no failure."""
     notice = compose_version_notice("clearbit", ["2018-11-19"], ["2019-12-19"], run="flow run x (1)")
-    assert notice.subject == "Contact enrichment: clearbit speaks API version 2019-12-19 instead of 2018-11-19"
+    assert notice.subject == "Contact enrichment: clearbit answers with API version 2019-12-19 instead of 2018-11-19"
     assert "flow run x (1)" in notice.body
     assert "match rate" in notice.body

@@ -40,7 +40,7 @@ def test_a_day_s_cap_says_when_it_ends_and_a_run_s_has_no_wait() -> None:
     run = overdraft(CreditCaps(per_run=5), spending, credits_each=1, reserved=9)
     assert day == Overdraft(4, CapReached("day", 5, SECONDS))
     assert run == Overdraft(4, CapReached("run", 5, 0.0))
-    assert str(day.reached) == "credit cap reached: 5 credits a day"
+    assert str(day.reached) == "credit cap reached: 5 credits per day"
 
 
 def test_a_day_s_caps_are_those_of_the_provider_or_of_all() -> None:

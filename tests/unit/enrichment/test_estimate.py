@@ -91,17 +91,17 @@ def test_a_follow_up_is_named_and_asks_for_companies() -> None:
     found = estimate_provider("zoominfo", tally(a=1.0), TrackRecord(), TERMS, Price(0.5, "EUR"), step="tech_stack")
     assert dict(estimate_lines(Estimate(selected=1, providers=(found,)))) == {
         "contacts selected": "1",
-        "- wait in the queue already": "0",
+        "- already in the queue": "0",
         "- suppressed": "0",
-        "- enriched lately": "0",
+        "- enriched recently": "0",
         "- without a usable identifier": "0",
-        "zoominfo tech_stack: in the journal, free": "0",
-        "zoominfo tech_stack: companies to ask for": "1",
+        "zoominfo tech_stack: saved replies, free": "0",
+        "zoominfo tech_stack: companies to look up": "1",
         "zoominfo tech_stack: calls": "1",
         "zoominfo tech_stack: credits": "2",
         "zoominfo tech_stack: hours at the rate limit": "0.00",
         "zoominfo tech_stack: EUR": "1.00",
-        "money in all, EUR": "1.00",
+        "total cost, EUR": "1.00",
     }
 
 
@@ -115,14 +115,14 @@ def test_an_estimate_reads_well() -> None:
     lines = dict(estimate_lines(found))
     assert lines["contacts selected"] == "9"
     assert lines["zoominfo: credits"] == "1 to 2"
-    assert lines["hunter: match rate so far"].startswith("never asked yet")
+    assert lines["hunter: match rate so far"] == "never queried yet, so the highest cost is assumed"
     assert totals(found) == {"EUR": Range(2, 4), "USD": Range(2, 4)}
-    assert lines["money in all, EUR"] == "2.00 to 4.00"
-    assert "money" not in lines
-    assert "| hunter: contacts to ask for | 1 to 2 |" in estimate_markdown(found)
+    assert lines["total cost, EUR"] == "2.00 to 4.00"
+    assert "cost" not in lines
+    assert "| hunter: contacts to look up | 1 to 2 |" in estimate_markdown(found)
 
 
 def test_without_a_price_the_estimate_says_how_to_set_one() -> None:
     """Money is left out, and its setting is named."""
     one = estimate_provider("hunter", tally(a=1.0), TrackRecord(), TERMS, None)
-    assert "ENRICHMENT_PRICE_BOOK" in dict(estimate_lines(Estimate(selected=1, providers=(one,))))["money"]
+    assert "ENRICHMENT_PRICE_BOOK" in dict(estimate_lines(Estimate(selected=1, providers=(one,))))["cost"]

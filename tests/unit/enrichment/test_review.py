@@ -85,14 +85,14 @@ def test_the_message_says_what_happened_and_what_to_do() -> None:
         "failed: 3",
         "match rate: 71.0% (7 days before: 80.0%)",
         "credits of zoominfo: 700 for 990 replies (7 days before: 80)",
-        "from created to written: half within 41 s, 95% within 3 min 20 s (650 live contacts)",
-        "from staged to written: half within 5 s, 95% within 12 s (700 live contacts)",
-        "unmatched, to be reviewed: 1,294, 290 of them new; most often NO_MATCH (1,290)",
-        "dead letters that wait: 2",
-        "in the queue now: 12",
+        "from created to written: 50% within 41 s, 95% within 3 min 20 s (650 live contacts)",
+        "from queued to written: 50% within 5 s, 95% within 12 s (700 live contacts)",
+        "unmatched contacts to review: 1,294, 290 of them new; most frequent reason: NO_MATCH (1,290)",
+        "failed contacts: 2",
+        "in the queue: 12",
         "filled: company 100%, employees 100%, industry 100%, LinkedIn URL 100%, tech stack 12%, intent keywords 100%",
         "To review: the rows of `unmatched_records` without `reviewed_at`; then `enrich review --mark`.",
-        "Dead letters: mend the causes, then put them back with `enrich stage --failed`.",
+        "Failed contacts: fix the causes, then put them back into the queue with `enrich stage --failed`.",
         "The whole review: http://prefect.example/runs/1, under Artifacts.",
     ]
 
@@ -104,9 +104,9 @@ def test_a_week_without_contacts_asks_for_nothing() -> None:
     assert message.body.splitlines() == [
         "contacts finished: 0 (7 days before: 0)",
         "match rate: no lookups (7 days before: no lookups)",
-        "unmatched, to be reviewed: 0, 0 of them new",
-        "dead letters that wait: 0",
-        "in the queue now: 0",
+        "unmatched contacts to review: 0, 0 of them new",
+        "failed contacts: 0",
+        "in the queue: 0",
     ]
     assert review_markdown(EMPTY).count("None.") == 4
 

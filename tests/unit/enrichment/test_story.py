@@ -78,20 +78,20 @@ FAILURE = FailedContact(
 
 SUPPRESSION = Suppression("hubspot", "erased", "2026-01-06T10:00:00.000Z")
 
-LETTER = "became a dead letter at write_back: bad_value: the field takes no text; "
+FAILED = "failed at write_back: bad_value: the field takes no text; "
 
 
 @pytest.mark.parametrize(
     ("table", "row", "lines"),
     [
-        ("suppressions", SUPPRESSION, ["erased; it is never looked up again"]),
+        ("suppressions", SUPPRESSION, ["erased; the contact is never looked up again"]),
         ("suppressions", replace(SUPPRESSION, reason="opt_out"), ["put on the suppression list: opt_out"]),
-        ("staging", STAGED, ["staged (webhook, live lane)", "is in the queue now: waiting, 0 attempts so far"]),
+        ("staging", STAGED, ["put into the queue (webhook, live)", "is in the queue now: waiting, 0 attempts so far"]),
         (
             "staging",
             replace(STAGED, state="enriched", attempts=2, processed_at="2026-01-01T10:00:35.000Z"),
             [
-                "staged (webhook, live lane)",
+                "put into the queue (webhook, live)",
                 "result stored in the warehouse",
                 "is in the queue now: enriched, 2 attempts so far",
             ],
@@ -100,11 +100,11 @@ LETTER = "became a dead letter at write_back: bad_value: the field takes no text
             "staging",
             replace(STAGED, attempts=1, not_before="2026-01-01T11:00:00.000Z"),
             [
-                "staged (webhook, live lane)",
+                "put into the queue (webhook, live)",
                 "is in the queue now: waiting, 1 attempts so far, not before 2026-01-01T11:00:00.000Z",
             ],
         ),
-        ("ledger", LEDGER, ["staged (webhook, live lane)", "ended as written after 1 attempt(s), run r1"]),
+        ("ledger", LEDGER, ["put into the queue (webhook, live)", "ended as written after 1 attempt(s), run r1"]),
         (
             "ledger",
             replace(
@@ -116,7 +116,7 @@ LETTER = "became a dead letter at write_back: bad_value: the field takes no text
             ),
             [
                 "created in hubspot",
-                "staged (webhook, live lane)",
+                "put into the queue (webhook, live)",
                 "ended as invalid (contact_gone) after 2 attempt(s), run r1",
             ],
         ),
@@ -131,13 +131,13 @@ LETTER = "became a dead letter at write_back: bad_value: the field takes no text
             replace(REPLY, step="tech_stack"),
             ["zoominfo answered matched of the company (tech_stack), 1 credit(s), API version 2026-09, run r1"],
         ),
-        ("unmatched", UNMATCHED, ["filed as unmatched at zoominfo: no_match, waits for review"]),
+        ("unmatched", UNMATCHED, ["filed as unmatched at zoominfo: no_match, not reviewed yet"]),
         (
             "unmatched",
             replace(UNMATCHED, reviewed_at="2026-01-05T10:00:00.000Z"),
             ["filed as unmatched at zoominfo: no_match, reviewed"],
         ),
-        ("writes", WRITE, ["announced, not confirmed: industry: (blank) -> Software"]),
+        ("writes", WRITE, ["planned, not confirmed by the CRM: industry: (blank) -> Software"]),
         (
             "writes",
             replace(WRITE, before="Retail", written_at="2026-01-01T10:00:46.000Z"),
@@ -151,12 +151,12 @@ LETTER = "became a dead letter at write_back: bad_value: the field takes no text
         (
             "failures",
             FAILURE,
-            [LETTER + "replay it with `enrich stage --failed`"],
+            [FAILED + "put it back into the queue with `enrich stage --failed`"],
         ),
         (
             "failures",
             replace(FAILURE, replayed_at="2026-01-02T10:00:00.000Z"),
-            [LETTER + "replayed 2026-01-02T10:00:00.000Z"],
+            [FAILED + "put back into the queue 2026-01-02T10:00:00.000Z"],
         ),
     ],
 )

@@ -55,7 +55,7 @@ def test_the_match_rate_counts_those_who_were_looked_up(
 def test_the_summary_names_every_count_that_is_not_zero() -> None:
     """Claims, dispositions and returns are there, with separators; dispositions that nobody had are left out."""
     lines = lines_of(BOOKS)
-    assert lines["claimed"] == "12,345"
+    assert lines["taken from the queue"] == "12,345"
     assert lines["written"] == "9,000"
     assert lines["returned to the queue"] == "345"
     assert "failed" not in lines
@@ -67,16 +67,16 @@ def test_the_summary_names_rates_credits_and_versions() -> None:
     lines = lines_of(BOOKS, ZOOMINFO)
     assert lines["match rate"] == "80.0%"
     assert lines["failure rate"] == "0.00%"
-    assert lines["asked of zoominfo"] == "12,000 (9,600 credits)"
+    assert lines["replies of zoominfo"] == "12,000 (9,600 credits)"
     assert lines["API version of zoominfo"] == "2026-09, 2027-03"
-    assert "credits in all" not in lines
+    assert "credits, all providers" not in lines
 
 
 def test_each_provider_of_a_waterfall_has_its_own_costs() -> None:
     """Replies, credits and versions are told by provider, and the credits of all of them together."""
     lines = lines_of(BOOKS, ZOOMINFO, HUNTER)
-    assert (lines["asked of hunter"], lines["API version of hunter"]) == ("3 (1.5 credits)", "v2")
-    assert lines["credits in all"] == "9,601.5"
+    assert (lines["replies of hunter"], lines["API version of hunter"]) == ("3 (1.5 credits)", "v2")
+    assert lines["credits, all providers"] == "9,601.5"
     report = RunReport("run", BOOKS, [ZOOMINFO, HUNTER])
     assert (report.credits_by_provider, report.credits) == ({"zoominfo": 9_600.0, "hunter": 1.5}, 9_601.5)
     assert report.api_versions == ["2026-09", "2027-03", "v2"]
@@ -86,13 +86,13 @@ def test_a_run_without_lookups_says_so() -> None:
     """Nothing is divided by zero, and absent things are named as absent."""
     lines = lines_of(Books())
     assert lines["match rate"] == "no lookups"
-    assert lines["asked of providers"] == "nobody"
+    assert lines["replies of providers"] == "none"
 
 
-@pytest.mark.parametrize(("claimed", "said"), [(0, "balanced"), (1, "NOT balanced")])
+@pytest.mark.parametrize(("claimed", "said"), [(0, "match"), (1, "DON'T MATCH")])
 def test_the_summary_says_whether_the_books_balance(claimed: int, said: str) -> None:
     """Books that don't balance can't be overlooked."""
-    assert lines_of(Books(claimed))["books"] == said
+    assert lines_of(Books(claimed))["totals"] == said
 
 
 @pytest.mark.parametrize("stop", ["", "ZoomInfo: no credits are left"])
@@ -127,8 +127,8 @@ def test_failures_are_rows_with_an_example_and_the_way_to_replay() -> None:
     [
         ((), ("v1",), "v1"),
         (("v1",), ("v1",), "v1"),
-        (("v1",), ("v2",), "v2 (was v1)"),
-        (("v1",), ("v1", "v2"), "v1, v2 (was v1)"),
+        (("v1",), ("v2",), "v2 (last run: v1)"),
+        (("v1",), ("v1", "v2"), "v1, v2 (last run: v1)"),
         (("v1", "v2"), ("v2",), "v2"),
         (("v1",), (), "none seen"),
     ],
@@ -137,7 +137,7 @@ def test_a_change_of_the_api_version_is_told(before: tuple[str, ...], now: tuple
     """The summary names the version, and those of the last run if it is new; a version that goes away is no news."""
     use = ProviderUse("zoominfo", {"matched": 1}, api_versions=now, versions_before=before)
     assert lines_of(Books(), use)["API version of zoominfo"] == said
-    assert use.version_changed == ("was" in said)
+    assert use.version_changed == ("last run" in said)
 
 
 @pytest.mark.parametrize("stop", [None, Stop("quota_exhausted", "no credits")])

@@ -60,10 +60,10 @@ def made(**changes: Any) -> ProviderSpec:
         ({"key": {"domain": "a", "country": "b"}}, "inputs names domain, but the key is country, domain"),
         ({"switch": {"name": "News", "description": "News."}}, "follow_ups.0.switch.name: "),
         ({"switch": {"name": "news", "description": "no sentence"}}, "follow_ups.0.switch.description: "),
-        ({"switch": {**FOLLOW_UP["switch"], "kind": "list"}}, "neither goes without the other"),
-        ({"request": CHOSEN}, "neither goes without the other"),
-        ({"request": PAGED}, "it and the key pages go together"),
-        ({"pages": {"count": "item.pages"}}, "it and the key pages go together"),
+        ({"switch": {**FOLLOW_UP["switch"], "kind": "list"}}, "one requires the other"),
+        ({"request": CHOSEN}, "one requires the other"),
+        ({"request": PAGED}, "it requires the key pages, and the key pages requires it"),
+        ({"pages": {"count": "item.pages"}}, "it requires the key pages, and the key pages requires it"),
         ({"request": PAGED, "pages": {"count": "pages"}}, "sees only item, not pages"),
         ({"request": PAGED, "pages": {}}, "one of the keys count and results"),
         ({"request": PAGED, "pages": {"count": "item.a", "results": "item.b"}}, "one of the keys count and results"),
@@ -249,7 +249,8 @@ def test_a_switch_is_off_unless_it_is_set(kind: Any, value: Any, chosen: Any) ->
 
 
 @pytest.mark.parametrize(
-    ("value", "message"), [("a,b,c", "VARIABLE names 3 values: one call takes 2"), ("a|b", "VARIABLE: 'a|b' has a '|'")]
+    ("value", "message"),
+    [("a,b,c", "VARIABLE names 3 values: one call accepts 2"), ("a|b", "VARIABLE: 'a|b' has a '|'")],
 )
 def test_values_that_cannot_be_sent_are_refused(value: str, message: str) -> None:
     """The message names the variable before anything is called."""

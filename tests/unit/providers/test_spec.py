@@ -31,7 +31,7 @@ def line_of(text: str, part: str) -> int:
         ("outcome: partial", "outcome: found", "outcomes.item.7.outcome", "'matched', 'partial', 'unmatched'"),
         ("items: data\n", "items: data[]\n", "items", "'data[]' is a projection"),
         ("{path: jobTitle}", "{path: 'jobTitle['}", "fields.title.path", "bad JMESPath 'jobTitle['"),
-        ("{path: jobTitle}", "{path: 5}", "fields.title.path", "a JMESPath expression in quotes is wanted, not 5"),
+        ("{path: jobTitle}", "{path: 5}", "fields.title.path", "a JMESPath expression in quotes is expected, not 5"),
         ("{path: city}", "{path: city, type: txt}", "fields.city.type", "city has the type text, not txt"),
         ("{path: city}", "{path: city, transform: web}", "fields.city.transform", "choose one of linkedin_handle, "),
         ("  industry:", "  industrie:", "fields.industrie", "unknown field 'industrie': did you mean 'industry'?"),
@@ -77,7 +77,7 @@ def test_the_line_is_that_of_the_key() -> None:
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("id: [", "zoominfo.yaml: no valid YAML: "),
+        ("id: [", "zoominfo.yaml: not valid YAML: "),
         ("", "zoominfo.yaml: the spec: "),
         ("- a\n- b", "zoominfo.yaml: the spec: "),
         ("id: zoominfo", "zoominfo.yaml: base_url: this key is missing"),
@@ -126,7 +126,7 @@ def test_a_file_of_ones_own_corrects_a_packaged_one(monkeypatch: pytest.MonkeyPa
 def test_a_folder_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A wrong folder is an error, not an empty one."""
     monkeypatch.setenv("ENRICHMENT_PROVIDER_DIR", str(tmp_path / "absent"))
-    with pytest.raises(ConfigurationError, match=r"ENRICHMENT_PROVIDER_DIR names .*absent"):
+    with pytest.raises(ConfigurationError, match=r"ENRICHMENT_PROVIDER_DIR is '.*absent', which is not a folder"):
         spec_names()
 
 

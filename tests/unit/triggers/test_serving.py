@@ -52,7 +52,7 @@ def test_a_port_that_is_taken_is_told(configured: pytest.MonkeyPatch) -> None:
     """Two receivers can't share a port."""
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
-        pytest.raises(ConfigurationError, match="can't be listened on"),
+        pytest.raises(ConfigurationError, match=r"can't listen on 127\.0\.0\.1 port"),
     ):
         serve_hubspot("127.0.0.1", taken.getsockname()[1])
 

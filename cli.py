@@ -90,7 +90,7 @@ def stage(
         bool,
         typer.Option("--refresh", help="Also look up contacts that were enriched recently; saved replies are reused."),
     ] = False,
-    lane: Annotated[str, typer.Option(help="Queue: Queue: `live` or `backfill`.")] = "live",
+    lane: Annotated[str, typer.Option(help="Queue: `live` or `backfill`.")] = "live",
     as_json: Json = False,
 ) -> None:
     """Put contacts into the queue: those created since the last time, or those that an option names."""
@@ -131,7 +131,7 @@ def _intake(
 @app.command(epilog="Example: `enrich run --limit 500`, or `enrich run --dry-run`")
 def run(
     provider: Annotated[str, typer.Option(help="Provider; default: the setting.")] = "",
-    lane: Annotated[str, typer.Option(help="Queue: Queue: `live` or `backfill`; default: both, live first.")] = "",
+    lane: Annotated[str, typer.Option(help="Queue: `live` or `backfill`; default: both, live first.")] = "",
     limit: Annotated[int, typer.Option(min=0, help="The most queued contacts to enrich; 0: all that wait.")] = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be written, without spending or writing anything.")

@@ -160,7 +160,7 @@ def _saved_values(cls: type[PipelineBlock], document: str) -> dict[str, Any]:
         if not document:
             return {}
         raise ConfigurationError(
-            f"Prefect has no block '{document}' of the type '{cls.get_block_type_slug()}' in Prefect: "
+            f"Prefect has no block '{document}' of the type '{cls.get_block_type_slug()}': "
             "save one, or leave the name out"
         ) from None
     return {name: getattr(saved, name) for name in own_fields(cls) if name in saved.model_fields_set}

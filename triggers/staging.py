@@ -200,7 +200,7 @@ class StagingWriter:
         try:
             self._staged()
         except Exception as error:  # noqa: BLE001 - the rows are committed, and the schedule takes them anyway
-            logger.error("run_not_asked_for because=%s", where(error))  # noqa: TRY400
+            logger.error("run_not_requested because=%s", where(error))  # noqa: TRY400
 
 
 def _said(error: Exception) -> str:

@@ -59,4 +59,4 @@ class SlackNotifier:
 
     def check(self) -> str:
         """Say that a webhook is set: Slack has no call that tests one without posting."""
-        return "slack has a webhook; it can't be tested without posting a message a message"
+        return "slack has a webhook; it can't be tested without posting a message"

@@ -640,7 +640,7 @@ def test_a_paused_lane_is_claimed_by_nobody_until_it_is_resumed(warehouse: Wareh
     for _ in range(2):
         warehouse.pause_lane("backfill")
     assert list(warehouse.paused_lanes()) == ["backfill"]
-    assert "lane backfill is paused since 20" in warehouse.check()
+    assert "the backfill queue has been paused since 20" in warehouse.check()
     assert claim(warehouse, lane="backfill").records == ()
     assert [record.crm_id for record in claim(warehouse).records] == ["2"]
     assert [warehouse.resume_lane("backfill") for _ in range(2)] == [True, False]

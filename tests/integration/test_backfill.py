@@ -151,7 +151,7 @@ def test_a_run_s_cap_is_never_exceeded_and_ends_it_well(pipeline: Pipeline) -> N
     assert report.stop is not None
     assert report.stop.kind == "credit_cap_reached"
     assert 0 < report.credits <= world.zoominfo.credits_used <= 20
-    assert "credit cap reached: 20 credits a run" in summary_markdown(report)
+    assert "credit cap reached: 20 credits per run" in summary_markdown(report)
     assert "credit cap reached" in dict(summary_lines(report))["stopped early"]
     assert world.slack.messages == world.mail.messages == []
     assert pipeline.queue() == 200 - report.books.finished > 0
@@ -222,7 +222,7 @@ def test_a_paused_lane_waits_and_goes_on(pipeline: Pipeline) -> None:
     assert (report.stop.kind, "enrich resume backfill" in report.stop.message) == ("paused", True)
     assert run(lane="live").stop is None
     assert lanes(pipeline) == {"backfill": 20}
-    assert any("lane backfill is paused" in finding.says for finding in examine())
+    assert any("the backfill queue has been paused since" in finding.says for finding in examine())
     assert resume_lane("backfill") == 20
     assert run(lane="backfill").stop is None
     assert pipeline.queue() == 0

@@ -78,7 +78,7 @@ def test_a_reply_under_way_brings_nobody_back(pipeline: Pipeline) -> None:
     assert report.credits == world.zoominfo.credits_used
     assert crm_id not in world.hubspot.updates_by_contact
     assert "hit+zoe" not in dump(pipeline)
-    assert [line.what for line in read_story(crm_id)] == ["erased; it is never looked up again"]
+    assert [line.what for line in read_story(crm_id)] == ["erased; the contact is never looked up again"]
 
 
 def test_a_write_back_under_way_leaves_nothing_behind(pipeline: Pipeline) -> None:
@@ -163,4 +163,4 @@ def test_the_flow_erases_the_configured_contact(pipeline: Pipeline) -> None:
     assert run().books.count(Disposition.WRITTEN) == 1
     erased = erase_flow(crm_id)
     assert (erased.rows["enriched_contacts"], erased.rows["provider_replies"]) == (1, 1)
-    assert [line.what for line in read_story(crm_id, "hubspot")] == ["erased; it is never looked up again"]
+    assert [line.what for line in read_story(crm_id, "hubspot")] == ["erased; the contact is never looked up again"]

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from blocks.providers.spec import model as spec_module
-from blocks.warehouses.base import NewRecord, Row, Warehouse
+from blocks.warehouses._rows import Row
+from blocks.warehouses.base import NewRecord, Warehouse
 from enrichment.plan import RunPlan
 from enrichment.records import Chunk, Claim, Origin, Returned
 from sandbox.people import topics

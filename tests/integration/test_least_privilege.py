@@ -138,7 +138,7 @@ def test_setup_can_be_repeated_by_its_own_role_only(
 ) -> None:
     """The setup role finds nothing to do; the run role is refused, in our own words."""
     assert migrate(restricted, connection_string(SETUP)) == []
-    with pytest.raises(ConfigurationError, match="PostgreSQL refuses our user"):
+    with pytest.raises(ConfigurationError, match="PostgreSQL refuses access"):
         migrate(restricted, connection_string(RUN))
 
 
@@ -187,7 +187,7 @@ def test_the_grants_for_redshift_are_enough_for_setup_and_runs(redshift_user: No
         claim = warehouse.claim("run", **options)
         settled = warehouse.settle(claim, HUBSPOT, [Finished(claim.records[0].record_id, Disposition.UNMATCHED)], [])
         assert dict(settled.dispositions) == {"unmatched": 1}
-        with pytest.raises(ConfigurationError, match="Redshift refuses our user"):
+        with pytest.raises(ConfigurationError, match="Redshift refuses access"):
             run_all(warehouse, ["CREATE SCHEMA mine"])
     finally:
         warehouse.close()

@@ -263,10 +263,10 @@ def test_a_broken_chain_gives_its_records_back(pipeline: Pipeline) -> None:
     ingest_contacts(EveryContact())
     with pipeline.warehouse._transaction() as session:
         session._connection.execute("ALTER TABLE enrichment_history RENAME TO away")
-    with pytest.raises(EnrichmentError, match="1 chunks broke"):
+    with pytest.raises(EnrichmentError, match="1 batches failed unexpectedly"):
         run()
     (message,) = pipeline.box.world.slack.messages
-    assert "a part of the run broke" in message.text
+    assert "part of a run failed unexpectedly" in message.text
     assert pipeline.queue() == 40 - sum(pipeline.dispositions().values())
     with pipeline.warehouse._transaction() as session:
         session._connection.execute("ALTER TABLE away RENAME TO enrichment_history")

@@ -42,7 +42,7 @@ def test_an_erased_contact_has_only_that_to_tell(warehouse: Warehouse) -> None:
     printed = enrich("erase", "501", "--yes", "--json")
     assert printed.exit_code == 0
     assert json.loads(printed.stdout)["unmatched_records"] == 1
-    assert story("501") == ["erased; it is never looked up again"]
+    assert story("501") == ["erased; the contact is never looked up again"]
     assert story("502") == before
     assert len(before) > 2
 
@@ -53,7 +53,7 @@ def test_erasing_asks_first(warehouse: Warehouse) -> None:
     assert len(story("501")) > 1
     said = enrich("erase", "501", answer="y\n")
     assert said.exit_code == 0
-    assert "Erase contact 501 of hubspot for good?" in said.stderr
+    assert "Erase contact 501 of hubspot permanently?" in said.stderr
     assert "unmatched_records" in said.stdout
     assert len(story("501")) == 1
 
@@ -61,7 +61,7 @@ def test_erasing_asks_first(warehouse: Warehouse) -> None:
 def test_a_contact_that_nobody_knew_is_suppressed_by_its_id(warehouse: Warehouse) -> None:
     """There is nothing to remove, and the story says what was asked for."""
     assert set(json.loads(enrich("erase", "900", "--yes", "--json").stdout).values()) == {0}
-    assert story("900") == ["erased; it is never looked up again"]
+    assert story("900") == ["erased; the contact is never looked up again"]
 
 
 def test_a_crm_that_does_not_exist_is_told(warehouse: Warehouse) -> None:

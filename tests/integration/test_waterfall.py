@@ -73,8 +73,8 @@ def test_each_provider_has_its_own_bill(waterfall: Pipeline, caplog: pytest.LogC
         kept[one.provider] = kept.get(one.provider, 0) + one.credits
     assert kept == report.credits_by_provider
     markdown = summary_markdown(report)
-    assert f"| asked of hunter | {len(hunter.lookups)} ({hunter.credits_used} credits) |" in markdown
-    assert f"| credits in all | {zoominfo.credits_used + hunter.credits_used} |" in markdown
+    assert f"| replies of hunter | {len(hunter.lookups)} ({hunter.credits_used} credits) |" in markdown
+    assert f"| credits, all providers | {zoominfo.credits_used + hunter.credits_used} |" in markdown
     line = f"provider_used run={report.run_id} provider=hunter replies={len(hunter.lookups)}"
     assert line in caplog.text
 

@@ -53,7 +53,7 @@ def test_a_review_that_nobody_can_be_told_of_fails_loudly(pipeline: Pipeline) ->
     pipeline.new_world(1)
     pipeline.box.configure(slack={"failure": "server_error"})
     pipeline.setenv("ENRICHMENT_NOTIFIERS", "slack")
-    with pytest.raises(TransientError, match="no notifier took the weekly review"):
+    with pytest.raises(TransientError, match="no notifier could send the weekly review"):
         weekly_review(days=1)
     assert "1 day to" in artifact("weekly-review")
 

@@ -125,9 +125,8 @@ def _read_limit(answer: Answer, _complaint: Complaint, what: str, now: datetime)
     policy = word(body.get("policyName"))
     if policy == _DAILY:
         raise QuotaExhaustedError(
-            "HubSpot's calls of this day are used up: all apps of the account share them, and they are available "
-            "back at "
-            "midnight in the account's time zone"
+            "HubSpot's calls of this day are used up: all apps of the account share them, and they are available again "
+            "at midnight in the account's time zone"
         )
     wait = asked_wait(answer.headers, now=now)
     if answer.status == LOCKED:  # a record is being changed, and HubSpot wants it left alone for two seconds

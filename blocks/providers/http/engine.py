@@ -159,7 +159,7 @@ def check_account(spec: ProviderSpec, options: Options, shared: Shared) -> str:
     usage = spec.usage
     if usage is None:
         shared.credentials.get()
-        return f"{spec.title}: credentials are set; there is no free call to try them with"
+        return f"{spec.title}: credentials are set; there is no free call to test them with"
     answer = _free_call(spec, options, shared, usage)
     step = next_step(spec, answer, ())
     if step.action is not Action.READ:

@@ -51,7 +51,7 @@ def test_a_condition_is_asked_as_it_stands(org: Org, crm: SalesforceCrm) -> None
 @pytest.mark.parametrize("condition", ["Department =", "Shoe_Size__c = 44", "Department = 'ada@example.com'' OR"])
 def test_a_condition_that_salesforce_does_not_take_is_told(org: Org, crm: SalesforceCrm, condition: str) -> None:
     """The message has Salesforce's code, and nothing of the condition's values."""
-    with pytest.raises(ConfigurationError, match="can't answer the selection's query") as told:
+    with pytest.raises(ConfigurationError, match="rejects the query of the selection") as told:
         picked(crm, Selection(condition=condition))
     assert "ada" not in str(told.value)
 
@@ -69,9 +69,9 @@ def test_the_members_of_a_campaign_are_found(org: Org, crm: SalesforceCrm) -> No
 @pytest.mark.parametrize(
     ("conditions", "words"),
     [
-        ({"list_id": "00B5e00000AAAAAAAA"}, "no campaign"),
-        ({"list_id": "Customers"}, "`list_id` is no id"),
-        ({"owner": "x' OR Name != '"}, "`owner` is no id"),
+        ({"list_id": "00B5e00000AAAAAAAA"}, "is not a campaign id"),
+        ({"list_id": "Customers"}, "`list_id` is not a valid Salesforce id"),
+        ({"owner": "x' OR Name != '"}, "`owner` is not a valid Salesforce id"),
     ],
 )
 def test_an_id_that_is_none_is_refused(crm: SalesforceCrm, conditions: dict[str, str], words: str) -> None:

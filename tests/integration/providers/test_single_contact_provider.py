@@ -179,7 +179,7 @@ def test_nobody_there_is_retryable(provider: HttpProvider, stub: Stub) -> None:
 
 def test_without_a_free_call_the_check_looks_at_the_credentials(stub: Stub, provider: HttpProvider) -> None:
     """Nothing is spent on a check."""
-    assert provider.check() == "Cardfile: credentials are set; there is no free call to try them with"
+    assert provider.check() == "Cardfile: credentials are set; there is no free call to test them with"
     assert stub.seen == []
 
 

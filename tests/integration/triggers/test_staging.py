@@ -90,5 +90,5 @@ def test_a_failing_starter_of_runs_fails_no_commit(
 
     asyncio.run(commit())
     assert waiting(warehouse) == {"1", "2"}
-    assert "run_not_asked_for because=RuntimeError" in caplog.text
+    assert "run_not_requested because=RuntimeError" in caplog.text
     assert "zoe@x.example" not in caplog.text

@@ -102,13 +102,14 @@ def stage(
         from tasks.setup import check_ready, ensure_server  # noqa: PLC0415
 
         intake = _intake(csv, ids, since, run_id, everything=everything, failed=failed)
+        queue = checked_lane(lane)  # a wrong name or file is refused before Prefect starts
         if csv:
-            read_contacts(csv)  # a wrong file is refused before Prefect starts
+            read_contacts(csv)
         check_ready()
         ensure_server()
         from flows.ingest_contacts import ingest_contacts  # noqa: PLC0415
 
-        staged = ingest_contacts(intake, lane=checked_lane(lane), refresh=refresh)
+        staged = ingest_contacts(intake, lane=queue, refresh=refresh)
         say({"staged": staged}, as_json, lambda: f"{staged:,} contacts added to the queue; next: `enrich run`")
 
 

@@ -28,6 +28,7 @@ AS_PROCESSES = (
     "a setting out of range",
     "a warehouse that is down",
     "a deployment without a server",
+    "an unknown lane",
 )
 
 
@@ -103,7 +104,12 @@ BAD: dict[str, tuple[list[str], dict[str, str], int, list[str]]] = {
     "a file that isn't there": (["stage", "--csv", "absent.csv"], {}, 2, ["absent.csv", "FileNotFoundError"]),
     "a wrong header": (["stage", "--csv", "wrong.csv"], {}, 2, ["no column 'crm_id'", "found: id, mail"]),
     "an empty id": (["stage", "--csv", "hole.csv"], {}, 2, ["line 3", "no contact was queued"]),
-    "an unknown lane": (["stage", "--lane", "fast"], {}, 2, ["'fast' is not a valid queue", "live or backfill"]),
+    "an unknown lane": (
+        ["stage", "--lane", "fast"],
+        {"PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "1"},  # it is refused before Prefect starts
+        2,
+        ["'fast' is not a valid queue", "live or backfill"],
+    ),
     "nobody to estimate": (["backfill", "--estimate"], {}, 2, ["choose contacts by a condition"]),
     "conditions that exclude each other": (["backfill", "--all", "--owner", "7"], {}, 2, ["everything"]),
     "a price book that isn't there": (

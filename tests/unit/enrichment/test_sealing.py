@@ -25,7 +25,7 @@ def test_a_foreign_error_comes_out_as_where_it_arose() -> None:
     with pytest.raises(UnexpectedError) as caught:
         fail(ValueError(f"value too long: {CONTACT}"))
     assert str(caught.value).startswith("ValueError at test_sealing.py:")
-    assert " fail < sealing.py:" in str(caught.value)
+    assert " fail < errors.py:" in str(caught.value)
     assert CONTACT not in "".join(traceback.format_exception(caught.value))
 
 

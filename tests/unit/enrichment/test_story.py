@@ -15,7 +15,7 @@ from enrichment.story import (
     StoryLine,
     Suppression,
     UnmatchedContact,
-    tell,
+    tell_story,
 )
 
 STAGED = QueuedContact(
@@ -162,12 +162,12 @@ FAILED = "failed at write_back: bad_value: the field takes no text; "
 )
 def test_each_row_tells_what_happened(table: str, row: Any, lines: list[str]) -> None:
     """Every kind of row has its words, with and without its optional parts."""
-    assert [line.what for line in tell(Story(**{table: [row]}))] == lines
+    assert [line.what for line in tell_story(Story(**{table: [row]}))] == lines
 
 
 def test_the_story_is_in_order_of_time() -> None:
     """Lines of all tables are sorted together, and the present comes last."""
-    story = tell(
+    story = tell_story(
         Story(
             failures=[FAILURE],
             writes=[replace(WRITE, written_at="2026-01-01T10:00:46.000Z")],
@@ -185,7 +185,7 @@ def test_the_story_is_in_order_of_time() -> None:
 
 def test_a_contact_that_nobody_knows_has_no_story() -> None:
     """Empty tables tell nothing."""
-    assert tell(Story()) == []
+    assert tell_story(Story()) == []
 
 
 def test_a_story_can_leave_out_the_contacts_of_a_crm() -> None:

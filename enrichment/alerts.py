@@ -1,4 +1,4 @@
-"""When people are told, and what they read."""
+"""When people are alerted, and what they read."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ _MEND = {
 
 
 def alert_kind(books: Books, *, threshold: float, stop_kind: str) -> str:
-    """Return why people should be told, or nothing: a stop outranks a failure rate above the threshold."""
+    """Return why people should be alerted, or nothing: a stop outranks a failure rate above the threshold."""
     if stop_kind:
         return stop_kind
     return "failure_rate" if books.failure_rate > threshold else ""
@@ -59,8 +59,8 @@ def compose_alert(
     Return the message that this change of state deserves, or None if nothing changed.
 
     Args:
-        kind: why people should be told now; empty if all is well.
-        previous: the kind that was told last; empty if all was well.
+        kind: why people should be alerted now; empty if all is well.
+        previous: the kind of the last alert; empty if all was well.
         run: the run's name and id.
         books: the run's books.
         causes: failures by reason.

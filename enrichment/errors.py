@@ -31,7 +31,7 @@ class EnrichmentError(Exception):
 
 
 class ConfigurationError(EnrichmentError):
-    """A setting, a block or an input is wrong, and the message names the mend."""
+    """A setting, a block or an input is wrong, and the message says how to fix it."""
 
 
 class RunStoppedError(EnrichmentError):
@@ -63,7 +63,7 @@ class QuotaExhaustedError(RunStoppedError):
 
 
 class TransientError(EnrichmentError):
-    """The call failed in a way that may heal; the record uses up an attempt."""
+    """The call failed in a way that a retry may fix; the record uses up an attempt."""
 
 
 class PostponedError(TransientError):
@@ -103,7 +103,7 @@ _STACK_DEPTH = 6
 
 
 class UnexpectedError(EnrichmentError):
-    """An error that nobody foresaw; says where it arose, not what it said, since that may quote a contact."""
+    """An unforeseen error; says where it arose, not what it said, since that may quote a contact."""
 
 
 def sealed(function: Callable[P, R]) -> Callable[P, R]:

@@ -2,8 +2,8 @@
 What a backfill would cost: counted from what the journal knows, and from how providers answered so far.
 
 A contact that the journal doesn't know may or may not be known to the first provider, and so may or may not have to be
-asked of the next. Hence each figure is given twice: as expected by the share of contacts that a provider has known so
-far, and at most.
+looked up at the next. Hence each figure is given twice: as expected by the share of contacts that a provider has known
+so far, and at most.
 """
 
 import math
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True, slots=True)
 class Terms:
     """
-    What asking a provider costs.
+    What calling a provider costs.
 
     Args:
         credits: of one request, at most.
@@ -39,7 +39,7 @@ class TrackRecord:
 
     @property
     def match_rate(self) -> float | None:
-        """Return the share of contacts that the provider knew, from 0 to 1; None if it was never asked."""
+        """Return the share of contacts that the provider knew, from 0 to 1; None if it was never queried."""
         return self.matched / self.replies if self.replies else None
 
 
@@ -104,7 +104,7 @@ class Estimate:
         suppressed: skipped because they must never be looked up.
         fresh: skipped because they were enriched lately.
         unusable: skipped because no lookup could use what the CRM has of them.
-        providers: in the order in which they are asked, each with its follow-ups behind it.
+        providers: in the order in which they are queried, each with its follow-ups behind it.
     """
 
     selected: int = 0
@@ -170,12 +170,12 @@ def hours_for(calls: float, terms: Terms) -> float:
 
 
 def chance_of_next(chance: float, record: TrackRecord) -> float:
-    """Return how likely the next provider must be asked, too, if this one is asked with such a chance."""
+    """Return how likely the next provider is queried, too, if this one is queried with such a chance."""
     return chance * (1.0 - (record.match_rate or 0.0))
 
 
 def chance_of_follow_up(chance: float, record: TrackRecord) -> float:
-    """Return how likely a provider is asked about the company of a contact that it is asked for with such a chance."""
+    """Return how likely a provider is queried about a contact's company, given the chance for the contact itself."""
     return chance * (1.0 if record.match_rate is None else record.match_rate)
 
 

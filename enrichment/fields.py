@@ -25,7 +25,7 @@ class Field:
         label: how people call it.
         about: whose it is.
         unit: of its values, or the standard that they follow.
-        least, most: the range; a value outside is no value.
+        least, most: the range; a value outside isn't valid.
         options: the only values that there are, if they are few.
         own_column: whether `enriched_contacts` has a column of this name; the others stand in `attributes`.
         description: what it means, in a sentence.
@@ -249,7 +249,7 @@ def unknown_field(name: str, known: Iterable[str] = FIELDS) -> str:
 
 def canonical(field: Field, value: Any, unit: str = "") -> Any:
     """
-    Return a value of a canonical field in its form, unit and type, or None if it is none.
+    Return a value of a canonical field in its form, unit and type, or None if it isn't a valid one.
 
     Args:
         field: that it belongs to.
@@ -264,7 +264,7 @@ def canonical(field: Field, value: Any, unit: str = "") -> Any:
 
 
 def text(value: Any) -> str | None:
-    """Return a text without blanks around it; anything that isn't a text or number is no value."""
+    """Return a text without blanks around it; None for anything that isn't a text or number."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
     return str(value).strip() or None

@@ -134,7 +134,7 @@ _PUNCTUATION = re.compile(r"[\s().\-/]")
 _SENIORITIES: Mapping[str, tuple[str, ...]] = {
     "owner": ("founder", "partner"),
     "c_level": ("c_suite", "cxo"),
-    # Of a provider that doesn't tell the two levels apart.
+    # Of a provider that doesn't distinguish the two levels.
     "executive": (),
     "vp": ("vp_level", "vice_president"),
     "director": ("head",),

@@ -17,7 +17,7 @@ _PERSONAL = frozenset({"email", "first_name", "last_name"})
 
 
 def normalise_email(address: str | None) -> str | None:
-    """Return the address trimmed and in lower case, or None if it is no address."""
+    """Return the address trimmed and in lower case, or None if it isn't a valid address."""
     text = (address or "").strip().lower()
     return text if _EMAIL.fullmatch(text) else None
 
@@ -78,7 +78,7 @@ def suppression_keys(contact: Contact, origin: Origin) -> list[str]:
 
 
 def email_key(address: str | None) -> str | None:
-    """Return the hashed address under which a suppression may be kept, or None if it is no address."""
+    """Return the hashed address under which a suppression may be kept, or None if it isn't a valid address."""
     email = normalise_email(address)
     return _digest(["email", email]) if email else None
 

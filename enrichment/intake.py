@@ -58,7 +58,7 @@ class Selection(BaseModel):
 
     @property
     def is_empty(self) -> bool:
-        """Return whether it selects nobody."""
+        """Return whether it selects no contact."""
         return not (self.everything or self.conditions or self.csv_path)
 
     @property
@@ -67,7 +67,7 @@ class Selection(BaseModel):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
 
-#: Selects nobody.
+#: Selects no contact.
 NOBODY = Selection()
 
 

@@ -45,7 +45,7 @@ class RunPlan:
     Args:
         run_id: the flow run's id.
         provider, crm, warehouse: references to blocks; several providers are separated by commas.
-        required_fields: canonical fields without which the next provider is asked.
+        required_fields: canonical fields without which the next provider is queried.
         lane: `live`, `backfill`, or empty for both.
         live_share: part of every rate that live runs get together while backfills are at work.
         max_credits: that the run may spend at most, at all providers; None for no cap.
@@ -84,7 +84,7 @@ class RunPlan:
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """Return the references of the providers, in the order in which they are asked."""
+        """Return the references of the providers, in the order in which they are queried."""
         return tuple(part.strip() for part in self.provider.split(",") if part.strip())
 
     def caps(self, provider: str) -> CreditCaps:
@@ -113,8 +113,8 @@ def rate_share(lane: str, at_work: Mapping[str, int], live_share: float) -> floa
     a lane all runs get the same.
 
     Args:
-        lane: of the run that asks: `live`, `backfill`, or empty for both, which counts as live.
-        at_work: runs at work by their lane, the one that asks included or not.
+        lane: of this run: `live`, `backfill`, or empty for both, which counts as live.
+        at_work: runs at work by their lane, this run included or not.
         live_share: what live runs get together beside backfills, between 0 and 1.
     """
     backfills = at_work.get(BACKFILL, 0)

@@ -29,7 +29,7 @@ class Outcome(StrEnum):
 #: The provider has the contact: something can be stored and written back.
 ENRICHED = frozenset({Outcome.MATCHED, Outcome.PARTIAL})
 
-#: The provider has spoken; asking again would be paid for or useless. Only these count when read from the journal.
+#: The provider has spoken; another call would be paid for or useless. Only these count when read from the journal.
 CONCLUSIVE = ENRICHED | {Outcome.UNMATCHED, Outcome.SUPPRESSED, Outcome.INVALID_INPUT}
 
 #: Every further call would end the same way.
@@ -212,7 +212,7 @@ class Unmatched:
 
 @dataclass(frozen=True, slots=True)
 class OpenWrite:
-    """One field's write that a run planned and that nobody confirmed yet."""
+    """One field's write that a run planned and that the CRM hasn't confirmed yet."""
 
     crm_id: str
     field: str
@@ -231,7 +231,7 @@ class Stop:
     Why a run leaves something in the queue.
 
     Args:
-        kind: `quota_exhausted`, `credentials_rejected` or `request_refused`; or, as somebody wished,
+        kind: `quota_exhausted`, `credentials_rejected` or `request_refused`; or, as a user wished,
             `credit_cap_reached` or `paused`.
         message: the other side's words, or ours.
         ends_run: whether no further chunk is claimed; a day's cap leaves others to be finished without it.
@@ -243,7 +243,7 @@ class Stop:
 
     @property
     def wished(self) -> bool:
-        """Return whether somebody wants it so: then the run ends well, and nobody is told."""
+        """Return whether a user wants it so: then the run ends well, and no alert is sent."""
         return self.kind in WISHED_STOPS
 
 

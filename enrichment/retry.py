@@ -21,16 +21,16 @@ _LONGEST_SENSIBLE_SECONDS = 366 * 86_400.0
 
 
 class Fault(StrEnum):
-    """How a call failed, as far as repeating it is concerned."""
+    """How a call failed, which decides whether to repeat it."""
 
     CONNECT = "connect"
     """The request never left: repeating it is free."""
     THROTTLED = "throttled"
-    """429, or 423: this credential asks too often."""
+    """429, or 423: this credential calls too often."""
     UNAVAILABLE = "unavailable"
-    """502, 503, 504 and their kin: the service is down for everybody."""
+    """502, 503, 504 and similar ones: the service is down for every caller."""
     SERVER_ERROR = "server_error"
-    """500: this request hit a bug over there."""
+    """500: this request hit a bug of the service."""
     LOST_ANSWER = "lost_answer"
     """The request left and no whole answer came: it may have been billed."""
 
@@ -134,7 +134,7 @@ def decide(
     jitter = backoff(attempt, policy.base_seconds, policy.cap_seconds, chance)
     if server_wait is None:
         return RetryDecision(Verdict.RETRY, jitter, holds_all)
-    # A little later than asked, never earlier: everybody who waits was told the same moment.
+    # A little later than asked, never earlier: every waiting caller got the same moment.
     return RetryDecision(Verdict.RETRY, server_wait + min(jitter, 1.0) * 0.25, holds_all)
 
 

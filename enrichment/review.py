@@ -9,7 +9,7 @@ from enrichment.fields import FIELDS
 from enrichment.records import ENRICHED, Disposition
 from enrichment.summary import match_rate
 
-#: Columns whose fill rate is told, and how people call them.
+#: Columns whose fill rate is reported, and their labels.
 FILLED_FIELDS: Mapping[str, str] = {name: field.label for name, field in FIELDS.items() if field.own_column}
 
 #: Where a latency begins, and how people call it.
@@ -20,7 +20,7 @@ _RUNS_OF_SECONDS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "mi
 
 @dataclass(frozen=True, slots=True)
 class UnmatchedGroup:
-    """Unmatched contacts that nobody has reviewed, for one reason at one provider; `recent` ones are of these days."""
+    """Unmatched contacts that aren't reviewed yet, for one reason at one provider; `recent` ones are of these days."""
 
     reason: str
     provider: str
@@ -43,7 +43,7 @@ class FailureGroup:
 
 @dataclass(frozen=True, slots=True)
 class ProviderUse:
-    """What one provider was asked and billed; `known` counts the replies that had the contact."""
+    """What one provider was queried for and billed; `known` counts the replies that had the contact."""
 
     provider: str
     replies: int = 0
@@ -104,7 +104,7 @@ class Review:
     Args:
         days: how many, up to `read_at` (ISO-8601 UTC).
         ended: contacts by disposition; `ended_before` is the same of as many days before.
-        providers: what was asked and billed.
+        providers: queries and bills of each provider.
         contacts: that were enriched; `filled` says how many of them have a field.
         latency: by where the time begins, `created` in the CRM or `staged`.
         unmatched: not reviewed yet, whenever they were filed.
@@ -217,7 +217,7 @@ def review_markdown(review: Review) -> str:
 
 
 def unmatched_rows(review: Review) -> list[dict[str, str | int]]:
-    """Return the unmatched contacts by reason as rows of a table, with the command that tells one contact's story."""
+    """Return the unmatched contacts by reason as rows of a table, with the command that shows one contact's story."""
     return [
         {
             "reason": group.reason,

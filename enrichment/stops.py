@@ -19,7 +19,7 @@ STOP_KINDS = frozenset({QUOTA_EXHAUSTED, CREDENTIALS_REJECTED, REQUEST_REFUSED})
 
 
 def stop_kind(error: EnrichmentError) -> str:
-    """Return the kind of stop that an error stands for: whatever isn't known better concerns the credentials."""
+    """Return the kind of stop that an error stands for: one of unknown kind concerns the credentials."""
     match error:
         case QuotaExhaustedError():
             return QUOTA_EXHAUSTED

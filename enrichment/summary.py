@@ -49,7 +49,7 @@ class RunReport:
     Args:
         run_id: the flow run's id.
         books: counted from the ledger.
-        providers: what it had of each provider that answered, in the order in which they are asked.
+        providers: what it had of each provider that answered, in the order in which they are queried.
         causes: dead letters by cause.
         stop: why the run ended early.
         crashed: chunks that broke.
@@ -88,7 +88,7 @@ def report_of(printed: Mapping[str, Any]) -> RunReport:
 
 
 def match_rate(books: Books) -> float | None:
-    """Return the share of looked-up contacts that the provider knew, from 0 to 1; None if nobody was looked up."""
+    """Return the share of looked-up contacts that the provider knew, from 0 to 1; None if no contact was looked up."""
     known = books.count(Disposition.WRITTEN) + books.count(Disposition.UNCHANGED)
     asked = known + books.count(Disposition.UNMATCHED)
     return known / asked if asked else None

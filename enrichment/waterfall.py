@@ -1,4 +1,4 @@
-"""Several providers one after the other: the next is asked only for what the ones before it lack."""
+"""Several providers one after the other: the next is queried only for what the ones before it lack."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -22,7 +22,7 @@ def lacking(found: Sequence[Enrichment], required: Iterable[str]) -> set[str]:
 
 
 def is_complete(found: Sequence[Enrichment], required: Sequence[str]) -> bool:
-    """Return whether no further provider needs to be asked."""
+    """Return whether no further provider needs to be queried."""
     return bool(found) and not lacking(found, required)
 
 

@@ -114,7 +114,7 @@ def resume(
 
 
 def _check(selection: Selection, provider: str, *, estimate: bool, stage_only: bool) -> None:
-    """Tell a mistake before Prefect starts."""
+    """Raise for a mistake before Prefect starts."""
     if (estimate or stage_only) and selection.is_empty:
         raise ConfigurationError("choose contacts by a condition, `--csv` or `--all`")
     from blocks.settings import load_settings, read_price_book  # noqa: PLC0415

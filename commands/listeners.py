@@ -1,4 +1,4 @@
-"""Commands that wait for new contacts; each runs until it is told to end."""
+"""Commands that wait for new contacts; each runs until it is stopped."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

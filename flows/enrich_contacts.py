@@ -41,7 +41,7 @@ from tasks.steps import Parcel
 #: A mapped task waits for its input in a thread, so a chunk in flight may occupy one for each task of its chain.
 _THREADS = 4 * MOST_CHUNKS_IN_FLIGHT
 
-#: For so long a run that was killed keeps its slot; at work it is renewed. Prefect allows no less.
+#: How long a killed run keeps its slot; a live run renews it. Prefect allows no less.
 _SLOT_SECONDS = 60
 
 _STOP_ERRORS: dict[str, type[RunStoppedError]] = {
@@ -105,7 +105,7 @@ def enrich_contacts(
         )
     lane = lane if select.is_empty else "backfill"
     plan = plan_run(settings, provider=provider, crm=crm, warehouse=warehouse, lane=lane, max_credits=max_credits)
-    # A cluster that doesn't answer is told before the books open.
+    # A cluster that doesn't answer is reported before the books open.
     plan = replace(plan, processes=other_processes(settings))
     if not select.is_empty:
         stage_selection(plan.crm, plan.warehouse, plan.lane, select, refresh=refresh)
@@ -142,7 +142,7 @@ def _work(plan: RunPlan, settings: Settings, limit: int) -> _Run:
     run = _Run()
     try:
         plan = replace(plan, descriptions=describe_fields(plan))
-    except RunStoppedError as error:  # nothing is claimed yet, but people are told as they would be later
+    except RunStoppedError as error:  # nothing is claimed yet, but people are alerted as later
         run.stop = stop_of(error)
         return run
     waiting = count_queue(plan)
@@ -173,7 +173,7 @@ def _chunks(plan: RunPlan, settings: Settings, budget: int, run: _Run) -> Iterat
 
 
 def _begin(plan: RunPlan, places: int, budget: int) -> list[_Flight]:
-    """Claim up to so many chunks, and send each on its way."""
+    """Claim up to this many chunks, and send each on its way."""
     claims = claim_chunks(plan, places, budget)
     return [_Flight(claim, steps) for claim, steps in zip(claims, _map_chain(plan, claims), strict=True)]
 
@@ -192,7 +192,7 @@ def _map_chain(plan: RunPlan, claims: list[Parcel[Claim]]) -> Iterable[tuple[Pre
 def _end(plan: RunPlan, flight: _Flight, run: _Run) -> ChunkSummary:
     try:
         summary: ChunkSummary = flight.steps[-1].result()
-    except Exception:  # noqa: BLE001 - whatever broke a chain, its records go back and the run goes on
+    except Exception:  # noqa: BLE001 - after any error, the chain's records go back and the run goes on
         run.crashed += 1
         detail = _first_error(flight)
         event("chunk_failed", error=detail)

@@ -55,7 +55,7 @@ def _dask_runner(settings: Settings) -> Any:
         raise ConfigurationError(
             "ENRICHMENT_TASK_RUNNER=dask needs Dask: run `uv sync --extra dask`, or choose threads"
         ) from None
-    logging.getLogger("distributed").setLevel(logging.WARNING)  # it tells of every connection
+    logging.getLogger("distributed").setLevel(logging.WARNING)  # it logs every connection
     if settings.dask_address:
         return DaskTaskRunner(address=settings.dask_address)
     return DaskTaskRunner(
@@ -63,7 +63,7 @@ def _dask_runner(settings: Settings) -> Any:
             "n_workers": settings.dask_workers,
             # One worker may have to carry what the others leave.
             "threads_per_worker": settings.chunks_in_flight,
-            # Whoever reaches the scheduler may run code in our name and read contacts, also on this machine.
+            # A process that reaches the scheduler may run code in our name and read contacts, also on this machine.
             "security": True,
             "dashboard_address": "127.0.0.1:0",
         }

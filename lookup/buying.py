@@ -23,7 +23,7 @@ from lookup.journal import read_journal
 #: Contacts that are queried between two renewals of the claim.
 GROUP_SIZE = 250
 
-#: At a slow provider a group takes long; so often, those who are at work are counted again while answers arrive.
+#: How often the runs at work are counted again during a group, which takes long at a slow provider.
 _SHARE_SECONDS = 2.0
 
 #: Pauses in seconds while another chunk queries the same person.
@@ -122,7 +122,7 @@ class Purchase:
         reference: of the provider's block; runs that name it share its rate.
         asked: is queried.
         requests: by their keys.
-        stop: why nothing may be paid for, if so; the journal is read all the same.
+        stop: why nothing may be paid for, if so; the journal is read anyway.
     """
 
     buyer: Buyer
@@ -216,7 +216,7 @@ class Purchase:
         return [key for key in keys if self.requests[key].record_ids & held]
 
     def _renew(self) -> frozenset[str]:
-        """Prolong the claim of what is queried for, and share both rates with those who are at work by now."""
+        """Prolong the claim of what is queried for, and share both rates with the runs that are at work by now."""
         plan = self.buyer.plan
         renewal = self.buyer.warehouse.renew(
             self.buyer.claim,
@@ -249,7 +249,7 @@ class Purchase:
 
 
 def _made_for(pending: Pending) -> list[MadeFor]:
-    """Return for whom a request is made; one about a company is nobody's own."""
+    """Return for whom a request is made; one about a company belongs to no contact."""
     request: Request = pending.request
     if not is_about_person(request.lookup_input):
         return []

@@ -64,7 +64,7 @@ class Counter:
         case.unanswered = True
         record = self._records[asked.name]
         for further in self._providers[asked.name].follow_ups:
-            if lacking(case.found, further.fills):  # nobody knows yet which contacts share a company
+            if lacking(case.found, further.fills):  # it isn't known yet which contacts share a company
                 self._tally(further).note_open(reply.key, chance_of_follow_up(case.chance, record))
         case.chance = chance_of_next(case.chance, record)
         return None

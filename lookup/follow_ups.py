@@ -1,4 +1,4 @@
-"""Follow-ups of one provider: its further calls about the companies of contacts, one for everybody of a company."""
+"""Follow-ups of one provider: its further calls about the companies of contacts, one for all contacts of a company."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ def follow(
     Args:
         further: the follow-up.
         cases: of contacts that its provider knows.
-        ask: is asked for the companies, and then for the further pages of those that have such.
+        ask: called for the companies, and then for the further pages of those that have such.
     """
     waiting: dict[str, list[Case]] = {}
     subjects: dict[str, Request] = {}

@@ -40,6 +40,6 @@ class JournalReader:
         return Heard(known, {key: Reply(key, Outcome.RETRYABLE, reason="not_in_journal") for key in missing})
 
     def settle_missing(self, case: Case, asked: Asked, reply: Reply) -> Settlement | None:  # noqa: ARG002
-        """Leave the case open for a run that pays: nobody knows yet how it goes on."""
+        """Leave the case open for a run that pays: how it goes on isn't known yet."""
         case.unanswered, case.open = True, False
         return None

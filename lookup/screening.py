@@ -63,7 +63,7 @@ class Screening:
         return [record for record in records if record.record_id not in done]
 
     def _read(self, records: Sequence[StagedRecord]) -> list[tuple[StagedRecord, Contact]]:
-        """Return the contacts' identifiers; the CRM is asked only for those that were staged without an address."""
+        """Return the contacts' identifiers; the CRM is queried only for those that were staged without an address."""
         bare = [record.crm_id for record in records if not record.email_address]
         read = self.crm.read(bare, []) if bare else {}
         contacts = []

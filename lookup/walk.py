@@ -131,9 +131,9 @@ class LookUp:
         """Let a follow-up fill what is still lacking of contacts that its provider knows."""
         lacked = [case for case in cases if lacking(case.found, further.fills)]
         missed = 0
-        for case, told in follow(further, lacked, lambda requests: self.asker.ask(reference, further, requests)):
-            case.found[-1] = complete(case.found[-1], further.step, told.fields, told.keys, told.received_at)
-            settlement = self.asker.settle_missing(case, further, told.missing) if told.missing else None
+        for case, added in follow(further, lacked, lambda requests: self.asker.ask(reference, further, requests)):
+            case.found[-1] = complete(case.found[-1], further.step, added.fields, added.keys, added.received_at)
+            settlement = self.asker.settle_missing(case, further, added.missing) if added.missing else None
             if isinstance(settlement, Finished):  # no attempt left: it goes on without
                 missed += 1
             elif settlement:

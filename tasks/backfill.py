@@ -17,7 +17,7 @@ from enrichment.plan import Reference
 from tasks.intake import read_contacts
 from tasks.steps import step
 
-#: For so long, the same selection again means: go on. After that it means: look at everybody anew.
+#: Within this time, the same selection again continues the old staging; later it stages all contacts again.
 RESUME_WITHIN = timedelta(days=1)
 
 _BATCH = 1000

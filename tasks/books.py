@@ -59,7 +59,7 @@ def describe_fields(plan: RunPlan) -> dict[str, FieldDescription]:
 def close_books(
     plan: RunPlan, stop: Stop | None, crashed: int, returned: int, threshold: float, notifiers: Sequence[str]
 ) -> RunReport:
-    """Count the run from the ledger, tell people if needed, and close the books whether they balance or not."""
+    """Count the run from the ledger, alert people if needed, and close the books whether they balance or not."""
     with open_warehouse(plan.warehouse) as warehouse:
         last = warehouse.read_last_run(plan.provider, plan.crm, plan.run_id)
         stop = graver(stop, pause_of(plan, warehouse))
@@ -117,7 +117,7 @@ def _use(provider: str, usage: Sequence[Usage], before: Sequence[str]) -> Provid
 
 
 def _note_use(plan: RunPlan, use: ProviderUse, notifiers: Sequence[str]) -> None:
-    """Log what the run had of a provider, and tell people once that it speaks another version."""
+    """Log what the run had of a provider, and notify people once that it speaks another version."""
     now, before = ",".join(use.api_versions), ",".join(use.versions_before)
     event(
         "provider_used",

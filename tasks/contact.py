@@ -21,14 +21,14 @@ from tasks.steps import step
 @sealed
 def erase_contact(warehouse: str, crm: str, crm_id: str) -> Erased:
     """
-    Remove what the warehouse knows of a contact, and see to it that nobody looks it up again; safe to repeat.
+    Remove what the warehouse knows of a contact, and keep it from being looked up again; safe to repeat.
 
     A run that is at work on the contact loses it. The CRM isn't touched.
 
     Args:
         warehouse: reference of the warehouse, `<name>` or `<name>/<block>`.
         crm: the CRM that knows the contact, `<name>` or `<name>/<block>`.
-        crm_id: the contact's id in it; one that the warehouse doesn't know is suppressed all the same.
+        crm_id: the contact's id in it; one that the warehouse doesn't know is suppressed anyway.
 
     Returns:
         how many rows of each table went.
@@ -58,7 +58,7 @@ def read_story(crm_id: str, crm: str = "") -> list[StoryLine]:
     """
     Return what the warehouse knows of a contact, in order of time; empty if it knows nothing.
 
-    Of a contact that was erased, only that is told.
+    Of an erased contact, only the erasure is returned.
     """
     settings = load_settings()
     crms = [crm] if crm else sorted({*module_names("blocks.crms"), Reference.parse(settings.crm).name})

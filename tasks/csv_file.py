@@ -1,4 +1,4 @@
-"""Preparing the enrichment of a CSV file, for those who have no CRM."""
+"""Preparing the enrichment of a CSV file, for users who have no CRM."""
 
 import hashlib
 import os

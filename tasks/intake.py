@@ -16,7 +16,7 @@ from tasks.steps import step
 #: The CRM's index lags behind, so each intake reads this much again.
 OVERLAP = timedelta(minutes=15)
 
-#: How far the first incremental intake looks back; everything older is a backfill, which somebody has to ask for.
+#: How far the first incremental intake looks back; everything older is a backfill, which a user has to start.
 FIRST_WINDOW = timedelta(days=1)
 
 _BATCH = 1000
@@ -47,7 +47,7 @@ def stage_created(
     Stage what a query finds that was created at or after a moment, but for contacts that have ended before.
 
     Args:
-        source: is asked.
+        source: the CRM to read from.
         target: has the queue.
         name: of the CRM.
         since: the moment.

@@ -32,7 +32,7 @@ class Preview:
     Args:
         records: how many were looked at.
         would_ask: how many replies would have to be paid for; the follow-ups of contacts that are still to be queried
-            aren't among them, since nobody knows their companies yet.
+            aren't among them, since their companies aren't known yet.
         changes: what would be written, by CRM id.
         results: how the records would end that need no paid reply, by disposition.
     """
@@ -45,7 +45,7 @@ class Preview:
 
 @step(name="preview")
 def preview(plan: RunPlan, limit: int) -> Preview:
-    """Return what a run would do with the next records of the queue, as far as the journal reaches."""
+    """Return what a run would do with the next records of the queue, by the journal alone."""
     with open_warehouse(plan.warehouse) as warehouse, open_crm(plan.crm) as crm:
         waiting = warehouse.peek(origin=plan.origin, lane=plan.lane, limit=limit)
         reader = JournalReader(plan, warehouse)
@@ -94,7 +94,7 @@ def estimate(plan: RunPlan, selection: Selection) -> Estimate:
 
 @dataclass
 class _Survey:
-    """Goes through the contacts as a run would if they were staged, as far as that is free."""
+    """Goes through the contacts as a run would if they were staged, by what costs nothing."""
 
     plan: RunPlan
     warehouse: Warehouse

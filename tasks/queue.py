@@ -76,7 +76,7 @@ def run_limit(lane: str) -> str:
 
 @step(name="claim-chunks")
 def claim_chunks(plan: RunPlan, chunks: int, budget: int) -> list[Parcel[Claim]]:
-    """Claim up to so many chunks, and no more records than the budget; fewer if the queue has less."""
+    """Claim up to this many chunks, and no more records than the budget; fewer if the queue has less."""
     claims: list[Claim] = []
     with open_warehouse(plan.warehouse) as warehouse:
         while len(claims) < chunks and budget > 0:

@@ -49,7 +49,7 @@ def publish_review(review: Review) -> None:
 
 @step(name="send-review")
 def send_review(review: Review, notifiers: Sequence[str]) -> None:
-    """Send one message with the figures; raise TransientError if nobody can be told."""
+    """Send one message with the figures; raise TransientError if no notifier can be reached."""
     message = review_message(review, flow_run.ui_url or "")
     if notify(message.subject, message.body, notifiers, kind="weekly_review") or not notifiers:
         return

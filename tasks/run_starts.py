@@ -2,8 +2,8 @@
 Asking Prefect for a run of the live lane, because contacts were staged.
 
 As an event, on which the triggers in prefect.yaml react; or, where no automations are at work, as a run of the
-deployment by its name. Both lead to at most one run per interval, whoever asks and however often, and that run begins
-after everything that had been staged when it was asked for.
+deployment by its name. Both lead to at most one run per interval, however many processes ask for it, and that run
+begins after everything that had been staged when it was asked for.
 """
 
 import asyncio
@@ -85,7 +85,7 @@ def follow_up() -> None:
 def _ask_if_possible() -> None:
     try:
         ask_for_run(1)
-    except EnrichmentError as error:  # the run that asks has done its own work; the schedule takes what waits
+    except EnrichmentError as error:  # this run has done its own work; the schedule takes what waits
         event("run_not_requested", error=str(error))
 
 
@@ -95,12 +95,12 @@ def _emit(_: Settings, commits: int) -> None:
 
     `emit_event` hands it to a background thread, which only logs what it couldn't send.
     """
-    # It would tell each failure once more, in words of its own.
+    # It would log each failure once more, in its own words.
     logging.getLogger("prefect.events.clients").setLevel(logging.ERROR)
     staged = Event(event=STAGED_EVENT, resource=QUEUE_RESOURCE, payload={"commits": commits})
     try:
         asyncio.run(_send(staged))
-    except Exception as error:  # noqa: BLE001 - the client raises plain exceptions, too; whichever, the event isn't sent
+    except Exception as error:  # noqa: BLE001 - the client raises plain exceptions, too; with any, the event isn't sent
         raise TransientError(f"Prefect's events can't be reached ({type(error).__name__})") from None
 
 
@@ -112,7 +112,7 @@ async def _send(staged: Event) -> None:
 
 def _create_run(settings: Settings, _: int) -> None:
     """
-    Create a run at the end of this interval, unless somebody did already.
+    Create a run at the end of this interval, unless another process did already.
 
     A run that has begun, or that Prefect refused, doesn't count: what was staged by now may come too late for it.
     """
@@ -134,7 +134,7 @@ def _create_run(settings: Settings, _: int) -> None:
 
 
 def _run_in(name: str, interval: float, bucket: int) -> FlowRun:
-    """Return the run that begins at the end of a bucket of time, made if nobody did."""
+    """Return the run that begins at the end of a bucket of time, created if it doesn't exist."""
     run = run_deployment(
         name,
         timeout=0,

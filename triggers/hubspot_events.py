@@ -1,7 +1,7 @@
 """
 What HubSpot's events ask for, in the classic form (`contact.creation`) and the generic one (`object.creation`). Pure.
 
-An event says only that something happened to a contact; how the contact is now, the run asks HubSpot itself. So order
+An event says only that something happened to a contact; how the contact is now, the run reads from HubSpot. So order
 and repetition don't matter, and no value of an event is kept.
 """
 
@@ -23,14 +23,14 @@ _CONTACT_TYPE = "0-1"
 _LONGEST_ID = 20
 #: Values of `changeSource` of changes that a program made through the API; `sourceId` is then its app's id.
 _PROGRAMS = frozenset({"INTEGRATION", "API"})
-#: What happens to a contact whoever caused it, so that it counts even if we did.
-_NOBODYS = frozenset({"deletion", "privacyDeletion"})
+#: Events that count even if our own app caused the change.
+_COUNT_ALWAYS = frozenset({"deletion", "privacyDeletion"})
 
 Event = Mapping[str, Any]
 
 
 class MalformedError(Exception):
-    """The body is no list of events."""
+    """The body isn't a list of events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def read_delivery(body: bytes, app_id: str) -> Delivery:
     """
     Return what the events of a delivery ask for; those that don't concern us are passed over.
 
-    A single event that lacks its id is passed over too, since a repetition wouldn't mend it and would hold the others.
+    A single event that lacks its id is passed over too, since a repetition wouldn't fix it and would hold the others.
 
     Args:
         body: as received.
@@ -99,7 +99,7 @@ class _Reader:
         kind = _kind(event)
         if kind not in _KINDS:
             self.counts["ignored"] += 1
-        elif kind not in _NOBODYS and _is_own(event, self.app_id):
+        elif kind not in _COUNT_ALWAYS and _is_own(event, self.app_id):
             self.counts["own"] += 1
         else:
             self.counts[_KINDS[kind](self, event)] += 1
@@ -134,7 +134,7 @@ class _Reader:
         return "changed"
 
     def deletion(self, event: Event) -> str:
-        """Let what waits be read anew: the run finds the contact gone, and asks no provider for it."""
+        """Let what waits be read again: the run finds the contact gone, and queries no provider for it."""
         crm_id = _id(event.get("objectId"))
         if crm_id is None:
             return "unreadable"
@@ -150,7 +150,7 @@ class _Reader:
         return "restored"
 
     def merge(self, event: Event) -> str:
-        """Stage the contact that is left; what waits of the others is read anew, and found in it."""
+        """Stage the contact that is left; what waits of the others is read again, and found in it."""
         given = event.get("mergedObjectIds")
         parts = [event.get("primaryObjectId"), event.get("objectId"), *(given if isinstance(given, list) else ())]
         survivor = next((found for part in (event.get("newObjectId"), *parts[:2]) if (found := _id(part))), None)
@@ -187,7 +187,7 @@ def _kind(event: Event) -> str:
 
 
 def _is_own(event: Event, app_id: str) -> bool:
-    """Tell whether our app made the change; `appId` is that of the subscription, and says nothing of it."""
+    """Return whether our app made the change; `appId` is that of the subscription, and says nothing of it."""
     if not app_id or str(event.get("changeSource")) not in _PROGRAMS:
         return False
     return str(event.get("sourceId") or "").rpartition(":")[2] == app_id

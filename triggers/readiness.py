@@ -23,7 +23,7 @@ def look_at(warehouse: Warehouse) -> None:
 
 class Readiness:
     """
-    Asks the warehouse, at most once a second, over a connection of its own.
+    Queries the warehouse, at most once a second, over a separate connection.
 
     Args:
         open_warehouse: gives a new connection.

@@ -44,7 +44,7 @@ class Eraser:
     """
     Erases contacts, and answers when it is done.
 
-    An erasure goes on when its request has been told to come again; the repetition finds it done or still under way.
+    An erasure goes on after its request was answered with a retry; the retry finds it done or still under way.
 
     Args:
         erase: erases all that is known of one contact, and may be repeated; None if this process can't.
@@ -86,7 +86,7 @@ class Eraser:
                 raise ConfigurationError("this receiver is not set up to erase contacts")
             await loop.run_in_executor(self._threads, sealed(self._erase), erasure.crm_id)
         except EnrichmentError as error:
-            # Not `exception`: the text of an error of ours says all, and holds ids only.
+            # Not `exception`: the text of our own errors says all, and holds ids only.
             logger.error("contact_not_erased crm_id=%s because=%s: %s", erasure.crm_id, type(error).__name__, error)  # noqa: TRY400
             raise
         logger.info("contact_erased crm_id=%s", erasure.crm_id)
@@ -101,7 +101,7 @@ logger = logging.getLogger(__name__)
 
 _UNKNOWN_AT_ONCE = 200
 _SUBMISSIONS_AT_ONCE = 10
-_COME_AGAIN_SECONDS = 5
+_RETRY_AFTER_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class _Door:
         self._scheme = scheme
         self._keys = keys
         self._limits = limits
-        # Two gates: who isn't known yet, and dawdles, keeps nobody out who is.
+        # Two gates: a slow sender that isn't known yet keeps no known sender out.
         self._unknown = Gate(_UNKNOWN_AT_ONCE)
         self._known = Gate(at_once)
 
@@ -174,14 +174,14 @@ class _Door:
         except MalformedError:
             return self._refuse(RefusedError(400, "malformed"))
         except TimeoutError:
-            return self._refuse(RefusedError(503, "not_committed_in_time", retry_after_seconds=_COME_AGAIN_SECONDS))
+            return self._refuse(RefusedError(503, "not_committed_in_time", retry_after_seconds=_RETRY_AFTER_SECONDS))
         except EnrichmentError:  # the log has it already
-            return self._refuse(RefusedError(503, "not_committed", retry_after_seconds=_COME_AGAIN_SECONDS))
+            return self._refuse(RefusedError(503, "not_committed", retry_after_seconds=_RETRY_AFTER_SECONDS))
         except ClientDisconnect:
             return self._refuse(RefusedError(400, "disconnected"))
-        except Exception as error:  # noqa: BLE001 - its text may quote a contact, and the sender is to come again
+        except Exception as error:  # noqa: BLE001 - its text may quote a contact, and the sender is to retry
             logger.error("request_failed endpoint=%s because=%s", self._name, where(error))  # noqa: TRY400
-            return self._refuse(RefusedError(503, "unexpected", retry_after_seconds=_COME_AGAIN_SECONDS))
+            return self._refuse(RefusedError(503, "unexpected", retry_after_seconds=_RETRY_AFTER_SECONDS))
 
     async def _signed_body(self, request: Request) -> bytes:
         stamp = read_stamp(self._scheme, request.headers, int(time.time() * 1000))
@@ -219,9 +219,9 @@ def make_app(
         open_warehouse: gives a new connection to the warehouse.
         limits: of a request.
         staged: is called when rows were committed, and returns at once; it may be called again and again.
-        hubspot: whose webhooks are taken; None for nobody's.
-        erase: erases all that is known of a contact of HubSpot's, by its id; without it, HubSpot is told to come again.
-        submissions: whose contacts are taken; None for nobody's.
+        hubspot: the HubSpot app whose webhooks are taken; None for no app.
+        erase: erases all that is known of a HubSpot contact, by its id; without it, HubSpot has to retry.
+        submissions: the senders whose contacts are taken; None for no sender.
     """
     writer = StagingWriter(open_warehouse, staged)
     eraser = Eraser(erase)

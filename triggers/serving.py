@@ -40,7 +40,7 @@ def shown_on_stderr() -> Iterator[None]:
 
 logger = logging.getLogger(__name__)
 
-#: Longer than an answer may take, and short enough for whoever sent SIGTERM.
+#: Longer than an answer may take, and short enough for the process that sent SIGTERM.
 _GRACE_SECONDS = 20
 #: Longer than proxies keep idle connections, so that the receiver never closes one that a request is on its way over.
 _KEEP_ALIVE_SECONDS = 75
@@ -58,7 +58,7 @@ def serve_hubspot(host: str, port: int, *, staged: Callable[[], None] = no_run, 
         host: address to listen on.
         port: to listen on; 0 for any.
         staged: is called when rows were committed, and returns at once.
-        erase: erases all that is known of a contact of HubSpot's, by its id.
+        erase: erases all that is known of a HubSpot contact, by its id.
 
     Raises:
         ConfigurationError: a setting is missing or wrong, the warehouse isn't set up, or the port is taken.
@@ -107,7 +107,7 @@ def _hubspot_app(settings: Settings) -> HubSpotApp:
             "ENRICHMENT_HUBSPOT_TARGET_URL is not set: set it to the receiver's URL exactly as in the HubSpot app, "
             "since the signature covers it"
         )
-    # The block is read anew each time: a secret that it holds by value may be another one by then.
+    # The block is read again each time: a secret that it holds by value may be another one by then.
     return HubSpotApp(block.target_url, block.app_id, sealed(lambda: configure(HubSpot, crm.document).client_secrets()))
 
 
@@ -141,7 +141,7 @@ def _check_warehouse(settings: Settings) -> None:
     try:
         with open_warehouse(settings.warehouse) as warehouse:
             sealed(look_at)(warehouse)
-    except TransientError as error:  # it may come back, and meanwhile senders are told to come again
+    except TransientError as error:  # it may come back, and until then senders retry
         logger.warning("not_ready because=%s: %s", type(error).__name__, error)
 
 

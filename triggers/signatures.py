@@ -1,5 +1,5 @@
 """
-Whether a request was signed lately by somebody who shares a secret with us.
+Whether a request was signed lately by a sender that shares a secret with us.
 
 HubSpot signs with the third version of its scheme; contacts from elsewhere are signed by a scheme of our own. Both take
 an HMAC-SHA256 over the time and the bytes of the body as received. Pure: the moment is an argument.
@@ -28,13 +28,13 @@ Secrets = tuple[str, ...]
 
 class SigningKeys:
     """
-    Reads secrets anew once a minute, and when a signature doesn't fit, so that a rotated one needs no restart.
+    Reads secrets again once a minute, and when a signature doesn't fit, so that a rotated one needs no restart.
 
     While they can't be read, those that were read last stay in force.
 
     Args:
         read: gives the secrets.
-        lifetime_seconds: after which they are read anew.
+        lifetime_seconds: after which they are read again.
         least_seconds: between two readings, however many signatures don't fit.
 
     Raises:
@@ -107,7 +107,7 @@ class Refusal(StrEnum):
     AHEAD = "timestamp_in_the_future"
     """The request claims to be signed later than now; a clock is wrong."""
     WRONG = "signature_wrong"
-    """No secret of ours gives this signature for this URL and body."""
+    """None of our secrets gives this signature for this URL and body."""
 
 
 class SignatureRefusedError(Exception):

@@ -27,7 +27,7 @@ class Batch:
     changed: frozenset[Key] = frozenset()
 
     def __bool__(self) -> bool:
-        """Tell whether there is anything to commit."""
+        """Return whether there is anything to commit."""
         return bool(self.records or self.changed)
 
 
@@ -94,7 +94,7 @@ class StagingWriter:
         self._work = asyncio.create_task(self._commit_for_ever())
 
     async def stop(self) -> None:
-        """Commit what somebody waits for, and give the connection back."""
+        """Commit what a request waits for, and give the connection back."""
         while self._unanswered:
             await asyncio.wait(self._unanswered)
         if self._work:
@@ -105,7 +105,7 @@ class StagingWriter:
 
     async def commit(self, batch: Batch) -> None:
         """
-        Return once the batch is committed; who stops waiting before its turn has it dropped.
+        Return once the batch is committed; a caller that stops waiting before its turn has it dropped.
 
         Raises:
             EnrichmentError: it isn't committed.
@@ -132,7 +132,7 @@ class StagingWriter:
         size = 0
         while self._waiting and (not group or size + len(self._waiting[0][0].records) <= _MOST_RECORDS):
             batch, done = self._waiting.pop(0)
-            if not done.done():  # nobody waits for it any more, and it will come again
+            if not done.done():  # no request waits for it any more, and the sender retries
                 group.append((batch, done))
                 size += len(batch.records)
         return group
@@ -140,7 +140,7 @@ class StagingWriter:
     async def _commit_group(self, group: Sequence[_Waiting]) -> None:
         error = await self._try_to_commit([batch for batch, _ in group])
         if error and len(group) > 1 and not isinstance(error, TransientError | ConfigurationError):
-            # Perhaps one of them can't be committed by anybody; it mustn't hold the others.
+            # Perhaps one of them can never be committed; it mustn't hold the others.
             for single in group:
                 await self._commit_group([single])
             return
@@ -148,13 +148,13 @@ class StagingWriter:
             if not done.done():
                 done.set_exception(error) if error else done.set_result(None)
         if not error:
-            self._tell()
+            self._notify()
 
     async def _try_to_commit(self, batches: list[Batch]) -> Exception | None:
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._thread, sealed(self._write_all), batches)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the requests are told to come again
+        except Exception as error:  # noqa: BLE001 - whatever it is, the senders have to retry
             logger.error("records_not_staged batches=%s because=%s", len(batches), _said(error))  # noqa: TRY400
             return error
         return None
@@ -196,7 +196,7 @@ class StagingWriter:
         if warehouse:
             warehouse.close()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         try:
             self._staged()
         except Exception as error:  # noqa: BLE001 - the rows are committed, and the schedule takes them anyway

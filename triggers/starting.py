@@ -22,8 +22,8 @@ class RunStarter:
     """
     Asks for a run some seconds after contacts were staged, once for all that were staged meanwhile.
 
-    A request that fails is repeated with growing pauses and told in one log line; the contacts wait in the queue, where
-    the next scheduled run would find them, too. A thread does the asking, so that no listener waits for it.
+    A request that fails is retried with growing pauses and reported in one log line; the contacts wait in the queue,
+    where the next scheduled run would find them, too. A thread sends the requests, so that no listener waits for them.
 
     Args:
         ask: asks for a run, given how often contacts were staged since the last time; may raise.
@@ -97,9 +97,9 @@ class RunStarter:
         return max(self._interval_seconds, min(_LONGEST_PAUSE_SECONDS, grown))
 
     def _keep(self, commits: int, error: Exception) -> None:
-        """Put commits back that no run was asked for; only the first failure in a row is told."""
+        """Put commits back that no run was asked for; only the first failure in a row is logged."""
         with self._changed:
-            if not self._closed:  # else nobody is left to try again
+            if not self._closed:  # else no thread is left to try again
                 self._commits += commits
         if not self._failures:
             detail = str(error) if isinstance(error, EnrichmentError) else where(error)

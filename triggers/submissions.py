@@ -32,9 +32,9 @@ class RefusedError(Exception):
 
 class Gate:
     """
-    Lets so many requests in at once.
+    Lets this many requests in at once.
 
-    Each endpoint has gates of its own, so that none can keep another one's callers out.
+    Each endpoint has its own gates, so that none can keep another one's callers out.
     """
 
     def __init__(self, at_once: int) -> None:
@@ -53,7 +53,7 @@ class Gate:
 
 
 class Pace:
-    """Lets so many requests pass a second on the average; as many may come in one moment."""
+    """Lets this many requests pass a second on average; as many may come at one moment."""
 
     def __init__(self, per_second: float) -> None:
         self._per_second = per_second
@@ -93,7 +93,7 @@ _MOST_FLAWS = 20
 
 class InvalidContactsError(Exception):
     """
-    The body is no list of contacts.
+    The body isn't a list of contacts.
 
     Args:
         flaws: the first few places and what is wrong there, without the values.

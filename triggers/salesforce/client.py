@@ -27,27 +27,28 @@ class Action(StrEnum):
     NEW_SESSION = "new_session"
     """The session isn't taken any more: get another one, then open the stream again."""
     REPLAY = "replay"
-    """The stored position is unknown over there: take everything that is kept, and query the rest."""
+    """The stored position is unknown to Salesforce: take everything that is kept, and query the rest."""
     POLL = "poll"
     """The org's deliveries of 24 hours are used up: query until they come back."""
     STOP = "stop"
-    """A person has to mend it."""
+    """A person has to fix it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What happened, and what to do about it; `mend` says it to a person."""
+    """What happened, and what to do about it; `advice` says it to a person."""
 
     action: Action
     what: str
-    mend: str = ""
+    advice: str = ""
 
 
 class StreamFailedError(EnrichmentError):
     """The stream can't go on."""
 
     def __init__(self, failure: Failure) -> None:
-        super().__init__(f"Salesforce's Pub/Sub API: {failure.what}" + (f"; {failure.mend}" if failure.mend else ""))
+        advice = f"; {failure.advice}" if failure.advice else ""
+        super().__init__(f"Salesforce's Pub/Sub API: {failure.what}{advice}")
         self.failure = failure
 
 
@@ -102,20 +103,20 @@ def judge(status: str, error_code: str, details: str = "") -> Failure:
 
     Args:
         status: the name of gRPC's status code.
-        error_code: Salesforce's, with its prefix; empty if there is none.
-        details: gRPC's text, which is shown only if Salesforce said nothing: then it is about the connection.
+        error_code: the error code of Salesforce, with its prefix; empty if there is none.
+        details: the text of gRPC, which is shown only if Salesforce said nothing: then it is about the connection.
     """
     code = error_code.removeprefix(CODE_PREFIX)
     what = f"{status} ({code})" if code else status + (f" ({details[:_LONGEST_DETAIL]})" if details else "")
     if code.startswith(_PROTECTION):
         return Failure(Action.SLOW_DOWN, what)
-    action, mend = _ACTIONS.get(code) or _BY_STATUS.get(status) or (Action.RECONNECT, "")
-    return Failure(action, what, mend)
+    action, advice = _ACTIONS.get(code) or _BY_STATUS.get(status) or (Action.RECONNECT, "")
+    return Failure(action, what, advice)
 
 
 _ANSWER_SECONDS = 30.0
 _OPTIONS = (
-    # A connection that is dead without a word is noticed. Servers take it ill if they are asked too often.
+    # A connection that died silently is noticed. Servers close a connection that is pinged too often.
     ("grpc.keepalive_time_ms", 150_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     # Else a new channel would inherit the pauses of the one that failed; we have our own.

@@ -19,7 +19,7 @@ _SHORT = 15
 
 def contact_id(value: object) -> str | None:
     """
-    Return a contact's id in its long form, by which the queue knows it; None if it is no contact's.
+    Return a contact's id in its long form, by which the queue knows it; None if it isn't a valid contact id.
 
     The last three of 18 characters repeat the case of the others, so formulas and older programs often give 15.
     """
@@ -48,8 +48,8 @@ class Meaning:
 
     Args:
         contacts: that are to be staged.
-        committed_at: when Salesforce committed what the event tells.
-        created: whether the contacts are new ones, so that one that has ended already is told a second time.
+        committed_at: when Salesforce committed the change.
+        created: whether the contacts are new ones, so that the event of one that has ended already is a repeated one.
         query_needed: whether the event doesn't name its contacts, so that a query must look for them.
     """
 
@@ -105,7 +105,7 @@ def _fills_email(event: Mapping[str, Any], header: Mapping[str, Any], fields: Se
 
 
 def _is_set(name: str, bitmaps: Sequence[str], fields: Sequence[str]) -> bool:
-    """Tell whether a field is among those of the bitmaps: hexadecimal, the lowest bit is the schema's first field."""
+    """Return whether a field is among those of the bitmaps: hexadecimal, the lowest bit is the schema's first field."""
     # Those of nested fields begin with the position of their parent and a hyphen.
     whole = next((bitmap for bitmap in bitmaps if "-" not in bitmap), "0")
     return name in fields and bool(int(whole, 16) >> fields.index(name) & 1)

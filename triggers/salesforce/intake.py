@@ -1,4 +1,4 @@
-"""Events to staging: what they tell goes into the queue together with the position in the topic."""
+"""Events to staging: their contacts go into the queue together with the position in the topic."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ class EventIntake:
 
     Args:
         warehouse: has the queue.
-        crm: is queried for what events don't tell.
+        crm: is queried for what events don't say.
         staged: called after something new was committed; returns at once.
     """
 
@@ -47,11 +47,11 @@ class EventIntake:
             name: of the position.
             meanings: of the events, in their order.
             position: None leaves it where it is.
-            opened_at: when the stream was opened; creations before that may be told a second time.
+            opened_at: when the stream was opened; creations before that may come a second time.
         """
         doubtful = [meaning for meaning in meanings if meaning.created and not _is_after(meaning, opened_at)]
-        told = [contact.crm_id for meaning in doubtful for contact in meaning.contacts]
-        ended = self._warehouse.ended_of(Origin(CRM), told) if told else set()
+        repeated = [contact.crm_id for meaning in doubtful for contact in meaning.contacts]
+        ended = self._warehouse.ended_of(Origin(CRM), repeated) if repeated else set()
         records = [
             _record(contact)
             for meaning in meanings
@@ -62,20 +62,20 @@ class EventIntake:
         staged = self._warehouse.stage(records, cursor=cursor) if records or cursor else 0
         if meanings:
             logger.info("salesforce_events_taken events=%s staged=%s", len(meanings), staged)
-        self._tell(staged)
+        self._notify(staged)
 
     def query(self, since: datetime | None) -> None:
-        """Stage what was created at or after a moment, None: in the recent past, as far as no event told it."""
+        """Stage what was created at or after a moment, or in the recent past for None, unless an event brought it."""
         start = since - OVERLAP if since else datetime.now(UTC) - FIRST_WINDOW
         staged = stage_created(self._crm, self._warehouse, CRM, start)
         logger.info("salesforce_contacts_queried since=%s staged=%s", start.isoformat(), staged)
-        self._tell(staged)
+        self._notify(staged)
 
     def reconnect(self) -> None:
         """Give the warehouse's connection back, which may be broken; the next verb opens another one."""
         self._warehouse.close()
 
-    def _tell(self, staged: int) -> None:
+    def _notify(self, staged: int) -> None:
         if staged:
             self._staged()
 

@@ -1,8 +1,8 @@
 """
-Listens to a topic for as long as it may: opens the stream where it was left, stages what comes, and starts anew after
-trouble.
+Listens to a topic for as long as it may: opens the stream where it was left, stages what comes, and starts again
+after trouble.
 
-The position moves only together with what it stands for. Where events alone don't tell all that happened, a query is
+The position moves only together with what it stands for. Where events alone don't say all that happened, a query is
 owed, and the position waits for that too; so a listener that is killed anywhere begins again at the same place.
 """
 
@@ -57,7 +57,7 @@ class Pulse:
         self.doing = doing
 
     def is_well(self) -> bool:
-        """Tell whether that wasn't too long ago."""
+        """Return whether that wasn't too long ago."""
         return self.quiet_seconds() <= self._longest_seconds
 
     def quiet_seconds(self) -> float:
@@ -139,7 +139,7 @@ class Patience:
 
 
 class _StoppedError(Exception):
-    """Somebody asked us to end."""
+    """The listener was stopped."""
 
 
 class Listener:
@@ -151,7 +151,7 @@ class Listener:
         topic: what to listen to.
         sessions: hands out sessions.
         intake: stages.
-        pulse: is told that all is well.
+        pulse: is notified that all is well.
         patience: how long to wait for what.
     """
 
@@ -183,7 +183,7 @@ class Listener:
         Listen until `stop`.
 
         Raises:
-            ConfigurationError: a setting or a permission has to be mended.
+            ConfigurationError: a setting or a permission has to be fixed.
             CredentialsRejectedError: Salesforce refuses our credentials.
         """
         try:
@@ -193,7 +193,7 @@ class Listener:
             logger.info("salesforce_listener_stopped")
 
     def stop(self) -> None:
-        """End soon: what was committed stays, everything else will come again."""
+        """End soon: what was committed stays, everything else will be sent again."""
         self._stopping.set()
         if self._subscription:
             self._subscription.close()
@@ -233,7 +233,7 @@ class Listener:
     def _start(self, position: Position | None) -> Start:
         """Return where to begin, and note which query is owed because of that."""
         if position is None:
-            # What was created before the stream began is in nobody's stream.
+            # What was created before the stream began is in no stream.
             self._owe(None)
             return Start(ReplayPreset.LATEST)
         if self._replay or not position.replay_id:
@@ -313,7 +313,7 @@ class Listener:
         self._persist(lambda: self._intake.query(since))
 
     def _persist(self, verb: Callable[[], T]) -> T:
-        """Do something, again and again while it may heal; the stream keeps its place meanwhile."""
+        """Retry something while the failure may pass; the stream keeps its place meanwhile."""
         for attempt in count(1):
             self._go_on()
             try:
@@ -352,7 +352,7 @@ def _after(batch: Sequence[FetchResponse], meanings: Sequence[Meaning], before: 
     replay_id = last.events[-1].replay_id if last.events else last.latest_replay_id
     reached = [meaning.committed_at for meaning in meanings if meaning.committed_at]
     if not last.events:
-        # The server had nothing more to tell.
+        # The server had nothing more to send.
         reached = [datetime.now(UTC)]
     known = before.reached_at if before else None
     return Position(replay_id or (before.replay_id if before else b""), max(reached, default=known))

@@ -39,7 +39,7 @@ def listen(staged: Callable[[], None], *, health_host: str, health_port: int) ->
         health_port: 0 for any.
 
     Raises:
-        ConfigurationError: a setting or a permission has to be mended.
+        ConfigurationError: a setting or a permission has to be fixed.
         CredentialsRejectedError: Salesforce refuses our credentials.
     """
     settings = load_settings()
@@ -77,7 +77,7 @@ def _block(reference: str) -> Salesforce:
 
 
 def _run_until_signalled(listener: Listener) -> None:
-    """Run the listener in a thread of its own, so that a signal finds the main thread free to stop it."""
+    """Run the listener in a separate thread, so that a signal finds the main thread free to stop it."""
     # Unlike other locks, this queue may be used by a signal handler in the midst of itself.
     ends = queue.SimpleQueue[BaseException | None]()
 

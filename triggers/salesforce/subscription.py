@@ -2,7 +2,7 @@
 One stream of events, from its opening to its end.
 
 The server sends only what was asked for: at most 100 events may be outstanding, and a stream that asks for nothing more
-is closed after a minute. So a thread of its own takes what arrives and asks again at once, whether or not the warehouse
+is closed after a minute. So a separate thread takes what arrives and asks again at once, whether or not the warehouse
 is quick; it stops asking while too many events wait to be staged.
 """
 
@@ -76,7 +76,7 @@ class Subscription:
         Wait for a message, and return it with all others that have arrived.
 
         Raises:
-            StreamFailedError: the stream has ended, or no message came for so long.
+            StreamFailedError: the stream has ended, or no message came within that time.
         """
         batch: list[FetchResponse] = []
         deadline = time.monotonic() + silence_seconds

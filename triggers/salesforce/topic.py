@@ -138,7 +138,7 @@ class Topic:
         schema = self._schemas.get(event.event.schema_id, client.schema)
         try:
             return self._meaning(schema, schema.decode(event.event.payload))
-        except Exception as error:  # noqa: BLE001 - one event that nobody can read must not hold up all others
+        except Exception as error:  # noqa: BLE001 - one event that can't be read must not hold up all others
             logger.error("salesforce_event_unreadable error=%s", where(error))  # noqa: TRY400 - the text may quote it
             return Meaning(query_needed=True)
 

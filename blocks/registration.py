@@ -71,7 +71,7 @@ def make_work_pool(name: str) -> bool:
     """
     Make a work pool for process workers if there is none of this name, and return whether it was made.
 
-    One that people made, of whatever type, is left as it is.
+    One that a user made, of any type, is left as it is.
     """
     with get_client(sync_client=True) as client:
         try:

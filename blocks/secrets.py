@@ -59,9 +59,9 @@ def _read_block(reference: str, purpose: str) -> Any:
         value = block.get() if hasattr(block, "get") else block.read_secret()
         return value.decode() if isinstance(value, bytes) else value
     except Exception as error:  # noqa: BLE001 - every secret store has its own errors, and some repeat the value
-        mend = _missing_library(reference) or "check the block's name and its credentials in Prefect"
+        advice = _missing_library(reference) or "check the block's name and its credentials in Prefect"
         raise ConfigurationError(
-            f"{purpose} names the secret block '{reference}', which can't be read ({type(error).__name__}): {mend}"
+            f"{purpose} names the secret block '{reference}', which can't be read ({type(error).__name__}): {advice}"
         ) from None
 
 

@@ -124,12 +124,12 @@ class Settings(BaseSettings):
 
     @property
     def required_field_names(self) -> tuple[str, ...]:
-        """Return the canonical fields without which the next provider is asked."""
+        """Return the canonical fields without which the next provider is queried."""
         return tuple(name.strip() for name in self.required_fields.split(",") if name.strip())
 
     @property
     def notifier_references(self) -> list[str]:
-        """Return who is told, one reference each."""
+        """Return the notifiers to alert, one reference each."""
         return [name.strip() for name in self.notifiers.split(",") if name.strip()]
 
 

@@ -1,7 +1,7 @@
 """
-What proves who we are: fetched once for the whole process, and renewed once for everybody.
+What proves who we are: fetched once for the whole process, and renewed once for all callers.
 
-A grant is shared by all threads and event loops. Whoever finds it missing, ageing or refused fetches it while the
+A grant is shared by all threads and event loops. A caller that finds it missing, ageing or refused fetches it while the
 others wait for the result, also for a failure.
 """
 
@@ -30,7 +30,7 @@ class Grant(Generic[ValueT]):
 
 class CredentialSource(Generic[ValueT]):
     """
-    Hands out one grant to everybody and renews it once for all.
+    Hands out one grant to all callers and renews it once for them.
 
     Args:
         fetch: gets a new grant.

@@ -39,8 +39,8 @@ def judge(
 
     Args:
         answer: as received.
-        accept: tells whether the body of a success holds what was asked for.
-        dialect: the service's.
+        accept: returns whether the body of a success holds what was asked for.
+        dialect: the dialect of the service.
         at: what was called, for messages.
         now: the present, aware.
 

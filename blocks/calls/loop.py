@@ -1,7 +1,7 @@
 """
 The one loop of every call: attempt, renew the credentials once, decide, hold the others or sleep, and try again.
 
-Whoever calls says how the request is sent and what its answer means. The loop is written once, as a coroutine; blocking
+A caller says how the request is sent and what its answer means. The loop is written once, as a coroutine; blocking
 callers run it with waits that block, so that it never suspends and needs no event loop.
 """
 
@@ -226,7 +226,7 @@ async def _attempt(
 
 
 def _decide(line: Line[Any], purpose: Purpose, trouble: Trouble, attempt: int) -> RetryDecision:
-    """Decide what follows an attempt that failed, hold everybody whom it concerns, and log it."""
+    """Decide what follows an attempt that failed, hold every caller that it concerns, and log it."""
     chance = random.random()  # noqa: S311  it spreads callers in time, nothing more
     policy = purpose.policy or line.policy
     if not purpose.repeatable:
@@ -250,7 +250,7 @@ def _decide(line: Line[Any], purpose: Purpose, trouble: Trouble, attempt: int) -
 
 
 class CallPool(ThreadPoolExecutor):
-    """Runs calls in threads that belong to the task run of whoever submits them, so that their log lines reach it."""
+    """Runs calls in threads that belong to the task run that submits them, so that their log lines reach it."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run a function in a thread, with a copy of the caller's context."""

@@ -1,4 +1,4 @@
-"""A call and its answer, whichever service and client library they belong to."""
+"""A call and its answer, the same for every service and client library."""
 
 import json
 import re
@@ -59,7 +59,7 @@ class Answer:
     Args:
         status: the HTTP status.
         headers: names in lower case.
-        body: its JSON; where it is none, its text or nothing, as its reader needs it.
+        body: its JSON; where it isn't valid JSON, its text or nothing, as its reader needs it.
         readable: whether the body is what its content type says.
     """
 
@@ -70,7 +70,7 @@ class Answer:
 
     @property
     def success(self) -> bool:
-        """Tell whether the status is 2xx."""
+        """Return whether the status is 2xx."""
         return 200 <= self.status < 300
 
     @property
@@ -85,7 +85,7 @@ def in_lower_case(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def parse_json(data: bytes | str | None) -> Any:
-    """Return the JSON of a body, or None if it is none (an HTML page of a proxy, an empty or truncated text)."""
+    """Return the JSON of a body, or None if it isn't JSON (an HTML page of a proxy, an empty or truncated text)."""
     try:
         return json.loads(data or b"")
     except ValueError:
@@ -93,10 +93,10 @@ def parse_json(data: bytes | str | None) -> Any:
 
 
 def word(value: Any) -> str:
-    """Return a plain code or name; whatever else it is could be somebody's name or address."""
+    """Return a plain code or name; anything else could be a person's name or address."""
     return value if isinstance(value, str) and _WORD.fullmatch(value) else ""
 
 
 def is_object(body: Any) -> bool:
-    """Tell whether a body is a JSON object."""
+    """Return whether a body is a JSON object."""
     return isinstance(body, dict)

@@ -51,7 +51,7 @@ class Pacer:
             self._share = fraction
 
     def split(self, processes: int) -> None:
-        """Take one part of a run's rate, since the run works in so many processes like this one."""
+        """Take one part of a run's rate, since the run works in that many processes."""
         with self._lock:
             self._processes = max(1, processes)
 
@@ -68,7 +68,7 @@ class Pacer:
             seconds to sleep until the slot.
 
         Raises:
-            PostponedError: the slot is later than anybody should sleep.
+            PostponedError: the slot is later than a caller should sleep.
         """
         with self._lock:
             now = time.monotonic()
@@ -83,10 +83,10 @@ class Pacer:
 
         Returns:
             0 if it may begin now, else seconds to wait: a pause was asked for meanwhile, or others that also woke late
-            began a moment ago. Else a stall of the machine would send a burst, which draws a 429 for everybody.
+            began a moment ago. Else a stall of the machine would send a burst, which draws a 429 for every caller.
 
         Raises:
-            PostponedError: the pause is longer than anybody should sleep.
+            PostponedError: the pause is longer than a caller should sleep.
         """
         with self._lock:
             now = time.monotonic()
@@ -98,7 +98,7 @@ class Pacer:
 
     @property
     def held(self) -> bool:
-        """Tell whether the server's pause still lasts."""
+        """Return whether the server's pause still lasts."""
         with self._lock:
             return self._held_until > time.monotonic()
 
@@ -116,7 +116,7 @@ class Pacer:
         Yield the seconds to sleep, one after the other, until the caller's turn has come.
 
         Raises:
-            PostponedError: it comes later than anybody should sleep.
+            PostponedError: it comes later than a caller should sleep.
         """
         yield self.reserve()
         while wait := self.start():
@@ -155,5 +155,5 @@ def pacer_for(name: str, credential: Hashable, per_second: float) -> Pacer:
 
 
 def split_rates(processes: int) -> None:
-    """Pace everything in this process at one part of a run's rate, since the run works in so many like it."""
+    """Pace everything in this process at one part of a run's rate, since the run works in that many processes."""
     _pacers.split(processes)

@@ -37,7 +37,7 @@ class CrmContact:
 
     Args:
         contact: its identifiers, under the id that the CRM knows it by today.
-        values: the asked fields, as text; blank is None.
+        values: the fields that were requested, as text; blank is None.
         changed_at: when a field was last changed, where that was asked for.
     """
 
@@ -87,7 +87,7 @@ class UpdateResult:
 
 class Crm(Protocol):
     """
-    What the pipeline asks of a CRM.
+    What the pipeline needs of a CRM.
 
     Every method raises CredentialsRejectedError, RequestRefusedError or QuotaExhaustedError if no further call can
     succeed, PostponedError if the CRM asked for a wait that is too long to sleep, and TransientError if it can't be

@@ -54,12 +54,12 @@ def named_fields(
 
 
 def lacks_one(values: Mapping[str, str | None], fields: Sequence[str]) -> bool:
-    """Tell whether one of the fields is blank; if there are none, nothing is asked."""
+    """Return whether one of the fields is blank, or whether there are no fields."""
     return not fields or any(not (values.get(field) or "").strip() for field in fields)
 
 
 def is_created_within(selection: Selection, moment: datetime | None) -> bool:
-    """Tell whether a contact was created when the selection wants it to be; one of unknown age wasn't."""
+    """Return whether a contact was created when the selection wants it to be; one of unknown age wasn't."""
     if moment is None:
         return not (selection.created_from or selection.created_until)
     return (selection.created_from is None or moment >= selection.created_from) and (

@@ -1,5 +1,5 @@
 """
-What became of updates, whichever CRM they were sent to: every input ends as confirmed, refused or unconfirmed.
+What became of updates, the same for every CRM: every input ends as confirmed, refused or unconfirmed.
 
 Besides the CRM's own codes in lower case, a result of `write` has one of these reasons:
 
@@ -175,16 +175,16 @@ class UpdateWriter(ABC):
         return [failed(each, error) for each in batch]
 
     def identity(self, each: Input) -> str:
-        """Return by what an input's contact is told from others."""
+        """Return what identifies an input's contact."""
         return each.crm_id
 
     def doomed(self, _batch: Sequence[Input], _complaint: Any) -> list[Input]:
-        """Return which inputs of a refused batch can be told to be at fault without sending them again."""
+        """Return which inputs of a refused batch are known to be at fault without sending them again."""
         return []
 
     @abstractmethod
     def is_sendable(self, each: Input) -> bool:
-        """Tell whether an input's id could be that of a contact; one that isn't would fail its whole batch."""
+        """Return whether an input's id could be that of a contact; one that isn't would fail its whole batch."""
 
     @abstractmethod
     def deliver(self, inputs: Sequence[Input]) -> list[Ending]:
@@ -196,7 +196,7 @@ class UpdateWriter(ABC):
 
     @abstractmethod
     def blames_a_record(self, refusal: RequestRefusedError) -> bool:
-        """Tell whether one record can have brought a refusal upon its whole batch."""
+        """Return whether one record can have brought a refusal upon its whole batch."""
 
     @abstractmethod
     def refused(self, each: Input, complaint: Any) -> Ending:

@@ -11,7 +11,7 @@ from blocks.secrets import reveal
 _LEAST_BODY = 65_536
 _MOST_BODY = 64 * 1024 * 1024
 
-#: HubSpot has so many deliveries under way at once, which must always be let in.
+#: HubSpot sends this many deliveries at once, which must always be let in.
 _HUBSPOT_AT_ONCE = 10
 
 

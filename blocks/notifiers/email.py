@@ -19,7 +19,7 @@ class Email(NotifierBlock):
     Mailboxes, reached through an SMTP server.
 
     Example:
-        Tell a mailbox::
+        Notify a mailbox::
 
             Email(host="smtp.example.com", sender="enrich@example.com", recipients="revops@example.com").save("default")
     """

@@ -19,7 +19,7 @@ class PrefectNotification(NotifierBlock):
     Whatever a notification block that is saved in Prefect reaches.
 
     Example:
-        Tell a Teams channel; `notification_block/ms-teams-webhook/ops` in `ENRICHMENT_NOTIFIERS` does so at once::
+        Notify a Teams channel; `notification_block/ms-teams-webhook/ops` in `ENRICHMENT_NOTIFIERS` does so at once::
 
             PrefectNotification(reference="ms-teams-webhook/ops").save("default")
     """
@@ -49,7 +49,7 @@ class PrefectNotification(NotifierBlock):
 
 
 class PrefectNotifier:
-    """Hands messages to the block; its settings and what it says of a failure may hold secrets, so neither is told."""
+    """Hands messages to the block; its settings and its error texts may hold secrets, so neither is logged."""
 
     name = "notification_block"
 
@@ -88,7 +88,7 @@ def _load(reference: str) -> NotificationBlock:
         block: Any = Block.load(reference)
     except httpx.HTTPError as error:
         raise TransientError(f"Prefect's server can't be reached ({type(error).__name__})") from None
-    except Exception as error:  # noqa: BLE001 - a block that doesn't fit its class is told with its values
+    except Exception as error:  # noqa: BLE001 - a block that doesn't fit its class is reported with its values
         raise ConfigurationError(
             f"the notification block '{reference}' can't be read ({type(error).__name__}): "
             "save a block of that name in Prefect"

@@ -15,7 +15,7 @@ class Slack(NotifierBlock):
     A Slack channel, reached by an incoming webhook.
 
     Example:
-        Tell a channel::
+        Notify a channel::
 
             Slack(webhook_url="block:secret/slack-webhook").save("default")
     """

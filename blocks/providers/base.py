@@ -67,7 +67,7 @@ class Reading:
 
 
 class Asked(Protocol):
-    """What is asked under keys of the journal: a provider for contacts, or one of its follow-ups."""
+    """What is queried under keys of the journal: a provider for contacts, or one of its follow-ups."""
 
     @property
     def name(self) -> str:
@@ -91,14 +91,14 @@ class Asked(Protocol):
 
     async def ask(self, requests: Sequence[Request], keep: Callable[[Sequence[Reply]], None]) -> list[Reply]:
         """
-        Ask in native batches, concurrently, under the shared rate limit.
+        Send requests in native batches, concurrently, under the shared rate limit.
 
         Args:
             requests: with distinct keys.
             keep: called with the replies of each answer before anything is made of them; durable when it returns.
 
         Returns:
-            one reply for every request, in any order; what was not asked because the run must stop says so.
+            one reply for every request, in any order; one that wasn't sent because the run must stop says so.
         """
 
     def read(self, body: Any) -> Reading:
@@ -121,24 +121,24 @@ class FollowUp(Asked, Protocol):
         """The canonical fields that it may fill."""
 
     def choose_input(self, contact_reply: Any) -> dict[str, str] | None:
-        """Return what to ask about, by a contact's journalled reply; None if the reply names no company."""
+        """Return what to query, by a contact's journalled reply; None if the reply names no company."""
 
     def request_key(self, lookup_input: Mapping[str, str]) -> str:
-        """Return the journal's key: one for everybody of the same company."""
+        """Return the journal's key: one for all contacts of the same company."""
 
     def further_pages(self, lookup_input: Mapping[str, str], body: Any) -> list[dict[str, str]]:
-        """Return what to ask for the pages behind the first one, by the first one's journalled reply."""
+        """Return what to query for the pages behind the first one, by the first one's journalled reply."""
 
 
 class Provider(Asked, Protocol):
-    """What the pipeline asks of a provider."""
+    """What the pipeline needs of a provider."""
 
     @property
     def follow_ups(self) -> Sequence[FollowUp]:
         """The follow-ups that the user has switched on, in their order."""
 
     def choose_input(self, contact: Contact) -> dict[str, str] | None:
-        """Return the identifiers to ask with, or None if the contact has too few."""
+        """Return the identifiers to query with, or None if the contact has too few."""
 
     def request_key(self, lookup_input: Mapping[str, str]) -> str:
         """Return the journal's key of a request."""

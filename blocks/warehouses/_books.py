@@ -25,7 +25,7 @@ from enrichment.story import (
 
 
 class BookVerbs(Transactions):
-    """What the pipeline asks of the books and the ledger."""
+    """What the pipeline needs of the books and the ledger."""
 
     @replayed
     def open_run(self, start: RunStart, *, lease_seconds: int) -> None:
@@ -149,7 +149,7 @@ T = TypeVar("T")
 
 
 class InsightVerbs(Transactions):
-    """What people ask of the warehouse."""
+    """What people read from the warehouse."""
 
     def now(self) -> str:
         """Return the time by the warehouse's own clock, as ISO-8601 UTC text."""

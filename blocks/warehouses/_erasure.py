@@ -1,5 +1,5 @@
 """
-Erasing one contact: what the tables say of the person goes, and hashes stay by which nobody is asked about them again.
+Erasing one contact: what the tables say of the person goes; hashes stay, which prevent another lookup.
 
 An engine without transactions runs these statements one by one, so their order matters. The suppression comes first. A
 request is noted before it is paid for, and only while its record is in the queue; so the requests are read once the
@@ -107,7 +107,7 @@ def _end(session: Session, token: str, records: Sequence[Row]) -> int:
     """
     Give each record of the erasure's claim its one ledger row, and delete it.
 
-    The row names no run: whichever run held the record counts it as lost, so its books balance.
+    The row names no run: the run that held the record counts it as lost, so its books balance.
     """
     ended = [asdict(Finished(row["record_id"], Disposition.SUPPRESSED, REASON)) for row in records]
     session.run("write_ledger", token=token, run_id="", rows=ended)
@@ -128,5 +128,5 @@ def _blank_replies(session: Session, requests: Sequence[Row]) -> int:
         asked = {"provider": provider, "keys": sorted(row["request_key"] for row in rows)}
         blanked += session.run("blank_replies", **asked)
         session.run("drop_reservations", **asked)
-        blanked += session.run("blank_replies", **asked)  # whoever was keeping one meanwhile has committed it by now
+        blanked += session.run("blank_replies", **asked)  # a run that was keeping one has committed it by now
     return blanked

@@ -15,7 +15,7 @@ from enrichment.story import Suppression
 
 
 class JournalVerbs(Transactions):
-    """What the pipeline asks of the journal."""
+    """What the pipeline needs of the journal."""
 
     @replayed
     def open_requests(
@@ -33,14 +33,14 @@ class JournalVerbs(Transactions):
         caps: CreditCaps = UNCAPPED,
     ) -> JournalLookup:
         """
-        Look requests up in the journal, and reserve those that it lacks, as far as the caps on credits allow.
+        Look requests up in the journal, and reserve those that it lacks, within the caps on credits.
 
-        A key that is in none of the results is being asked by another claim at this moment. The reservation comes
+        A key that is in none of the results is being queried by another claim at this moment. The reservation comes
         before the reading: the other way round, a reply that arrives in between would be paid for again. It comes
-        before the counting, too: whoever counts later sees it, so that no two together exceed a cap.
+        before the counting, too: a claim that counts later sees it, so that no two together exceed a cap.
 
         Args:
-            provider: to ask.
+            provider: to query.
             keys: of the requests.
             token: of the claim.
             lease_seconds: how long the reservation lasts unless it is renewed.
@@ -139,7 +139,7 @@ def _spending(row: Mapping[str, float]) -> Spending:
 
 
 class ResultVerbs(Transactions):
-    """What the pipeline asks of the tables of results."""
+    """What the pipeline needs of the tables of results."""
 
     @replayed
     def store(

@@ -16,7 +16,7 @@ class _OvertakenError(Exception):
 
 
 class QueueVerbs(Transactions):
-    """What the pipeline asks of the queue."""
+    """What the pipeline needs of the queue."""
 
     @replayed
     def stage(

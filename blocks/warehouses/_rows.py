@@ -21,7 +21,7 @@ _OWN_COLUMNS = tuple(name for name, field in FIELDS.items() if field.own_column)
 
 
 def contact_row(item: Found) -> Row:
-    """Return a result as the row of its tables; fields without a column of their own are attributes."""
+    """Return a result as the row of its tables; fields without their own column are attributes."""
     enrichment = item.enrichment
     own = {name: enrichment.fields.get(name) for name in _OWN_COLUMNS}
     further = {name: value for name, value in enrichment.fields.items() if name not in _OWN_COLUMNS}
@@ -122,7 +122,7 @@ def sliced(values: Mapping[str, Any], *, most_items: int, most_bytes: int) -> It
 
 
 def decode(row: Row) -> Row:
-    """Return a row with JSON read and timestamps as ISO-8601 UTC text, whatever the engine gave."""
+    """Return a row with JSON read and timestamps as ISO-8601 UTC text, for every engine."""
     return {name: _decode_value(name, value) for name, value in row.items()}
 
 

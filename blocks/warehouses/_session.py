@@ -17,7 +17,7 @@ from enrichment.errors import TransientError
 SQL_FOLDER = Path(__file__).parent / "sql"
 _EVERY_ENGINE = "every_engine.sql"
 _SECTION = re.compile(r"^-- (migration|query|session): (.+)$", re.MULTILINE)
-# A cast (::jsonb) is no parameter.
+# A cast (::jsonb) isn't a parameter.
 PARAMETER = re.compile(r"(?<!:):([a-z][a-z_]*)\b")
 
 
@@ -72,7 +72,7 @@ T = TypeVar("T")
 
 
 class ConflictError(TransientError):
-    """Another transaction was in the way; nothing of ours was kept, so the same again may do."""
+    """Another transaction was in the way; our changes were dropped, so a retry may succeed."""
 
 
 def replayed(verb: Callable[P, T]) -> Callable[P, T]:

@@ -74,7 +74,7 @@ class PlannedWrite:
 
 @dataclass(frozen=True, slots=True)
 class MadeFor:
-    """For which staged record a request is made; `email_key` is the hashed address that it asks with, if any."""
+    """For which staged record a request is made; `email_key` is the hashed address that it is made with, if any."""
 
     record_id: str
     request_key: str
@@ -89,8 +89,8 @@ class JournalLookup:
     Args:
         replies: those it has.
         granted: keys that the asker may now pay for.
-        erased: keys of people who were erased, who must not be asked about.
-        refused: keys that nobody may pay for now, because a cap on credits is reached.
+        erased: keys of people who were erased, who must not be looked up.
+        refused: keys that no run may pay for now, because a cap on credits is reached.
         reached: that cap.
     """
 

@@ -62,7 +62,7 @@ __all__ = [
 
 class Warehouse(QueueVerbs, JournalVerbs, ResultVerbs, BookVerbs, InsightVerbs):
     """
-    What the pipeline asks of a warehouse.
+    What the pipeline needs of a warehouse.
 
     Every verb raises ConfigurationError if the warehouse isn't set up or refuses us, and TransientError if it can't be
     reached now. A verb whose transaction gave way to another one (ConflictError) is repeated as a whole.

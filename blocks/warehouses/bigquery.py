@@ -1,4 +1,4 @@
-"""BigQuery through google-cloud-bigquery: a statement is a job of its own, a verb is several that may be repeated."""
+"""BigQuery through google-cloud-bigquery: a statement is a separate job, a verb is several that may be repeated."""
 
 import json
 import random

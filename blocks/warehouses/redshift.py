@@ -113,7 +113,7 @@ class RedshiftWarehouse(Warehouse):
 
     @contextmanager
     def _reading(self) -> Iterator[Session]:
-        """Open a transaction that reads one snapshot, and waits for nobody."""
+        """Open a transaction that reads one snapshot, and waits for no lock."""
         with self._begin() as session:
             yield session
 
@@ -273,7 +273,7 @@ class _RedshiftSession(Session):
         for name, table in _BATCHES.items():
             if name in values:
                 if not values[name]:
-                    return []  # asked about nothing
+                    return []  # no key to look for
                 self._connection.fill(table, list(values[name]))
         bound = bind({name: value for name, value in values.items() if name not in _BATCHES})
         return [

@@ -28,7 +28,7 @@ _MOST_ITEMS, _MOST_BYTES = 2_000, 600_000
 _NOT_SET_UP = frozenset({2003, 2043, 904, 90105, 90106})
 _NO_PRIVILEGE = frozenset({3001, 3003})
 _NO_WAREHOUSE = frozenset({606})
-#: Too many wait for the lock; the rest is told by words, since the page of codes doesn't list them.
+#: Too many wait for the lock; the rest is recognised by its words, since the page of codes doesn't list them.
 _CONFLICTS = frozenset({625})
 #: Codes of the sign-in service, for instance 390100 wrong password, 390144 wrong key, 390189 no such role.
 _SIGN_IN = range(390_000, 391_000)
@@ -113,7 +113,7 @@ class Snowflake(WarehouseBlock):
         }
 
         def connect() -> SnowflakeConnection:
-            # A connector of its own for each: it would give an open connection again, whatever is asked of it.
+            # A separate connector for each: one connector always returns its open connection.
             connector = SnowflakeConnector(
                 credentials=credentials,
                 database=self.database,
@@ -149,7 +149,7 @@ class Snowflake(WarehouseBlock):
 
 
 class SnowflakeWarehouse(Warehouse):
-    """One session, shared by the threads of one task; a claim has a session of its own."""
+    """One session, shared by the threads of one task; a claim has a separate session."""
 
     name = "snowflake"
     sql = read_sql("snowflake")
@@ -170,7 +170,7 @@ class SnowflakeWarehouse(Warehouse):
                 yield session
                 session.execute("COMMIT")
             except BaseException as error:
-                # What is left open keeps its locks; but who can't be reached can't be told.
+                # What is left open keeps its locks; but a server that can't be reached can't roll back.
                 if isinstance(error, ConflictError) or not isinstance(error, TransientError):
                     with suppress(EnrichmentError):
                         session.execute("ROLLBACK")
@@ -178,7 +178,7 @@ class SnowflakeWarehouse(Warehouse):
 
     @contextmanager
     def _reading(self) -> Iterator[Session]:
-        """Give a session without a transaction: what only reads waits for nobody."""
+        """Give a session without a transaction: what only reads waits for no lock."""
         with self._session() as session:
             yield session
 

@@ -1,4 +1,4 @@
-"""A CSV file as the CRM, for those who have none."""
+"""A CSV file as the CRM, for users who have none."""
 
 from blocks.crms.file.block import File
 

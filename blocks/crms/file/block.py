@@ -114,7 +114,7 @@ class FileCrm:
     Args:
         path: of the input.
         output: of what is written.
-        wanted: column by identifier, where somebody chose one.
+        wanted: column by identifier, where the user chose one.
         rules: how columns are filled, before the input's own columns are known.
         overwrite: whether the input's own values may be replaced.
     """
@@ -146,7 +146,7 @@ class FileCrm:
             if self._output == self._path:
                 self._complete(self._given)
             elif force or not self._output.exists():
-                self._complete(self._given, anew=True)
+                self._complete(self._given, again=True)
             elif not self._continues(read_table(self._output)):
                 raise ConfigurationError(
                     f"{self._output} exists and isn't the enriched version of this input: choose another output, or "
@@ -225,7 +225,7 @@ class FileCrm:
         """Append those columns that the output lacks, and return their names."""
         with self._locked():
             table = read_table(self._output) if self._output.exists() else self._given
-            return self._complete(table, anew=not self._output.exists())
+            return self._complete(table, again=not self._output.exists())
 
     def check(self) -> str:
         """Return a line that says what the input holds."""
@@ -251,18 +251,18 @@ class FileCrm:
             raise ConfigurationError(f"{self._output} was deleted: run `enrich file` again, which costs nothing")
         return read_table(self._output)
 
-    def _complete(self, table: Table, *, anew: bool = False) -> list[str]:
+    def _complete(self, table: Table, *, again: bool = False) -> list[str]:
         lacking = [rule.field for rule in self.rules if rule.field not in table.header]
         whole = Table(
             list(table.header), [list(row) for row in table.rows], table.delimiter, table.newline, table.marked
         )
         whole.widen(lacking)
-        if lacking or anew:
+        if lacking or again:
             write_table(self._output, whole)
         return lacking
 
     def _continues(self, made: Table) -> bool:
-        """Tell whether a table is the input with our columns behind it, whatever stands in the columns that we fill."""
+        """Return whether a table is the input with our columns behind it; the values in our columns don't matter."""
         given = self._given
         ours = {rule.field for rule in self.rules}
         if made.header[: len(given.header)] != given.header or not ours <= set(made.header):

@@ -91,7 +91,7 @@ def _read_once(path: Path, state: tuple[int, ...]) -> Table:  # noqa: ARG001 - a
 
 def write_table(path: Path, table: Table) -> None:
     """
-    Put the table in the file's place, so that whoever looks sees the old content or the new one.
+    Put the table in the file's place, so that a reader sees the old content or the new one.
 
     Raises:
         TransientError: the folder or the disk doesn't take it; the old content is still there.
@@ -193,7 +193,7 @@ def find_columns(header: Sequence[str], wanted: Mapping[str, str], place: str) -
 
     Args:
         header: of the file.
-        wanted: column by identifier and `crm_id`, where somebody chose one; empty to recognise it.
+        wanted: column by identifier and `crm_id`, where the user chose one; empty to recognise it.
         place: of the file, for errors.
 
     Raises:

@@ -103,12 +103,12 @@ def judge(answer: Answer, accept: Callable[[Any], bool], *, at: str, scope: str,
 
 
 def is_complete(body: Any) -> bool:
-    """Tell whether a batch was done: any other state means that nothing can be said of its records."""
+    """Return whether a batch was done: any other state means that nothing can be said of its records."""
     return has_records(body) and body.get("status") == COMPLETE
 
 
 def has_records(body: Any) -> bool:
-    """Tell whether a body lists records, be they none."""
+    """Return whether a body lists records; the list may be empty."""
     results = body.get("results") if isinstance(body, dict) else None
     return isinstance(results, list) and all(isinstance(record, dict) and "id" in record for record in results)
 
@@ -187,7 +187,7 @@ def _context(error: Mapping[str, Any], key: str) -> list[str]:
     return [str(value) for value in values] if isinstance(values, list) else []
 
 
-#: A part of the allowed rate is left to clocks that differ and to whoever else uses the same app.
+#: A part of the allowed rate is left to clocks that differ and to other users of the same app.
 SAFETY = 0.95
 #: HubSpot allows 5 searches a second for the whole account.
 SEARCHES_PER_SECOND = 4.0
@@ -206,7 +206,7 @@ class HubSpotApi:
     Args:
         base_url: without a slash at the end.
         api_version: `v3`, or a date such as `2026-09`.
-        read_token: returns the access token; asked once more when HubSpot rejects it.
+        read_token: returns the access token; called once more when HubSpot rejects it.
         per_second: calls, until HubSpot states its own limit.
         timeouts: seconds to connect and to read.
         policy: how often a call is repeated.
@@ -258,8 +258,8 @@ class HubSpotApi:
         Args:
             call: the call.
             scope: what the access token must be allowed to do.
-            accept: tells whether the body of a success holds what was asked for.
-            searches: whether it counts as a search, which has a limit of its own.
+            accept: returns whether the body of a success holds what was asked for.
+            searches: whether it counts as a search, which has a separate limit.
 
         Raises:
             CredentialsRejectedError: HubSpot refuses the access token.
@@ -327,7 +327,7 @@ class HubSpotApi:
 
 
 def _open_client(base_url: str, token: str) -> Any:
-    # Each access to `batch_api` builds a client with a connection pool of its own, hence this one is kept.
+    # Each access to `batch_api` builds a client with a separate connection pool, hence this one is kept.
     client = hubspot.HubSpot(access_token=token, host=base_url, retry=False, connection_pool_maxsize=MOST_CONNECTIONS)
     return client.crm.contacts.batch_api.api_client
 

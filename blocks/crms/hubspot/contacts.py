@@ -89,7 +89,7 @@ class FieldCatalog:
 
         Raises:
             ConfigurationError: a property of that name exists with another type.
-            TransientError: HubSpot doesn't list what it was told to create.
+            TransientError: HubSpot doesn't list what we had it create.
         """
         absent = self._absent(self._describe_again())
         if not absent:
@@ -121,7 +121,7 @@ class FieldCatalog:
     def _create(self, names: Sequence[str]) -> None:
         self._post("/groups", {"name": GROUP, "label": "Enrichment", "displayOrder": -1})
         self._post("/batch/create", {"inputs": [_definition(name) for name in names]})
-        # One that somebody else creates meanwhile may have failed the whole batch.
+        # One that another process creates meanwhile may have failed the whole batch.
         for name in self._absent(self._describe_again()):
             self._post("", _definition(name))
 
@@ -247,7 +247,7 @@ class ContactReader:
         call = Call("GET", self._api.contacts(""), query | ({"after": after} if after else {}))
         page: dict[str, Any] = self._api.ask(call, READ_SCOPE).body
         if after and not page["results"]:
-            # The page before promised more: an empty one is asked for again, lest a glitch ends the list early.
+            # The page before promised more: an empty one is read again, so that a glitch doesn't end the list early.
             page = self._api.ask(call, READ_SCOPE).body
         return page
 
@@ -261,7 +261,7 @@ class ContactReader:
 
 
 def is_record_id(crm_id: str) -> bool:
-    """Tell whether this could be the id of a record."""
+    """Return whether this could be the id of a record."""
     return crm_id.isascii() and crm_id.isdigit()
 
 

@@ -40,7 +40,7 @@ class SelectionReader:
 
     def search(self, selection: Selection, missing: Sequence[str], after: str) -> Iterator[ContactPage]:
         """
-        Yield who is found, in the order of the ids.
+        Yield the contacts that are found, in the order of the ids.
 
         Each page asks for ids above the last one: paging ends at 10,000 results, and shifts when contacts change.
         """

@@ -21,7 +21,7 @@ WRITE_SCOPE = "crm.objects.contacts.write"
 
 #: Statuses that one record's values can bring upon a whole batch.
 _STATUSES_OF_A_BAD_RECORD = frozenset({400, 409, 413, 422})
-#: Codes that no value of the property could avoid: whoever carries it fails.
+#: Codes that no value of the property could avoid: every record with it fails.
 _HOPELESS_CODES = frozenset({"PROPERTY_DOESNT_EXIST", "READ_ONLY_VALUE"})
 _PERMANENT_CATEGORIES = frozenset({"VALIDATION_ERROR", OBJECT_NOT_FOUND})
 
@@ -44,7 +44,7 @@ class HubSpotWriter(UpdateWriter):
         self._follows_merges = follows_merges
 
     def is_sendable(self, each: Input) -> bool:
-        """Tell whether an input's id could be that of a record."""
+        """Return whether an input's id could be that of a record."""
         return is_record_id(each.crm_id)
 
     def deliver(self, inputs: Sequence[Input]) -> list[Ending]:
@@ -61,7 +61,7 @@ class HubSpotWriter(UpdateWriter):
         return self._api.ask(call, WRITE_SCOPE, has_records).body
 
     def blames_a_record(self, refusal: RequestRefusedError) -> bool:
-        """Tell whether one record can have brought a refusal upon its whole batch."""
+        """Return whether one record can have brought a refusal upon its whole batch."""
         # A 404 without this category means the path itself, which no division of the batch would fix.
         return refusal.status in _STATUSES_OF_A_BAD_RECORD or refusal.complaint.category == OBJECT_NOT_FOUND
 

@@ -19,7 +19,7 @@ from blocks.crms.updates import Ending, Input, gone
 from enrichment.errors import ContractError, QuotaExhaustedError
 from enrichment.retry import Fault, RetryPolicy, Trouble, backoff
 
-#: Both exhausted allowances have this code; only the message tells which.
+#: Both exhausted allowances have this code; only the message says which.
 REQUEST_LIMIT_EXCEEDED = "REQUEST_LIMIT_EXCEEDED"
 _CONCURRENT = "concurrent"
 
@@ -31,7 +31,7 @@ _COLUMN = re.compile(r"No such column '(?P<name>[A-Za-z]\w{0,79})'")
 _LOCKED = "UNABLE_TO_LOCK_ROW"
 _USAGE = re.compile(r"(?:^|[;\s])api-usage=(?P<used>\d+)/(?P<allowed>\d+)")
 
-#: These heal by themselves, sooner in smaller batches.
+#: These pass by themselves, sooner in smaller batches.
 _PASSING = frozenset(
     {"UNABLE_TO_LOCK_ROW", "SERVER_UNAVAILABLE", "REQUEST_RUNNING_TOO_LONG", "UNKNOWN_EXCEPTION", "ROW_LOCKED"}
 )
@@ -72,7 +72,7 @@ class Complaint:
         code: Salesforce's status code or error code.
         fields: that it names.
         trigger: of the customer, that failed.
-        locked: whether somebody else was changing the record.
+        locked: whether another process was changing the record.
         concurrent: whether too many requests were under way.
     """
 
@@ -174,7 +174,7 @@ class SalesforceApi:
     Args:
         sessions: hands out sessions.
         transport: sends single calls.
-        credential: tells this credential from others, for the pace.
+        credential: identifies the credential, for the pace.
         api_version: such as `68.0`.
         instance_url: instead of the one that comes with the session; empty for that.
         per_second: calls.
@@ -206,7 +206,7 @@ class SalesforceApi:
 
         Args:
             call: the call.
-            accept: tells whether the body of a success holds what was asked for.
+            accept: returns whether the body of a success holds what was asked for.
 
         Raises:
             CredentialsRejectedError: Salesforce refuses the credentials.
@@ -260,7 +260,7 @@ class SalesforceApi:
 
 
 def _shown(path: str) -> str:
-    # Query locators are of no use to anybody who reads a message.
+    # Query locators are of no use to the reader of a message.
     return path.partition("/")[0] if path.startswith("query") else path
 
 

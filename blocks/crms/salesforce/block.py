@@ -154,7 +154,7 @@ class Salesforce(CrmBlock):
         description="PEM file of the certificate authorities to trust for that endpoint, instead of the usual ones.",
     )
     events_silence_seconds: float = Field(
-        300.0, gt=0, le=3600, description="A stream without any message for so long is opened again."
+        300.0, gt=0, le=3600, description="A stream without any message for this time is opened again."
     )
 
     def get_crm(self) -> "SalesforceCrm":
@@ -184,7 +184,7 @@ class Salesforce(CrmBlock):
 
     def get_sessions(self) -> tuple[str, SessionSource]:
         """
-        Return the source of this process's sessions, and what tells these credentials from others.
+        Return the source of this process's sessions, and what identifies these credentials.
 
         Raises:
             ConfigurationError: a credential is missing, or an address can't be used.
@@ -277,7 +277,7 @@ class SalesforceCrm:
         """
         Return the contacts by the id that was asked for; a merged one has the surviving id in its contact.
 
-        Salesforce tells when the record was changed, not which field, so every field of `history` has that moment. The
+        Salesforce says when the record was changed, not which field, so every field of `history` has that moment. The
         company's name is read only of contacts without a usable address.
         """
         return self._reader.read(crm_ids, FieldSet(tuple(fields), tuple(history)))

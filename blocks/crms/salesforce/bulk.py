@@ -1,7 +1,7 @@
 """
 Many updates at once through Bulk API 2.0: one job instead of a call for every 200 records.
 
-A finished job is no success: its rows succeeded, failed, or weren't processed, and each kind has a list of its own. An
+A finished job isn't a success: its rows succeeded, failed, or weren't processed, and each kind has its own list. An
 empty cell leaves a field as it is, and `#N/A` would clear it, so that text is never sent this way.
 """
 
@@ -63,8 +63,8 @@ class BulkWriter:
         """
         Write contacts, and return how each ended.
 
-        There is none for those whose job was refused as a whole, be it for the org or for a column: sent another way,
-        they are written, or the bad ones are told from the others.
+        There is none for those whose job was refused as a whole, for the org or for a column: sent another way,
+        they are written, or the bad ones are found.
         """
         endings: list[Ending] = []
         for part, text in _uploads(inputs):

@@ -66,7 +66,7 @@ def default_rules(prefix: str) -> tuple[FieldRule, ...]:
 
 
 class FieldCatalog:
-    """Describes the contact's fields, and tells which of ours are missing."""
+    """Describes the contact's fields, and says which of ours are missing."""
 
     def __init__(self, api: SalesforceApi, rules: Sequence[FieldRule], prefix: str) -> None:
         self._api = api
@@ -180,7 +180,7 @@ class ContactReader:
 
     def read(self, crm_ids: Sequence[str], wanted: FieldSet) -> dict[str, CrmContact]:
         """Return the contacts by the id that was asked for; a merged one has the surviving id in its contact."""
-        # One id that is none would fail its whole batch.
+        # One id that isn't valid would fail its whole batch.
         ids = [crm_id for crm_id in dict.fromkeys(crm_ids) if is_contact_id(crm_id)]
         found = self._read_all(ids, wanted)
         survivors = self._survivors([crm_id for crm_id in ids if crm_id not in found])
@@ -203,7 +203,7 @@ class ContactReader:
         return {i: _crm_contact(r, wanted, companies.get(r.get("AccountId") or "")) for i, r in there.items()}
 
     def _companies(self, records: Iterable[Mapping[str, Any]]) -> dict[str, str | None]:
-        """Return the names of the accounts, as far as a lookup may need them: an address serves better."""
+        """Return the names of the accounts that a lookup may need: an address serves better."""
         needed = {r["AccountId"]: None for r in records if r.get("AccountId") and not normalise_email(r.get("Email"))}
         try:
             parts = [(ids, self._retrieve("Account", ids, ("Id", "Name"))) for ids in batches(list(needed), BATCH_SIZE)]
@@ -231,7 +231,7 @@ class ContactReader:
 
 
 def is_contact_id(crm_id: str) -> bool:
-    """Tell whether this could be the id of a contact, short or long."""
+    """Return whether this could be the id of a contact, short or long."""
     return _CONTACT_ID.fullmatch(crm_id) is not None
 
 
@@ -262,7 +262,7 @@ def new_contact(row: Mapping[str, Any]) -> NewContact:
 def _crm_contact(record: Mapping[str, Any], wanted: FieldSet, company: str | None) -> CrmContact:
     email, first_name, last_name = (_text(record.get(name)) for name in ("Email", "FirstName", "LastName"))
     values = {field: _text(record.get(field)) for field in wanted.fields}
-    # Salesforce tells only when the record was changed: the latest that any of its fields can have been.
+    # Salesforce says only when the record was changed: the latest that any of its fields can have been.
     changed = _moment(record["LastModifiedDate"]) if wanted.history else None
     return CrmContact(
         Contact(str(record["Id"]), email, first_name, last_name, company),

@@ -30,7 +30,7 @@ class SelectionReader:
         self, selection: Selection, missing: Sequence[str], unfilterable: frozenset[str], after: str
     ) -> Iterator[ContactPage]:
         """
-        Yield who is found, in the order of the ids.
+        Yield the contacts that are found, in the order of the ids.
 
         Args:
             selection: its conditions.

@@ -54,7 +54,7 @@ class Transport:
         self._http.headers["Sforce-Call-Options"] = f"client={CLIENT_NAME}"
         # A duplicate rule that only warns would else refuse the update; one that blocks still does.
         self._http.headers["Sforce-Duplicate-Rule-Header"] = "allowSave=true"
-        # Without an authorisation of its own, requests would put that of a .netrc file in the place of ours.
+        # Without an explicit authorisation, requests would put that of a .netrc file in the place of ours.
         self._http.auth = _Unchanged()
 
     def send(self, session: "Session", call: Call) -> Answer | Trouble:
@@ -143,7 +143,7 @@ def _body(call: Call) -> dict[str, Any]:
 
 
 def _network_fault(error: requests.exceptions.RequestException) -> Fault:
-    # requests tells only by its cause whether a connection was refused, or lost after the request had left.
+    # requests shows only by its cause whether a connection was refused, or lost after the request had left.
     text = type(getattr(error.args[0], "reason", None)).__name__ if error.args else ""
     return Fault.CONNECT if text in {"NewConnectionError", "NameResolutionError"} else Fault.LOST_ANSWER
 
@@ -179,7 +179,7 @@ _MENDS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
-    """What a session is asked for with; empty where the flow doesn't need it."""
+    """What a session is requested with; empty where the flow doesn't need it."""
 
     auth: Auth
     consumer_key: str
@@ -189,7 +189,7 @@ class Credentials:
     refresh_token: str = ""
 
     def digest(self, login_url: str) -> str:
-        """Return what tells these credentials from others without giving them away."""
+        """Return what identifies these credentials without giving them away."""
         parts = (login_url, self.auth, self.consumer_key, self.consumer_secret, self.username)
         text = "\0".join((*parts, self.private_key, self.refresh_token))
         return hashlib.sha256(text.encode()).hexdigest()
@@ -241,13 +241,13 @@ def open_sessions(
     policy: RetryPolicy = _POLICY,
 ) -> SessionSource:
     """
-    Return a source of sessions; the first is asked for at the first call.
+    Return a source of sessions; the first is requested at the first call.
 
     Args:
         login_url: base of the token endpoint, without a slash at the end.
-        read_credentials: reads them again, lest a rotated secret needs a restart.
+        read_credentials: reads them again, so that a rotated secret needs no restart.
         timeouts: seconds to connect and to read.
-        policy: how often the token endpoint is asked.
+        policy: how often the token endpoint is called.
     """
     line: Line[None] = Line("salesforce", _ENDPOINT, policy)
     patience = httpx.Timeout(timeouts[1], connect=timeouts[0])
@@ -267,12 +267,12 @@ def open_sessions(
 
 
 def is_loopback(url: str) -> bool:
-    """Tell whether an address is on this machine."""
+    """Return whether an address is on this machine."""
     return httpx.URL(url).host in LOOPBACK_HOSTS
 
 
 def check_address(address: str, variable: str) -> None:
-    """Raise a ConfigurationError if secrets shouldn't go to this address, or if it is no API."""
+    """Raise a ConfigurationError if secrets shouldn't go to this address, or if it isn't an API."""
     if address.startswith("http:") and not is_loopback(address):
         raise ConfigurationError(f"{variable} must begin with https://")
     if "lightning.force.com" in address:
@@ -282,7 +282,7 @@ def check_address(address: str, variable: str) -> None:
 def session_source(
     login_url: str, read_credentials: Callable[[], Credentials], timeouts: tuple[float, float]
 ) -> tuple[str, SessionSource]:
-    """Return this process's source of sessions for these credentials, and what tells them from others."""
+    """Return this process's source of sessions for these credentials, and what identifies them."""
     digest = read_credentials().digest(login_url)
     with _sources_lock:
         return digest, _sources.setdefault(digest, open_sessions(login_url, read_credentials, timeouts))

@@ -57,7 +57,7 @@ class SalesforceWriter(UpdateWriter):
         return short(each.crm_id)
 
     def is_sendable(self, each: Input) -> bool:
-        """Tell whether an input's id could be that of a contact."""
+        """Return whether an input's id could be that of a contact."""
         return is_contact_id(each.crm_id)
 
     def deliver(self, inputs: Sequence[Input]) -> list[Ending]:
@@ -90,7 +90,7 @@ class SalesforceWriter(UpdateWriter):
         return self._api.ask(Call("PATCH", COLLECTIONS, body=body), lambda body: isinstance(body, list)).body
 
     def blames_a_record(self, refusal: RequestRefusedError) -> bool:
-        """Tell whether one record can have brought a refusal upon its whole batch."""
+        """Return whether one record can have brought a refusal upon its whole batch."""
         return refusal.status == 400
 
     def refused(self, each: Input, complaint: Complaint) -> Ending:

@@ -1,1 +1,1 @@
-"""The engine that asks a provider over HTTP, as its spec says."""
+"""The engine that queries a provider over HTTP, as its spec says."""

@@ -69,8 +69,8 @@ class Asking:
     The state of one `ask`.
 
     Args:
-        spec: the provider's.
-        options: the user's.
+        spec: the spec of the provider.
+        options: the options of the user.
         shared: what this process shares.
         client: the HTTP client.
         keep: makes replies durable.
@@ -84,9 +84,9 @@ class Asking:
         self._batch_size = options.batch_size
         self._channel = Channel(spec, options, shared, client)
         self._keeper = Keeper(keep)
-        #: What is said to everybody whose call is no longer made.
+        #: The reply to every request that is no longer sent.
         self._stop: Reply | None = None
-        #: Whether requests of our form pass at all; None as long as nobody knows.
+        #: Whether requests of our form pass at all; None while that isn't known.
         self._form_passes: bool | None = None
         self._probing = asyncio.Lock()
 
@@ -193,7 +193,7 @@ class Asking:
         return await self._ask_all([[one] for one in group], attempt)
 
     async def _kept(self, replies: list[Reply]) -> list[Reply]:
-        self._stop_if_told(replies)  # before anything is awaited, so that nobody makes another call meanwhile
+        self._stop_if_final(replies)  # before anything is awaited, so that no other task makes a call meanwhile
         worth_keeping = [one for one in replies if one.outcome in CONCLUSIVE or one.body is not None]
         try:
             await self._keeper.keep(worth_keeping)
@@ -205,7 +205,7 @@ class Asking:
             logger.warning("answer_unreadable provider=%s request_id=%s", self._spec.id, replies[0].request_id)
         return replies
 
-    def _stop_if_told(self, replies: Sequence[Reply]) -> None:
+    def _stop_if_final(self, replies: Sequence[Reply]) -> None:
         stop = next((one for one in replies if one.outcome in STOPS_RUN), None)
         if stop:
             self._halt(Reply("", stop.outcome, reason=stop.reason, stop=stop.stop))
@@ -237,7 +237,7 @@ class Asking:
         return await self._kept(settled_replies(self._spec, group, answer, meaning))
 
     async def _probe(self) -> bool | None:
-        """Tell by a free call whether requests of our form pass at all; None if it fails otherwise."""
+        """Return, by a free call, whether requests of our form pass at all; None if it fails otherwise."""
         try:
             outcome = await self._call([Request("", self._spec.request.probe or {})], probes=True)
         except (AskingStoppedError, EnrichmentError):

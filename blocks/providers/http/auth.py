@@ -32,7 +32,7 @@ from enrichment.errors import ConfigurationError
 from enrichment.fields import number
 from enrichment.retry import Trouble
 
-#: A secret from a secret block is read again after so many seconds, so that a rotated one is picked up.
+#: A secret from a secret block is read again after this many seconds, so that a rotated one is picked up.
 STATIC_LIFETIME_SECONDS = 300.0
 
 
@@ -55,7 +55,7 @@ def credential_names(auth: Auth) -> list[str]:
 
 
 def is_set(secret: SecretStr | None) -> bool:
-    """Tell whether there is a secret at all."""
+    """Return whether there is a secret at all."""
     return secret is not None and bool(secret.get_secret_value())
 
 
@@ -143,11 +143,11 @@ class _TokenEndpoint:
     Where a provider hands out tokens.
 
     Args:
-        spec: the provider's.
+        spec: the spec of the provider.
         url: of the endpoint.
         find: returns the token of an answer's body.
         advice: what to do if the credentials are refused.
-        pacer: of the endpoint, if it has a limit of its own.
+        pacer: of the endpoint, if it has a separate limit.
     """
 
     spec: ProviderSpec

@@ -40,7 +40,7 @@ class Options:
         requests_per_second: the highest rate to call at, or None for what the account allows.
         concurrency: calls under way at once.
         batch_size: contacts per call.
-        api_version: to ask for, where the provider lets callers choose; empty for the account's own.
+        api_version: to request, where the provider lets callers choose; empty for the account's own.
         follow_ups: those switched on, by name, with the values that were chosen for each.
     """
 
@@ -85,7 +85,7 @@ def shared_for(spec: ProviderSpec, options: Options) -> Shared:
 
 
 def terms_of(spec: ProviderSpec, options: Options) -> Terms:
-    """Return what asking costs, by the spec and by what the user sets."""
+    """Return what a call costs, by the spec and by what the user sets."""
     most = spec.credits.amount if spec.credits.charge_on else 0.0
     windows = tuple((float(window.limit), window.per_seconds) for window in spec.rate.windows)
     return Terms(most, options.batch_size, _pace(spec, options), windows)
@@ -105,8 +105,8 @@ class Channel:
     Makes exchanges for one `ask`, and holds them back.
 
     Args:
-        spec: the provider's.
-        options: the user's.
+        spec: the spec of the provider.
+        options: the options of the user.
         shared: what this process shares.
         client: the HTTP client.
     """
@@ -200,7 +200,7 @@ def build_request(spec: ProviderSpec, options: Options, call: Call, grant: str) 
 
 
 def read_answer(response: httpx.Response) -> Answer:
-    """Return an answer with its body as JSON, or as text where it is none."""
+    """Return an answer with its body as JSON, or as text where it isn't valid JSON."""
     headers = in_lower_case(response.headers)
     try:
         body: Any = json.loads(response.content) if response.content else None

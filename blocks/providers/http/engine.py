@@ -67,7 +67,7 @@ class HttpProvider:
             logging.getLogger(library).setLevel(logging.WARNING)
 
     def choose_input(self, contact: Contact) -> dict[str, str] | None:
-        """Return the identifiers to ask with, or None if the contact has too few."""
+        """Return the identifiers to query with, or None if the contact has too few."""
         return identifiers.choose_input(contact, self._spec.min_input)
 
     def request_key(self, lookup_input: Mapping[str, str]) -> str:
@@ -101,10 +101,10 @@ class HttpProvider:
 
 class HttpFollowUp:
     """
-    A follow-up of such a provider, asked with its credentials and at its pace.
+    A follow-up of such a provider, called with its credentials and at its pace.
 
     Args:
-        spec: the provider's.
+        spec: the spec of the provider.
         follow_up: what the follow-up is.
         options: what the user sets for the provider.
     """
@@ -124,7 +124,7 @@ class HttpFollowUp:
         self.terms = self._calls.terms
 
     def choose_input(self, contact_reply: Any) -> dict[str, str] | None:
-        """Return what to ask about, by a contact's journalled reply; None if the reply names no company."""
+        """Return what to query, by a contact's journalled reply; None if the reply names no company."""
         return choose_key(self._contacts, self._follow_up, contact_reply)
 
     def request_key(self, lookup_input: Mapping[str, str]) -> str:
@@ -133,7 +133,7 @@ class HttpFollowUp:
         return identifiers.follow_up_key(self.name, self.step, lookup_input, asked)
 
     def further_pages(self, lookup_input: Mapping[str, str], body: Any) -> list[dict[str, str]]:
-        """Return what to ask for the pages behind the first one, by the first one's journalled reply."""
+        """Return what to query for the pages behind the first one, by the first one's journalled reply."""
         return further_pages(self._follow_up.pages, lookup_input, body)
 
     async def ask(self, requests: Sequence[Request], keep: Callable[[Sequence[Reply]], None]) -> list[Reply]:

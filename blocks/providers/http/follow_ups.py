@@ -1,4 +1,4 @@
-"""How a follow-up of a spec becomes a spec of its own, so that it is asked and read like everything else: pure."""
+"""How a follow-up of a spec becomes a separate spec, so that it is called and read like everything else: pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,16 +14,16 @@ from enrichment.records import Outcome
 
 _INHERITED = ("content_type", "accept", "headers")
 
-#: Only this refusal concerns more than the step, so it is told apart whatever the provider calls it.
+#: Only this refusal concerns more than the step, so it is recognised under any name that the provider gives it.
 _NO_CREDENTIALS = Rule(when=Expression("status == `401`"), outcome=Outcome.REJECTED, reason=CREDENTIALS_REJECTED)
 
 
 def follow_up_spec(spec: ProviderSpec, follow_up: FollowUp, chosen: Sequence[str]) -> ProviderSpec:
     """
-    Return the spec by which a follow-up is asked and read.
+    Return the spec by which a follow-up is called and read.
 
     Args:
-        spec: the provider's.
+        spec: the spec of the provider.
         follow_up: one of its follow-ups.
         chosen: the values of its switch.
     """
@@ -49,7 +49,7 @@ def follow_up_spec(spec: ProviderSpec, follow_up: FollowUp, chosen: Sequence[str
 
 
 def choose_key(spec: ProviderSpec, follow_up: FollowUp, contact_reply: Any) -> dict[str, str] | None:
-    """Return what a follow-up asks about, by a contact's journalled reply; None if a part of it isn't known."""
+    """Return what a follow-up queries, by a contact's journalled reply; None if a part of it isn't known."""
     record = spec.record.find(contact_reply)
     found = {name: text(path.find(record)) for name, path in follow_up.key.items()}
     known = {name: value for name, value in found.items() if value}
@@ -57,7 +57,7 @@ def choose_key(spec: ProviderSpec, follow_up: FollowUp, contact_reply: Any) -> d
 
 
 def further_pages(pages: Pages | None, lookup_input: Mapping[str, str], body: Any) -> list[dict[str, str]]:
-    """Return what to ask for the pages behind the first one."""
+    """Return what to query for the pages behind the first one."""
     count = min(_count(pages, {"item": body}), pages.most) if pages else 1
     return [{**lookup_input, PAGE: str(number)} for number in range(2, count + 1)]
 

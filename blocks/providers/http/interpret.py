@@ -65,7 +65,7 @@ def error_code(spec: ProviderSpec, answer: Answer) -> str:
 
 
 def item_meaning(spec: ProviderSpec, item: Any) -> Meaning:
-    """Return what one contact's item means; what no rule knows is no match."""
+    """Return what one contact's item means; what no rule matches may be retried."""
     return _first_hit(spec.outcomes.item, {"item": item}) or Meaning(Outcome.RETRYABLE, "unknown_answer")
 
 
@@ -89,7 +89,7 @@ def correlate(spec: ProviderSpec, sent: Sequence[Mapping[str, Any]], items: Sequ
     Find the request that each item answers.
 
     Args:
-        spec: the provider's.
+        spec: the spec of the provider.
         sent: the inputs under the provider's names, in the order in which they were sent.
         items: as received.
     """
@@ -104,13 +104,13 @@ def correlate(spec: ProviderSpec, sent: Sequence[Mapping[str, Any]], items: Sequ
 
 
 def miscounted(spec: ProviderSpec, answer: Answer, contacts: int) -> bool:
-    """Tell whether places say nothing, because there are more or fewer items than contacts, and nothing else does."""
+    """Return whether places say nothing, because there are more or fewer items than contacts, and nothing else does."""
     items = spec.items.find(answer.body) if spec.items else None
     return spec.correlate.by == "position" and isinstance(items, list) and len(items) != contacts
 
 
 def has_record(spec: ProviderSpec, item: Any) -> bool:
-    """Tell whether an item holds a record: something that may have been paid for."""
+    """Return whether an item holds a record: something that may have been paid for."""
     return spec.record.holds(item)
 
 
@@ -227,7 +227,7 @@ def same_replies(requests: Sequence[Request], meaning: Meaning, wait_seconds: fl
 
 
 def in_doubt(spec: ProviderSpec, replies: Sequence[Reply]) -> list[Reply]:
-    """Return the replies of lost answers with what they may have been billed at, beside what is asked next."""
+    """Return the replies of lost answers with what they may have been billed at, beside what is called next."""
     if spec.credits.billing_idempotent or not spec.credits.charge_on:
         return list(replies)  # the next answer costs no more for that
     return [replace(one, credits=spec.credits.amount) for one in replies]
@@ -247,7 +247,7 @@ def settled_replies(
 
 
 def raw_replies(spec: ProviderSpec, requests: Sequence[Request], answer: Answer) -> list[Reply]:
-    """Return replies that hold the whole answer, because nobody can say which part is whose."""
+    """Return replies that hold the whole answer, because its parts can't be assigned to requests."""
     meaning = Meaning(Outcome.RETRYABLE, UNREADABLE)
     return [_reply(spec, one, answer, meaning, keepable(answer, answer.body)) for one in requests]
 

@@ -23,9 +23,9 @@ def build_call(spec: ProviderSpec, inputs: Sequence[Mapping[str, Any]], output_f
     Return the call that asks for these contacts.
 
     Args:
-        spec: the provider's.
+        spec: the spec of the provider.
         inputs: under the provider's names.
-        output_fields: the provider's fields to ask for.
+        output_fields: the fields of the provider to ask for.
     """
     form = spec.request
     pages = [one.get(PAGE) for one in inputs]

@@ -16,10 +16,10 @@ from enrichment.retry import Fault, RetryPolicy, Trouble, asked_wait, fault_of_s
 #: While more than this share of a long window is left, only the shortest one sets the pace.
 PLENTY = 0.2
 
-#: Of the shortest window this share is used: evenly spaced calls arrive unevenly, and each 429 stops everybody.
+#: Of the shortest window this share is used: evenly spaced calls arrive unevenly, and each 429 stops every caller.
 HEADROOM = 0.94
 
-#: A window so small that it would ask for less than this is used up instead: its end is then told by the server.
+#: A window so small that it would ask for less than this is used up instead: the server then reports its end.
 SLOWEST = 1.0
 
 
@@ -31,18 +31,18 @@ class Action(StrEnum):
     SETTLE = "settle"
     """The answer means the same for all its contacts."""
     DROP_FIELDS = "drop_fields"
-    """The account lacks some output fields: ask again without them."""
+    """The account lacks some output fields: retry without them."""
     SPLIT = "split"
     """Smaller batches may pass."""
     DOUBT = "doubt"
-    """Refused and nobody says why: either one contact is poisoned, or the form of the request is wrong."""
+    """Refused without a known reason: either one contact is poisoned, or the form of the request is wrong."""
     REPEAT = "repeat"
-    """The call failed in a way that may heal."""
+    """The call failed in a way that a retry may fix."""
 
 
 _AGAIN = Meaning(Outcome.RETRYABLE)
 
-#: Asking again at once would be asking without end.
+#: A retry without a wait would never end.
 _LEAST_PENDING_SECONDS = 5.0
 
 
@@ -61,7 +61,7 @@ def next_step(spec: ProviderSpec, answer: Answer, asked_fields: Sequence[str]) -
     Decide what follows an answer.
 
     Args:
-        spec: the provider's.
+        spec: the spec of the provider.
         answer: a whole answer.
         asked_fields: the output fields that the call asked for.
     """
@@ -99,13 +99,13 @@ def wait_of_answer(spec: ProviderSpec, answer: Answer, fault: Fault, now: dateti
 
 
 def wait_of_pending(answer: Answer, now: datetime) -> float | None:
-    """Return the seconds after which to ask again for what is still being made; the body has nothing to say."""
+    """Return the seconds after which to retry for what is still being made; the body has nothing to say."""
     wait = asked_wait(answer.headers, now=now)
     return None if wait is None else max(wait, _LEAST_PENDING_SECONDS)
 
 
 def retry_policy(spec: ProviderSpec) -> RetryPolicy:
-    """Return the spec's limits; a lost answer is asked for again only if that can't be billed twice."""
+    """Return the spec's limits; a lost answer is requested again only if that can't be billed twice."""
     retry = spec.retry
     return RetryPolicy(
         attempts=retry.attempts,
@@ -159,7 +159,7 @@ def _pace(window: Window, headers: Mapping[str, str], shortest: Window) -> float
 
 
 def _unseen(window: Window) -> bool:
-    """Tell whether no header says what is left of the window, so that only pacing keeps us within it."""
+    """Return whether no header says what is left of the window, so that only pacing keeps us within it."""
     return not window.remaining_header
 
 
@@ -178,7 +178,7 @@ def _low(window: Window, headers: Mapping[str, str]) -> bool:
 
 
 def _number(headers: Mapping[str, str], name: str, member: str) -> float | None:
-    """Return a header's number; a negative one or none at all means that nobody knows, or that there is no limit."""
+    """Return a header's number; a negative one or none at all means that it isn't known, or that there is no limit."""
     text = headers.get(name.lower(), "")
     try:
         value = float(json.loads(text)[member] if member else text)

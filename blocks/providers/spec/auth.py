@@ -37,7 +37,7 @@ def zoominfo_pki(secrets: Mapping[str, str]) -> LoginForm:
     The claims are those of https://github.com/Zoominfo/api-auth-python-client.
 
     Raises:
-        ConfigurationError: PyJWT isn't installed, or the key is none.
+        ConfigurationError: PyJWT isn't installed, or the key isn't a valid one.
     """
     issued_at = int(time.time()) - _BACKDATED_SECONDS
     claims: dict[str, str | int] = {

@@ -78,14 +78,14 @@ class Expression:
         return f"Expression({self.text!r})"
 
     def find(self, value: Any) -> Any:
-        """Return what the expression finds; null also where a value's type is another than the one it asks for."""
+        """Return what the expression finds; null also where a value has another type than the expression expects."""
         try:
             return self._compiled.search(value, options=_OPTIONS)
         except JMESPathTypeError:
             return None
 
     def holds(self, value: Any) -> bool:
-        """Tell whether the result is true in JMESPath's sense: null, false and all that is empty are not, but 0 is."""
+        """Return whether the result is true in JMESPath's sense: null, false and anything empty are not, but 0 is."""
         found = self.find(value)
         return found is not None and found is not False and found not in ("", [], {})
 
@@ -96,7 +96,7 @@ class Expression:
 
     @property
     def projects(self) -> bool:
-        """Tell whether the result is a projection, which drops nulls, so that the rest shifts."""
+        """Return whether the result is a projection, which drops nulls, so that the rest shifts."""
         return self._tree["type"] in _PROJECTIONS
 
     @property

@@ -51,7 +51,7 @@ class Switch(Part):
 
 class Pages(Part):
     """
-    How many pages an answer has; each further one is a request of its own, with its number as `$page`.
+    How many pages an answer has; each further one is a separate request, with its number as `$page`.
 
     Args:
         count: the number of pages; sees the item, as the rules do.
@@ -86,14 +86,14 @@ class FollowUpRequest(RequestForm):
 
 class FollowUp(Part):
     """
-    A further call that fills fields which the contact's own reply lacks, made once for everybody with the same key.
+    A further call that fills fields which the contact's own reply lacks, made once for all contacts with the same key.
 
     Args:
         name: of the step, part of the journal's key.
         switch: the setting that has it made.
-        key: what it asks about, by names of ours: paths in the contact's record. Without a value, nothing is asked.
+        key: what it queries, by our names: paths in the contact's record. Without a value, no call is made.
         request: the call; its `inputs` give the provider's name of each part of the key.
-        outcomes: its own rules for items; those for whole answers go before the provider's.
+        outcomes: its own rules for items; those for whole answers go before the rules of the provider.
         credits: what it costs, if not what a contact costs.
         cache_days: for how long its replies are used, if not for as long as those of contacts.
         fields: what it fills; their paths are relative to its `record`.

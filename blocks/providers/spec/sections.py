@@ -61,7 +61,7 @@ class Part(BaseModel):
 
 class RequestForm(Part):
     """
-    The call that asks for contacts.
+    The call that requests contacts.
 
     Args:
         inputs: the provider's name of each identifier.
@@ -70,8 +70,8 @@ class RequestForm(Part):
             a value puts them among other keys. `$reference` is a text by which the answer may name the contact.
         body: `$items` is the list of all contacts, `$item` the only one, `$output_fields` the fields asked for.
         query: takes the same names; a list is joined by commas. Null and empty values are left out of both.
-        probe: an input that surely matches nobody, so that asking is free. It tells a wrong form of request from a
-            poisoned contact: without it, a refusal that no rule explains stops the run.
+        probe: an input that surely matches no one, so that the call is free. It shows whether a refusal is due to the
+            form of the request or to a poisoned contact: without it, a refusal that no rule explains stops the run.
     """
 
     method: Literal["GET", "POST"]

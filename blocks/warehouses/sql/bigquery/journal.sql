@@ -7,7 +7,7 @@ WHERE key_hash IN UNNEST(JSON_VALUE_ARRAY(:keys))
 -- query: suppress_keys
 -- Suppresses hashed identifiers.
 -- differs because of the clock, how a list is unpacked and how rows are merged
--- An erasure outranks an opt-out, whichever came first.
+-- An erasure outranks an opt-out, in either order.
 MERGE suppressed_contacts c
 USING (SELECT DISTINCT value FROM UNNEST(JSON_VALUE_ARRAY(:keys)) AS value) r ON c.key_hash = r.value
 WHEN MATCHED AND :reason = 'erased' AND c.reason <> 'erased' THEN UPDATE SET
@@ -23,7 +23,7 @@ SELECT :provider AS held
 -- Counts what a provider's day and what a run have cost, spent, reserved and in doubt.
 -- differs because of the clock
 -- All in one statement, which sees one moment. What was reserved today and never answered counts for this day, since
--- nobody knows whether it was billed.
+-- it may have been billed.
 SELECT
     (
         SELECT COALESCE(SUM(credits), 0) FROM provider_replies
@@ -46,7 +46,7 @@ INSERT INTO doubtful_credits (provider, run_id, credits, noted_at)
 VALUES (:provider, :run_id, :credits, CURRENT_TIMESTAMP())
 
 -- query: reserve_requests
--- Reserves requests that nobody else has reserved at this moment.
+-- Reserves requests that no other claim has reserved at this moment.
 -- differs because of the clock, how a list is unpacked and how rows are merged
 -- The row without a key is always changed: statements that only insert would run side by side, and both would reserve.
 MERGE lookup_reservations v
@@ -96,7 +96,7 @@ WHERE provider = :provider AND reserved_by = :token AND request_key IN UNNEST(JS
 DELETE FROM lookup_reservations WHERE provider = :provider AND request_key IN UNNEST(JSON_VALUE_ARRAY(:keys))
 
 -- query: read_replies
--- Reads the conclusive replies that are young enough; a miss has a limit of its own.
+-- Reads the conclusive replies that are young enough; a miss has its own limit.
 -- differs because of the clock, how a list is unpacked and how JSON is kept
 SELECT p.request_key, TO_JSON_STRING(p.reply) AS reply, p.outcome, p.credits, p.api_version, p.request_id,
     p.received_at, p.run_id

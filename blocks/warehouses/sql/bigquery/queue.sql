@@ -230,7 +230,7 @@ FROM (
 WHERE enrichment_staging.claimed_by = :token AND enrichment_staging.record_id = r.record_id
 
 -- query: take_records
--- Claims one contact's record for an erasure, whoever holds it.
+-- Claims one contact's record for an erasure, also if a run holds it.
 -- differs because of the clock
 UPDATE enrichment_staging SET
     claimed_by = :token,

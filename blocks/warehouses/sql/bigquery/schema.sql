@@ -1,7 +1,7 @@
 -- BigQuery, GoogleSQL. Everything stands in the dataset that the block names (ENRICHMENT_PIPELINE), the default of each
 -- job.
 --
--- A statement is a job of its own, whole or not at all; a verb is several, in an order in which each may be repeated.
+-- A statement is a separate job, whole or not at all; a verb is several, in an order in which each may be repeated.
 -- Keys aren't enforced: what must be unique is merged. Rows are filled by DML, never streamed, so that they can be
 -- changed at once. A list is one JSON text, which UNNEST takes apart.
 
@@ -223,7 +223,7 @@ CREATE TABLE IF NOT EXISTS contact_requests (
     email_key STRING
 );
 
--- One row that belongs to nobody: whoever reserves changes it, so that no two reserve side by side.
+-- One row that belongs to no claim: each reservation changes it, so that no two reserve side by side.
 INSERT INTO lookup_reservations (provider, request_key, reserved_by, reserved_until)
 SELECT '', '', '', CURRENT_TIMESTAMP() FROM (SELECT 1)
 WHERE NOT EXISTS (SELECT 1 FROM lookup_reservations WHERE provider = '' AND request_key = '')

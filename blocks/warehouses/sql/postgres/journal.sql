@@ -10,7 +10,7 @@ WHERE key_hash IN (SELECT jsonb_array_elements_text(:keys::jsonb))
 INSERT INTO suppressed_contacts (key_hash, reason, suppressed_at)
 SELECT DISTINCT value, :reason, now() FROM jsonb_array_elements_text(:keys::jsonb) AS value
 ON CONFLICT (key_hash) DO UPDATE SET reason = excluded.reason, suppressed_at = excluded.suppressed_at
--- An erasure outranks an opt-out, whichever came first.
+-- An erasure outranks an opt-out, in either order.
 WHERE excluded.reason = 'erased' AND suppressed_contacts.reason <> 'erased'
 
 -- query: lock_credits
@@ -22,7 +22,7 @@ SELECT pg_advisory_xact_lock(hashtext('credits of ' || :provider))::text AS held
 -- Counts what a provider's day and what a run have cost, spent, reserved and in doubt.
 -- differs because of the clock
 -- All in one statement, which sees one moment. What was reserved today and never answered counts for this day, since
--- nobody knows whether it was billed.
+-- it may have been billed.
 SELECT
     (
         SELECT COALESCE(SUM(credits), 0) FROM provider_replies
@@ -45,7 +45,7 @@ INSERT INTO doubtful_credits (provider, run_id, credits, noted_at)
 VALUES (:provider, :run_id, :credits, now())
 
 -- query: reserve_requests
--- Reserves requests that nobody else has reserved at this moment.
+-- Reserves requests that no other claim has reserved at this moment.
 -- differs because of the clock, how a list is unpacked and how rows are merged
 INSERT INTO lookup_reservations (provider, request_key, reserved_by, reserved_until, run_id, credits)
 SELECT :provider, value, :token, now() + make_interval(secs => :lease_seconds), :run_id, :credits
@@ -85,7 +85,7 @@ DELETE FROM lookup_reservations
 WHERE provider = :provider AND request_key IN (SELECT jsonb_array_elements_text(:keys::jsonb))
 
 -- query: read_replies
--- Reads the conclusive replies that are young enough; a miss has a limit of its own.
+-- Reads the conclusive replies that are young enough; a miss has its own limit.
 -- differs because of the clock and how a list is unpacked
 SELECT p.request_key, p.reply, p.outcome, p.credits, p.api_version, p.request_id, p.received_at, p.run_id
 FROM provider_replies p

@@ -7,7 +7,7 @@ WHERE key_hash IN (SELECT r.value FROM :keys r)
 -- query: suppress_keys
 -- Suppresses hashed identifiers.
 -- differs because of the clock, how a list is unpacked and how rows are merged
--- An erasure outranks an opt-out, whichever came first.
+-- An erasure outranks an opt-out, in either order.
 UPDATE suppressed_contacts SET reason = :reason, suppressed_at = GETDATE()
 WHERE :reason = 'erased' AND reason <> 'erased' AND key_hash IN (SELECT r.value FROM :keys r);
 INSERT INTO suppressed_contacts (key_hash, reason, suppressed_at)
@@ -23,7 +23,7 @@ SELECT :provider::VARCHAR(256) AS held
 -- Counts what a provider's day and what a run have cost, spent, reserved and in doubt.
 -- differs because of the clock
 -- All in one statement, which sees one moment. What was reserved today and never answered counts for this day, since
--- nobody knows whether it was billed.
+-- it may have been billed.
 SELECT
     (
         SELECT COALESCE(SUM(credits), 0) FROM provider_replies
@@ -46,7 +46,7 @@ INSERT INTO doubtful_credits (provider, run_id, credits, noted_at)
 SELECT :provider, :run_id, :credits, GETDATE()
 
 -- query: reserve_requests
--- Reserves requests that nobody else has reserved at this moment.
+-- Reserves requests that no other claim has reserved at this moment.
 -- differs because of the clock, how a list is unpacked and how rows are merged
 DELETE FROM lookup_reservations
 WHERE provider = :provider AND request_key IN (SELECT r.value FROM :keys r)
@@ -85,7 +85,7 @@ WHERE provider = :provider AND reserved_by = :token AND request_key IN (SELECT r
 DELETE FROM lookup_reservations WHERE provider = :provider AND request_key IN (SELECT r.value FROM :keys r)
 
 -- query: read_replies
--- Reads the conclusive replies that are young enough; a miss has a limit of its own.
+-- Reads the conclusive replies that are young enough; a miss has its own limit.
 -- differs because of the clock, how a list is unpacked and how JSON is kept
 SELECT p.request_key, JSON_SERIALIZE(p.reply) AS reply, p.outcome, p.credits, p.api_version, p.request_id,
     p.received_at, p.run_id

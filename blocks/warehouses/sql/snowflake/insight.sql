@@ -12,7 +12,7 @@ SELECT e.disposition, e.earlier, COUNT(*) AS records FROM (
 GROUP BY e.disposition, e.earlier
 
 -- query: review_unmatched
--- Counts the unmatched contacts that nobody has reviewed, by reason and provider.
+-- Counts the unmatched contacts that are not reviewed yet, by reason and provider.
 -- differs because of how a time is given and how a time is read
 SELECT u.reason, u.provider, COUNT(*) AS records, SUM(u.is_recent) AS recent, MIN(u.crm_id) AS example,
     DATE_PART(epoch_millisecond, MIN(u.unmatched_at)) AS oldest_at

@@ -7,7 +7,7 @@ WHERE c.key_hash IN (SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:keys) AS j
 -- query: suppress_keys
 -- Suppresses hashed identifiers.
 -- differs because of the clock, how a list is unpacked and how rows are merged
--- An erasure outranks an opt-out, whichever came first.
+-- An erasure outranks an opt-out, in either order.
 MERGE INTO suppressed_contacts t USING (
     SELECT DISTINCT f.value::VARCHAR AS key_hash
     FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) s
@@ -17,14 +17,14 @@ WHEN NOT MATCHED THEN INSERT (key_hash, reason, suppressed_at) VALUES (s.key_has
 
 -- query: lock_credits
 -- Makes those who count credits of a provider wait for each other.
--- differs because the first statement of reserve_requests waits until nobody else is reserving
+-- differs because the first statement of reserve_requests waits until no other process is reserving
 SELECT :provider AS held
 
 -- query: read_credits
 -- Counts what a provider's day and what a run have cost, spent, reserved and in doubt.
 -- differs because of the clock
 -- All in one statement, which sees one moment. What was reserved today and never answered counts for this day, since
--- nobody knows whether it was billed.
+-- it may have been billed.
 SELECT
     (
         SELECT COALESCE(SUM(credits), 0) FROM provider_replies
@@ -47,9 +47,9 @@ INSERT INTO doubtful_credits (provider, run_id, credits, noted_at)
 SELECT :provider, :run_id, :credits, SYSDATE()
 
 -- query: reserve_requests
--- Reserves requests that nobody else has reserved at this moment.
+-- Reserves requests that no other claim has reserved at this moment.
 -- differs because of the clock, how a list is unpacked and how rows are merged
--- The first statement waits until nobody else is reserving; only then does the second one begin, and see their rows.
+-- The first statement waits until no other process is reserving; only then does the second one begin, and see its rows.
 UPDATE lookup_reservations SET reserved_until = SYSDATE() WHERE provider = '' AND request_key = '';
 MERGE INTO lookup_reservations t USING (
     SELECT DISTINCT f.value::VARCHAR AS request_key
@@ -98,7 +98,7 @@ WHERE provider = :provider AND request_key IN (
     SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
 
 -- query: read_replies
--- Reads the conclusive replies that are young enough; a miss has a limit of its own.
+-- Reads the conclusive replies that are young enough; a miss has its own limit.
 -- differs because of the clock, how a list is unpacked and how a time is read
 SELECT p.request_key, p.reply, p.outcome, p.credits, p.api_version, p.request_id,
     DATE_PART(epoch_millisecond, p.received_at) AS received_at, p.run_id

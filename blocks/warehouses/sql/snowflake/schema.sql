@@ -229,7 +229,7 @@ CREATE TABLE IF NOT EXISTS contact_requests (
     email_key VARCHAR
 );
 
--- One row that belongs to nobody: whoever wants to reserve changes it first, and so waits for whoever is reserving.
+-- One row that belongs to no claim: each reservation changes it first, and so waits for the one under way.
 MERGE INTO lookup_reservations t USING (SELECT '' AS provider, '' AS request_key) s
 ON t.provider = s.provider AND t.request_key = s.request_key
 WHEN NOT MATCHED THEN INSERT (provider, request_key, reserved_by, reserved_until)

@@ -187,7 +187,7 @@ FROM json_each(:rows) r
 WHERE +claimed_by = :token AND record_id = r.value ->> 'record_id'
 
 -- query: take_records
--- Claims one contact's record for an erasure, whoever holds it.
+-- Claims one contact's record for an erasure, also if a run holds it.
 -- differs because of the clock
 UPDATE enrichment_staging SET
     claimed_by = :token,

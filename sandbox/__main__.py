@@ -1,4 +1,4 @@
-"""The sandbox as a command: prints one line of JSON when ready, and serves until told to end."""
+"""The sandbox as a command: prints one line of JSON when ready, and serves until it is stopped."""
 
 import argparse
 import gc

@@ -15,8 +15,8 @@ class Account:
 
     Args:
         path: of the API, below the sandbox's URL.
-        credentials: the names of the stand-in's settings that hold them, by the pipeline's; the first tells accounts
-            apart.
+        credentials: the names of the stand-in's settings that hold them, by the pipeline's names;
+            the first identifies the account.
         address: the pipeline's name of the setting that holds the URL.
     """
 
@@ -26,7 +26,7 @@ class Account:
 
     @property
     def identity(self) -> str:
-        """Return the stand-in's setting that tells accounts apart."""
+        """Return the stand-in's setting that identifies the account."""
         return next(iter(self.credentials.values()))
 
 
@@ -70,7 +70,7 @@ def account_settings(name: str, url: str, options: Any = None) -> dict[str, str]
 
 
 def notifier_settings(url: str, smtp_port: int) -> dict[str, str]:
-    """Return the settings that let Slack's and a mail server's stand-in be told."""
+    """Return the settings that send alerts to the stand-ins of Slack and a mail server."""
     return {
         "ENRICHMENT_NOTIFIERS": "slack,email",
         "ENRICHMENT_SLACK_WEBHOOK_URL": f"{url}/slack{WEBHOOK_PATH}",

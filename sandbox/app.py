@@ -41,7 +41,7 @@ class App:
         reply = self._answer(request)
         if reply.delay_seconds:
             await asyncio.sleep(reply.delay_seconds)
-        while reply.is_held():  # noqa: ASYNC110  - whoever lets go is in another thread
+        while reply.is_held():  # noqa: ASYNC110  - it is released in another thread
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         await _deliver(reply, send)
         if reply.cut is not Cut.NONE:

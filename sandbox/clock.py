@@ -7,7 +7,7 @@ from functools import lru_cache
 
 class Clock:
     """
-    Tells the time.
+    A clock that can be moved.
 
     Args:
         start: what the clock shows at first; the real time if None.

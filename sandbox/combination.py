@@ -13,7 +13,7 @@ FILE = "file"
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """What is put together; several providers are asked one after the other."""
+    """What is put together; several providers are queried one after the other."""
 
     crm: str = "hubspot"
     providers: tuple[str, ...] = ("zoominfo",)

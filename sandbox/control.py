@@ -1,4 +1,4 @@
-"""The control of a running sandbox over HTTP: what was asked of it, and how it is to behave."""
+"""The control of a running sandbox over HTTP: the requests that it got, and how it is to behave."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict

@@ -52,7 +52,7 @@ class ServedCrm:
 
 
 class ContactList:
-    """A CSV file of the same people, for those who have no CRM."""
+    """A CSV file of the same people, for users who have no CRM."""
 
     def prepare(self, place: Place) -> list[str]:
         """Write the list; the command stages it by itself."""

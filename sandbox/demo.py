@@ -1,4 +1,4 @@
-"""The demo: the whole pipeline as a user runs it, against the stand-ins, in a few processes of their own."""
+"""The demo: the whole pipeline as a user runs it, against the stand-ins, in a few separate processes."""
 
 import time
 from collections.abc import Callable
@@ -81,14 +81,14 @@ class _Demo:
     console: Console
 
     def run(self, command: list[str], run_table: RunTable) -> list[str]:
-        """Enrich everybody, show it, and return what is wrong."""
+        """Enrich all contacts, show it, and return what is wrong."""
         report, seconds = self._enrich(command)
         written = self._written(report)
         (self.place.folder / "report.md").write_text(summary_markdown(report))
         self.console.print(run_table(report))
         self.console.print(f"{report.books.claimed:,} contacts in {seconds:.1f} s, Prefect's start included\n")
         self.console.print(_before_and_after(written))
-        self._tell_one_story(written)
+        self._show_one_story(written)
         self._lead_on(written)
         return [*disagreements(written, self.side.held(self.place)), *self._unbalanced(report)]
 
@@ -128,7 +128,7 @@ class _Demo:
             wrong.append(f"{report.books.finished} of {self.contacts} contacts ended; {queued} are still queued")
         return wrong
 
-    def _tell_one_story(self, written: list[WrittenField]) -> None:
+    def _show_one_story(self, written: list[WrittenField]) -> None:
         if not written:
             return
         story = self.place.result("why", written[0].crm_id)

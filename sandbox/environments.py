@@ -2,7 +2,7 @@
 What a combination needs beyond the environment that runs the demo, installed from the lock when it is first needed.
 
 Clients and servers that go together with everything else come into the running environment. Stand-ins that pin what
-others pin otherwise get an environment of their own below `.cache`.
+others pin otherwise get a separate environment below `.cache`.
 """
 
 import importlib

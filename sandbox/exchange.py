@@ -32,7 +32,7 @@ class Request:
         Return the body's JSON.
 
         Raises:
-            ValueError: it is none.
+            ValueError: the body isn't valid JSON.
         """
         return orjson.loads(self.body)
 
@@ -41,7 +41,7 @@ class Request:
         return parse_qs(self.query_string, keep_blank_values=True)
 
     def below(self, prefix: str) -> Self:
-        """Return the request as it looks to whoever serves the paths below the prefix."""
+        """Return the request as it looks to the service of the paths below the prefix."""
         return replace(self, path=self.path.removeprefix(prefix))
 
 
@@ -57,7 +57,7 @@ class Reply:
         content_type: of the body.
         inputs: how many records the request concerned, for the ledger.
         delay_seconds: before it is sent.
-        is_held: tells whether it must still wait.
+        is_held: returns whether it must still wait.
         cut: what the network swallows.
         stream: sent instead of the body, piece by piece.
     """

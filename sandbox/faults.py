@@ -66,18 +66,18 @@ class Fault:
     hits: int = 0
 
     def concerns(self, service: str, path: str) -> bool:
-        """Tell whether such a request is one of those."""
+        """Return whether such a request is one of those."""
         return self.service in ("", service) and self.path_contains in path
 
     def is_due(self) -> bool:
-        """Count a request that it concerns, and tell whether it hits this one."""
+        """Count a request that it concerns, and return whether it hits this one."""
         self.after -= 1
         self.hits += self.after < 0
         return self.after < 0
 
     @property
     def spent(self) -> bool:
-        """Tell whether it has happened as often as it should."""
+        """Return whether it has happened as often as it should."""
         return 0 < self.times <= self.hits
 
     def apply(self, request: Request, answer: Callable[[Request], Reply]) -> Reply:

@@ -1,4 +1,4 @@
-"""What each service was asked, and how it answered."""
+"""The requests that each service got, and its answers."""
 
 from collections import Counter, deque
 from dataclasses import dataclass

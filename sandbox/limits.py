@@ -1,4 +1,4 @@
-"""Rate limits: sliding windows, and how to tell a caller to wait."""
+"""Rate limits: sliding windows, and how to make a caller wait."""
 
 import math
 from collections import deque
@@ -66,7 +66,7 @@ class RateLimiter:
         self.rejected = 0
 
     def admit(self, limits: Mapping[str, int]) -> Rejection | None:
-        """Count a request, unless it is too much: then tell why."""
+        """Count a request, or return why it is too much."""
         now = self._clock.monotonic()
         self._note_arrival(now)
         for name, window in self._windows.items():

@@ -24,7 +24,7 @@ class Mail:
 
 
 class Mailbox:
-    """Everybody's mail."""
+    """The mail of all recipients."""
 
     def __init__(self, settings: MailSettings, clock: Clock) -> None:
         self.settings = settings

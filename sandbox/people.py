@@ -123,7 +123,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """Everybody: the people, and the properties of each contact in the order of creation."""
+    """The whole population: the people, and the properties of each contact in the order of creation."""
 
     companies: tuple[Company, ...]
     people: tuple[Person, ...]
@@ -164,7 +164,7 @@ def chance(text: str) -> float:
 
 
 def populate(contacts: int, seed: int) -> Population:
-    """Make up everybody."""
+    """Make up all of them."""
     dice = random.Random(seed)
     cultures = [_culture(each) for each in _WORDS["cultures"]]
     weights = list(itertools.accumulate(each["weight"] for each in _WORDS["cultures"]))
@@ -175,7 +175,7 @@ def populate(contacts: int, seed: int) -> Population:
 
 
 class _Crowd:
-    """Makes up contacts one by one, each with an e-mail of its own."""
+    """Makes up contacts one by one, each with a distinct e-mail."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""A place to run the pipeline as a user does: stand-ins, a Prefect server, and commands, each a process of its own."""
+"""A place to run the pipeline as a user does: stand-ins, a Prefect server, and commands, each a separate process."""
 
 import json
 import os
@@ -65,7 +65,7 @@ class Place:
         return {row["id"]: row["properties"] for row in rows}
 
     def ledger(self) -> dict[str, Any]:
-        """Return what the stand-ins were asked, what they billed, and what was written to them."""
+        """Return what requests the stand-ins got, what they billed, and what was written to them."""
         return dict(httpx.get(f"{self.sandbox_url}/control/ledger", timeout=60).json())
 
 
@@ -118,7 +118,7 @@ def prefect_server(folder: Path) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def receiving(place: Place) -> Iterator[None]:
-    """Let HubSpot's stand-in deliver its webhooks to a receiver, which is a process of its own."""
+    """Let HubSpot's stand-in deliver its webhooks to a receiver, which is a separate process."""
     port = free_port()
     target = f"http://127.0.0.1:{port}/hubspot/webhook"
     environment = place.environment | {
@@ -136,7 +136,7 @@ def receiving(place: Place) -> Iterator[None]:
 
 @contextmanager
 def subscribing(place: Place) -> Iterator[None]:
-    """Run a subscriber to Salesforce's events, which is a process of its own."""
+    """Run a subscriber to Salesforce's events, which is a separate process."""
     port = free_port()
     command = [sys.executable, "-m", "cli", "listen", "salesforce", "--health-port", str(port)]
     with process(command, place.folder, "subscriber", place.environment) as subscriber:

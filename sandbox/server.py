@@ -55,7 +55,7 @@ class Box:
         self.world.configure(changes)
 
     def address(self) -> dict[str, Any]:
-        """Return where it is, for whoever started it as a process."""
+        """Return where it is, for the process that started it."""
         return {"url": self.url, "smtp_port": self.smtp_port, "pid": os.getpid()}
 
     # The name is given by aiosmtpd.
@@ -106,7 +106,7 @@ class _Server(uvicorn.Server):
 @contextmanager
 def running(*, port: int = 0, smtp_port: int = 0, **settings: Any) -> Iterator[Box]:
     """
-    Run a sandbox in a thread of its own.
+    Run a sandbox in a separate thread.
 
     Args:
         port: of HTTP; 0 for any.

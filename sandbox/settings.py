@@ -35,7 +35,7 @@ class ZoomInfoSettings(ServiceSettings):
             uses them up and the error in the calls after it.
         bill_partial_matches: whether a match of company or contact only costs a credit.
         shuffle: whether answers come in another order than the inputs.
-        longest_page: rows of one page about a company, whatever is asked for.
+        longest_page: rows of one page about a company, even if more are requested.
         record_limit: records that may be returned, as shown by the usage.
         request_limit: requests, as shown by the usage.
     """
@@ -278,7 +278,7 @@ class SalesforceSettings(ServiceSettings):
         events_at_once: the most events of one message.
         events_pause_seconds: between two messages.
         events_silent: whether streams are stalled: they stay open, and nothing comes.
-        events_repeated: how many events come again when a stream goes on where another one ended.
+        events_repeated: how many events are sent again when a stream goes on where another one ended.
         events_daily: how many events are delivered before the allowance is used up.
     """
 

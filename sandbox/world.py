@@ -1,4 +1,4 @@
-"""Everything that is simulated, as one state that can be thrown away and made anew."""
+"""Everything that is simulated, as one state that can be thrown away and made again."""
 
 import threading
 from collections.abc import Mapping

@@ -15,7 +15,7 @@ _RANGES = (
     (10_000, "5K-10K"),
     (50_000, "10K-50K"),
 )
-#: By level; not everybody has one.
+#: By level; not every person has one.
 _SENIORITIES = ("executive", "executive", "director", "manager", None)
 
 

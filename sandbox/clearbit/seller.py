@@ -1,4 +1,4 @@
-"""What the stand-ins of smaller sellers of data have in common: who is let in, whom they know, and what they bill."""
+"""What the stand-ins of smaller sellers of data have in common: access, known people and billing."""
 
 import base64
 import binascii
@@ -111,7 +111,7 @@ class Seller(Service, Generic[Options]):
         return {"minute": self.settings.per_minute}
 
     def admit(self) -> Rejection | None:
-        """Count a request, unless it is too much: then tell why."""
+        """Count a request, or return why it is too much."""
         return self.limiter.admit(self.limits())
 
     def remaining(self) -> dict[str, int]:
@@ -123,7 +123,7 @@ class Seller(Service, Generic[Options]):
         self._lookups[key] += 1
 
     def bill(self, key: str, amount: int = 1) -> bool:
-        """Pay for an input, and tell whether that was possible."""
+        """Pay for an input, and return whether that was possible."""
         if self.credits_left < amount:
             return False
         self.credits_left -= amount

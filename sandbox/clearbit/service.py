@@ -24,7 +24,7 @@ _PENDING = re.compile(r"pending(\d+)\+")
 
 
 class Clearbit(Seller[ClearbitSettings]):
-    """An account of somebody who bought it in time; an e-mail that begins with `pending2+` is answered 202 twice."""
+    """An account of a customer who bought it in time; an e-mail that begins with `pending2+` is answered 202 twice."""
 
     name = "clearbit"
 
@@ -45,7 +45,7 @@ class Clearbit(Seller[ClearbitSettings]):
         """Answer a request."""
         path = request.path.removeprefix(STREAM)
         streaming = path != request.path
-        if (request.method, path) != ("GET", FIND):  # told before anybody looks at the key
+        if (request.method, path) != ("GET", FIND):  # answered before the key is checked
             raise _refusal(404, "unknown_route", "Unknown route")
         if not streaming:
             self._limit()  # also what is refused uses the budget up
@@ -93,7 +93,7 @@ class Clearbit(Seller[ClearbitSettings]):
         return json_reply(found, inputs=1)
 
     def _pay(self, key: str) -> None:
-        """Bill each question once in a period, whatever the answer."""
+        """Bill each question once in a period, for any answer."""
         once = (int(self.clock.seconds() // PERIOD_SECONDS), key)
         if once in self._bought:
             return

@@ -36,7 +36,7 @@ Listener = Callable[[Happening], None]
 
 
 def is_subscribed(happening: Happening, settings: HubSpotSettings) -> bool:
-    """Tell whether the app wants to hear of it."""
+    """Return whether the app wants to hear of it."""
     if happening.kind == "propertyChange":
         return happening.details["propertyName"] in settings.webhook_properties
     return happening.kind in settings.webhook_kinds

@@ -25,7 +25,7 @@ def json_object(request: Request) -> dict[str, Any]:
     Return the JSON object that is a request's body.
 
     Raises:
-        HubSpotError: it is none.
+        HubSpotError: the body isn't a valid JSON object.
     """
     try:
         body = request.json()
@@ -79,7 +79,7 @@ def numeric_id(value: Any) -> str:
     Return a record id.
 
     Raises:
-        HubSpotError: it is none.
+        HubSpotError: the value isn't a valid id.
     """
     if not isinstance(value, str) or not (value.isascii() and value.isdigit()):
         raise invalid("Invalid input JSON: id must be the text of a number")

@@ -1,4 +1,4 @@
-"""HubSpot's contact search: what may be asked, and who is found."""
+"""HubSpot's contact search: what may be queried, and who is found."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ def _matches(search: Search, record: Record) -> bool:
 
 
 def _passes(record: Record, tests: Sequence[_Test]) -> bool:
-    for test in tests:  # noqa: SIM110 - several times faster than `all` where it runs for everybody
+    for test in tests:  # noqa: SIM110 - several times faster than `all` where it runs for all contacts
         if not test(record):
             return False
     return True
@@ -142,7 +142,7 @@ def _sort(value: Any, definitions: Definitions) -> tuple[_Read, bool] | None:
 
 
 def _bound(groups: Sequence[Sequence[Mapping[str, Any]]], name: str, operator: str) -> int:
-    """Return a value below which nothing is found, so that not everybody is looked at."""
+    """Return a value below which nothing is found, so that not every contact is looked at."""
     if len(groups) != 1:
         return 0
     rules = [r for r in groups[0] if (r.get("propertyName"), r.get("operator")) == (name, operator)]

@@ -49,7 +49,7 @@ class HubSpot(Service):
         settings: of the account.
         clock: of the world.
         faults: that its requests may meet.
-        lock: held by whoever looks at the world or changes it.
+        lock: held while the world is read or changed.
     """
 
     name = "hubspot"
@@ -98,7 +98,7 @@ class HubSpot(Service):
     @property
     def contacts(self) -> dict[str, dict[str, str]]:
         """A copy of every contact's present values, by its id."""
-        # Without the lock, lest a test that keeps looking keeps the server from working.
+        # Without the lock, so that a test that polls doesn't block the server.
         return {record.id: dict(record.values) for record in self._store.present()}
 
     @property
@@ -142,7 +142,7 @@ class HubSpot(Service):
             self._store.restore(self._known(contact_id), _PEOPLE)
 
     def erase(self, contact_id: str) -> None:
-        """Delete a contact for good, as somebody does who asked to be forgotten."""
+        """Delete a contact for good, as happens to a person who asked to be forgotten."""
         with self._lock:
             self._store.erase(self._known(contact_id), _PEOPLE)
 

@@ -1,4 +1,4 @@
-"""The contact properties that every HubSpot account has, as far as they matter here."""
+"""The contact properties that every HubSpot account has and that matter here."""
 
 from typing import Any
 

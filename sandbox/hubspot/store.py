@@ -64,7 +64,7 @@ class ContactStore:
     Args:
         clock: of the world.
         seeds: the properties of the contacts that exist from the beginning.
-        listener: is told what happens to contacts.
+        listener: is called with what happens to contacts.
     """
 
     def __init__(self, clock: Clock, seeds: Sequence[Mapping[str, str]], listener: Listener) -> None:
@@ -93,7 +93,7 @@ class ContactStore:
         return self._records.get(self._merged.get(record_id, record_id))
 
     def is_merged_away(self, record_id: str) -> bool:
-        """Tell whether the contact is now part of another one."""
+        """Return whether the contact is now part of another one."""
         return record_id in self._merged
 
     def with_email(self, email: str) -> Record | None:

@@ -36,7 +36,7 @@ class _Delivery:
 
 class WebhookSender:
     """
-    Sends what the app is subscribed to, from threads of its own.
+    Sends what the app is subscribed to, from separate threads.
 
     Args:
         options: gives the present settings.

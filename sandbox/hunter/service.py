@@ -15,7 +15,7 @@ PRICE = 2
 
 
 class Hunter(Seller[HunterSettings]):
-    """An account whose limits no header tells."""
+    """An account whose limits no header shows."""
 
     name = "hunter"
     windows: ClassVar[Mapping[str, float]] = {"second": 1.0, "minute": 60.0}

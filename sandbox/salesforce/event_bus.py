@@ -23,7 +23,7 @@ class BusError(Exception):
 
     Args:
         status: the name of gRPC's status code.
-        code: Salesforce's, without its prefix; empty for none.
+        code: the error code of Salesforce, without its prefix; empty for none.
     """
 
     def __init__(self, status: str, code: str = "") -> None:
@@ -34,7 +34,7 @@ class BusError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event; it has either values or, if somebody published it, a payload."""
+    """One event; it has either values or, if a test published it, a payload."""
 
     number: int
     id: str
@@ -54,7 +54,7 @@ class EventBus:
     """
 
     def __init__(self, clock: Clock, options: Callable[[], SalesforceSettings]) -> None:
-        #: Held while the bus is looked at or changed; tells of every event and every change.
+        #: Held while the bus is looked at or changed; notifies of every event and every change.
         self.changed = threading.Condition(threading.RLock())
         self.totals: Counter[str] = Counter()
         self.schemas: dict[str, EventSchema] = {}
@@ -112,7 +112,7 @@ class EventBus:
         Return the number of a replay id.
 
         Raises:
-            BusError: it is none, or older than the events that are kept.
+            BusError: the replay id isn't valid, or older than the events that are kept.
         """
         number = int.from_bytes(replay_id) if len(replay_id) == _LENGTH else -1
         with self.changed:
@@ -123,7 +123,7 @@ class EventBus:
         return number
 
     def before(self, topic: str, number: int, events: int) -> int:
-        """Return the number so many events earlier."""
+        """Return the number that many events earlier."""
         with self.changed:
             numbers = [0, *(event.number for event in self._topics[topic] if event.number <= number)]
         return numbers[max(len(numbers) - 1 - events, 0)] if events else number
@@ -136,7 +136,7 @@ class EventBus:
             return [event for event in events[start : start + most] if self._is_kept(event.at)]
 
     def refuse(self, call: str, status: str, code: str = "", times: int = 1) -> None:
-        """Let so many calls, such as `Subscribe`, end with an error."""
+        """Let this many calls, such as `Subscribe`, end with an error."""
         with self.changed:
             self._refusals += [(call, BusError(status, code))] * times
 

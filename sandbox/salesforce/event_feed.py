@@ -1,4 +1,4 @@
-"""What happens to contacts, told as events."""
+"""What happens to contacts, published as events."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -25,7 +25,7 @@ class EventFeed:
         self._clock = clock
         self._numbers = count(1)
 
-    def tell(
+    def publish(
         self, kind: str, record: Record, changed: Collection[str], settings: SalesforceSettings, origin: str
     ) -> None:
         """Publish a change of one contact."""

@@ -92,7 +92,7 @@ def stored(value: Any, definition: Mapping[str, Any]) -> Any:
 
 
 def fits_json(value: Any, definition: Mapping[str, Any] | None) -> bool:
-    """Tell whether Salesforce's parser can read a value as the field's type at all."""
+    """Return whether Salesforce's parser can read a value as the field's type at all."""
     if definition is None or definition["type"] != "double" or value is None:
         return True
     return _number(value) is not None

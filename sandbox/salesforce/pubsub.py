@@ -91,7 +91,7 @@ class PubSub(PubSubServicer):
         return api.SchemaInfo(schema_json=schema.text, schema_id=schema.id)
 
     def Publish(self, request: api.PublishRequest, context: Any) -> api.PublishResponse:  # noqa: N802
-        """Take events that somebody else encoded."""
+        """Take events that the caller encoded."""
         org = self._admit(context)
         with _told(context):
             results = [

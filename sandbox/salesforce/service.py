@@ -38,7 +38,7 @@ class Salesforce(Service):
         settings: of the org.
         clock: of the world.
         faults: that its requests may meet.
-        lock: held by whoever looks at the world or changes it.
+        lock: held while the world is read or changed.
     """
 
     name = "salesforce"
@@ -110,11 +110,11 @@ class Salesforce(Service):
             self._store.campaigns[campaign_id[:15]] = frozenset(contact_ids)
 
     def hold(self, contact_id: str, times: int) -> None:
-        """Let so many updates of a contact meet somebody else's lock."""
+        """Let this many updates of a contact meet the lock of another process."""
         self._writes.lock(contact_id, times)
 
     def be_busy(self, times: int) -> None:
-        """Refuse so many requests because too many long ones are under way."""
+        """Refuse this many requests because too many long ones are under way."""
         self._busy = times
 
     def options(self) -> SalesforceSettings:
@@ -158,7 +158,7 @@ class Salesforce(Service):
     @cached_property
     def _store(self) -> OrgStore:
         # Made at the first use: most worlds are about another CRM.
-        return OrgStore(self.clock, self._seeds, self._born, self._tell)
+        return OrgStore(self.clock, self._seeds, self._born, self._notify)
 
     @cached_property
     def _fields(self) -> dict[str, dict[str, Any]]:
@@ -236,8 +236,8 @@ class Salesforce(Service):
         allowed = self.settings.daily_calls
         return json_reply({"DailyApiRequests": {"Max": allowed, "Remaining": max(allowed - self._used, 0)}})
 
-    def _tell(self, kind: str, record: Record, changed: Collection[str]) -> None:
-        self.feed.tell(kind, record, changed, self.settings, self._origin)
+    def _notify(self, kind: str, record: Record, changed: Collection[str]) -> None:
+        self.feed.publish(kind, record, changed, self.settings, self._origin)
 
     def _known(self, contact_id: str) -> Record:
         record = self._store.get(contact_id)

@@ -35,7 +35,7 @@ class Sessions:
         self.issued = 0
 
     def holds(self, token: str) -> bool:
-        """Tell whether a session still holds."""
+        """Return whether a session still holds."""
         return token in self._valid
 
     def end_all(self) -> None:

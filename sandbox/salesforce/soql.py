@@ -1,4 +1,4 @@
-"""The part of SOQL that contacts are asked for with: comparisons, IN, LIKE, AND, OR, ORDER BY, LIMIT, campaigns."""
+"""The part of SOQL that contacts are queried with: comparisons, IN, LIKE, AND, OR, ORDER BY, LIMIT, campaigns."""
 
 import re
 from collections.abc import Callable, Collection
@@ -38,7 +38,7 @@ def read_query(soql: str, members: Members) -> Query:
         members: returns the contacts of a campaign.
 
     Raises:
-        SalesforceError: it is none.
+        SalesforceError: the text isn't a valid query.
     """
     return _Parser(soql, members).query()
 

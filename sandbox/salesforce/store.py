@@ -47,7 +47,7 @@ class OrgStore:
         clock: of the world.
         seeds: the contacts that exist from the beginning, as the population has them.
         born: when they begin to exist, in seconds since the epoch.
-        tell: is told what happens to which contact, and which of its fields change.
+        notify: is called with what happens to which contact, and which of its fields change.
     """
 
     def __init__(
@@ -55,10 +55,10 @@ class OrgStore:
         clock: Clock,
         seeds: Sequence[Mapping[str, str]],
         born: float,
-        tell: Callable[[str, Record, Collection[str]], None],
+        notify: Callable[[str, Record, Collection[str]], None],
     ) -> None:
         self._clock = clock
-        self._tell = tell
+        self._notify = notify
         self._records: dict[str, Record] = {}
         self.accounts: dict[str, str] = {}
         self._account_ids: dict[str, str] = {}
@@ -85,7 +85,7 @@ class OrgStore:
         company = values.get("Account.Name")
         account = {"AccountId": self._account(company)} if company else {}
         record = self._insert({"LastName": "Unknown", **known, **account}, int(self._clock.seconds()))
-        self._tell("CREATE", record, record.values)
+        self._notify("CREATE", record, record.values)
         return record
 
     def change(self, record: Record, values: Mapping[str, Any]) -> None:
@@ -95,17 +95,17 @@ class OrgStore:
             if value is None:
                 del record.values[name]
         record.modified = int(self._clock.seconds())
-        self._tell("UPDATE", record, values)
+        self._notify("UPDATE", record, values)
 
     def delete(self, record: Record, master_id: str | None) -> None:
         """Put a contact into the recycle bin, perhaps because it was merged into another."""
         record.deleted, record.master_id = True, master_id
-        self._tell("DELETE", record, ())
+        self._notify("DELETE", record, ())
 
     def restore(self, record: Record) -> None:
         """Take a contact out of the recycle bin."""
         record.deleted, record.master_id = False, None
-        self._tell("UNDELETE", record, record.values)
+        self._notify("UNDELETE", record, record.values)
 
     def _seeded(self, seed: Mapping[str, str]) -> dict[str, Any]:
         values = {name: seed[known] for name, known in _SEEDED.items() if seed.get(known)}

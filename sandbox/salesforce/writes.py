@@ -33,7 +33,7 @@ class ContactWrites:
         self._locks: Counter[str] = Counter()
 
     def lock(self, contact_id: str, times: int) -> None:
-        """Let so many updates of a contact meet somebody else's lock."""
+        """Let this many updates of a contact meet the lock of another process."""
         self._locks[contact_id[:15]] += times
 
     def update_many(self, body: Any) -> Reply:

@@ -1,5 +1,5 @@
 """
-Runs fakesnow's server with one mend; executed by the Python of its own environment, not by ours.
+Runs fakesnow's server with one fix; executed by the Python of its own environment, not by ours.
 
 Its MERGE makes a temporary table, and for every table it notes a comment in a second database. DuckDB writes to one
 database in a transaction, so that no MERGE would be possible in an explicit one. That table's comment is left out.

@@ -17,7 +17,7 @@ class StandIn(Protocol):
         """Run the engine, whose files and logs go to the folder, and give the settings that lead to it."""
 
     def apart(self, settings: dict[str, str], name: str) -> dict[str, str]:
-        """Return the settings of a warehouse of its own on the same engine; the name is a lower-case word."""
+        """Return the settings of a separate warehouse on the same engine; the name is a lower-case word."""
 
 
 def stand_in_names() -> list[str]:
@@ -31,7 +31,7 @@ def load_stand_in(vendor: str) -> StandIn:
 
 
 def open_stand_in(vendor: str, block: type[WarehouseBlock], settings: dict[str, str]) -> Warehouse:
-    """Return the adapter by settings alone, whatever this process's own environment and Prefect profile say."""
+    """Return the adapter by settings alone, without this process's own environment and Prefect profile."""
     prefix = variable_prefix(vendor)
     values: dict[str, Any] = {
         name.removeprefix(prefix).lower(): value for name, value in settings.items() if name.startswith(prefix)
@@ -40,6 +40,6 @@ def open_stand_in(vendor: str, block: type[WarehouseBlock], settings: dict[str, 
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on at this moment."""
+    """Return a port that is free at this moment."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])

@@ -1,5 +1,5 @@
 """
-bqemulator standing in for BigQuery: REST on DuckDB, in an environment of its own, since it pins a DuckDB of its own.
+bqemulator standing in for BigQuery: REST on DuckDB, in a separate environment, since it pins another DuckDB.
 
 The emulator loads DuckDB's spatial extension at its start and would download it; a wheel carries the file, which is put
 where DuckDB looks in a home directory of the emulator's own.

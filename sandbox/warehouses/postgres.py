@@ -14,7 +14,7 @@ with warnings.catch_warnings():
 
 @contextmanager
 def serve(folder: Path) -> Iterator[dict[str, str]]:
-    """Run the server on a socket of its own; its files are gone when it ends."""
+    """Run the server on a separate socket; its files are gone when it ends."""
     server = get_server(folder / "postgres", cleanup_mode="delete")
     if pid := server.get_pid():
         lifeline.tie(pid)

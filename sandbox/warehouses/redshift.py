@@ -41,7 +41,7 @@ _DATE_PART = re.compile(rb"(?i)\bDATEADD\((\w+),")
 
 @contextmanager
 def serve(folder: Path) -> Iterator[dict[str, str]]:
-    """Run a PostgreSQL of its own and the proxy before it; the files are gone when it ends."""
+    """Run a separate PostgreSQL and the proxy before it; the files are gone when it ends."""
     with postgres.serve(folder) as settings:
         dsn = settings["ENRICHMENT_POSTGRES_DSN"]
         with psycopg.connect(dsn, autocommit=True) as connection:
@@ -126,7 +126,7 @@ def _relay(source: Any, target: Any, change: Callable[[bytes, bytes], bytes], ot
 def _ask(kind: bytes, body: bytes) -> bytes:
     if kind != b"P":
         return body
-    # PostgreSQL has a JSON_SERIALIZE of its own, which is syntax; quoted, it is our function.
+    # PostgreSQL has its own JSON_SERIALIZE, which is syntax; quoted, it is our function.
     return _DATE_PART.sub(rb"DATEADD('\1',", body).replace(b"JSON_SERIALIZE(", b'"json_serialize"(')
 
 

@@ -1,5 +1,5 @@
 """
-fakesnow standing in for Snowflake: HTTP on DuckDB, in an environment of its own, since it pins a DuckDB of its own.
+fakesnow standing in for Snowflake: HTTP on DuckDB, in a separate environment, since it pins another DuckDB.
 
 What it can't show (locks, roles, sign-in, cost) stands in docs/snowflake.md.
 """
@@ -40,7 +40,7 @@ def serve(folder: Path) -> Iterator[dict[str, str]]:
                 "ENRICHMENT_SNOWFLAKE_HOST": "127.0.0.1",
                 "ENRICHMENT_SNOWFLAKE_PORT": port,
                 "ENRICHMENT_SNOWFLAKE_PROTOCOL": "http",
-                # The stand-in answers a conflict with HTTP 500, which the connector repeats for so long.
+                # The stand-in answers a conflict with HTTP 500, which the connector repeats for this time.
                 "ENRICHMENT_SNOWFLAKE_NETWORK_TIMEOUT_SECONDS": "1",
             }
         finally:

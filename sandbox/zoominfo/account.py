@@ -27,7 +27,7 @@ class Account:
         self.requests = 0
 
     def owns(self, record_id: str) -> bool:
-        """Tell whether the record may be had again for nothing."""
+        """Return whether the record may be delivered again for free."""
         bought_at = self._bought_at.get(record_id)
         return bought_at is not None and self._clock.monotonic() - bought_at < UNDER_MANAGEMENT_SECONDS
 
@@ -36,7 +36,7 @@ class Account:
         return len({each for each in record_ids if not self.owns(each)})
 
     def buy(self, record_id: str) -> bool:
-        """Pay for the record if it must be paid for, and tell whether it may be handed out."""
+        """Pay for the record if it must be paid for, and return whether it may be handed out."""
         if not self.owns(record_id):
             if self.credits_left < 1:
                 return False

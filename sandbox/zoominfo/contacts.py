@@ -1,4 +1,4 @@
-"""The contacts call: up to 25 lookups, each answered by a row of its own."""
+"""The contacts call: up to 25 lookups, each answered by a separate row."""
 
 import random
 from collections import Counter

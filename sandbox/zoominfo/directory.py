@@ -70,10 +70,10 @@ def person_id(email: str) -> str:
 
 class Directory:
     """
-    Everybody in the world, and whoever must exist because a test asks for them.
+    Every person in the world, and each that must exist because a test queries them.
 
     Args:
-        population: everybody.
+        population: the people of the world.
         seller: who keeps it; each of them knows other people. Empty for ZoomInfo.
     """
 
@@ -125,7 +125,7 @@ class Directory:
         return self._by_id.get(wanted)
 
     def _invent(self, email: str, name: str) -> Person:
-        """Make up the person behind an e-mail that nobody in the world has."""
+        """Make up the person behind an e-mail that no person in the world has."""
         given, *others = [part.capitalize() for part in re.split(r"[._-]+", name) if part] or ["Robin"]
         company = self._company_of(email.partition("@")[2])
         person = Person(given, " ".join(others) or "Doe", email, company, "Operations Manager")

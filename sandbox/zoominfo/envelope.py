@@ -36,7 +36,7 @@ _INPUT_KEYS = {
 
 @dataclass(frozen=True, slots=True)
 class ContactQuery:
-    """What is asked of the contacts call."""
+    """What a contacts call requests."""
 
     inputs: list[Mapping[str, Any]]
     fields: tuple[str, ...]
@@ -77,10 +77,10 @@ def open_envelope(request: Request, kind: str) -> Mapping[str, Any]:
 
 def read_contact_query(request: Request, disallowed: Collection[str]) -> ContactQuery:
     """
-    Return what is asked of the contacts call.
+    Return what a contacts call requests.
 
     Raises:
-        PlatformError: it must not be asked.
+        PlatformError: it must not be requested.
     """
     attributes = open_envelope(request, "ContactEnrich")
     query = ContactQuery(

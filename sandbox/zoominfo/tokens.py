@@ -31,7 +31,7 @@ class TokenIssuer:
         return json_reply(self._issue(settings))
 
     def is_valid(self, authorization: str) -> bool:
-        """Tell whether the header carries a token that hasn't expired."""
+        """Return whether the header carries a token that hasn't expired."""
         scheme, _, token = authorization.partition(" ")
         return scheme.lower() == "bearer" and self._expires_at.get(token, 0.0) > self._clock.monotonic()
 

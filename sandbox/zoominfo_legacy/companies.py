@@ -1,4 +1,4 @@
-"""The older calls about companies: what a record holds, and how long lists are told page by page."""
+"""The older calls about companies: what a record holds, and how long lists are returned page by page."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime

@@ -34,7 +34,7 @@ class Logins:
         return token
 
     def is_valid(self, authorization: str) -> bool:
-        """Tell whether the header carries a token that hasn't expired."""
+        """Return whether the header carries a token that hasn't expired."""
         scheme, _, token = authorization.partition(" ")
         return scheme.lower() == "bearer" and self._expires_at.get(token, 0.0) > self._clock.monotonic()
 

@@ -24,7 +24,7 @@ _LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
 
 
 class ZoomInfoLegacy(Seller[ZoomInfoLegacySettings]):
-    """An account of the older kind; an e-mail that begins with `serviceerror+` has a fault of its own."""
+    """An account of the older kind; an e-mail that begins with `serviceerror+` has a special fault."""
 
     name = "zoominfo_legacy"
     source = ""  # ZoomInfo's
@@ -139,7 +139,7 @@ class ZoomInfoLegacy(Seller[ZoomInfoLegacySettings]):
         return {"input": echo, "data": [_typed(shown, finding)], "matchStatus": finding.status}
 
     def _redeem(self, record_id: str) -> bool:
-        """Pay for a record unless it was paid for before, and tell whether it may be handed out."""
+        """Pay for a record unless it was paid for before, and return whether it may be handed out."""
         if record_id not in self._redeemed and not self.bill(record_id):
             return False
         self._redeemed.add(record_id)

@@ -39,7 +39,7 @@ def read(warehouse: str, days: int) -> Review:
 def publish_review(review: Review) -> None:
     """Publish the review and its table of unmatched contacts as artifacts."""
     create_markdown_artifact(
-        review_markdown(review), key="weekly-review", description=f"The {review.days} days up to {review.read_at[:10]}"
+        review_markdown(review), key="weekly-review", description=f"{review.days} day(s) up to {review.read_at[:10]}"
     )
     if review.unmatched:
         create_table_artifact(

@@ -95,7 +95,7 @@ def test_used_up_credits_stop_the_run_and_lose_nothing(pipeline: Pipeline) -> No
     ids = create(pipeline, contacts=12, companies=3)
     switch_on(pipeline, "zoominfo")
     stage(pipeline, ids)
-    with pytest.raises(QuotaExhaustedError, match="rest waits in the queue"):
+    with pytest.raises(QuotaExhaustedError, match="remaining contacts wait in the queue"):
         enrich_contacts()
     assert (seller.credits_used, pipeline.queue(), pipeline.dispositions()) == (14, 4, {"written": 8})
     assert "quota" in pipeline.box.world.slack.messages[0].text

@@ -136,7 +136,7 @@ def test_quota_stops_the_run_tells_people_once_and_the_next_run_goes_on(pipeline
     ingest_contacts(EveryContact())
     pipeline.box.configure(zoominfo={"credits_left": 40})
     for _ in range(2):
-        with pytest.raises(QuotaExhaustedError, match="rest waits in the queue"):
+        with pytest.raises(QuotaExhaustedError, match="remaining contacts wait in the queue"):
             run()
     assert world.zoominfo.credits_used == 40
     assert 0 < pipeline.queue() < 200
@@ -145,7 +145,7 @@ def test_quota_stops_the_run_tells_people_once_and_the_next_run_goes_on(pipeline
     pipeline.box.configure(zoominfo={"credits_left": 1000})
     assert run().books.balanced
     assert pipeline.queue() == 0
-    assert "well again" in world.slack.messages[-1].text
+    assert "works again" in world.slack.messages[-1].text
     assert len(world.slack.messages) == 2
     assert set(world.hubspot.updates_by_contact.values()) == {1}
     assert max(world.zoominfo.billed.values()) == 1
@@ -209,7 +209,7 @@ def test_failures_above_the_threshold_are_told_with_their_cause_and_can_be_repla
     healed = run()
     assert healed.books.count(Disposition.WRITTEN) == report.books.count(Disposition.FAILED)
     assert sum(world.zoominfo.lookups.values()) == asked
-    assert "well again" in world.slack.messages[-1].text
+    assert "works again" in world.slack.messages[-1].text
 
 
 def test_transient_trouble_on_both_sides_changes_no_result(pipeline: Pipeline) -> None:

@@ -26,6 +26,7 @@ from commands.terminal import (
     say,
 )
 from enrichment.errors import ConfigurationError, EnrichmentError
+from enrichment.wording import RESULTS
 
 if TYPE_CHECKING:
     from enrichment.intake import Intake
@@ -292,7 +293,7 @@ def _preview(preview: Any) -> Table:
     for crm_id, changes in preview.changes.items():
         for change in changes:
             table.add_row(crm_id, change.field, escape(change.before or ""), escape(change.after))
-    ends = ", ".join(f"{count:,} {result}" for result, count in sorted(preview.results.items()))
+    ends = ", ".join(f"{count:,} {RESULTS[result]}" for result, count in sorted(preview.results.items()))
     table.caption = (
         f"results: {ends or 'none yet'}; {preview.would_ask:,} replies aren't saved yet: a run would pay for them first"
     )

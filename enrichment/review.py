@@ -8,12 +8,10 @@ from enrichment.books import Books
 from enrichment.fields import FIELDS
 from enrichment.records import ENRICHED, Disposition
 from enrichment.summary import match_rate
+from enrichment.wording import BEGINNINGS, RESULTS
 
 #: Columns whose fill rate is reported, and their labels.
 FILLED_FIELDS: Mapping[str, str] = {name: field.label for name, field in FIELDS.items() if field.own_column}
-
-#: Where a latency begins, and how people call it.
-_BEGUN: Mapping[str, str] = {"created": "created", "staged": "queued"}
 
 _RUNS_OF_SECONDS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s"))
 
@@ -185,10 +183,10 @@ def figures(review: Review) -> list[tuple[str, str]]:
     total, before = sum(review.ended.values()), sum(review.ended_before.values())
     return [
         ("contacts finished", f"{total:,} ({_days(review)} before: {before:,})"),
-        *((name, f"{review.ended[name]:,}") for name in Disposition if review.ended.get(name)),
+        *((RESULTS[name], f"{review.ended[name]:,}") for name in Disposition if review.ended.get(name)),
         ("match rate", _rates(review)),
         *((f"credits of {use.provider}", _credits(use, _days(review))) for use in review.providers),
-        *((f"from {_BEGUN[begun]} to written", _taken(taken)) for begun, taken in sorted(review.latency.items())),
+        *((f"from {BEGINNINGS[begun]} to written", _taken(taken)) for begun, taken in sorted(review.latency.items())),
         ("unmatched contacts to review", _to_review(review)),
         ("failed contacts", f"{_letters(review):,}"),
         ("in the queue", f"{review.waiting:,}"),

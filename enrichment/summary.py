@@ -7,6 +7,7 @@ from typing import Any
 from enrichment.alerts import Cause
 from enrichment.books import Books
 from enrichment.records import Disposition, Stop
+from enrichment.wording import RESULTS, totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +99,10 @@ def summary_lines(report: RunReport) -> list[tuple[str, str]]:
     """Return the run's summary as label and value."""
     books, rate = report.books, match_rate(report.books)
     lines = [("taken from the queue", f"{books.claimed:,}")]
-    lines += [(name, f"{books.count(name):,}") for name in Disposition if books.count(name)]
+    lines += [(RESULTS[name], f"{books.count(name):,}") for name in Disposition if books.count(name)]
     lines += [
         ("returned to the queue", f"{books.returned:,}"),
-        ("totals", "match" if books.balanced else "DON'T MATCH"),
+        ("totals", totals(match=books.balanced)),
         ("match rate", "no lookups" if rate is None else f"{rate:.1%}"),
         ("failure rate", f"{books.failure_rate:.2%}"),
     ]

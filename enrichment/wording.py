@@ -16,7 +16,7 @@ RESULTS: Mapping[Disposition, str] = {
     Disposition.UNMATCHED: "unmatched",
     Disposition.SUPPRESSED: "suppressed",
     Disposition.INVALID: "invalid",
-    Disposition.SKIPPED_FRESH: "skipped, enriched lately",
+    Disposition.SKIPPED_FRESH: "skipped, enriched recently",
     Disposition.FAILED: "failed",
 }
 
@@ -26,6 +26,5 @@ def totals(*, match: bool) -> str:
     return "match" if match else "DON'T MATCH"
 
 
-def queue(lane: str) -> str:
-    """Return the name of the queue of a lane; without a lane, of both."""
-    return f"the {lane} queue" if lane else "both queues"
+#: Where a time begins that is measured until a contact is written.
+BEGINNINGS: Mapping[str, str] = {"created": "created", "staged": "queued"}

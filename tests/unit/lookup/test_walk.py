@@ -159,7 +159,12 @@ def test_who_is_erased_while_the_chunk_is_at_work_is_lost_to_it(world: World) ->
     seller = world.sell(ada=match(), ben=match())
     world.stage("ada", "ben")
     buyer = world.buyer()
-    seller.between = lambda who: world.warehouse.erase(CRM, "ada") if who == ["ada@firm.example"] else None
+
+    def erase(who: Sequence[str]) -> None:
+        if who == ["ada@firm.example"]:
+            world.warehouse.erase(CRM, "ada")
+
+    seller.between = erase
     assert ends(world.look_up(buyer), buyer.claim)["ben"] == "found"
     assert not world.warehouse.read_replies("first", [seller.key("ada@firm.example")], reply_days=1, miss_days=1)
     world.stage("ada")  # the queue doesn't keep an erased person's address, so the CRM is read

@@ -1,5 +1,6 @@
 """The walk: one provider after the other, until enough is known of each contact."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest

@@ -101,7 +101,7 @@ class Calls:
     terms: Terms = field(default_factory=lambda: Terms(1.0, 25, 10.0))
     cache_days: int | None = None
     miss_days: int | None = None
-    between: Callable[[Sequence[str]], None] = lambda _: None
+    between: Callable[[Sequence[str]], object] = lambda _: None
     asked: list[str] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
 

@@ -101,7 +101,7 @@ class Desk:
         back = [Returned(record.record_id, "again", costs_attempt=False) for record in chunk.claim.records]
         self.warehouse.settle(chunk.claim, Origin("hubspot"), back, [])
         replies = self.warehouse.count_usage(plan.run_id)
-        return Found(chunk, sum(row["credits"] for row in replies))
+        return Found(chunk, sum(use.credits for use in replies))
 
 
 @dataclass

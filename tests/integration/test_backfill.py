@@ -282,7 +282,7 @@ def test_the_form_describes_every_condition() -> None:
     ("parameters", "words"),
     [
         ({"refresh": True}, "selected contacts"),
-        ({"lane": "live", "select": EVERYBODY}, "lane backfill"),
+        ({"lane": "live", "select": EVERYBODY}, "go to the backfill queue"),
         ({"select": Selection(condition="x = 1")}, "can't select by `condition`"),
     ],
 )

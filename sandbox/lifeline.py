@@ -41,13 +41,16 @@ def tie(pid: int) -> None:
 
 
 def end(process: "subprocess.Popen[Any]") -> None:
-    """Ask a process that we started to end, wait for it, and kill it if that takes too long."""
+    """End a process that we started, by force if that takes too long, and what it leaves behind."""
+    start_of = {pid: start for pid, (_, start) in _running().items() if pid == process.pid}
+    family = _family(start_of)
     process.terminate()
     try:
         process.wait(timeout=15)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    _end_all(family)
 
 
 @functools.cache
@@ -72,7 +75,10 @@ def _watch(lines: Iterable[str]) -> None:
     for pid in map(int, lines):
         if found := _running().get(pid):
             tied[pid] = found[1]
-    left = _family(tied)
+    _end_all(_family(tied))
+
+
+def _end_all(left: dict[int, str]) -> None:
     _signal(left, signal.SIGTERM)
     until = time.monotonic() + _GRACE_SECONDS
     while _still(left) and time.monotonic() < until:

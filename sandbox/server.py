@@ -22,6 +22,7 @@ from sandbox.world import World, adjusted
 
 HOST = "127.0.0.1"
 START_SECONDS = 30
+STOP_SECONDS = 10
 #: Longer than clients keep idle connections, so that the sandbox never closes one unasked.
 KEEP_ALIVE_SECONDS = 600
 
@@ -133,7 +134,9 @@ def running(*, port: int = 0, smtp_port: int = 0, **settings: Any) -> Iterator[B
         finally:
             box.world.close()
             server.should_exit = True
-            thread.join()
+            thread.join(STOP_SECONDS)
+            server.force_exit = True  # a client holds a connection open
+            thread.join(STOP_SECONDS)
 
 
 def _bound(port: int) -> socket.socket:

@@ -83,7 +83,7 @@ def test_a_deployed_run_on_a_worker_leaves_three_sides_agreeing(deployed: Place,
     said = {line.split()[0] for line in lines}
     assert {"books_opened", "chunk_settled"} <= said
     # What adapters log is there, too, and no line holds an address.
-    assert {"hubspot_rate_adopted", "hubspot_contacts_updated"} <= said
+    assert {"rate_adopted", "hubspot_contacts_updated"} <= said
     assert not [line for line in lines if "@" in line]
 
 

@@ -41,8 +41,14 @@ def start_runs(api: str) -> list[str]:
     """Start runs of the deployment, and return their ids."""
     deployment = httpx.get(f"{api}/deployments/name/enrich-contacts/backfill", timeout=60).json()["id"]
     url = f"{api}/deployments/{deployment}/create_flow_run"
-    answers = [httpx.post(url, json={"parameters": {"lane": "live"}}, timeout=60) for _ in range(RUNS)]
-    return [answer.raise_for_status().json()["id"] for answer in answers]
+    return [_start_run(url) for _ in range(RUNS)]
+
+
+def _start_run(url: str) -> str:
+    answer = httpx.post(url, json={"parameters": {"lane": "live"}}, timeout=60)
+    if answer.status_code == 503:  # its SQLite is locked; Prefect's own client asks again, too
+        return _start_run(url)
+    return str(answer.raise_for_status().json()["id"])
 
 
 def run_ids(warehouse: Warehouse) -> set[str]:

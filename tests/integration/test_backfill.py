@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prefect.utilities.callables import parameter_schema
 
-from enrichment.errors import ConfigurationError, CredentialsRejectedError
+from enrichment.errors import ConfigurationError, RequestRefusedError
 from enrichment.estimate import Estimate
 from enrichment.intake import ListedContacts, SelectedContacts, Selection
 from enrichment.records import Disposition, Origin
@@ -234,7 +234,7 @@ def test_a_staging_that_broke_goes_on_behind_its_last_page(pipeline: Pipeline) -
     pipeline.new_world(500)
     refusal = {"kind": "status", "service": "hubspot", "path_contains": "/search", "status": 400}
     pipeline.box.world.faults.add(**refusal, after=2)
-    with pytest.raises(CredentialsRejectedError):
+    with pytest.raises(RequestRefusedError):
         ingest_contacts(SelectedContacts(select=EVERYBODY), lane="backfill")
     assert lanes(pipeline) == {"backfill": 400}
     pipeline.box.world.faults.clear()

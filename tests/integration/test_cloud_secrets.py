@@ -48,7 +48,7 @@ ACCESS_KEY = "s3cr3t-access-key"
 SETTING = "ENRICHMENT_X_TOKEN"
 #: The secret that both tokens of the pipeline come from.
 TOKENS = "crm/tokens"
-HUBSPOT_LOG = "blocks.calls"
+HUBSPOT_LOG = "urllib3.connectionpool"  # of HubSpot's client: a line for each answer
 STEPS_LOG = "prefect.task_runs"
 
 #: What another process does with the references that it is given: it prints each one's value or error, and logs all.
@@ -187,12 +187,12 @@ class OnceAfter(logging.Handler):
     """Does something when HubSpot first answers after a chunk was stored: between its reading and its writing."""
 
     def __init__(self, act: Callable[[], None]) -> None:
-        super().__init__(logging.INFO)
+        super().__init__(logging.DEBUG)
         self._act = act
-        self._awaited = ["chunk_stored", "rate_adopted"]
+        self._awaited = ["chunk_stored", "batch/read"]
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self._awaited and record.getMessage().startswith(self._awaited[0]):
+        if self._awaited and self._awaited[0] in record.getMessage():
             self._awaited.pop(0)
             if not self._awaited:
                 self._act()
@@ -206,7 +206,7 @@ def listen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[logging.Handle
     def attach(handler: logging.Handler) -> None:
         attached.append(handler)
         for name in (HUBSPOT_LOG, STEPS_LOG):
-            monkeypatch.setattr(logging.getLogger(name), "level", logging.INFO)
+            monkeypatch.setattr(logging.getLogger(name), "level", logging.DEBUG)
             logging.getLogger(name).addHandler(handler)
 
     yield attach

@@ -306,6 +306,10 @@ def test_a_dry_run_shows_the_diff_and_changes_nothing(pipeline: Pipeline) -> Non
         world.hubspot.edit(crm_id, {"enr_company_name": ""})
     writes, asked = len(world.hubspot.writes), sum(world.zoominfo.lookups.values())
     ingest_contacts(EveryContact())
+    fresh = preview_contacts()
+    assert (fresh.would_ask, fresh.changes) == (0, {})  # a run would skip them, too
+    assert fresh.results[Disposition.SKIPPED_FRESH] > 30
+    ingest_contacts(EveryContact(), refresh=True)
     preview = preview_contacts()
     assert isinstance(preview, Preview)
     assert preview.would_ask == 0

@@ -25,11 +25,15 @@ with load_stand_in(sys.argv[2]).serve(Path(sys.argv[1])):
 WORK = """
 import sys
 from pathlib import Path
+
+import psutil
 from sandbox.place import process
 
 child = "import subprocess, sys; subprocess.run(['sleep', '1000'], start_new_session=True)"
 with process([sys.executable, "-c", f"print('started', flush=True); {child}"], Path(sys.argv[1]), "sandbox") as worker:
     worker.stdout.readline()
+    while not psutil.Process(worker.pid).children():
+        pass
     print("ready", flush=True)
     sys.stdin.read()
 """

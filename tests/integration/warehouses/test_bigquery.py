@@ -3,6 +3,7 @@
 import re
 import socket
 from collections.abc import Callable
+from dataclasses import asdict
 
 import pytest
 
@@ -97,7 +98,7 @@ def test_what_lands_after_an_erasure_goes_when_the_chunk_is_settled(bigquery: Wa
     bigquery.erase(HUBSPOT, "1")
     late = [{"crm_id": crm_id, "lookup_identifier": "a@b.example", "reason": "NO_MATCH"} for crm_id in ("1", "2")]
     with bigquery._transaction() as session:
-        session.run("upsert_unmatched", crm="hubspot", run_id="run-1", provider="zoominfo", rows=late)
+        session.run("upsert_unmatched", **asdict(HUBSPOT), run_id="run-1", provider="zoominfo", rows=late)
     endings = [Finished(record.record_id, Disposition.UNMATCHED) for record in claim.records]
     assert bigquery.settle(claim, HUBSPOT, endings, []).lost == 1
     assert bigquery.read_story(Origin(""), "1").unmatched == ()

@@ -73,7 +73,7 @@ def test_an_erasure_waits_for_a_reply_that_is_being_kept(
     with ThreadPoolExecutor(1) as beside, postgres._transaction() as session:
         session.run("keep_replies", provider="zoominfo", run_id="run-1", rows=[reply_row(REPLY)])
         session.run("drop_reservations", provider="zoominfo", keys=["key"])
-        job = beside.submit(other.erase, "hubspot", "1")
+        job = beside.submit(other.erase, HUBSPOT, "1")
         await_lock(watcher, job)
         assert not job.done()
     assert kept(postgres) == [("erased", None)]

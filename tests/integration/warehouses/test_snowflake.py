@@ -66,7 +66,7 @@ def test_a_key_pair_signs_in(make_warehouse: MakeWarehouse, monkeypatch: pytest.
     if passphrase:
         monkeypatch.setenv("ENRICHMENT_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE", passphrase)
     warehouse = load_warehouse("snowflake")
-    assert "0 records" in warehouse.check()
+    assert "0 contacts" in warehouse.check()
     warehouse.close()
 
 

@@ -4,9 +4,17 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from enrichment.errors import ConfigurationError
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+#: A moment; without a time zone it is in UTC.
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 class Selection(BaseModel):
@@ -15,10 +23,10 @@ class Selection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
     everything: bool = Field(False, description="Every contact of the CRM; excludes every other condition.")
-    created_from: datetime | None = Field(
+    created_from: Moment | None = Field(
         None, description="Created at or after this moment (UTC unless it names a time zone)."
     )
-    created_until: datetime | None = Field(
+    created_until: Moment | None = Field(
         None, description="Created before this moment (UTC unless it names a time zone)."
     )
     owner: str = Field("", description="Owned by this user, by the CRM's user id.")
@@ -31,11 +39,6 @@ class Selection(BaseModel):
         description="At least one of these fields is blank: fields of the CRM, or canonical fields such as `industry`.",
     )
     csv_path: str = Field("", description="Listed in this CSV file, column `crm_id`; a path on the worker's machine.")
-
-    @field_validator("created_from", "created_until")
-    @classmethod
-    def _is_aware(cls, moment: datetime | None) -> datetime | None:
-        return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
     @field_validator("missing")
     @classmethod
@@ -96,15 +99,10 @@ class NewContacts(_Intake):
     """The contacts that were created since the last intake, or since a moment."""
 
     what: Literal["new"] = "new"
-    since: datetime | None = Field(
+    since: Moment | None = Field(
         None,
         description="Created at or after this moment (UTC unless it names a time zone); empty: since the last intake.",
     )
-
-    @field_validator("since")
-    @classmethod
-    def _is_aware(cls, moment: datetime | None) -> datetime | None:
-        return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 class MissedContacts(_Intake):

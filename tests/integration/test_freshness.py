@@ -1,4 +1,4 @@
-"""Fresh is an identity that was answered lately, not an id: whoever changed is looked up again, misses sooner."""
+"""Fresh is an identity that was answered lately, not an id: a contact that changed is looked up again."""
 
 from collections.abc import Mapping
 

@@ -58,7 +58,7 @@ CONTRADICTIONS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("intake", CONTRADICTIONS, ids=str)
 def test_an_intake_cannot_contradict_itself(intake: dict[str, Any]) -> None:
-    """Prefect refuses the parameters, whoever starts the run."""
+    """Prefect refuses the parameters, from the form as from the command line."""
     with pytest.raises(ParameterTypeError):
         ingest_contacts.validate_parameters({"intake": intake})
 

@@ -67,12 +67,29 @@ class Change:
     after: str
 
 
+PROTECTED = "protected"
+_POLICY_REASONS = frozenset({Rule.NEVER, Rule.FILL_BLANK, Rule.IF_NEWER, PROTECTED})
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A value that was not written, and why."""
+    """
+    A value that was not written, and why.
+
+    Args:
+        field: the CRM's name of the field.
+        reason: a short code, or the name of the rule that forbids it.
+        value: the canonical value, where only its words show what to do about it, as with `not_an_option`.
+    """
 
     field: str
     reason: str
+    value: str = ""
+
+    @property
+    def by_policy(self) -> bool:
+        """Return whether the user's own rule forbids the write; then nothing is wrong."""
+        return self.reason in _POLICY_REASONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +174,7 @@ def _is_blank(value: Any) -> bool:
 
 def _check_field(rule: FieldRule, descriptions: Mapping[str, FieldDescription], protected: frozenset[str]) -> None:
     if rule.field in protected:
-        raise _UnfitError("protected")
+        raise _UnfitError(PROTECTED)
     if rule.field not in descriptions:
         raise _UnfitError("no_such_field")
     if descriptions[rule.field].read_only:

@@ -127,9 +127,12 @@ class WriteBack:
     def _settle(self, item: Found, plan: WritePlan, result: UpdateResult) -> None:
         record = item.record
         if not result.reason:
-            self.settlements.append(Finished(record.record_id, Disposition.WRITTEN, step="write_back"))
+            refused = {refusal.field for refusal in result.refused}
+            taken = [change for change in plan.changes if change.field not in refused]
+            disposition = Disposition.WRITTEN if taken else Disposition.UNCHANGED
+            self.settlements.append(Finished(record.record_id, disposition, step="write_back"))
             self.confirmed += [
-                OpenWrite(record.crm_id, change.field, change.after, self.plan.run_id) for change in plan.changes
+                OpenWrite(record.crm_id, change.field, change.after, self.plan.run_id) for change in taken
             ]
         elif result.gone:
             self.settlements.append(Finished(record.record_id, Disposition.INVALID, "contact_gone", "write_back"))

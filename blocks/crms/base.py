@@ -10,7 +10,7 @@ from blocks.base import PipelineBlock, block_class, check_vendor, configure
 from enrichment.intake import Selection
 from enrichment.plan import Reference
 from enrichment.records import Contact
-from enrichment.write_policy import Change, FieldDescription, FieldRule
+from enrichment.write_policy import Change, FieldDescription, FieldRule, Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,7 @@ class UpdateResult:
         permanent: whether a repetition could never succeed.
         gone: whether the contact no longer exists.
         wait_seconds: how long the CRM asked us to wait; costs no attempt.
+        refused: fields of the update that the CRM refused, while it took the others; it may have refused them all.
     """
 
     trace_id: str
@@ -83,6 +84,7 @@ class UpdateResult:
     permanent: bool = False
     gone: bool = False
     wait_seconds: float | None = None
+    refused: tuple[Refusal, ...] = ()
 
 
 class Crm(Protocol):

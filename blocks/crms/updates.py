@@ -27,6 +27,7 @@ from enrichment.errors import (
     RunStoppedError,
 )
 from enrichment.stops import stop_kind
+from enrichment.write_policy import Refusal
 
 NOT_FOUND = "not_found"
 NOT_CONFIRMED = "not_confirmed"
@@ -64,7 +65,12 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What became of one input: as an update's result says it, and `passing` if it should be tried again at once."""
+    """
+    What became of one input: as an update's result says it.
+
+    Args:
+        passing: whether it should be tried again at once.
+    """
 
     input: Input
     reason: str = ""
@@ -73,11 +79,12 @@ class Ending:
     gone: bool = False
     wait_seconds: float | None = None
     passing: bool = False
+    refused: tuple[Refusal, ...] = ()
 
     def results(self) -> list[UpdateResult]:
         """Return the result of each update that went into the input."""
         return [
-            UpdateResult(trace_id, self.reason, self.detail, self.permanent, self.gone, self.wait_seconds)
+            UpdateResult(trace_id, self.reason, self.detail, self.permanent, self.gone, self.wait_seconds, self.refused)
             for trace_id in self.input.trace_ids
         ]
 

@@ -59,6 +59,18 @@ def test_each_rule_writes_in_its_states_only(rule: Rule, state: str) -> None:
         assert plan == WritePlan((), (Refusal("f", str(rule)),))
 
 
+@pytest.mark.parametrize("reason", ["never", "fill_blank", "if_newer", "protected"])
+def test_what_the_users_own_rule_forbids_is_no_problem(reason: str) -> None:
+    """A refusal by the mapping is what the user asked for."""
+    assert Refusal("f", reason).by_policy
+
+
+@pytest.mark.parametrize("reason", ["not_an_option", "read_only", "no_such_field", "too_long", "always"])
+def test_what_the_crm_does_not_take_is_a_problem(reason: str) -> None:
+    """Every other refusal is one that somebody has to look at."""
+    assert not Refusal("f", reason).by_policy
+
+
 def test_without_the_time_of_the_reply_nothing_is_newer() -> None:
     """What can't be compared counts as not newer."""
     plan = plan_one("new", current="old", rule=Rule.IF_NEWER, changed_at={"f": BEFORE})

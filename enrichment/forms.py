@@ -5,6 +5,39 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+import idna
+
+#: They join letters or keep them apart, and so mean something within the words of some languages.
+JOINERS = "\u200c\u200d"
+#: Blank or invisible by their look, though Unicode counts them among letters, marks and symbols.
+_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+
+
+def visible(text: str, keep: str = "") -> str:
+    """Return a text without what can't be seen, such as marks of direction and blanks of no width; `keep` is kept."""
+    return text if text.isascii() else "".join(c for c in text if c in keep or not _is_unseen(c))
+
+
+def _is_unseen(character: str) -> bool:
+    variation = "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
+    return variation or character in _BLANK or unicodedata.category(character) == "Cf"
+
+
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)+(?!\d+\Z)(?=..){_LABEL}")
+
+
+def ascii_host(text: str) -> str | None:
+    """Return a domain in lower case and in ASCII by IDNA 2008, or None if it can't be one."""
+    for name in (text, visible(text)):  # a joiner that stands where IDNA permits it is part of the name
+        try:
+            host = (name.lower() if name.isascii() else idna.encode(name, uts46=True).decode()).strip().rstrip(".")
+        except UnicodeError:
+            continue
+        if _HOST.fullmatch(host):
+            return host
+    return None
+
 
 def country_code(name: str) -> str | None:
     """Return the ISO 3166-1 alpha-2 code of a country, given by code or by an English or its own name, or None."""

@@ -1,25 +1,72 @@
 """What makes a contact findable, and the keys under which it is remembered."""
 
 import hashlib
+import html
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import unquote
 
+from enrichment.forms import JOINERS, ascii_host, visible
 from enrichment.records import Contact, Origin
-
-# Only what can't be an address for certain is refused: the provider's own check is stricter, and its miss is free.
-_EMAIL = re.compile(r"[^@\s,;<>()\"]+@[^@\s,;<>()\"]+\.[^@\s.,;<>()\"]{2,}")
-
 
 #: Identifiers that are a person's; a request that asks by others only is about a company.
 _PERSONAL = frozenset({"email", "first_name", "last_name"})
+#: Identifiers that are texts, so that case doesn't matter; a provider's own ids and page marks are taken as they are.
+_TEXTS = _PERSONAL | {"company_name", "domain"}
+
+#: What people and programs write, and the character that an address has in its place.
+_TYPED = str.maketrans({0xFF01 + place: 0x21 + place for place in range(94)} | dict.fromkeys("\u2018\u2019\u02bc", "'"))
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,8});", re.IGNORECASE)
+_LINK = re.compile(r"mailto:(?://)?([^\s?<>\"]+)(?:\?[^\s<>\"]*)?", re.IGNORECASE)
+#: A display name, which may itself look like an address; the address is what follows in angle brackets.
+_DISPLAY_NAME = re.compile(r"(?:\"[^\"]*\"\s*|[^,;<>\"\n]*)<(?=[^<>]*@)")
+#: What ends an address on either side. Never the other side's `@`, so that `a@b@c.example` isn't read as one of two.
+_ENDS = r"\s,;:<>()\[\]{}|\\\"\u00ab\u00bb\u3001\u201c-\u201f\u2039\u203a\x00-\x1f\x7f\ud800-\udfff"
+_ADDRESS = re.compile(
+    rf"(?<![^{_ENDS}/])(?:\"(?P<quoted>[^{_ENDS}@]+)\"|(?P<local>[^{_ENDS}@]++))@(?P<host>[^{_ENDS}@/?!*'`]++)(?!@)"
+)
+#: A word and a blank before an address are a name without brackets, or an address with a blank in it: it isn't sure.
+_WORD_BEFORE = re.compile(r"\w[^\S\n]+\Z")
+_TORN = re.compile(r"\.[^\S\n]+\w|\s+\.\w")
+_LONGEST_LOCAL = 64
 
 
-def normalise_email(address: str | None) -> str | None:
-    """Return the address trimmed and in lower case, or None if it isn't a valid address."""
-    text = (address or "").strip().lower()
-    return text if _EMAIL.fullmatch(text) else None
+def normalise_email(text: str | None) -> str | None:
+    """Return the first valid address in a text in its one form, or None if there is none."""
+    return next(iter(valid_addresses(text)), None)
+
+
+def valid_addresses(text: str | None) -> list[str]:
+    """
+    Return the valid addresses in a text, in order, each once and in its one form.
+
+    That form goes into keys, onto the wire and into comparisons: without display name, quotes, `mailto:` and what is
+    invisible, in lower case and Unicode's form C, with the domain in ASCII by IDNA 2008. Letters are never folded:
+    `straße` and `strasse` are two people.
+    """
+    plain = _DISPLAY_NAME.sub("<", _plain(text or ""))
+    found, end = [], 0
+    for each in _ADDRESS.finditer(plain):
+        torn = _TORN.match(plain, each.end() - each[0].endswith("."))
+        if not torn and not _WORD_BEFORE.search(plain[end : each.start()]):
+            found.append(_address(each["quoted"] or each["local"], each["host"]))
+        end = each.end()
+    return list(dict.fromkeys(address for address in found if address))
+
+
+def _plain(text: str) -> str:
+    typed = _ENTITY.sub(lambda found: html.unescape(found[0]), unicodedata.normalize("NFC", text)).translate(_TYPED)
+    return visible(_LINK.sub(lambda found: unquote(found[1]), typed), keep=JOINERS)
+
+
+def _address(local: str, host: str) -> str | None:
+    """Return an address of these parts in its one form, or None if it can't be one."""
+    name = unicodedata.normalize("NFC", visible(local).strip("'`/").lower())
+    domain = ascii_host(host)
+    return f"{name}@{domain}" if domain and 0 < len(name) <= _LONGEST_LOCAL else None
 
 
 def identifiers(contact: Contact) -> dict[str, str]:
@@ -73,8 +120,8 @@ def is_about_person(lookup_input: Mapping[str, str]) -> bool:
 
 def suppression_keys(contact: Contact, origin: Origin) -> list[str]:
     """Return the hashed identifiers under which a suppression of this contact may be kept."""
-    by_email = email_key(contact.email)
-    return [_digest(["crm_id", origin.crm, origin.object_type, contact.crm_id]), *([by_email] if by_email else [])]
+    by_id = _digest(["crm_id", origin.crm, origin.object_type, contact.crm_id])
+    return [by_id, *(_digest(["email", address]) for address in valid_addresses(contact.email))]
 
 
 def email_key(address: str | None) -> str | None:
@@ -84,7 +131,12 @@ def email_key(address: str | None) -> str | None:
 
 
 def _folded(lookup_input: Mapping[str, str]) -> dict[str, str]:
-    return {name: value.casefold() for name, value in lookup_input.items()}
+    return {name: same_text(value) if name in _TEXTS else value for name, value in lookup_input.items()}
+
+
+def same_text(text: str) -> str:
+    """Return what is equal for texts that differ by case, blanks and Unicode's form only; no letter becomes another."""
+    return unicodedata.normalize("NFC", " ".join(unicodedata.normalize("NFC", text).lower().split()))
 
 
 def _digest(value: Any) -> str:

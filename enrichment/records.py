@@ -107,6 +107,9 @@ DISPOSITION_OF_OUTCOME: Mapping[Outcome, Disposition] = {
 #: The one type of CRM record that is enriched so far.
 CONTACT = "contact"
 
+#: Stands in a staged record for the address of a person who was erased, which isn't kept again.
+ERASED_ADDRESS = "erased"
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Origin:

@@ -1,14 +1,15 @@
 """Who needs a lookup: everything that ends a record, or brings its result, before a provider is queried."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from blocks.crms.base import Crm
+from blocks.log import event
 from blocks.providers.base import Provider
 from blocks.warehouses.base import Warehouse
-from enrichment.identifiers import suppression_keys
+from enrichment.identifiers import normalise_email, suppression_keys, valid_addresses
 from enrichment.plan import RunPlan
-from enrichment.records import Contact, Disposition, Finished, Found, StagedRecord, State
+from enrichment.records import ERASED_ADDRESS, Contact, Disposition, Finished, Found, StagedRecord, State
 from lookup.cases import Case
 
 
@@ -64,16 +65,20 @@ class Screening:
 
     def _read(self, records: Sequence[StagedRecord]) -> list[tuple[StagedRecord, Contact]]:
         """Return the contacts' identifiers; the CRM is queried only for those that were staged without an address."""
-        bare = [record.crm_id for record in records if not record.email_address]
+        bare = [r.crm_id for r in records if r.email_address != ERASED_ADDRESS and not normalise_email(r.email_address)]
         read = self.crm.read(bare, []) if bare else {}
         contacts = []
         for record in records:
-            if record.email_address:
+            if record.email_address == ERASED_ADDRESS:
+                self._finish(record, Disposition.SUPPRESSED, "suppression_list")
+            elif normalise_email(record.email_address):
                 contacts.append((record, Contact(record.crm_id, record.email_address)))
             elif record.crm_id in read:
-                contacts.append((record, read[record.crm_id].contact))
+                contact = read[record.crm_id].contact
+                contacts.append((record, replace(contact, email=contact.email or record.email_address)))
             else:
                 self._finish(record, Disposition.INVALID, "contact_gone")
+        _note_several(contact for _, contact in contacts)
         return contacts
 
     def _drop_suppressed(self, contacts: Sequence[tuple[StagedRecord, Contact]]) -> list[tuple[StagedRecord, Contact]]:
@@ -100,3 +105,9 @@ class Screening:
         """Return the keys of the requests that would be made for a contact today, at any of the providers."""
         inputs = [(provider, provider.choose_input(contact)) for provider in self.providers]
         return {provider.request_key(one) for provider, one in inputs if one is not None}
+
+
+def _note_several(contacts: Iterable[Contact]) -> None:
+    several = sum(1 for contact in contacts if len(valid_addresses(contact.email)) > 1)
+    if several:
+        event("first_of_several_addresses_used", contacts=several)

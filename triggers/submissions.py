@@ -115,9 +115,10 @@ def _blank_is_nothing(value: object) -> object:
 
 
 def _address(text: str) -> str:
-    if normalise_email(text) is None or not text.isprintable():
+    address = normalise_email(text)
+    if address is None:
         raise ValueError("must be an e-mail address")
-    return text
+    return address
 
 
 class SubmittedContact(BaseModel):

@@ -15,7 +15,7 @@ from blocks.warehouses._rows import Row
 from blocks.warehouses._session import Session
 from blocks.warehouses._values import Erased
 from enrichment.identifiers import suppression_keys
-from enrichment.records import Contact, Disposition, Finished, Origin
+from enrichment.records import ERASED_ADDRESS, Contact, Disposition, Finished, Origin
 
 #: Why a hashed identifier is suppressed, and why a staged record ended.
 REASON = "erased"
@@ -84,7 +84,7 @@ def forget_late(session: Session, origin: Origin, crm_ids: Iterable[str]) -> Non
 
 
 def without_erased_addresses(session: Session, rows: Sequence[Row]) -> list[Row]:
-    """Return rows to be staged, without the e-mail address of a person who was erased."""
+    """Return rows to be staged, with a mark in place of the e-mail address of a person who was erased."""
     keys = {
         row["record_id"]: set(
             _contact_keys(Origin(row["crm"], row["object_type"]), row["crm_id"], [row["email_address"]])
@@ -93,7 +93,9 @@ def without_erased_addresses(session: Session, rows: Sequence[Row]) -> list[Row]
         if row["email_address"]
     }
     erased = erased_among(session, sorted(set().union(*keys.values()))) if keys else frozenset()
-    return [row | {"email_address": None} if erased & keys.get(row["record_id"], set()) else row for row in rows]
+    return [
+        row | {"email_address": ERASED_ADDRESS} if erased & keys.get(row["record_id"], set()) else row for row in rows
+    ]
 
 
 def _contact_keys(origin: Origin, crm_id: str, addresses: Iterable[str | None] = ()) -> list[str]:

@@ -4,10 +4,12 @@ import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 
+from blocks.log import event
 from blocks.warehouses._erasure import without_erased_addresses
 from blocks.warehouses._rows import Row, record_of, renamed
 from blocks.warehouses._session import Session, Transactions, replayed
 from blocks.warehouses._values import NewRecord, QueueCount, Renewal
+from enrichment.identifiers import normalise_email, valid_addresses
 from enrichment.records import Claim, Origin, StagedRecord
 
 
@@ -43,13 +45,11 @@ class QueueVerbs(Transactions):
         Returns:
             how many were new.
         """
-        rows = [asdict(record) | {"record_id": uuid.uuid4().hex} for record in records]
         with self._transaction() as session:
-            rows = without_erased_addresses(session, rows)
             session.run(
                 "note_changes", rows=[asdict(origin) | {"crm_id": crm_id} for origin, crm_id in sorted(set(changed))]
             )
-            staged = _stage(session, rows)
+            staged = _stage(session, records)
             if cursor:
                 session.run("save_cursor", name=cursor[0], cursor=cursor[1])
         return staged
@@ -68,11 +68,9 @@ class QueueVerbs(Transactions):
         Returns:
             how many were new in the queue; None if the cursor had been moved meanwhile, and nothing was staged.
         """
-        rows = [asdict(record) | {"record_id": uuid.uuid4().hex} for record in records]
         try:
             with self._transaction() as session:
-                rows = without_erased_addresses(session, rows)
-                staged = _stage(session, rows)
+                staged = _stage(session, records)
                 # Last, for an engine without transactions: a page that is staged twice does no harm, a lost one does.
                 _require_moved(session.run("advance_cursor", name=name, before=before, cursor=after))
         except _OvertakenError:
@@ -184,7 +182,17 @@ def _require_moved(changed: int) -> None:
         raise _OvertakenError
 
 
-def _stage(session: Session, rows: Sequence[Row]) -> int:
+def _stage(session: Session, records: Sequence[NewRecord]) -> int:
+    given = [asdict(record) | {"record_id": uuid.uuid4().hex} for record in records]
+    rows = [_with_one_address(row) for row in without_erased_addresses(session, given)]
+    several = sum(1 for record in records if len(valid_addresses(record.email_address)) > 1)
+    if several:
+        event("first_of_several_addresses_queued", contacts=several)
     session.run("promote_staged", rows=rows)
     session.run("mark_refresh", rows=[row for row in rows if row["refresh"]])
     return session.run("stage_records", rows=rows)
+
+
+def _with_one_address(row: Row) -> Row:
+    """Return a row with its first valid address in its one form; a text without any stays, to be seen."""
+    return row | {"email_address": normalise_email(row["email_address"]) or row["email_address"]}

@@ -10,7 +10,7 @@ from blocks.providers.base import Reply
 from blocks.warehouses.base import MadeFor, PlannedWrite, Warehouse
 from enrichment.books import check_books
 from enrichment.identifiers import email_key, suppression_keys
-from enrichment.records import Claim, Contact, Disposition, OpenWrite, Outcome, Unmatched
+from enrichment.records import ERASED_ADDRESS, Claim, Contact, Disposition, OpenWrite, Outcome, Unmatched
 from enrichment.story import Story
 from enrichment.write_policy import Change
 from tests.contract.test_warehouses import HUBSPOT, LEASE, claim, finish, found, look, open_run, queue, stage
@@ -166,4 +166,4 @@ def test_the_address_of_an_erased_person_is_not_staged_again(warehouse: Warehous
     stage(warehouse, "1", "2", email="ZOE@acme.example")
     stage(warehouse, "3", email="lee@acme.example")
     staged = {record.crm_id: record.email_address for record in claim(warehouse).records}
-    assert staged == {"1": None, "2": None, "3": "lee@acme.example"}
+    assert staged == {"1": ERASED_ADDRESS, "2": ERASED_ADDRESS, "3": "lee@acme.example"}

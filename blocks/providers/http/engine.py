@@ -129,7 +129,7 @@ class HttpFollowUp:
 
     def request_key(self, lookup_input: Mapping[str, str]) -> str:
         """Return the journal's key; it counts the output fields and the values that the user chose."""
-        asked = [*self._follow_up.output_fields.names, *(value.casefold() for value in self._chosen)]
+        asked = [*self._follow_up.output_fields.names, *map(identifiers.same_text, self._chosen)]
         return identifiers.follow_up_key(self.name, self.step, lookup_input, asked)
 
     def further_pages(self, lookup_input: Mapping[str, str], body: Any) -> list[dict[str, str]]:

@@ -20,6 +20,7 @@ from blocks.providers.spec.sections import CanonicalField, Rule
 from blocks.providers.spec.transforms import TRANSFORMS, short_code
 from enrichment.errors import ContractError
 from enrichment.fields import FIELDS, RESULT_FIELDS, Field, canonical
+from enrichment.identifiers import same_text
 from enrichment.records import CONCLUSIVE, ENRICHED, Outcome
 from enrichment.stops import stop_kind_of_reply
 
@@ -209,7 +210,7 @@ def _plain(value: Any) -> str:
 
 
 def _folded_text(value: Any) -> str:
-    return " ".join(str(value).split()).casefold()
+    return same_text(str(value))
 
 
 def _as_list(value: Any) -> list[Any]:

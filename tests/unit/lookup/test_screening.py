@@ -33,6 +33,33 @@ def test_the_crm_is_read_for_those_without_an_address(world: World) -> None:
     assert sorted(seller.asked) == ["ada@firm.example", "ben@firm.example"]
 
 
+def test_an_address_that_is_not_valid_shuts_nothing_out(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """The CRM's own address is used instead; of several, the first valid one, which the log says."""
+    seller = world.sell()
+    world.crm.addresses |= {"ada": "N/A; Ada@firm.example; other@firm.example", "ben": "", "eve": "<eve@firm.example>"}
+    world.stage(ada="n/a", ben="ben", eve="eve at firm")
+    buyer = world.buyer()
+    with caplog.at_level("INFO", logger="tasks"):
+        done = world.look_up(buyer)
+    assert sorted(seller.asked) == ["ada@firm.example", "eve@firm.example"]
+    assert ends(done, buyer.claim)["ben"] == "invalid: email_malformed"
+    assert "first_of_several_addresses_used contacts=1" in caplog.messages
+
+
+@pytest.mark.parametrize(
+    "address", ["ada@xn--mnchen-3ya.example", "\u200bADA@münchen.example", "mailto:ada@MÜNCHEN.example"]
+)
+def test_an_erased_address_is_suppressed_however_it_is_written(world: World, address: str) -> None:
+    """Nobody is asked, under any id, and the address isn't kept."""
+    seller = world.sell()
+    world.stage(ada="Ada <ada@münchen.example>")
+    world.warehouse.erase(CRM, "ada")
+    world.stage(other=address)
+    buyer = world.buyer()
+    assert ends(world.look_up(buyer), buyer.claim) == {"other": "suppressed: suppression_list"}
+    assert (seller.asked, world.crm.asked) == ([], [])
+
+
 @pytest.mark.parametrize(("attempts", "end"), [(5, "found"), (6, "failed: attempts_exhausted")])
 def test_a_record_whose_runs_all_died_is_a_dead_letter(world: World, attempts: int, end: str) -> None:
     """The last attempt is made; what would be one more says how many runs broke off."""
@@ -89,6 +116,7 @@ def test_a_fresh_contact_is_skipped_as_who_it_is_today(world: World, staged: dic
     world.stage("ada")
     world.write(world.buyer())
     world.stage(*(() if "ada" in staged else ("ada",)), **staged)
+    world.crm.addresses["ada"] = "no address either"
     buyer = world.buyer()
     assert ends(world.look_up(buyer), buyer.claim) == {"ada": end}
 

@@ -51,7 +51,7 @@ def test_a_blank_address_is_none(email: str | None) -> None:
         ({"crm_id": "a\u0000b"}, "crm_id", "printable"),
         ({"crm_id": "1" * 201}, "crm_id", "at most 200 characters"),
         ({"crm_id": "1", "email": "m4rk3r at x"}, "email", "e-mail address"),
-        ({"crm_id": "1", "email": "m4rk3r@x.example\u0000"}, "email", "e-mail address"),
+        ({"crm_id": "1", "email": "m4rk3r@x"}, "email", "e-mail address"),
         ({"crm_id": "1", "Email": "a@x.example"}, "Email", "not permitted"),
         ({"crm_id": "1", "crm": "m4rk3r"}, "0.crm", "one of: file, hubspot, salesforce"),
         ([{"crm_id": "1"}] * (MOST_CONTACTS + 1), "body", "at most 1000 items"),

@@ -5,7 +5,6 @@ An event says only that something happened to a contact; how the contact is now,
 and repetition don't matter, and no value of an event is kept.
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 
 from blocks.warehouses.base import NewRecord
 from enrichment.records import Origin
+from enrichment.text import UnreadableError, read_json
 from triggers.staging import Batch, Key
 
 CRM = "hubspot"
@@ -78,8 +78,8 @@ def read_delivery(body: bytes, app_id: str) -> Delivery:
 
 def _events(body: bytes) -> list[Event]:
     try:
-        events = json.loads(body)
-    except (ValueError, RecursionError):
+        events = read_json(body).value
+    except UnreadableError:
         raise MalformedError("the body is not valid JSON") from None
     if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
         raise MalformedError("the body is not a list of objects")

@@ -1,6 +1,7 @@
 """A call and its answer, the same for every service and client library."""
 
-import json
+import base64
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,9 @@ from typing import Any
 import httpx
 
 from enrichment.retry import Fault, Trouble
+from enrichment.text import UnreadableError, is_storable, read_json
+
+logger = logging.getLogger(__name__)
 
 #: The request never left.
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
@@ -84,12 +88,31 @@ def in_lower_case(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def parse_json(data: bytes | str | None) -> Any:
-    """Return the JSON of a body, or None if it isn't JSON (an HTML page of a proxy, an empty or truncated text)."""
+def parse_json(data: bytes | str | None, charset: str = "") -> Any:
+    """Return the JSON of a body as it can be stored, or None if it isn't JSON (an HTML page, a truncated text)."""
     try:
-        return json.loads(data or b"")
-    except ValueError:
+        return decoded(data or b"", charset)
+    except UnreadableError:
         return None
+
+
+def decoded(data: bytes | str, charset: str = "") -> Any:
+    """
+    Return the JSON of a body, without what no warehouse can store; the log says what was left out, and where.
+
+    Raises:
+        UnreadableError: it isn't JSON.
+    """
+    parsed = read_json(data, charset)
+    if parsed.repairs:
+        logger.warning("values_repaired what=%r", "; ".join(parsed.repairs))
+    return parsed.value
+
+
+def as_received(content: bytes) -> Any:
+    """Return a body that can't be read, for the journal: as text if it can be stored so, else in base64."""
+    text = content.decode(errors="surrogateescape")
+    return text if is_storable(text) else {"base64": base64.b64encode(content).decode()}
 
 
 def word(value: Any) -> str:

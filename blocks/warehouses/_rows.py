@@ -10,8 +10,12 @@ from blocks.providers.base import Reply
 from blocks.warehouses._values import SavedReply
 from enrichment.fields import FIELDS
 from enrichment.records import Enrichment, Found, StagedRecord, State
+from enrichment.text import is_storable, storable
 
 Row = dict[str, Any]
+
+#: U+0000 as JSON has it.
+_NUL = "\\u0000"
 
 _JSON_COLUMNS = frozenset({"reply", "tech_stack", "intent_keywords", "attributes", "api_versions"})
 _TIMESTAMPS = frozenset({"enrichment_timestamp", "not_before", "reserved_until"})
@@ -84,9 +88,18 @@ def bind(values: Mapping[str, Any]) -> dict[str, Any]:
     What is absent is left out of the rows, so that it is NULL in the table too, and not JSON's null.
     """
     return {
-        name: json.dumps(_known(value), ensure_ascii=False) if isinstance(value, list | dict) else value
+        name: to_json(_known(value)) if isinstance(value, list | dict) else storable(value)
         for name, value in values.items()
     }
+
+
+def to_json(value: Any) -> str:
+    """Return the JSON of a value; what no engine can store is left out of it, so that its neighbours are stored."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        return to_json(storable(value))
+    return text if is_storable(text) and _NUL not in text else json.dumps(storable(value), ensure_ascii=False)
 
 
 def _known(value: Any) -> Any:
@@ -111,7 +124,7 @@ def sliced(values: Mapping[str, Any], *, most_items: int, most_bytes: int) -> It
     part: list[Any] = []
     size = 0
     for item in values[name]:
-        length = len(json.dumps(item, ensure_ascii=False).encode())
+        length = len(to_json(item).encode())
         if part and (len(part) == most_items or size + length > most_bytes):
             yield {**values, name: part}
             part, size = [], 0

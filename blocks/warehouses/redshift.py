@@ -17,6 +17,7 @@ from blocks.warehouses._rows import Row, bind, decode
 from blocks.warehouses._session import PARAMETER, ConflictError, Session, read_sql, script_of
 from blocks.warehouses.base import Warehouse, WarehouseBlock
 from enrichment.errors import ConfigurationError, ContractError, TransientError
+from enrichment.text import storable
 
 try:
     import redshift_connector
@@ -274,7 +275,7 @@ class _RedshiftSession(Session):
             if name in values:
                 if not values[name]:
                     return []  # no key to look for
-                self._connection.fill(table, list(values[name]))
+                self._connection.fill(table, [storable(one) for one in values[name]])
         bound = bind({name: value for name, value in values.items() if name not in _BATCHES})
         return [
             self._connection.execute(statement, [bound[name] for name in names])

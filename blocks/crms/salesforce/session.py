@@ -23,6 +23,7 @@ from blocks.calls.loop import Line, Purpose, make_call
 from blocks.calls.messages import Answer, Call, in_lower_case, network_trouble, parse_json, word
 from enrichment.errors import ConfigurationError
 from enrichment.retry import Fault, RetryPolicy, Trouble, asked_wait
+from enrichment.text import storable
 
 try:
     import requests
@@ -73,7 +74,7 @@ class Transport:
             return Trouble(Fault.CONNECT, f"the network failed ({type(error).__name__})")
         except requests.exceptions.RequestException as error:
             return Trouble(_network_fault(error), f"the network failed ({type(error).__name__})")
-        return Answer(received[-1].status_code, in_lower_case(received[-1].headers), body)
+        return Answer(received[-1].status_code, in_lower_case(received[-1].headers), storable(body))
 
     def close(self) -> None:
         """Give the connections back."""

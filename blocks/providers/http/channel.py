@@ -4,25 +4,24 @@ import asyncio
 import contextlib
 import functools
 import hashlib
-import json
 import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import httpx
 from pydantic import SecretStr
 
 from blocks.calls.credentials import CredentialSource
 from blocks.calls.loop import Line
-from blocks.calls.messages import Answer, Call, in_lower_case, network_fault
+from blocks.calls.messages import Answer, Call, as_received, decoded, in_lower_case, network_fault
 from blocks.calls.pacing import Pacer, pacer_for
 from blocks.providers.http.auth import apply_grant, credential_names, fetcher
 from blocks.providers.http.steps import first_pace, pace_after, retry_policy
 from blocks.providers.spec.model import ProviderSpec
 from enrichment.estimate import Terms
 from enrichment.retry import Fault, Trouble
+from enrichment.text import UnreadableError
 
 
 class AskingStoppedError(Exception):
@@ -200,13 +199,14 @@ def build_request(spec: ProviderSpec, options: Options, call: Call, grant: str) 
 
 
 def read_answer(response: httpx.Response) -> Answer:
-    """Return an answer with its body as JSON, or as text where it isn't valid JSON."""
-    headers = in_lower_case(response.headers)
+    """Return an answer with its body as JSON, or as it was received where it isn't valid JSON."""
+    headers, content = in_lower_case(response.headers), response.content
+    if not content:
+        return Answer(response.status_code, headers, readable=False)
     try:
-        body: Any = json.loads(response.content) if response.content else None
-    except (ValueError, RecursionError):
-        return Answer(response.status_code, headers, response.text, readable=False)
-    return Answer(response.status_code, headers, body, readable=response.content != b"")
+        return Answer(response.status_code, headers, decoded(content, response.charset_encoding or ""))
+    except UnreadableError:
+        return Answer(response.status_code, headers, as_received(content), readable=False)
 
 
 def timeout(spec: ProviderSpec) -> httpx.Timeout:

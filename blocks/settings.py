@@ -78,6 +78,13 @@ class Settings(BaseSettings):
         le=3650,
         description="Saved replies that say unmatched are reused for this many days.",
     )
+    absent_minutes: int = Field(
+        15,
+        ge=0,
+        le=10_080,
+        description="For how long a contact that the CRM doesn't have stays in the queue, counted from when it was "
+        "queued; then its result is invalid. New contacts may be readable only after seconds.",
+    )
     start_runs_by: Literal["event", "deployment", "schedule"] = Field(
         "event",
         description="What starts a run when contacts were queued: an `event` for the trigger in prefect.yaml, the "

@@ -65,6 +65,11 @@ class Selection(BaseModel):
         return not (self.everything or self.conditions or self.csv_path)
 
     @property
+    def source(self) -> str:
+        """Return what stages the contacts: a mere list names ids that the CRM hasn't confirmed."""
+        return "manual" if self.csv_path and not self.conditions else "backfill"
+
+    @property
     def fingerprint(self) -> str:
         """Return a short text that equal selections share; it shows none of their values."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]

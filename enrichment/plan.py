@@ -45,6 +45,7 @@ class RunPlan:
     Args:
         run_id: the flow run's id.
         provider, crm, warehouse: references to blocks; several providers are separated by commas.
+        absent_seconds: for how long after it was staged a contact may be absent from the CRM before it is gone.
         required_fields: canonical fields without which the next provider is queried.
         lane: `live`, `backfill`, or empty for both.
         live_share: part of every rate that live runs get together while backfills are at work.
@@ -66,6 +67,7 @@ class RunPlan:
     fresh_days: int = 30
     reply_days: int = 180
     miss_days: int = 30
+    absent_seconds: float = 900.0
     required_fields: tuple[str, ...] = ()
     max_credits: float | None = None
     credits_per_day: Mapping[str, float] = field(default_factory=dict)

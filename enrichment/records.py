@@ -130,9 +130,25 @@ class Contact:
     company_name: str | None = None
 
 
+#: What stages contacts that the CRM itself has named; the ids of others come from people and may be wrong.
+NAMED_BY_CRM = frozenset({"webhook", "platform_event", "schedule", "backfill"})
+
+
 @dataclass(frozen=True, slots=True)
 class StagedRecord:
-    """One claimed row of `enrichment_staging`; `attempts` counts this claim, `refresh` asks for a lookup if fresh."""
+    """
+    One claimed row of `enrichment_staging`.
+
+    Args:
+        record_id: of the row.
+        crm, crm_id, object_type: of the contact.
+        email_address: that it was staged with, if any.
+        state: where it stands.
+        attempts: this claim included.
+        refresh: whether it is looked up even if it is fresh.
+        source: what staged it.
+        age_seconds: since it was staged, by the warehouse's clock.
+    """
 
     record_id: str
     crm: str
@@ -142,11 +158,18 @@ class StagedRecord:
     attempts: int
     refresh: bool = False
     object_type: str = CONTACT
+    source: str = "schedule"
+    age_seconds: float = 0.0
 
     @property
     def origin(self) -> Origin:
         """Return the CRM and the type of the record."""
         return Origin(self.crm, self.object_type)
+
+    @property
+    def named_by_crm(self) -> bool:
+        """Return whether the CRM itself named the contact, so that it is known to exist."""
+        return self.source in NAMED_BY_CRM
 
 
 @dataclass(frozen=True, slots=True)

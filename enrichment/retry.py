@@ -247,3 +247,23 @@ def settle_failure(
         return Finished(record.record_id, Disposition.FAILED, reason, step, detail)
     wait = backoff(record.attempts, 120.0, 3600.0, 0.5 + chance / 2)
     return Returned(record.record_id, reason, wait)
+
+
+#: The first wait in seconds for a contact that the CRM doesn't have yet; each further one doubles its age.
+_FIRST_ABSENT_WAIT = 30.0
+
+
+def settle_absent(record: StagedRecord, *, step: str, patience_seconds: float) -> Settlement:
+    """
+    Decide what becomes of a record whose contact the CRM doesn't have: a new one may only be readable later.
+
+    Args:
+        record: the record; its age counts.
+        step: the task that found nothing.
+        patience_seconds: for how long after it was staged a contact may be absent before it is gone.
+    """
+    left = patience_seconds - record.age_seconds
+    if left <= 0:
+        return Finished(record.record_id, Disposition.INVALID, "contact_gone", step)
+    wait = min(left, max(_FIRST_ABSENT_WAIT, float(record.age_seconds)))
+    return Returned(record.record_id, "contact_absent", wait, costs_attempt=False)

@@ -28,6 +28,7 @@ def plan_run(settings: Settings, *, max_credits: float | None = None, **override
         fresh_days=settings.fresh_days,
         reply_days=settings.reply_days,
         miss_days=settings.miss_days,
+        absent_seconds=60.0 * settings.absent_minutes,
         required_fields=settings.required_field_names,
         max_credits=max_credits,
         credits_per_day=settings.credit_caps,

@@ -9,7 +9,17 @@ from blocks.providers.base import Provider
 from blocks.warehouses.base import Warehouse
 from enrichment.identifiers import normalise_email, suppression_keys, valid_addresses
 from enrichment.plan import RunPlan
-from enrichment.records import ERASED_ADDRESS, Contact, Disposition, Finished, Found, StagedRecord, State
+from enrichment.records import (
+    ERASED_ADDRESS,
+    Contact,
+    Disposition,
+    Finished,
+    Found,
+    Settlement,
+    StagedRecord,
+    State,
+)
+from enrichment.retry import settle_absent
 from lookup.cases import Case
 
 
@@ -30,17 +40,17 @@ class Screening:
     crm: Crm
     providers: Sequence[Provider]
     found: list[Found] = field(default_factory=list)
-    finished: list[Finished] = field(default_factory=list)
+    settlements: list[Settlement] = field(default_factory=list)
+    _absent: set[str] = field(default_factory=set)
 
     def screen(self, records: Iterable[StagedRecord]) -> list[Case]:
-        """Return the records that need a lookup; `found` and `finished` have the others."""
+        """Return the records that need a lookup; `found` and `settlements` have the others."""
         undone = self._resume_enriched(self._refuse_exhausted(records))
-        return [
-            Case(record, contact) for record, contact in self._drop_fresh(self._drop_suppressed(self._read(undone)))
-        ]
+        present = self._drop_absent(self._drop_suppressed(self._read(undone)))
+        return [Case(record, contact) for record, contact in self._drop_fresh(present)]
 
     def _finish(self, record: StagedRecord, disposition: Disposition, reason: str, detail: str = "") -> None:
-        self.finished.append(Finished(record.record_id, disposition, reason, "look_up", detail))
+        self.settlements.append(Finished(record.record_id, disposition, reason, "look_up", detail))
 
     def _refuse_exhausted(self, records: Iterable[StagedRecord]) -> list[StagedRecord]:
         """Make dead letters of records whose every run so far died: they may be what kills them."""
@@ -64,20 +74,25 @@ class Screening:
         return [record for record in records if record.record_id not in done]
 
     def _read(self, records: Sequence[StagedRecord]) -> list[tuple[StagedRecord, Contact]]:
-        """Return the contacts' identifiers; the CRM is queried only for those that were staged without an address."""
-        bare = [r.crm_id for r in records if r.email_address != ERASED_ADDRESS and not normalise_email(r.email_address)]
-        read = self.crm.read(bare, []) if bare else {}
-        contacts = []
+        """
+        Return the contacts' identifiers, of absent ones by what they were staged with.
+
+        The CRM is queried only for those whose address says too little, and for those that it hasn't named itself: an
+        id from a list or a form may be nobody's, and nothing is to be paid for it.
+        """
         for record in records:
             if record.email_address == ERASED_ADDRESS:
                 self._finish(record, Disposition.SUPPRESSED, "suppression_list")
-            elif normalise_email(record.email_address):
-                contacts.append((record, Contact(record.crm_id, record.email_address)))
-            elif record.crm_id in read:
-                contact = read[record.crm_id].contact
-                contacts.append((record, replace(contact, email=contact.email or record.email_address)))
-            else:
-                self._finish(record, Disposition.INVALID, "contact_gone")
+        kept = [record for record in records if record.email_address != ERASED_ADDRESS]
+        unsure = [r.crm_id for r in kept if not r.named_by_crm or not normalise_email(r.email_address)]
+        read = self.crm.read(unsure, []) if unsure else {}
+        self._absent = set(unsure) - read.keys()
+        contacts = [
+            (record, _with_address(read[record.crm_id].contact, record.email_address))
+            if record.crm_id in read
+            else (record, Contact(record.crm_id, record.email_address))
+            for record in kept
+        ]
         _note_several(contact for _, contact in contacts)
         return contacts
 
@@ -91,6 +106,16 @@ class Screening:
             else:
                 kept.append((record, contact))
         return kept
+
+    def _drop_absent(self, contacts: Sequence[tuple[StagedRecord, Contact]]) -> list[tuple[StagedRecord, Contact]]:
+        """Drop contacts that the CRM doesn't have: those that may still appear go back to the queue."""
+        patience = self.plan.absent_seconds
+        self.settlements += [
+            settle_absent(record, step="look_up", patience_seconds=patience)
+            for record, _ in contacts
+            if record.crm_id in self._absent
+        ]
+        return [(record, contact) for record, contact in contacts if record.crm_id not in self._absent]
 
     def _drop_fresh(self, contacts: Sequence[tuple[StagedRecord, Contact]]) -> list[tuple[StagedRecord, Contact]]:
         """Drop contacts that were answered lately under today's identity, unless they are refreshed on purpose."""
@@ -111,3 +136,9 @@ def _note_several(contacts: Iterable[Contact]) -> None:
     several = sum(1 for contact in contacts if len(valid_addresses(contact.email)) > 1)
     if several:
         event("first_of_several_addresses_used", contacts=several)
+
+
+def _with_address(contact: Contact, staged: str | None) -> Contact:
+    """Return the CRM's contact with the address that it was staged with, unless only the CRM's is a valid one."""
+    usable = next((one for one in (staged, contact.email) if normalise_email(one)), None)
+    return replace(contact, email=usable or staged or contact.email)

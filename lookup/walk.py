@@ -65,7 +65,7 @@ class LookUp:
         screening = Screening(self.plan, self.warehouse, self.crm, list(self.providers.values()))
         cases = screening.screen(records)
         self.found += screening.found
-        self.settlements += screening.finished
+        self.settlements += screening.settlements
         for reference, provider in self.providers.items():
             self._consult(reference, provider, [case for case in cases if self._needs_more(case)])
         for case in cases:

@@ -148,7 +148,7 @@ class _Staging:
                 self.name,
                 contact.crm_id,
                 contact.email,
-                "backfill",
+                self.selection.source,
                 self.lane,
                 contact.created_at,
                 refresh=self.refresh,

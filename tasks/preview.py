@@ -1,5 +1,6 @@
 """What a run would do, before anything is spent or written: a dry run over the queue, and the cost of a backfill."""
 
+import math
 from collections import Counter as Count
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from enrichment.estimate import Estimate, estimate_markdown
 from enrichment.intake import Selection
 from enrichment.plan import RunPlan
 from enrichment.records import Disposition, Finished, StagedRecord, State
+from enrichment.retry import settle_absent
 from enrichment.write_policy import Change
 from lookup.counting import Counter
 from lookup.journal import JournalReader
@@ -58,7 +60,8 @@ def preview(plan: RunPlan, limit: int) -> Preview:
     for item in done.found:
         planned = plans.get(item.record.record_id)
         if planned is None:
-            results[Disposition.INVALID] += 1  # the CRM no longer has the contact
+            absent = settle_absent(item.record, step="write_back", patience_seconds=plan.absent_seconds)
+            results.update([absent.disposition] if isinstance(absent, Finished) else [])
         elif planned.changes:
             results[Disposition.WRITTEN] += 1
             changes[item.record.crm_id] = planned.changes
@@ -75,7 +78,7 @@ def estimate(plan: RunPlan, selection: Selection) -> Estimate:
     with open_warehouse(plan.warehouse) as warehouse, open_crm(plan.crm) as crm:
         providers = load_providers(plan)
         counter = Counter(plan, warehouse, providers.values())
-        survey = _Survey(plan, warehouse, crm, counter, providers)
+        survey = _Survey(plan, warehouse, crm, counter, providers, selection.source)
         for page in pages(crm, selection, ""):
             survey.take(page.contacts)
     skipped = survey.skipped
@@ -101,20 +104,30 @@ class _Survey:
     crm: Crm
     counter: Counter
     providers: Mapping[str, Provider]
+    source: str
     selected: int = 0
     waiting: int = 0
     skipped: Count[Disposition] = field(default_factory=Count)
+
+    def _staged(self, contact: NewContact) -> StagedRecord:
+        """Return the record that the contact would be; one that the CRM lacks counts as gone."""
+        return StagedRecord(
+            contact.crm_id,
+            self.plan.crm_name,
+            contact.crm_id,
+            contact.email,
+            State.CLAIMED,
+            attempts=1,
+            source=self.source,
+            age_seconds=math.inf,
+        )
 
     def take(self, contacts: Sequence[NewContact]) -> None:
         """Count some contacts."""
         waiting = self.warehouse.waiting_of(self.plan.origin, [contact.crm_id for contact in contacts])
         self.selected += len(contacts)
         self.waiting += len(waiting)
-        records = [
-            StagedRecord(contact.crm_id, self.plan.crm_name, contact.crm_id, contact.email, State.CLAIMED, attempts=1)
-            for contact in contacts
-            if contact.crm_id not in waiting
-        ]
+        records = [self._staged(contact) for contact in contacts if contact.crm_id not in waiting]
         done = LookUp(self.plan, self.warehouse, self.crm, self.counter, self.providers).run(records)
         self.skipped.update(
             one.disposition

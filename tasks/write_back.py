@@ -9,7 +9,7 @@ from blocks.crms.base import Crm, CrmContact, Update, UpdateResult
 from blocks.warehouses.base import PlannedWrite, Warehouse
 from enrichment.plan import RunPlan
 from enrichment.records import Chunk, Disposition, Enrichment, Finished, Found, OpenWrite, Returned, Settlement, Stop
-from enrichment.retry import settle_failure
+from enrichment.retry import settle_absent, settle_failure
 from enrichment.stops import STOP_KINDS, graver
 from enrichment.write_policy import Rule, WritePlan, plan_write
 
@@ -42,7 +42,7 @@ def read_and_plan(
     """
     Return what the CRM has of the contacts, by CRM id, and what its write policy makes of them, by record id.
 
-    A contact that the CRM no longer has is in neither.
+    A contact that the CRM doesn't have is in neither.
     """
     changed_when = [rule.field for rule in crm.rules if rule.rule is Rule.IF_NEWER]
     ids = [item.record.crm_id for item in found]
@@ -92,7 +92,8 @@ class WriteBack:
         """Settle at once what needs no update."""
         record = item.record
         if record.record_id not in plans:
-            self.settlements.append(Finished(record.record_id, Disposition.INVALID, "contact_gone", "write_back"))
+            patience = self.plan.absent_seconds
+            self.settlements.append(settle_absent(record, step="write_back", patience_seconds=patience))
             return False
         if plans[record.record_id].changes:
             return True

@@ -164,7 +164,7 @@ def read_contacts(body: bytes, *, crm: str, crms: Collection[str]) -> Batch:
 
 
 def _record(contact: SubmittedContact, crm: str) -> NewRecord:
-    return NewRecord(contact.crm or crm, contact.crm_id, contact.email, "webhook", "live")
+    return NewRecord(contact.crm or crm, contact.crm_id, contact.email, "submission", "live")
 
 
 def _flaw(error: Mapping[str, Any]) -> dict[str, str]:

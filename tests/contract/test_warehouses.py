@@ -107,6 +107,15 @@ def count(warehouse: Warehouse, table: str, what: str = "*") -> int:
     return int(number)
 
 
+def test_a_claimed_record_says_what_queued_it_and_how_long_ago(warehouse: Warehouse) -> None:
+    """By the warehouse's own clock, in seconds; what only looks at the queue says the same."""
+    stage(warehouse, "1")
+    peeked = warehouse.peek(origin=HUBSPOT, lane="", limit=10)
+    records = [*peeked, *claim(warehouse).records]
+    assert [(one.source, one.named_by_crm) for one in records] == [("manual", False)] * 2
+    assert all(0 <= one.age_seconds < 600 for one in records)
+
+
 def test_migrations_are_safe_to_repeat(warehouse: Warehouse) -> None:
     """A second setup changes nothing and keeps the queue."""
     stage(warehouse, "1")

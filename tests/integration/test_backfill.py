@@ -128,6 +128,16 @@ def test_an_estimate_says_what_a_run_then_costs_and_changes_nothing(pipeline: Pi
     assert report.credits <= zoominfo.credits.at_most + known_later
 
 
+def test_an_estimate_does_not_count_ids_that_the_crm_does_not_have(pipeline: Pipeline, tmp_path: Path) -> None:
+    """They are unusable, as they would be in the run; who exists is counted, by the address of the list."""
+    pipeline.new_world(10)
+    (real,) = pipeline.box.world.hubspot.create([{"email": "hit+p@firm.example"}])
+    file = tmp_path / "list.csv"
+    file.write_text(f"crm_id,email\n999000001,hit+x@firm.example\n999000002,\n{real},hit+p@firm.example\n")
+    found = estimated(Selection(csv_path=str(file)))
+    assert (found.selected, found.unusable, found.providers[0].requests.at_most) == (3, 2, 1)
+
+
 def test_an_estimate_of_a_waterfall_counts_the_second_provider_for_what_the_first_may_miss(pipeline: Pipeline) -> None:
     """At most everybody is asked of both; as expected, the second one only gets the misses."""
     pipeline.new_world(80)

@@ -73,7 +73,7 @@ class Desk:
     def stage(self, contacts: int, companies: int, prefix: str = "hit") -> None:
         """Put so many contacts of so many companies into the queue."""
         emails = [f"{prefix}+p{number}@firm{number % companies}.example" for number in range(contacts)]
-        records = [NewRecord("hubspot", email, email, "manual", "live") for email in emails]
+        records = [NewRecord("hubspot", email, email, "schedule", "live") for email in emails]
         self.warehouse.stage(records)
 
     def plan(self, **options: Any) -> RunPlan:

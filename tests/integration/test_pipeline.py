@@ -323,17 +323,18 @@ def test_contacts_that_cannot_be_looked_up_end_as_invalid_without_a_call(pipelin
     from pathlib import Path  # noqa: PLC0415
 
     pipeline.new_world(10)
-    (blank,) = pipeline.box.world.hubspot.create([{"firstname": "Only"}])
+    pipeline.setenv("ENRICHMENT_ABSENT_MINUTES", "0")
+    (blank, spoilt) = pipeline.box.world.hubspot.create([{"firstname": "Only"}, {"firstname": "Jane"}])
     file = Path(str(tmp_path)) / "list.csv"
-    file.write_text(f"crm_id,email\n900001,jane.doe(at)acme\n900002,\n{blank},\n")
+    file.write_text(f"crm_id,email\n{spoilt},jane.doe(at)acme\n900002,hit+a@acme.example\n{blank},\n")
     assert ingest_contacts(ListedContacts(csv_path=str(file))) == 3
     report = run()
     assert report.books.count(Disposition.INVALID) == 3
     reasons = {
         crm_id: pipeline.warehouse.read_story(Origin(""), crm_id).ledger[0].reason
-        for crm_id in ("900001", "900002", blank)
+        for crm_id in (spoilt, "900002", blank)
     }
-    assert reasons == {"900001": "email_malformed", "900002": "contact_gone", blank: "no_usable_identifier"}
+    assert reasons == {spoilt: "email_malformed", "900002": "contact_gone", blank: "no_usable_identifier"}
     assert sum(pipeline.box.world.zoominfo.lookups.values()) == 0
 
 

@@ -13,11 +13,6 @@ DELETE FROM paused_lanes WHERE lane = :lane
 SELECT record_id, crm, object_type, crm_id, email_address, lane FROM failed_records
 WHERE replayed_at IS NULL AND (:run_id = '' OR run_id = :run_id)
 
--- query: read_claim
--- Reads the records of a claim.
-SELECT record_id, crm, object_type, crm_id, email_address, state, attempts, refresh FROM enrichment_staging
-WHERE claimed_by = :token ORDER BY staged_at, record_id
-
 -- query: count_queue
 -- Counts the queue by lane and state.
 SELECT lane, state, COUNT(*) AS records FROM enrichment_staging GROUP BY lane, state ORDER BY lane, state

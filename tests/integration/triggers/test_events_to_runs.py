@@ -101,6 +101,7 @@ def test_what_we_write_asks_for_nothing(account: Account) -> None:
 
 def test_a_contact_that_was_deleted_costs_nothing(account: Account) -> None:
     """The run finds it gone, whether or not an address was staged with it; each request has one ledger row."""
+    account.pipeline.setenv("ENRICHMENT_ABSENT_MINUTES", "0")
     (gone, back) = account.hubspot.create([{"email": "hit+a@acme.example"}, {"email": "hit+b@acme.example"}])
     account.events(2)
     for contact in (gone, back):

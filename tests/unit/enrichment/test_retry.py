@@ -1,5 +1,6 @@
 """Retry decisions, as tables: the time and the chance are given."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -20,6 +21,7 @@ from enrichment.retry import (
     decide,
     fault_of_status,
     parse_retry_after,
+    settle_absent,
     settle_failure,
 )
 
@@ -291,6 +293,24 @@ def test_a_record_that_can_not_succeed_becomes_a_dead_letter(attempts: int, max_
         permanent=permanent,
     )
     assert settled == Finished("r1", Disposition.FAILED, "bad_value", "write_back", "the full error")
+
+
+@pytest.mark.parametrize(
+    ("age", "patience", "expected"),
+    [
+        (0, 900, Returned("r1", "contact_absent", 30.0, costs_attempt=False)),
+        (200, 900, Returned("r1", "contact_absent", 200.0, costs_attempt=False)),
+        (880, 900, Returned("r1", "contact_absent", 20.0, costs_attempt=False)),
+        (900, 900, Finished("r1", Disposition.INVALID, "contact_gone", "look_up")),
+        (0, 0, Finished("r1", Disposition.INVALID, "contact_gone", "look_up")),
+    ],
+)
+def test_an_absent_contact_waits_until_it_counts_as_gone(
+    age: int, patience: int, expected: Returned | Finished
+) -> None:
+    """At no attempt, longer each time, and not beyond the moment at which it counts as gone."""
+    absent = replace(record(1), age_seconds=age)
+    assert settle_absent(absent, step="look_up", patience_seconds=patience) == expected
 
 
 @pytest.mark.parametrize("policy", [POLICY, ONCE, RetryPolicy(attempts=2, attempts_after_lost_answer=2)])

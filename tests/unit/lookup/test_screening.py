@@ -23,7 +23,7 @@ def test_the_crm_is_read_for_those_without_an_address(world: World) -> None:
     seller = world.sell(ada=match())
     world.crm.addresses["known"] = "ada@firm.example"
     world.stage("ben", known=None, gone=None)
-    buyer = world.buyer()
+    buyer = world.buyer(world.plan(absent_seconds=0))
     assert ends(world.look_up(buyer), buyer.claim) == {
         "ben": "unmatched: unknown",
         "known": "found",
@@ -58,6 +58,59 @@ def test_an_erased_address_is_suppressed_however_it_is_written(world: World, add
     buyer = world.buyer()
     assert ends(world.look_up(buyer), buyer.claim) == {"other": "suppressed: suppression_list"}
     assert (seller.asked, world.crm.asked) == ([], [])
+
+
+def test_an_id_that_the_crm_has_not_named_is_looked_for_before_money_is_spent(world: World) -> None:
+    """One read for all of them; the address that each was queued with is used, unless only the CRM's is valid."""
+    seller = world.sell(ada=match(), ben=match(), cai=match())
+    world.crm.people = {
+        "ada": Contact("ada", "old@firm.example", "Ada", "Byron", "Firm"),
+        "ben": Contact("ben", "ben@firm.example"),
+    }
+    world.stage("ada", "mangled", source="manual", ben="ben (at) firm")
+    world.stage("cai")
+    buyer = world.buyer(world.plan(absent_seconds=0))
+    done = world.look_up(buyer)
+    assert ends(done, buyer.claim) == {
+        "ada": "found",
+        "ben": "found",
+        "cai": "found",
+        "mangled": "invalid: contact_gone",
+    }
+    assert sorted(world.crm.asked) == ["ada", "ben", "mangled"]
+    assert sorted(seller.asked) == ["ada@firm.example", "ben@firm.example", "cai@firm.example"]
+
+
+@pytest.mark.parametrize(
+    ("source", "age", "end"),
+    [
+        ("manual", 0, "back: contact_absent"),
+        ("submission", 899, "back: contact_absent"),
+        ("submission", 900, "invalid: contact_gone"),
+        ("webhook", 10, "back: contact_absent"),
+        ("webhook", 3600, "invalid: contact_gone"),
+    ],
+)
+def test_an_absent_contact_is_gone_only_after_a_while(world: World, source: str, age: int, end: str) -> None:
+    """It may have appeared just now: until then it goes back to the queue at no attempt, with a wait."""
+    seller = world.sell(ada=match())
+    world.stage(source=source, ada=None)
+    buyer = world.buyer()
+    records = [again(record, age_seconds=age) for record in buyer.claim.records]
+    done = world.walk(buyer.plan, buyer, records)
+    assert ends(done, records) == {"ada": end}
+    assert seller.asked == []
+    for one in done.settlements:
+        assert isinstance(one, Finished) or (not one.costs_attempt and 0 < one.wait_seconds <= 900 - age)
+
+
+def test_an_absent_contact_that_is_suppressed_ends_at_once(world: World) -> None:
+    """Nothing is waited for."""
+    world.sell()
+    world.warehouse.suppress(suppression_keys(Contact("ada"), CRM), "erased")
+    world.stage("ada", source="manual")
+    buyer = world.buyer()
+    assert ends(world.look_up(buyer), buyer.claim) == {"ada": "suppressed: suppression_list"}
 
 
 @pytest.mark.parametrize(("attempts", "end"), [(5, "found"), (6, "failed: attempts_exhausted")])
@@ -106,7 +159,7 @@ def test_a_suppressed_contact_is_not_looked_up(world: World, contact: Contact) -
         ({}, "skipped_fresh: within_30_days"),
         ({"refresh": True}, "found"),
         ({"ada": "ada@elsewhere.example"}, "found"),
-        ({"ada": "no address"}, "invalid: email_malformed"),
+        ({"ada": "no address"}, "invalid: email_malformed"),  # nor has the CRM another one
     ],
     ids=["fresh", "refreshed", "moved", "unusable"],
 )
@@ -125,7 +178,7 @@ def test_what_screening_ends_is_said_once(world: World) -> None:
     """Each record of a claim comes out exactly once."""
     world.sell(ada=match())
     world.stage("ada", "ben", gone=None)
-    buyer = world.buyer()
+    buyer = world.buyer(world.plan(absent_seconds=0))
     done = world.look_up(buyer)
     assert len(done.found) + len(done.settlements) == len(buyer.claim.records) == 3
     assert [one.reason for one in done.unmatched] == ["unknown"]

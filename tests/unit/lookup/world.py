@@ -170,16 +170,18 @@ class Seller(Calls):
 
 @dataclass
 class Directory(Crm):
-    """A CRM that knows the addresses of contacts by their ids; it notes who was read, and its shares of the rate."""
+    """A CRM that knows contacts, or just their addresses; it notes who was read, and its shares of the rate."""
 
-    addresses: dict[str, str] = field(default_factory=dict)
+    addresses: dict[str, str | None] = field(default_factory=dict)
+    people: dict[str, Contact] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
 
     def read(self, crm_ids: Sequence[str], *_: Sequence[str], **__: Sequence[str]) -> dict[str, CrmContact]:
         """Return those that it knows."""
         self.asked += crm_ids
-        return {one: CrmContact(Contact(one, self.addresses[one]), {}) for one in crm_ids if one in self.addresses}
+        known = {one: Contact(one, self.addresses[one]) for one in crm_ids if one in self.addresses} | self.people
+        return {one: CrmContact(known[one], {}) for one in crm_ids if one in known}
 
     def share(self, fraction: float) -> None:
         """Note the part of the rate."""
@@ -205,11 +207,11 @@ class World:
         """Return the plan of a new run."""
         return RunPlan(uuid.uuid4().hex, ",".join(self.providers), "hubspot", "sqlite", **options)
 
-    def stage(self, *names: str, refresh: bool = False, **addresses: str | None) -> None:
+    def stage(self, *names: str, refresh: bool = False, source: str = "webhook", **addresses: str | None) -> None:
         """Queue contacts with addresses by their names, which are their ids, too; or with other addresses, or none."""
         emails = {name: address(name) for name in names} | addresses
         self.warehouse.stage(
-            [NewRecord("hubspot", name, email, "manual", "live", refresh=refresh) for name, email in emails.items()]
+            [NewRecord("hubspot", name, email, source, "live", refresh=refresh) for name, email in emails.items()]
         )
 
     def claim(self, plan: RunPlan) -> Claim:

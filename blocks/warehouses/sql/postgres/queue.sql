@@ -112,10 +112,18 @@ WHERE record_id IN (
     ORDER BY lane DESC, staged_at LIMIT :limit FOR UPDATE SKIP LOCKED)
 AND (claimed_by IS NULL OR claim_expires_at < now())
 
--- query: peek_records
--- Reads the records that a claim would take.
+-- query: read_claim
+-- Reads the records of a claim, and how long ago each was queued.
 -- differs because of the clock
-SELECT record_id, crm, object_type, crm_id, email_address, state, attempts, refresh FROM enrichment_staging
+SELECT record_id, crm, object_type, crm_id, email_address, state, attempts, refresh, source,
+    extract(epoch FROM now() - staged_at)::bigint AS age_seconds FROM enrichment_staging
+WHERE claimed_by = :token ORDER BY staged_at, record_id
+
+-- query: peek_records
+-- Reads the records that a claim would take, and how long ago each was queued.
+-- differs because of the clock
+SELECT record_id, crm, object_type, crm_id, email_address, state, attempts, refresh, source,
+    extract(epoch FROM now() - staged_at)::bigint AS age_seconds FROM enrichment_staging
 WHERE crm = :crm AND object_type = :object_type AND (:lane = '' OR lane = :lane)
     AND (claimed_by IS NULL OR claim_expires_at < now())
     AND (not_before IS NULL OR not_before <= now())

@@ -31,7 +31,7 @@ CREATE TABLE enrichment_staging (
     processed_at TIMESTAMPTZ, -- when the result was stored
     crm TEXT NOT NULL, -- CRM that knows the contact, such as hubspot
     object_type TEXT NOT NULL, -- type of the CRM record; always contact so far
-    source TEXT NOT NULL, -- what queued the contact: webhook, platform_event, schedule, backfill or manual
+    source TEXT NOT NULL, -- what queued the contact: webhook, platform_event, schedule, backfill, submission or manual
     lane TEXT NOT NULL, -- live or backfill; live contacts go first
     state TEXT NOT NULL, -- waiting, claimed (a run works on it) or enriched (only the CRM lacks the result)
     attempts INTEGER NOT NULL DEFAULT 0, -- [runs] number of runs that took the contact so far

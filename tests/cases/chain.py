@@ -1,0 +1,83 @@
+"""A run's chain over a queue and the stand-ins, step by step in this process: many kinds of contacts share it."""
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from blocks.crms.base import open_crm
+from blocks.settings import load_settings
+from blocks.warehouses.base import Warehouse
+from enrichment.plan import RunPlan
+from enrichment.records import Origin
+from flows.plan import plan_run
+from sandbox.accounts import ACCOUNTS, account_settings
+from sandbox.server import Box
+from tasks.books import describe_fields
+from tasks.chunk import look_up, settle, store, write_back
+from tasks.queue import claim_chunks
+
+HUBSPOT = Origin("hubspot")
+SETTINGS = {"ENRICHMENT_CRM": "hubspot", "ENRICHMENT_ABSENT_MINUTES": "15"}
+
+
+@dataclass
+class Chain:
+    """Works on what waits as a run does, without Prefect's server."""
+
+    box: Box
+    warehouse: Warehouse
+    setenv: Callable[[str, str], None]
+    vendor: str
+
+    def __post_init__(self) -> None:
+        """Begin a new world with new accounts, so that no pause of an old one lasts."""
+        new = {name: {account.identity: f"new-{uuid.uuid4().hex}"} for name, account in ACCOUNTS.items()}
+        self.world = self.box.reset(contacts=1, seed=7, **new)
+        for name, value in {**SETTINGS, "ENRICHMENT_WAREHOUSE": self.vendor}.items():
+            self.setenv(name, value)
+        for name in ACCOUNTS:
+            for setting, value in account_settings(name, self.box.url, self.world.services[name].options()).items():
+                self.setenv(setting, value)
+        with open_crm("hubspot") as crm:
+            crm.ensure_fields()
+
+    def plan(self, provider: str = "zoominfo") -> RunPlan:
+        """Return the plan of a new run by today's settings."""
+        plan = plan_run(load_settings(), provider=provider, crm="hubspot", warehouse=self.vendor, lane="")
+        plan = replace(plan, run_id=uuid.uuid4().hex)
+        return replace(plan, descriptions=describe_fields.fn(plan))
+
+    def run(self, provider: str = "zoominfo") -> RunPlan:
+        """Take what waits through the whole chain, and return the run's plan."""
+        plan = self.plan(provider)
+        for claimed in claim_chunks.fn(plan, 1, 1000):
+            settle.fn(plan, write_back.fn(plan, store.fn(plan, look_up.fn(plan, claimed))))
+        return plan
+
+    def ends(self, *crm_ids: str) -> list[str]:
+        """Return how contacts ended last, as `<result>: <reason>`; of those that wait, `queued`."""
+        found = []
+        for crm_id in crm_ids:
+            ledger = self.warehouse.read_story(HUBSPOT, crm_id).ledger
+            last = ledger[-1] if ledger else None
+            found.append(f"{last.disposition}: {last.reason}".removesuffix(": ") if last else "queued")
+        return found
+
+    def answer(self, service: str, path: str, body: Any, *, status: int = 200, times: int = 1) -> None:
+        """Let calls be answered with this JSON."""
+        self.world.faults.add(
+            kind="status",
+            service=service,
+            path_contains=path,
+            status=status,
+            body=json.dumps(body),
+            content_type="application/json",
+            times=times,
+        )
+
+    def values(self, crm_id: str, *names: str) -> Mapping[str, str | None]:
+        """Return what the CRM has of a contact in these fields."""
+        held = self.world.hubspot.contacts[crm_id]
+        return {name: held.get(name) for name in names}

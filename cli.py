@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from commands.backfill import backfill, pause, resume
+from commands.contact import allow, erase, suppress, why
 from commands.listeners import listen
 from commands.terminal import (
     FAILED,
@@ -201,24 +202,7 @@ def file(
             raise EnrichmentError(f"{left:,} contacts wait for a retry: run the same command again later")
 
 
-@app.command(epilog="Example: `enrich why 501`")
-def why(
-    crm_id: Annotated[str, typer.Argument(help="The contact's id in the CRM.")],
-    crm: Annotated[str, typer.Option(help="The CRM, if the id is known in several.")] = "",
-    as_json: Json = False,
-) -> None:
-    """Show everything that happened to one contact."""
-    with reported_errors():
-        from tasks.contact import read_story  # noqa: PLC0415
-
-        lines = read_story(crm_id, crm)
-        if not lines:
-            raise ConfigurationError(
-                f"the warehouse doesn't know contact {crm_id}: check the id, and whether the contact was queued"
-            )
-        rows = [asdict(line) for line in lines]
-        text = "\n".join(f"{'now' if row['at'] == '9999' else row['at']}  {row['what']}" for row in rows)
-        say(rows, as_json, lambda: escape(text))
+app.command(epilog="Example: `enrich why 501`")(why)
 
 
 @app.command(epilog="Example: `enrich review --days 7`, then `enrich review --mark`")
@@ -240,24 +224,11 @@ def review(
             err.print(f"{mark_reviewed(warehouse, found):,} unmatched contacts marked as reviewed")
 
 
-@app.command(epilog="Example: `enrich erase 501`")
-def erase(
-    crm_id: Annotated[str, typer.Argument(help="The contact's id in the CRM.")],
-    crm: Annotated[str, typer.Option(help="The CRM; default: the setting.")] = "",
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Erase one contact from the warehouse permanently, and never look it up again; the CRM isn't changed."""
-    with reported_errors():
-        from blocks.settings import load_settings  # noqa: PLC0415
-        from tasks.contact import erase_contact  # noqa: PLC0415
-
-        settings = load_settings()
-        crm = crm or settings.crm
-        if not yes:
-            typer.confirm(f"Erase contact {crm_id} of {crm} permanently?", abort=True, err=True)
-        erased = erase_contact(settings.warehouse, crm, crm_id)
-        say(erased.rows, as_json, lambda: pairs_table(f"Rows erased of contact {crm_id} of {crm}", dict(erased.rows)))
+app.command(epilog="Example: `enrich erase 501`")(erase)
+app.command(epilog="Example: `enrich suppress --csv do-not-contact.csv`, or `enrich suppress ada@acme.example`")(
+    suppress
+)
+app.command(epilog="Example: `enrich allow 501`")(allow)
 
 
 @app.command(epilog="Example: `enrich doctor --json`")

@@ -36,7 +36,7 @@ def listen_hubspot(host: Host = "127.0.0.1", port: Port = 8080) -> None:
         from tasks.contact import erase_contact  # noqa: PLC0415
         from triggers.serving import serve_hubspot  # noqa: PLC0415
 
-        erase = partial(erase_contact, load_settings().warehouse, "hubspot")
+        erase = partial(erase_contact, load_settings().warehouse, "hubspot", by="hubspot")
         serve_hubspot(host, port, staged=starter.staged, erase=erase)
 
 

@@ -18,8 +18,9 @@ from enrichment.errors import ConfigurationError, EnrichmentError
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 
-#: Exit codes: the work failed; the settings or the input are wrong (as for wrong usage).
-FAILED, MISCONFIGURED = 1, 2
+#: Exit codes: the work failed; the settings or the input are wrong (as for wrong usage); it is done, though nothing was
+#: known of what it was about.
+FAILED, MISCONFIGURED, UNKNOWN = 1, 2, 3
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 

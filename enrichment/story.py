@@ -16,6 +16,15 @@ class Suppression:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """That the contact was taken off the suppression list, and by whom."""
+
+    crm: str
+    allowed_by: str
+    allowed_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class QueuedContact:
     """The contact's record in the queue."""
 
@@ -104,6 +113,7 @@ class Story:
     """What is known of one contact, or of the contacts with one id in several CRMs; `stored` is by CRM."""
 
     suppressions: Collection[Suppression] = ()
+    allowances: Collection[Allowance] = ()
     staging: Collection[QueuedContact] = ()
     ledger: Collection[EndedContact] = ()
     replies: Collection[ProviderAnswer] = ()
@@ -137,6 +147,7 @@ def tell_story(story: Story) -> list[StoryLine]:
     """Return the story, line by line."""
     lines = [
         *(line for one in story.suppressions for line in _suppression(one)),
+        *(StoryLine(one.allowed_at, f"taken off the suppression list by {one.allowed_by}") for one in story.allowances),
         *(line for one in story.staging for line in _staging(one)),
         *(line for one in story.ledger for line in _ledger(one)),
         *(line for one in (*story.replies, *story.follow_ups) for line in _reply(one)),

@@ -26,6 +26,7 @@ def erase_contact(
     crm_id: Annotated[str, Field(min_length=1)],
     crm: str = "",
     warehouse: str = "",
+    even_if_unknown: bool = False,
 ) -> Erased:
     """
     Erase the contact and return how many rows of each table were deleted; safe to repeat.
@@ -34,6 +35,10 @@ def erase_contact(
         crm_id: The contact's id in the CRM.
         crm: CRM, `<name>` or `<name>/<block>`; empty: the setting.
         warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
+        even_if_unknown: Suppress the id even if the warehouse knows nothing of it.
+
+    Raises:
+        ConfigurationError: the warehouse doesn't know the contact.
     """
     settings = load_settings()
-    return erase(warehouse or settings.warehouse, crm or settings.crm, crm_id)
+    return erase(warehouse or settings.warehouse, crm or settings.crm, crm_id, even_if_unknown=even_if_unknown)

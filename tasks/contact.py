@@ -1,25 +1,29 @@
-"""One contact: everything that happened to it, and its erasure from the warehouse."""
+"""One contact: everything that happened to it, its erasure from the warehouse, and the suppression list."""
 
-from collections.abc import Iterator, Mapping
+import getpass
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+
+from prefect.runtime import flow_run
 
 from blocks.base import module_names
 from blocks.crms.base import crm_name
 from blocks.log import event
 from blocks.settings import load_settings
 from blocks.warehouses.base import Erased, Warehouse, open_warehouse
-from enrichment.errors import sealed
-from enrichment.identifiers import suppression_keys
+from enrichment.errors import ConfigurationError, sealed
+from enrichment.identifiers import email_key, suppression_keys
 from enrichment.plan import Reference
 from enrichment.records import Contact, Origin
-from enrichment.story import ProviderAnswer, StoryLine, Suppression, tell_story
+from enrichment.story import ProviderAnswer, Story, StoryLine, tell_story
 from enrichment.waterfall import FOLLOW_UPS
 from tasks.steps import step
 
 
 @sealed
-def erase_contact(warehouse: str, crm: str, crm_id: str) -> Erased:
+def erase_contact(warehouse: str, crm: str, crm_id: str, by: str = "") -> Erased:
     """
     Remove what the warehouse knows of a contact, and keep it from being looked up again; safe to repeat.
 
@@ -29,6 +33,7 @@ def erase_contact(warehouse: str, crm: str, crm_id: str) -> Erased:
         warehouse: reference of the warehouse, `<name>` or `<name>/<block>`.
         crm: the CRM that knows the contact, `<name>` or `<name>/<block>`.
         crm_id: the contact's id in it; one that the warehouse doesn't know is suppressed anyway.
+        by: who erases it; empty: the flow run, or the user of this machine.
 
     Returns:
         how many rows of each table went.
@@ -39,17 +44,87 @@ def erase_contact(warehouse: str, crm: str, crm_id: str) -> Erased:
     """
     name = crm_name(crm)
     with open_warehouse(warehouse) as target:
-        erased = target.erase(Origin(name), crm_id)
+        erased = target.erase(Origin(name), crm_id, by or _who())
     event("contact_erased", crm=name, crm_id=crm_id, **erased.rows)
     return erased
 
 
 @step(name="erase-contact")
-def erase(warehouse: str, crm: str, crm_id: str) -> Erased:
-    """Erase a contact as a task."""
+def erase(warehouse: str, crm: str, crm_id: str, *, even_if_unknown: bool = False) -> Erased:
+    """Erase a contact as a task; raise ConfigurationError if the warehouse doesn't know it, unless that is meant."""
+    if not even_if_unknown and not is_known(warehouse, crm, crm_id):
+        raise ConfigurationError(
+            f"{unknown_contact(crm, crm_id)}; nothing was erased or suppressed. If the id is right, set the parameter "
+            "even_if_unknown: the contact is then never looked up"
+        )
     return erase_contact(warehouse, crm, crm_id)
 
 
+@sealed
+def is_known(warehouse: str, crm: str, crm_id: str) -> bool:
+    """Return whether the warehouse knows anything of a contact, if only that it is suppressed."""
+    return bool(tell_story(replace(_read(warehouse, crm_id, [crm_name(crm)]), allowances=())))
+
+
+def unknown_contact(crm: str, crm_id: str) -> str:
+    """Return the sentence for a contact that the warehouse doesn't know."""
+    of_crm = f" of {crm}" if crm else ""
+    return f"the warehouse doesn't know contact {crm_id}{of_crm}: check the id, and whether the contact was queued"
+
+
+@sealed
+def suppress_contacts(warehouse: str, crm: str, named: Sequence[str], reason: str) -> int:
+    """
+    Keep contacts from ever being looked up, and note who wished it; safe to repeat.
+
+    Args:
+        warehouse: reference of the warehouse.
+        crm: that knows the ids.
+        named: contacts, each by its id in the CRM or by an e-mail address.
+        reason: that is shown with them.
+
+    Returns:
+        how many of them weren't on the list before.
+    """
+    if reason == _ERASED:
+        raise ConfigurationError(f"'{_ERASED}' is not a valid reason: it is kept for `enrich erase`")
+    keys = list(dict.fromkeys(_key(crm, one) for one in named))
+    with open_warehouse(warehouse) as target:
+        known = target.read_suppressed(keys)
+        target.suppress(keys, reason, _who())
+    event("contacts_suppressed", crm=crm, named=len(keys), new=len(keys) - len(known))
+    return len(keys) - len(known)
+
+
+@sealed
+def allow_contact(warehouse: str, crm: str, named: str) -> bool:
+    """
+    Take a contact off the suppression list again, with all that came with it, and note who did.
+
+    Args:
+        warehouse: reference of the warehouse.
+        crm: that knows the id.
+        named: the contact's id in the CRM, or an e-mail address.
+
+    Returns:
+        whether it can be looked up now; else an erased contact has the same address.
+
+    Raises:
+        ConfigurationError: it isn't on the list.
+    """
+    key = _key(crm, named)
+    with open_warehouse(warehouse) as target:
+        if not target.read_suppressed([key]):
+            raise ConfigurationError(
+                f"{named} is not on the suppression list: check the id or the address, and `--crm`"
+            )
+        hashes = target.allow(key, _who())
+        free = not target.read_suppressed([key])
+    event("contact_allowed", crm=crm, hashes=hashes)
+    return free
+
+
+_ERASED = "erased"
 _LONGEST_DAYS = 3650
 
 
@@ -62,17 +137,39 @@ def read_story(crm_id: str, crm: str = "") -> list[StoryLine]:
     """
     settings = load_settings()
     crms = [crm] if crm else sorted({*module_names("blocks.crms"), Reference.parse(settings.crm).name})
-    with open_warehouse(settings.warehouse) as warehouse:
-        suppressions = _suppressions(warehouse, crm_id, crms)
+    return tell_story(_read(settings.warehouse, crm_id, crms))
+
+
+def _read(reference: str, crm_id: str, crms: list[str]) -> Story:
+    crm = crms[0] if len(crms) == 1 else ""
+    keys = {suppression_keys(Contact(crm_id), Origin(name))[0]: name for name in crms}
+    with open_warehouse(reference) as warehouse:
+        suppressions, allowances = warehouse.read_suppressions(keys), warehouse.read_allowances(keys)
         story = warehouse.read_story(Origin(crm), crm_id)
         stored = [enrichment.fields for enrichment in story.stored.values()]
         follow_ups = [answer for fields in stored for answer in _follow_ups(warehouse, fields)]
-    erased = {one.crm for one in suppressions if one.reason == "erased"}
-    return tell_story(replace(story.without(erased), suppressions=suppressions, follow_ups=follow_ups))
+    erased = {one.crm for one in suppressions if one.reason == _ERASED}
+    return replace(story.without(erased), suppressions=suppressions, allowances=allowances, follow_ups=follow_ups)
 
 
-def _suppressions(warehouse: Warehouse, crm_id: str, crms: list[str]) -> list[Suppression]:
-    return warehouse.read_suppressions({suppression_keys(Contact(crm_id), Origin(name))[0]: name for name in crms})
+def _key(crm: str, named: str) -> str:
+    """Return the hashed identifier of a contact that was named by its id or its address."""
+    if "@" not in named:
+        return suppression_keys(Contact(named), Origin(crm_name(crm)))[0]
+    key = email_key(named)
+    if key is None:
+        raise ConfigurationError(f"'{named}' is not a valid e-mail address")
+    return key
+
+
+def _who() -> str:
+    """Return who acts: a flow run, or the user of this machine."""
+    if flow_run.id:
+        return f"flow run {flow_run.id}"
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        return f"uid {os.getuid()}"
 
 
 def _follow_ups(warehouse: Warehouse, fields: Mapping[str, Any]) -> Iterator[ProviderAnswer]:

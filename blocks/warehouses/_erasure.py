@@ -32,7 +32,7 @@ _FORGETTING = {
 }
 
 
-def erase(session: Session, origin: Origin, crm_id: str, token: str) -> Erased:
+def erase(session: Session, origin: Origin, crm_id: str, token: str, by: str = "") -> Erased:
     """
     Erase one contact.
 
@@ -41,17 +41,20 @@ def erase(session: Session, origin: Origin, crm_id: str, token: str) -> Erased:
         origin: whose contact.
         crm_id: the contact's id in it; may be unknown here.
         token: fresh, never used before.
+        by: who erases it.
     """
+    subject = _contact_keys(origin, crm_id)[0]
     who = {**asdict(origin), "crm_id": crm_id}
     # The erasure claims the record: a run at work on it has lost it, and every later update of that run finds nothing.
     session.run("take_records", token=token, lease_seconds=_LEASE_SECONDS, **who)
     records = session.read("read_claim", token=token)
     addresses = {row["email_address"] for row in (*records, *session.read("read_addresses", **who))}
-    session.run("suppress_keys", keys=_contact_keys(origin, crm_id, addresses), reason=REASON)
+    session.run("note_suppression", keys=[subject], action=REASON, reason="", changed_by=by)
+    session.run("suppress_keys", keys=_contact_keys(origin, crm_id, addresses), subject=subject, reason=REASON)
     counts = {"enrichment_staging": _end(session, token, records)}
     requests = session.read("read_requests", **who)
     counts |= {table: session.run(query, **who) for table, query in _FORGETTING.items()}
-    counts["provider_replies"] = _blank_replies(session, requests)
+    counts["provider_replies"] = _blank_replies(session, requests, subject)
     session.run("blank_ledger", **who)
     session.run("forget_requests", **who)
     return Erased(counts)
@@ -117,14 +120,14 @@ def _end(session: Session, token: str, records: Sequence[Row]) -> int:
     return len(ended)
 
 
-def _blank_replies(session: Session, requests: Sequence[Row]) -> int:
+def _blank_replies(session: Session, requests: Sequence[Row], subject: str) -> int:
     """
     Leave of the replies what they cost and when, and keep a late one from being read.
 
     What two contacts with the same identifiers were answered is about the same person, so it goes for both.
     """
     keys = {row[name] for row in requests for name in ("request_key", "email_key") if row[name]}
-    session.run("suppress_keys", keys=sorted(keys), reason=REASON)
+    session.run("suppress_keys", keys=sorted(keys), subject=subject, reason=REASON)
     blanked = 0
     for provider, rows in groupby(sorted(requests, key=itemgetter("provider")), key=itemgetter("provider")):
         asked = {"provider": provider, "keys": sorted(row["request_key"] for row in rows)}

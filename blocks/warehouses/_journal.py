@@ -11,7 +11,7 @@ from blocks.warehouses._values import JournalLookup, MadeFor, PlannedWrite, Save
 from enrichment.credits import UNCAPPED, CreditCaps, Overdraft, Spending, overdraft
 from enrichment.estimate import TrackRecord
 from enrichment.records import CONCLUSIVE, ENRICHED, Claim, Enrichment, Found, OpenWrite, Origin, Unmatched
-from enrichment.story import Suppression
+from enrichment.story import Allowance, Suppression
 
 
 class JournalVerbs(Transactions):
@@ -94,10 +94,28 @@ class JournalVerbs(Transactions):
         return [Suppression(keys[row["key_hash"]], row["reason"], row["suppressed_at"]) for row in rows]
 
     @replayed
-    def suppress(self, keys: Collection[str], reason: str) -> None:
-        """Remember hashed identifiers that must never be looked up."""
+    def suppress(self, keys: Collection[str], reason: str, by: str = "") -> None:
+        """Remember hashed identifiers that must never be looked up, and who wished it."""
         with self._transaction() as session:
-            session.run("suppress_keys", keys=list(keys), reason=reason)
+            session.run("note_suppression", keys=list(keys), action="suppressed", reason=reason, changed_by=by)
+            session.run("suppress_keys", keys=list(keys), subject="", reason=reason)
+
+    @replayed
+    def allow(self, key: str, by: str) -> int:
+        """
+        Take off the suppression list what was put on it for this hashed identifier, and note who did.
+
+        Returns:
+            how many hashes that were: of an erased contact also those of its address and its requests.
+        """
+        with self._transaction() as session:
+            session.run("note_suppression", keys=[key], action="allowed", reason="", changed_by=by)
+            return session.run("allow_key", subject=key)
+
+    def read_allowances(self, keys: Mapping[str, str]) -> list[Allowance]:
+        """Return who took which of these keys off the list; each key comes with the CRM that it stands for."""
+        rows = self._query("read_allowances", keys=list(keys))
+        return [Allowance(keys[row["key_hash"]], row["changed_by"], row["changed_at"]) for row in rows]
 
     @replayed
     def keep_replies(self, provider: str, run_id: str, replies: Sequence[Reply]) -> None:

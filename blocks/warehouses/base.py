@@ -83,10 +83,10 @@ class Warehouse(QueueVerbs, JournalVerbs, ResultVerbs, BookVerbs, InsightVerbs):
         return f"{self.name} answers; {waiting:,} contacts in the queue{paused}"
 
     @replayed
-    def erase(self, origin: Origin, crm_id: str) -> Erased:
+    def erase(self, origin: Origin, crm_id: str, by: str = "") -> Erased:
         """Remove what is known of a contact, and remember by hashes never to look it up; safe to repeat."""
         with self._transaction() as session:
-            return _erasure.erase(session, origin, crm_id, uuid.uuid4().hex)
+            return _erasure.erase(session, origin, crm_id, uuid.uuid4().hex, by)
 
 
 class WarehouseBlock(PipelineBlock):

@@ -30,6 +30,7 @@ TABLES = (
     "contact_requests",
     "lookup_reservations",
     "suppressed_contacts",
+    "suppression_changes",
 )
 
 
@@ -167,3 +168,21 @@ def test_the_address_of_an_erased_person_is_not_staged_again(warehouse: Warehous
     stage(warehouse, "3", email="lee@acme.example")
     staged = {record.crm_id: record.email_address for record in claim(warehouse).records}
     assert staged == {"1": ERASED_ADDRESS, "2": ERASED_ADDRESS, "3": "lee@acme.example"}
+
+
+def test_an_erasure_by_mistake_can_be_taken_back(warehouse: Warehouse) -> None:
+    """All hashes that came with the contact go, and who took them off is kept; another contact's stay."""
+    fill_every_table(warehouse, "1", "zoe@acme.example")
+    fill_every_table(warehouse, "2", "zoe@acme.example")
+    for crm_id in ("1", "2"):
+        warehouse.erase(HUBSPOT, crm_id, "ada")
+    address = suppression_keys(Contact("3", "zoe@acme.example"), HUBSPOT)
+    keys = {crm_id: suppression_keys(Contact(crm_id), HUBSPOT)[0] for crm_id in ("1", "2")}
+    assert warehouse.allow(keys["1"], "ada") >= 2
+    assert warehouse.read_suppressed([keys["1"], keys["2"]]) == {keys["2"]}
+    assert warehouse.read_suppressed(address) == {address[1]}
+    (allowance,) = warehouse.read_allowances({keys["1"]: "hubspot"})
+    assert (allowance.crm, allowance.allowed_by) == ("hubspot", "ada")
+    assert warehouse.allow(keys["2"], "ada") >= 2
+    assert warehouse.read_suppressed(address) == set()
+    assert warehouse.allow(keys["2"], "ada") == 0

@@ -62,6 +62,10 @@ DELETE FROM crm_writes WHERE crm = :crm AND object_type = :object_type AND crm_i
 -- Deletes a contact's dead letters.
 DELETE FROM failed_records WHERE crm = :crm AND object_type = :object_type AND crm_id = :crm_id
 
+-- query: allow_key
+-- Takes off the suppression list what was put on it for this hashed identifier.
+DELETE FROM suppressed_contacts WHERE suppressed_for = :subject
+
 -- query: count_dispositions
 -- Counts a run's ended records by disposition.
 SELECT disposition, COUNT(*) AS records FROM record_ledger WHERE run_id = :run_id GROUP BY disposition

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from enrichment.story import (
+    Allowance,
     EndedContact,
     FailedContact,
     FieldWrite,
@@ -86,6 +87,11 @@ FAILED = "failed at write_back: bad_value: the field takes no text; "
     [
         ("suppressions", SUPPRESSION, ["erased; the contact is never looked up again"]),
         ("suppressions", replace(SUPPRESSION, reason="opt_out"), ["put on the suppression list: opt_out"]),
+        (
+            "allowances",
+            Allowance("hubspot", "ada", "2026-01-07T10:00:00.000Z"),
+            ["taken off the suppression list by ada"],
+        ),
         ("staging", STAGED, ["put into the queue (webhook, live)", "is in the queue now: waiting, 0 attempts so far"]),
         (
             "staging",

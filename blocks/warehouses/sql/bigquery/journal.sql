@@ -9,10 +9,25 @@ WHERE key_hash IN UNNEST(JSON_VALUE_ARRAY(:keys))
 -- differs because of the clock, how a list is unpacked and how rows are merged
 -- An erasure outranks an opt-out, in either order.
 MERGE suppressed_contacts c
-USING (SELECT DISTINCT value FROM UNNEST(JSON_VALUE_ARRAY(:keys)) AS value) r ON c.key_hash = r.value
+USING (
+    SELECT DISTINCT value, CASE WHEN :subject = '' THEN value ELSE :subject END AS suppressed_for
+    FROM UNNEST(JSON_VALUE_ARRAY(:keys)) AS value) r ON c.key_hash = r.value AND c.suppressed_for = r.suppressed_for
 WHEN MATCHED AND :reason = 'erased' AND c.reason <> 'erased' THEN UPDATE SET
     reason = :reason, suppressed_at = CURRENT_TIMESTAMP()
-WHEN NOT MATCHED THEN INSERT (key_hash, reason, suppressed_at) VALUES (r.value, :reason, CURRENT_TIMESTAMP())
+WHEN NOT MATCHED THEN INSERT (key_hash, suppressed_for, reason, suppressed_at)
+    VALUES (r.value, r.suppressed_for, :reason, CURRENT_TIMESTAMP())
+
+-- query: note_suppression
+-- Notes who put hashed identifiers on the suppression list or took them off.
+-- differs because of the clock and how a list is unpacked
+INSERT INTO suppression_changes (key_hash, action, reason, changed_by, changed_at)
+SELECT value, :action, :reason, :changed_by, CURRENT_TIMESTAMP() FROM UNNEST(JSON_VALUE_ARRAY(:keys)) AS value
+
+-- query: read_allowances
+-- Reads which of these hashed identifiers were taken off the suppression list, by whom and when.
+-- differs because of how a list is unpacked
+SELECT key_hash, changed_by, changed_at FROM suppression_changes
+WHERE action = 'allowed' AND key_hash IN UNNEST(JSON_VALUE_ARRAY(:keys))
 
 -- query: lock_credits
 -- Makes those who count credits of a provider wait for each other.

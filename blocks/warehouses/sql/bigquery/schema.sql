@@ -181,8 +181,17 @@ CREATE TABLE IF NOT EXISTS enrichment_runs (
 
 CREATE TABLE IF NOT EXISTS suppressed_contacts (
     key_hash STRING NOT NULL,
+    suppressed_for STRING NOT NULL,
     reason STRING NOT NULL,
     suppressed_at TIMESTAMP NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS suppression_changes (
+    key_hash STRING NOT NULL,
+    action STRING NOT NULL,
+    reason STRING NOT NULL,
+    changed_by STRING NOT NULL,
+    changed_at TIMESTAMP NOT NULL
 );
 
 CREATE TABLE IF NOT EXISTS event_cursors (

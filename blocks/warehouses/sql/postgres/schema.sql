@@ -228,10 +228,24 @@ CREATE TABLE enrichment_runs (
 -- Hashes of people who must not be looked up.
 -- Example: SELECT reason, count(*) AS hashes FROM suppressed_contacts GROUP BY reason
 CREATE TABLE suppressed_contacts (
-    key_hash TEXT PRIMARY KEY, -- SHA-256 of an address, of a CRM record's key or of a request
+    key_hash TEXT NOT NULL, -- SHA-256 of an address, of a CRM record's key or of a request
+    suppressed_for TEXT NOT NULL, -- hash that was named: that of an erased contact's CRM record, or key_hash itself
     reason TEXT NOT NULL, -- opt_out, erased or another reason that was given
-    suppressed_at TIMESTAMPTZ NOT NULL -- since when
+    suppressed_at TIMESTAMPTZ NOT NULL, -- since when
+    PRIMARY KEY (key_hash, suppressed_for)
 );
+CREATE INDEX suppressed_by_contact ON suppressed_contacts (suppressed_for);
+
+-- Who put hashes on the suppression list, and who took them off.
+-- Example: SELECT action, changed_by, count(*) AS hashes FROM suppression_changes GROUP BY action, changed_by
+CREATE TABLE suppression_changes (
+    key_hash TEXT NOT NULL, -- hash that was named; see suppressed_contacts
+    action TEXT NOT NULL, -- erased, suppressed or allowed
+    reason TEXT NOT NULL, -- reason that was given; empty if none was
+    changed_by TEXT NOT NULL, -- user of the operating system, flow run or CRM that did it
+    changed_at TIMESTAMPTZ NOT NULL -- when
+);
+CREATE INDEX changes_of_key ON suppression_changes (key_hash);
 
 -- Positions of listeners, intakes and backfills.
 -- Example: SELECT name, updated_at FROM event_cursors ORDER BY updated_at DESC

@@ -9,10 +9,26 @@ WHERE key_hash IN (SELECT r.value FROM :keys r)
 -- differs because of the clock, how a list is unpacked and how rows are merged
 -- An erasure outranks an opt-out, in either order.
 UPDATE suppressed_contacts SET reason = :reason, suppressed_at = GETDATE()
-WHERE :reason = 'erased' AND reason <> 'erased' AND key_hash IN (SELECT r.value FROM :keys r);
-INSERT INTO suppressed_contacts (key_hash, reason, suppressed_at)
-SELECT r.value, :reason, GETDATE() FROM (SELECT DISTINCT value FROM :keys) r
-WHERE NOT EXISTS (SELECT 1 FROM suppressed_contacts c WHERE c.key_hash = r.value)
+WHERE :reason = 'erased' AND reason <> 'erased' AND key_hash IN (SELECT r.value FROM :keys r)
+    AND suppressed_for = CASE WHEN :subject::VARCHAR(256) = '' THEN key_hash ELSE :subject::VARCHAR(256) END;
+INSERT INTO suppressed_contacts (key_hash, suppressed_for, reason, suppressed_at)
+SELECT r.value, r.suppressed_for, :reason, GETDATE() FROM (
+    SELECT DISTINCT value, CASE WHEN :subject::VARCHAR(256) = '' THEN value ELSE :subject::VARCHAR(256) END
+        AS suppressed_for FROM :keys) r
+WHERE NOT EXISTS (
+    SELECT 1 FROM suppressed_contacts c WHERE c.key_hash = r.value AND c.suppressed_for = r.suppressed_for)
+
+-- query: note_suppression
+-- Notes who put hashed identifiers on the suppression list or took them off.
+-- differs because of the clock and how a list is unpacked
+INSERT INTO suppression_changes (key_hash, action, reason, changed_by, changed_at)
+SELECT r.value, :action, :reason, :changed_by, GETDATE() FROM :keys r
+
+-- query: read_allowances
+-- Reads which of these hashed identifiers were taken off the suppression list, by whom and when.
+-- differs because of how a list is unpacked
+SELECT key_hash, changed_by, changed_at FROM suppression_changes
+WHERE action = 'allowed' AND key_hash IN (SELECT r.value FROM :keys r)
 
 -- query: lock_credits
 -- Makes those who count credits of a provider wait for each other.

@@ -226,8 +226,17 @@ CREATE TABLE enrichment_runs (
 
 CREATE TABLE suppressed_contacts (
     key_hash VARCHAR(256) NOT NULL,
+    suppressed_for VARCHAR(256) NOT NULL,
     reason VARCHAR(4096) NOT NULL,
     suppressed_at TIMESTAMP NOT NULL
+);
+
+CREATE TABLE suppression_changes (
+    key_hash VARCHAR(256) NOT NULL,
+    action VARCHAR(256) NOT NULL,
+    reason VARCHAR(4096) NOT NULL,
+    changed_by VARCHAR(256) NOT NULL,
+    changed_at TIMESTAMP NOT NULL
 );
 
 CREATE TABLE event_cursors (

@@ -9,11 +9,27 @@ WHERE c.key_hash IN (SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:keys) AS j
 -- differs because of the clock, how a list is unpacked and how rows are merged
 -- An erasure outranks an opt-out, in either order.
 MERGE INTO suppressed_contacts t USING (
-    SELECT DISTINCT f.value::VARCHAR AS key_hash
+    SELECT DISTINCT f.value::VARCHAR AS key_hash,
+        CASE WHEN :subject = '' THEN f.value::VARCHAR ELSE :subject END AS suppressed_for
     FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) s
-ON t.key_hash = s.key_hash
+ON t.key_hash = s.key_hash AND t.suppressed_for = s.suppressed_for
 WHEN MATCHED AND :reason = 'erased' AND t.reason <> 'erased' THEN UPDATE SET reason = :reason, suppressed_at = SYSDATE()
-WHEN NOT MATCHED THEN INSERT (key_hash, reason, suppressed_at) VALUES (s.key_hash, :reason, SYSDATE())
+WHEN NOT MATCHED THEN INSERT (key_hash, suppressed_for, reason, suppressed_at)
+    VALUES (s.key_hash, s.suppressed_for, :reason, SYSDATE())
+
+-- query: note_suppression
+-- Notes who put hashed identifiers on the suppression list or took them off.
+-- differs because of the clock and how a list is unpacked
+INSERT INTO suppression_changes (key_hash, action, reason, changed_by, changed_at)
+SELECT f.value::VARCHAR, :action, :reason, :changed_by, SYSDATE()
+FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f
+
+-- query: read_allowances
+-- Reads which of these hashed identifiers were taken off the suppression list, by whom and when.
+-- differs because of how a list is unpacked and how a time is read
+SELECT c.key_hash, c.changed_by, DATE_PART(epoch_millisecond, c.changed_at) AS changed_at FROM suppression_changes c
+WHERE c.action = 'allowed'
+    AND c.key_hash IN (SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
 
 -- query: lock_credits
 -- Makes those who count credits of a provider wait for each other.

@@ -187,8 +187,17 @@ CREATE TABLE IF NOT EXISTS enrichment_runs (
 
 CREATE TABLE IF NOT EXISTS suppressed_contacts (
     key_hash VARCHAR NOT NULL,
+    suppressed_for VARCHAR NOT NULL,
     reason VARCHAR NOT NULL,
     suppressed_at TIMESTAMP_NTZ NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS suppression_changes (
+    key_hash VARCHAR NOT NULL,
+    action VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    changed_by VARCHAR NOT NULL,
+    changed_at TIMESTAMP_NTZ NOT NULL
 );
 
 CREATE TABLE IF NOT EXISTS event_cursors (

@@ -7,11 +7,24 @@ WHERE key_hash IN (SELECT value FROM json_each(:keys))
 -- query: suppress_keys
 -- Suppresses hashed identifiers.
 -- differs because of the clock, how a list is unpacked and how rows are merged
-INSERT INTO suppressed_contacts (key_hash, reason, suppressed_at)
-SELECT value, :reason, strftime('%Y-%m-%dT%H:%M:%fZ', 'now') FROM json_each(:keys) WHERE true
-ON CONFLICT (key_hash) DO UPDATE SET reason = excluded.reason, suppressed_at = excluded.suppressed_at
+INSERT INTO suppressed_contacts (key_hash, suppressed_for, reason, suppressed_at)
+SELECT value, CASE :subject WHEN '' THEN value ELSE :subject END, :reason, strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+FROM json_each(:keys) WHERE true
+ON CONFLICT (key_hash, suppressed_for) DO UPDATE SET reason = excluded.reason, suppressed_at = excluded.suppressed_at
 -- An erasure outranks an opt-out, in either order.
 WHERE excluded.reason = 'erased' AND suppressed_contacts.reason <> 'erased'
+
+-- query: note_suppression
+-- Notes who put hashed identifiers on the suppression list or took them off.
+-- differs because of the clock and how a list is unpacked
+INSERT INTO suppression_changes (key_hash, action, reason, changed_by, changed_at)
+SELECT value, :action, :reason, :changed_by, strftime('%Y-%m-%dT%H:%M:%fZ', 'now') FROM json_each(:keys)
+
+-- query: read_allowances
+-- Reads which of these hashed identifiers were taken off the suppression list, by whom and when.
+-- differs because of how a list is unpacked
+SELECT key_hash, changed_by, changed_at FROM suppression_changes
+WHERE action = 'allowed' AND key_hash IN (SELECT value FROM json_each(:keys))
 
 -- query: lock_credits
 -- Makes those who count credits of a provider wait for each other.

@@ -197,10 +197,22 @@ CREATE TABLE enrichment_runs (
 );
 
 CREATE TABLE suppressed_contacts (
-    key_hash TEXT PRIMARY KEY,
+    key_hash TEXT NOT NULL,
+    suppressed_for TEXT NOT NULL,
     reason TEXT NOT NULL,
-    suppressed_at TEXT NOT NULL
+    suppressed_at TEXT NOT NULL,
+    PRIMARY KEY (key_hash, suppressed_for)
 );
+CREATE INDEX suppressed_by_contact ON suppressed_contacts (suppressed_for);
+
+CREATE TABLE suppression_changes (
+    key_hash TEXT NOT NULL,
+    action TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    changed_by TEXT NOT NULL,
+    changed_at TEXT NOT NULL
+);
+CREATE INDEX changes_of_key ON suppression_changes (key_hash);
 
 CREATE TABLE event_cursors (
     name TEXT PRIMARY KEY,

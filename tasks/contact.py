@@ -14,7 +14,7 @@ from blocks.log import event
 from blocks.settings import load_settings
 from blocks.warehouses.base import Erased, Warehouse, open_warehouse
 from enrichment.errors import ConfigurationError, sealed
-from enrichment.identifiers import email_key, suppression_keys
+from enrichment.identifiers import suppression_keys
 from enrichment.plan import Reference
 from enrichment.records import Contact, Origin
 from enrichment.story import ProviderAnswer, Story, StoryLine, tell_story
@@ -88,7 +88,7 @@ def suppress_contacts(warehouse: str, crm: str, named: Sequence[str], reason: st
     """
     if reason == _ERASED:
         raise ConfigurationError(f"'{_ERASED}' is not a valid reason: it is kept for `enrich erase`")
-    keys = list(dict.fromkeys(_key(crm, one) for one in named))
+    keys = list(dict.fromkeys(key for one in named for key in _keys(crm, one)))
     with open_warehouse(warehouse) as target:
         known = target.read_suppressed(keys)
         target.suppress(keys, reason, _who())
@@ -112,14 +112,14 @@ def allow_contact(warehouse: str, crm: str, named: str) -> bool:
     Raises:
         ConfigurationError: it isn't on the list.
     """
-    key = _key(crm, named)
+    keys = _keys(crm, named)
     with open_warehouse(warehouse) as target:
-        if not target.read_suppressed([key]):
+        if not target.read_suppressed(keys):
             raise ConfigurationError(
                 f"{named} is not on the suppression list: check the id or the address, and `--crm`"
             )
-        hashes = target.allow(key, _who())
-        free = not target.read_suppressed([key])
+        hashes = sum(target.allow(key, _who()) for key in keys)
+        free = not target.read_suppressed(keys)
     event("contact_allowed", crm=crm, hashes=hashes)
     return free
 
@@ -152,14 +152,14 @@ def _read(reference: str, crm_id: str, crms: list[str]) -> Story:
     return replace(story.without(erased), suppressions=suppressions, allowances=allowances, follow_ups=follow_ups)
 
 
-def _key(crm: str, named: str) -> str:
-    """Return the hashed identifier of a contact that was named by its id or its address."""
+def _keys(crm: str, named: str) -> list[str]:
+    """Return the hashed identifiers of a contact that was named by its id, or by one address or several."""
     if "@" not in named:
-        return suppression_keys(Contact(named), Origin(crm_name(crm)))[0]
-    key = email_key(named)
-    if key is None:
+        return suppression_keys(Contact(named), Origin(crm_name(crm)))
+    by_address = suppression_keys(Contact("", named), Origin(crm_name(crm)))[1:]
+    if not by_address:
         raise ConfigurationError(f"'{named}' is not a valid e-mail address")
-    return key
+    return by_address
 
 
 def _who() -> str:

@@ -100,13 +100,14 @@ def stage(
         only_one({"--csv": csv, "--ids": ids, "--since": since, "--all": everything, "--failed": failed})
         if run_id and not failed:
             raise ConfigurationError("`--run-id` needs `--failed`: it names the run whose failed contacts are queued")
+        from blocks.settings import load_settings  # noqa: PLC0415
         from tasks.intake import read_contacts  # noqa: PLC0415
         from tasks.setup import check_ready, ensure_server  # noqa: PLC0415
 
         intake = _intake(csv, ids, since, run_id, everything=everything, failed=failed)
         queue = checked_lane(lane)  # a wrong name or file is refused before Prefect starts
         if csv:
-            read_contacts(csv)
+            read_contacts(csv, load_settings().crm)
         check_ready()
         ensure_server()
         from flows.ingest_contacts import ingest_contacts  # noqa: PLC0415

@@ -122,7 +122,7 @@ def _check(selection: Selection, provider: str, *, estimate: bool, stage_only: b
     from tasks.setup import check_ready, ensure_server  # noqa: PLC0415
 
     if selection.csv_path:
-        read_contacts(Path(selection.csv_path))
+        read_contacts(Path(selection.csv_path), load_settings().crm)
     if estimate:
         read_price_book(load_settings().price_book)
     check_ready(provider)

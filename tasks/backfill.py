@@ -36,16 +36,22 @@ def stage_selection(crm: str, warehouse: str, lane: str, selection: Selection, *
     """
     name = Reference.parse(crm).name
     if selection.csv_path:
-        read_contacts(Path(selection.csv_path))  # a file that can't be used is reported before anything is staged
+        read_contacts(Path(selection.csv_path), crm)  # a file that can't be used is reported before anything is staged
     with open_crm(crm) as source, open_warehouse(warehouse) as target:
         staged = _Staging(source, target, name, lane, selection, refresh=refresh).run()
     event("selection_staged", crm=name, lane=lane, selection=selection.fingerprint, staged=staged)
     return staged
 
 
-def pages(crm: Crm, selection: Selection, after: str) -> Iterator[ContactPage]:
+def pages(crm: Crm, name: str, selection: Selection, after: str) -> Iterator[ContactPage]:
     """
     Yield the contacts of a selection, page by page.
+
+    Args:
+        crm: judges the conditions.
+        name: of the CRM.
+        selection: the conditions.
+        after: the position of an earlier page; empty for the beginning.
 
     Raises:
         ConfigurationError: the CRM can't judge a condition, or the file can't be used.
@@ -53,7 +59,7 @@ def pages(crm: Crm, selection: Selection, after: str) -> Iterator[ContactPage]:
     if not selection.csv_path:
         yield from crm.select(selection, after=after)
         return
-    listed = read_contacts(Path(selection.csv_path))
+    listed = read_contacts(Path(selection.csv_path), name)
     for start in range(int(after or 0), len(listed), _BATCH):
         batch = listed[start : start + _BATCH]
         kept = _fulfilling(crm, selection, batch) if selection.conditions else batch
@@ -133,7 +139,7 @@ class _Staging:
     def _stage_from(self, place: _Place) -> int:
         """Stage page by page until the end, or until another run is found to be ahead."""
         staged = 0
-        for page in pages(self.crm, self.selection, place.position):
+        for page in pages(self.crm, self.name, self.selection, place.position):
             after = _Place.now(page.position)
             new = self._move(page.contacts, place, after)
             if new is None:

@@ -9,7 +9,7 @@ from typing import Any
 from prefect.runtime import flow_run
 
 from blocks.base import module_names
-from blocks.crms.base import crm_name
+from blocks.crms.base import contact_id, crm_name
 from blocks.log import event
 from blocks.settings import load_settings
 from blocks.warehouses.base import Erased, Warehouse, open_warehouse
@@ -40,9 +40,10 @@ def erase_contact(warehouse: str, crm: str, crm_id: str, by: str = "") -> Erased
 
     Raises:
         TransientError: the warehouse can't be reached now; nothing or a part was removed, so repeat it.
-        ConfigurationError: there is no such CRM, or the warehouse isn't set up or refuses us.
+        ConfigurationError: there is no such CRM, the id can't be one of its ids, or the warehouse isn't set up or
+            refuses us.
     """
-    name = crm_name(crm)
+    name, crm_id = crm_name(crm), contact_id(crm, crm_id)
     with open_warehouse(warehouse) as target:
         erased = target.erase(Origin(name), crm_id, by or _who())
     event("contact_erased", crm=name, crm_id=crm_id, **erased.rows)
@@ -63,7 +64,9 @@ def erase(warehouse: str, crm: str, crm_id: str, *, even_if_unknown: bool = Fals
 @sealed
 def is_known(warehouse: str, crm: str, crm_id: str) -> bool:
     """Return whether the warehouse knows anything of a contact, if only that it is suppressed."""
-    return bool(tell_story(replace(_read(warehouse, crm_id, [crm_name(crm)]), allowances=())))
+    name = crm_name(crm)
+    story = _read(warehouse, Origin(name), contact_id(crm, crm_id), [name])
+    return bool(tell_story(replace(story, allowances=())))
 
 
 def unknown_contact(crm: str, crm_id: str) -> str:
@@ -137,15 +140,31 @@ def read_story(crm_id: str, crm: str = "") -> list[StoryLine]:
     """
     settings = load_settings()
     crms = [crm] if crm else sorted({*module_names("blocks.crms"), Reference.parse(settings.crm).name})
-    return tell_story(_read(settings.warehouse, crm_id, crms))
+    ids = _ids_in(crms, crm_id)
+    stories = [
+        _read(settings.warehouse, Origin(crm), one, [name for name in ids if ids[name] == one])
+        for one in dict.fromkeys(ids.values())
+    ]
+    return [line for story in stories for line in tell_story(story)]
 
 
-def _read(reference: str, crm_id: str, crms: list[str]) -> Story:
-    crm = crms[0] if len(crms) == 1 else ""
+def _ids_in(crms: Sequence[str], text: str) -> dict[str, str]:
+    """Return an id as each of the CRMs has it that may have it; raise ConfigurationError if the only one can't."""
+    ids: dict[str, str] = {}
+    for name in crms:
+        try:
+            ids[name] = contact_id(name, text)
+        except ConfigurationError:
+            if len(crms) == 1:
+                raise
+    return ids
+
+
+def _read(reference: str, origin: Origin, crm_id: str, crms: Sequence[str]) -> Story:
     keys = {suppression_keys(Contact(crm_id), Origin(name))[0]: name for name in crms}
     with open_warehouse(reference) as warehouse:
         suppressions, allowances = warehouse.read_suppressions(keys), warehouse.read_allowances(keys)
-        story = warehouse.read_story(Origin(crm), crm_id)
+        story = warehouse.read_story(origin, crm_id)
         stored = [enrichment.fields for enrichment in story.stored.values()]
         follow_ups = [answer for fields in stored for answer in _follow_ups(warehouse, fields)]
     erased = {one.crm for one in suppressions if one.reason == _ERASED}
@@ -155,7 +174,7 @@ def _read(reference: str, crm_id: str, crms: list[str]) -> Story:
 def _keys(crm: str, named: str) -> list[str]:
     """Return the hashed identifiers of a contact that was named by its id, or by one address or several."""
     if "@" not in named:
-        return suppression_keys(Contact(named), Origin(crm_name(crm)))
+        return suppression_keys(Contact(contact_id(crm, named)), Origin(crm_name(crm)))
     by_address = suppression_keys(Contact("", named), Origin(crm_name(crm)))[1:]
     if not by_address:
         raise ConfigurationError(f"'{named}' is not a valid e-mail address")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
-from blocks.crms.base import Crm, NewContact, open_crm
+from blocks.crms.base import Crm, NewContact, contact_id, open_crm
 from blocks.log import event
 from blocks.warehouses.base import NewRecord, Warehouse, open_warehouse
 from enrichment.errors import ConfigurationError
@@ -97,9 +97,9 @@ def stage_listed(
 ) -> int:
     """Stage contacts by their ids, from a list or from a CSV file with the column `crm_id` and, optionally, `email`."""
     name = Reference.parse(crm).name
-    listed = [NewContact(crm_id, None, None) for crm_id in crm_ids]
+    listed = [NewContact(contact_id(crm, crm_id), None, None) for crm_id in crm_ids]
     if csv_path:
-        listed += read_contacts(Path(csv_path))
+        listed += read_contacts(Path(csv_path), crm)
     staged = 0
     with open_warehouse(warehouse) as target:
         for batch in _batches(listed):
@@ -117,12 +117,12 @@ def stage_failed(warehouse: str, run_id: str) -> int:
     return staged
 
 
-def read_contacts(path: Path) -> list[NewContact]:
+def read_contacts(path: Path, crm: str) -> list[NewContact]:
     """
-    Return the contacts that a CSV file lists; the whole file is checked before any of it is used.
+    Return the contacts of a CRM that a CSV file lists; the whole file is checked before any of it is used.
 
     Raises:
-        ConfigurationError: the file can't be read, has no column `crm_id`, or a row lacks its id.
+        ConfigurationError: the file can't be read, has no column `crm_id`, or a row has no valid id.
     """
     try:
         # utf-8-sig: spreadsheets put a mark before the first column's name.
@@ -134,15 +134,21 @@ def read_contacts(path: Path) -> list[NewContact]:
                     f"{path} has no column '{_ID_COLUMN}' (found: {found}): "
                     f"the first line must name the columns, '{_ID_COLUMN}' and, optionally, '{_EMAIL_COLUMN}'"
                 )
-            return [_listed(path, rows.line_num, row) for row in rows]
+            return [_listed(path, crm, rows.line_num, row) for row in rows]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigurationError(f"{path} can't be read as a CSV file in UTF-8 ({type(error).__name__})") from None
 
 
-def _listed(path: Path, line: int, row: dict[str, str | None]) -> NewContact:
-    crm_id = (row[_ID_COLUMN] or "").strip()
-    if not crm_id:
+def _listed(path: Path, crm: str, line: int, row: dict[str, str | None]) -> NewContact:
+    given = (row[_ID_COLUMN] or "").strip()
+    if not given:
         raise ConfigurationError(f"{path}, line {line}: the column '{_ID_COLUMN}' is empty; no contact was queued")
+    try:
+        crm_id = contact_id(crm, given)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"{path}, line {line}, column '{_ID_COLUMN}': {error}; no contact was queued"
+        ) from None
     return NewContact(crm_id, (row.get(_EMAIL_COLUMN) or "").strip() or None, None)
 
 

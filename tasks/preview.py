@@ -79,7 +79,7 @@ def estimate(plan: RunPlan, selection: Selection) -> Estimate:
         providers = load_providers(plan)
         counter = Counter(plan, warehouse, providers.values())
         survey = _Survey(plan, warehouse, crm, counter, providers, selection.source)
-        for page in pages(crm, selection, ""):
+        for page in pages(crm, plan.crm_name, selection, ""):
             survey.take(page.contacts)
     skipped = survey.skipped
     found = Estimate(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from blocks.crms.hubspot.contacts import is_record_id
 from blocks.warehouses.base import NewRecord
 from enrichment.records import Origin
 from enrichment.text import UnreadableError, read_json
@@ -20,7 +21,6 @@ CRM = "hubspot"
 _ORIGIN = Origin(CRM)
 
 _CONTACT_TYPE = "0-1"
-_LONGEST_ID = 20
 #: Values of `changeSource` of changes that a program made through the API; `sourceId` is then its app's id.
 _PROGRAMS = frozenset({"INTEGRATION", "API"})
 #: Events that count even if our own app caused the change.
@@ -197,8 +197,7 @@ def _id(value: object) -> str | None:
     """Return an id as the REST API has it: text, while events have numbers."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
-    text = str(value)
-    return text if text.isascii() and text.isdigit() and len(text) <= _LONGEST_ID else None
+    return str(value) if is_record_id(str(value)) else None
 
 
 def _moment(milliseconds: object) -> str | None:

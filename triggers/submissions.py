@@ -1,14 +1,16 @@
 """Contacts that forms and other systems hand in: what they may look like, and what is wrong with others. Pure."""
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.requests import Request
 
+from blocks.crms.base import contact_id
 from blocks.warehouses.base import NewRecord
+from enrichment.errors import ConfigurationError
 from enrichment.identifiers import normalise_email
 from triggers.staging import Batch
 
@@ -160,11 +162,20 @@ def read_contacts(body: bytes, *, crm: str, crms: Collection[str]) -> Batch:
         raise InvalidContactsError(
             [{"where": f"{place}.crm", "what": f"must be one of: {known}"} for place in unknown[:_MOST_FLAWS]]
         )
-    return Batch(tuple(_record(contact, crm) for contact in contacts))
+    return Batch(tuple(_records(contacts, crm)))
 
 
-def _record(contact: SubmittedContact, crm: str) -> NewRecord:
-    return NewRecord(contact.crm or crm, contact.crm_id, contact.email, "submission", "live")
+def _records(contacts: Sequence[SubmittedContact], crm: str) -> Iterator[NewRecord]:
+    flaws = []
+    for place, contact in enumerate(contacts):
+        try:
+            crm_id = contact_id(contact.crm or crm, contact.crm_id)
+        except ConfigurationError:
+            flaws.append({"where": f"{place}.crm_id", "what": f"must be a contact id of {contact.crm or crm}"})
+        else:
+            yield NewRecord(contact.crm or crm, crm_id, contact.email, "submission", "live")
+    if flaws:
+        raise InvalidContactsError(flaws[:_MOST_FLAWS])
 
 
 def _flaw(error: Mapping[str, Any]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The seam to a CRM."""
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -150,6 +151,16 @@ class CrmBlock(PipelineBlock):
 
     kind: ClassVar[str] = "crm"
 
+    @classmethod
+    def contact_id(cls, text: str) -> str:
+        """
+        Return a contact's id in the one form by which the pipeline knows it; needs no credentials.
+
+        Raises:
+            ConfigurationError: it can't be an id of this CRM; the message says why.
+        """
+        raise NotImplementedError
+
     def get_crm(self) -> Crm:
         """Return the adapter."""
         raise NotImplementedError
@@ -160,6 +171,16 @@ def crm_name(reference: str) -> str:
     parsed = Reference.parse(reference)
     check_vendor(__package__, parsed.vendor)
     return parsed.name
+
+
+def contact_id(reference: str, text: str) -> str:
+    """Return a contact's id as the CRM that a reference names has it; raise ConfigurationError if it isn't one."""
+    return _block_of(Reference.parse(reference).vendor).contact_id(text)
+
+
+@functools.cache  # a list has many ids
+def _block_of(vendor: str) -> type[CrmBlock]:
+    return block_class(__package__, vendor, CrmBlock)
 
 
 def load_crm(reference: str) -> Crm:

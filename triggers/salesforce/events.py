@@ -4,34 +4,13 @@ What an event means for the queue. Pure: an event comes in decoded, and out come
 See https://developer.salesforce.com/docs/platform/change-data-capture for the header of change events.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from blocks.crms.base import NewContact
-
-_CONTACT_ID = re.compile(r"003[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?")
-_SUFFIXES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
-_SHORT = 15
-
-
-def contact_id(value: object) -> str | None:
-    """
-    Return a contact's id in its long form, by which the queue knows it; None if it isn't a valid contact id.
-
-    The last three of 18 characters repeat the case of the others, so formulas and older programs often give 15.
-    """
-    if not isinstance(value, str) or not _CONTACT_ID.fullmatch(value):
-        return None
-    short = value[:_SHORT]
-    return short + "".join(_suffix(short[start : start + 5]) for start in range(0, _SHORT, 5))
-
-
-def _suffix(part: str) -> str:
-    return _SUFFIXES[sum(1 << place for place, character in enumerate(part) if character.isupper())]
-
+from blocks.crms.salesforce.ids import contact_id_of
 
 ENTITY = "Contact"
 _CREATED = frozenset({"CREATE", "GAP_CREATE"})
@@ -95,7 +74,7 @@ def read_platform_event(event: Mapping[str, Any], id_field: str, email_field: st
 
 def _contacts(ids: Sequence[Any], email: Any, created_at: datetime | None) -> tuple[NewContact, ...]:
     address = email if isinstance(email, str) and email else None
-    known = dict.fromkeys(filter(None, map(contact_id, ids)))
+    known = dict.fromkeys(filter(None, map(contact_id_of, ids)))
     return tuple(NewContact(each, address, created_at.isoformat() if created_at else None) for each in known)
 
 

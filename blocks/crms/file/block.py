@@ -36,6 +36,7 @@ from blocks.crms.file.columns import (
     settle_rules,
     write_table,
 )
+from blocks.crms.ids import wrong_id
 from blocks.crms.mapping import read_rules
 from blocks.crms.selection import lacks_one, named_fields, refuse_conditions
 from enrichment.errors import ConfigurationError, TransientError
@@ -82,6 +83,13 @@ class File(CrmBlock):
     mapping_file: Path | None = Field(
         default=None, description="YAML list of {field, source, rule, stamp}, laid over the default columns."
     )
+
+    @classmethod
+    def contact_id(cls, text: str) -> str:
+        """Return a row's id, which is as the file has it."""
+        if not text.strip():
+            raise wrong_id("", "a row's id", "name the row")
+        return text.strip()
 
     def get_crm(self) -> "FileCrm":
         """

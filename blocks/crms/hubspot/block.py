@@ -12,7 +12,7 @@ from blocks.calls.loop import CallPool
 from blocks.calls.messages import Answer, Call, is_object
 from blocks.crms.base import ContactPage, CrmBlock, CrmContact, FieldSet, NewContact, Update, UpdateResult
 from blocks.crms.hubspot.api import MOST_CONNECTIONS, HubSpotApi
-from blocks.crms.hubspot.contacts import DEFAULT_RULES, READ_SCOPE, ContactReader, FieldCatalog
+from blocks.crms.hubspot.contacts import DEFAULT_RULES, READ_SCOPE, ContactReader, FieldCatalog, record_id
 from blocks.crms.hubspot.selection import SelectionReader
 from blocks.crms.hubspot.updates import HubSpotWriter
 from blocks.crms.mapping import read_rules
@@ -84,6 +84,11 @@ class HubSpot(CrmBlock):
     app_id: str = Field(
         "", pattern=r"^\d*$", description="Id of the app that writes for the pipeline, whose changes are ignored."
     )
+
+    @classmethod
+    def contact_id(cls, text: str) -> str:
+        """Return a contact's id; see the base."""
+        return record_id(text)
 
     def get_crm(self) -> "HubSpotCrm":
         """

@@ -1,5 +1,6 @@
 """Reading contacts from HubSpot: all of them, the new ones, and those that are asked for by id."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from datetime import datetime
@@ -8,6 +9,7 @@ from typing import Any
 from blocks.calls.messages import Call, is_object
 from blocks.crms.base import CrmContact, FieldSet, NewContact
 from blocks.crms.hubspot.api import OBJECT_NOT_FOUND, HubSpotApi, complaints, has_records, is_complete
+from blocks.crms.ids import plain_id, wrong_id
 from blocks.crms.updates import batches
 from enrichment.errors import ConfigurationError, RequestRefusedError, TransientError
 from enrichment.records import Contact
@@ -260,9 +262,29 @@ class ContactReader:
         return Call("POST", self._api.contacts("/batch/read"), body=query)
 
 
+_RECORD_ID = re.compile(r"[1-9][0-9]{0,18}")
+
+
 def is_record_id(crm_id: str) -> bool:
     """Return whether this could be the id of a record."""
-    return crm_id.isascii() and crm_id.isdigit()
+    return _RECORD_ID.fullmatch(crm_id) is not None
+
+
+def record_id(text: str, what: str = "contact") -> str:
+    """
+    Return the id of a record.
+
+    Args:
+        text: the id, perhaps with blanks around it.
+        what: it is the id of, for messages.
+
+    Raises:
+        ConfigurationError: it isn't one.
+    """
+    given = plain_id(text)
+    if not is_record_id(given):
+        raise wrong_id(given, f"a HubSpot {what} id", "it is a number of at most 19 digits that doesn't begin with 0")
+    return given
 
 
 def _place(ids: Sequence[str], records: Sequence[Mapping[str, Any]], wanted: FieldSet) -> dict[str, CrmContact]:

@@ -8,7 +8,7 @@ from typing import Any
 from blocks.calls.messages import Call
 from blocks.crms.base import ContactPage, CrmContact, FieldSet, NewContact
 from blocks.crms.hubspot.api import HubSpotApi
-from blocks.crms.hubspot.contacts import BATCH_SIZE, ContactReader, is_record_id
+from blocks.crms.hubspot.contacts import BATCH_SIZE, ContactReader, is_record_id, record_id
 from blocks.crms.selection import is_created_within, lacks_one
 from blocks.crms.updates import batches
 from enrichment.errors import ConfigurationError, RequestRefusedError
@@ -127,7 +127,7 @@ def _filter_groups(selection: Selection, missing: Sequence[str], last: int) -> l
     if selection.created_until:
         every.append(_filter(_CREATED, "LT", _milliseconds(selection.created_until)))
     if selection.owner:
-        every.append(_filter(_OWNER, "EQ", selection.owner))
+        every.append(_filter(_OWNER, "EQ", record_id(selection.owner, "owner")))
     if not missing or len(missing) > MOST_GROUPS or len(missing) * (len(every) + 1) > MOST_FILTERS:
         return [every]
     return [[*every, {"propertyName": field, "operator": "NOT_HAS_PROPERTY"}] for field in missing]
@@ -145,7 +145,7 @@ def _fulfils(selection: Selection, missing: Sequence[str], contact: CrmContact) 
     created = contact.values[_CREATED]
     return (
         is_created_within(selection, datetime.fromisoformat(created) if created else None)
-        and (not selection.owner or contact.values[_OWNER] == selection.owner)
+        and (not selection.owner or contact.values[_OWNER] == record_id(selection.owner, "owner"))
         and lacks_one(contact.values, missing)
     )
 

@@ -15,6 +15,7 @@ from blocks.crms.mapping import read_rules
 from blocks.crms.salesforce.api import SalesforceApi, calls_left
 from blocks.crms.salesforce.bulk import BulkOptions, BulkWriter
 from blocks.crms.salesforce.contacts import ContactReader, FieldCatalog, default_rules
+from blocks.crms.salesforce.ids import contact_id
 from blocks.crms.salesforce.selection import SelectionReader
 from blocks.crms.salesforce.session import (
     ADDRESS,
@@ -156,6 +157,11 @@ class Salesforce(CrmBlock):
     events_silence_seconds: float = Field(
         300.0, gt=0, le=3600, description="A stream without any message for this time is opened again."
     )
+
+    @classmethod
+    def contact_id(cls, text: str) -> str:
+        """Return a contact's id in its long form; see the base."""
+        return contact_id(text)
 
     def get_crm(self) -> "SalesforceCrm":
         """

@@ -15,7 +15,7 @@ from typing import Any
 
 from blocks.calls.messages import Call
 from blocks.crms.salesforce.api import SalesforceApi, read_bulk_error, refused
-from blocks.crms.salesforce.contacts import short
+from blocks.crms.salesforce.ids import short
 from blocks.crms.updates import UNPROCESSED, Ending, Input, failed
 from enrichment.errors import EnrichmentError, RequestRefusedError
 

@@ -10,6 +10,7 @@ from typing import Any
 from blocks.calls.messages import Call
 from blocks.crms.base import CrmContact, FieldSet, NewContact
 from blocks.crms.salesforce.api import COLLECTIONS, SalesforceApi
+from blocks.crms.salesforce.ids import is_contact_id, short
 from blocks.crms.updates import batches
 from enrichment.errors import ConfigurationError, RequestRefusedError
 from enrichment.identifiers import normalise_email
@@ -149,7 +150,6 @@ BATCH_SIZE = 2000
 QUERIED_IDS = 300
 
 _IDENTIFIERS = ("Id", "Email", "FirstName", "LastName", "AccountId", "IsDeleted", "LastModifiedDate")
-_CONTACT_ID = re.compile(r"003[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?")
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:?\d{2})")
 
 
@@ -228,16 +228,6 @@ class ContactReader:
             rows = self._api.rows(soql, deleted=True)
             masters |= {short(row["Id"]): str(row["MasterRecordId"]) for row in rows}
         return {crm_id: masters[short(crm_id)] for crm_id in missing if short(crm_id) in masters}
-
-
-def is_contact_id(crm_id: str) -> bool:
-    """Return whether this could be the id of a contact, short or long."""
-    return _CONTACT_ID.fullmatch(crm_id) is not None
-
-
-def short(crm_id: str) -> str:
-    """Return what the short and the long form of an id have in common."""
-    return crm_id[:15]
 
 
 def _page_query(condition: str) -> str:

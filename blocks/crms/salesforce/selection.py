@@ -1,18 +1,17 @@
 """A selection of Salesforce's contacts, as queries that each begin behind the last contact of the one before."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from blocks.crms.base import ContactPage, NewContact
 from blocks.crms.salesforce.api import SalesforceApi
-from blocks.crms.salesforce.contacts import PAGE_SIZE, QUERIED_IDS, is_contact_id, literal, new_contact
+from blocks.crms.salesforce.contacts import PAGE_SIZE, QUERIED_IDS, literal, new_contact
+from blocks.crms.salesforce.ids import is_contact_id, record_id
 from blocks.crms.selection import lacks_one
 from blocks.crms.updates import batches
 from enrichment.errors import ConfigurationError, RequestRefusedError
 from enrichment.intake import Selection
 
-_ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 _CAMPAIGN = "701"
 #: Codes of a query that Salesforce can't make sense of; its words may quote the query, so they are left out.
 _BAD_QUERY = frozenset(
@@ -80,9 +79,9 @@ def _conditions(selection: Selection, missing: Sequence[str]) -> list[str]:
     if selection.created_until:
         conditions.append(f"CreatedDate < {literal(selection.created_until)}")
     if selection.owner:
-        conditions.append(f"OwnerId = '{_checked(selection.owner, 'owner')}'")
+        conditions.append(f"OwnerId = '{record_id(selection.owner, 'owner')}'")
     if selection.list_id:
-        campaign = _checked(selection.list_id, "list_id")
+        campaign = record_id(selection.list_id, "campaign")
         if not campaign.startswith(_CAMPAIGN):
             raise ConfigurationError(
                 f"'{campaign}' is not a campaign id, which begins with {_CAMPAIGN}: the members of a list view or "
@@ -118,11 +117,3 @@ def _kept(rows: Sequence[Mapping[str, Any]], missing: Sequence[str]) -> list[New
 
 def _texts(row: Mapping[str, Any], fields: Sequence[str]) -> dict[str, str | None]:
     return {field: None if row.get(field) is None else str(row[field]) for field in fields}
-
-
-def _checked(record_id: str, name: str) -> str:
-    if not _ID.fullmatch(record_id):
-        raise ConfigurationError(
-            f"the selection's `{name}` is not a valid Salesforce id, which has 15 or 18 letters and digits"
-        )
-    return record_id

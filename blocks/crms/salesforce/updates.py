@@ -15,7 +15,8 @@ from typing import Any
 from blocks.calls.messages import Call
 from blocks.crms.salesforce.api import COLLECTIONS, Complaint, SalesforceApi, read_complaint, refused
 from blocks.crms.salesforce.bulk import BulkWriter
-from blocks.crms.salesforce.contacts import ContactReader, is_contact_id, short
+from blocks.crms.salesforce.contacts import ContactReader
+from blocks.crms.salesforce.ids import is_contact_id, short
 from blocks.crms.updates import Ending, Input, UpdateWriter, batches, unconfirmed
 from enrichment.errors import RequestRefusedError
 

@@ -8,8 +8,8 @@ from enrichment.errors import ConfigurationError
 from enrichment.intake import Selection
 from tests.integration.crms.salesforce_org import Org
 
-OWNER = "0055e00000AAAAAAAA"
-CAMPAIGN = "7015e00000AAAAAAAA"
+OWNER = "0055e00000AAAAAAA5"
+CAMPAIGN = "7015e00000AAAAAAA5"
 
 
 def picked(crm: Crm, selection: Selection, **how: object) -> list[str]:
@@ -69,9 +69,9 @@ def test_the_members_of_a_campaign_are_found(org: Org, crm: SalesforceCrm) -> No
 @pytest.mark.parametrize(
     ("conditions", "words"),
     [
-        ({"list_id": "00B5e00000AAAAAAAA"}, "is not a campaign id"),
-        ({"list_id": "Customers"}, "`list_id` is not a valid Salesforce id"),
-        ({"owner": "x' OR Name != '"}, "`owner` is not a valid Salesforce id"),
+        ({"list_id": "00B5e00000AAAAAEA5"}, "is not a campaign id"),
+        ({"list_id": "Customers"}, "is not a Salesforce campaign id"),
+        ({"owner": "x' OR Name != '"}, "is not a Salesforce owner id"),
     ],
 )
 def test_an_id_that_is_none_is_refused(crm: SalesforceCrm, conditions: dict[str, str], words: str) -> None:

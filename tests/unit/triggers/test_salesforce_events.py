@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from blocks.crms.salesforce.ids import contact_id_of
 from triggers.salesforce.client import CODE_PREFIX, Action, judge
-from triggers.salesforce.events import Meaning, contact_id, read_change, read_platform_event
+from triggers.salesforce.events import Meaning, read_change, read_platform_event
 from triggers.salesforce.topic import Position, read_position
 
 FIRST, SECOND = "0035e0000000001AAA", "003D000000QV9n2IAD"
@@ -135,7 +136,7 @@ def test_several_records_of_one_event_are_each_staged_once() -> None:
 )
 def test_ids_of_contacts_are_brought_into_their_long_form(given: object, expected: str | None) -> None:
     """What is no contact's id is none."""
-    assert contact_id(given) == expected
+    assert contact_id_of(given) == expected
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,7 @@ def stage(
         only_one({"--csv": csv, "--ids": ids, "--since": since, "--all": everything, "--failed": failed})
         if run_id and not failed:
             raise ConfigurationError("`--run-id` needs `--failed`: it names the run whose failed contacts are queued")
+        from blocks.crms.base import contact_id  # noqa: PLC0415
         from blocks.settings import load_settings  # noqa: PLC0415
         from tasks.intake import read_contacts  # noqa: PLC0415
         from tasks.setup import check_ready, ensure_server  # noqa: PLC0415
@@ -108,6 +109,8 @@ def stage(
         queue = checked_lane(lane)  # a wrong name or file is refused before Prefect starts
         if csv:
             read_contacts(csv, load_settings().crm)
+        for crm_id in intake.crm_ids if intake.what == "listed" else ():
+            contact_id(load_settings().crm, crm_id)
         check_ready()
         ensure_server()
         from flows.ingest_contacts import ingest_contacts  # noqa: PLC0415

@@ -30,6 +30,7 @@ class Chain:
     warehouse: Warehouse
     setenv: Callable[[str, str], None]
     vendor: str
+    crm: str = "hubspot"
 
     def __post_init__(self) -> None:
         """Begin a new world with new accounts, so that no pause of an old one lasts."""
@@ -45,7 +46,7 @@ class Chain:
 
     def plan(self, provider: str = "zoominfo") -> RunPlan:
         """Return the plan of a new run by today's settings."""
-        plan = plan_run(load_settings(), provider=provider, crm="hubspot", warehouse=self.vendor, lane="")
+        plan = plan_run(load_settings(), provider=provider, crm=self.crm, warehouse=self.vendor, lane="")
         plan = replace(plan, run_id=uuid.uuid4().hex)
         return replace(plan, descriptions=describe_fields.fn(plan))
 
@@ -60,7 +61,7 @@ class Chain:
         """Return how contacts ended last, as `<result>: <reason>`; of those that wait, `queued`."""
         found = []
         for crm_id in crm_ids:
-            ledger = self.warehouse.read_story(HUBSPOT, crm_id).ledger
+            ledger = self.warehouse.read_story(Origin(self.crm), crm_id).ledger
             last = ledger[-1] if ledger else None
             found.append(f"{last.disposition}: {last.reason}".removesuffix(": ") if last else "queued")
         return found

@@ -31,7 +31,7 @@ def test_the_documented_example_works(receiver: Receiver) -> None:
     assert (done.returncode, done.stdout) == (0, '{"accepted":1}'), done.stderr
     (row,) = receiver.staged().values()
     assert (row["crm"], row["crm_id"], row["email_address"]) == ("hubspot", "501", "ada@example.com")
-    assert (row["source"], row["lane"]) == ("webhook", "live")
+    assert (row["source"], row["lane"]) == ("submission", "live")
     assert receiver.told == 1
 
 
@@ -62,7 +62,9 @@ def test_what_is_not_signed_rightly_is_refused(receiver: Receiver, headers: dict
 
 def test_many_contacts_of_several_crms(receiver: Receiver) -> None:
     """A list is taken whole; each contact waits once in its CRM."""
-    contacts = [{"crm_id": str(number)} for number in range(1, 1000)] + [{"crm_id": "003D000000QV9n2", "crm": "salesforce"}]
+    contacts = [{"crm_id": str(number)} for number in range(1, 1000)] + [
+        {"crm_id": "003D000000QV9n2", "crm": "salesforce"}
+    ]
     answer = receiver.hand_in(contacts)
     assert (answer.status_code, answer.json()) == (202, {"accepted": 1000})
     assert receiver.hand_in(contacts[:10]).status_code == 202

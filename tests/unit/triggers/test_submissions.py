@@ -23,11 +23,11 @@ def flaws(body: object) -> dict[str, str]:
 
 def test_one_contact_or_a_list() -> None:
     """An object is one contact; the CRM is the configured one unless it is named."""
-    one = NewRecord("hubspot", "501", "zoe@x.example", "webhook", "live")
+    one = NewRecord("hubspot", "501", "zoe@x.example", "submission", "live")
     assert read({"crm_id": " 501 ", "email": "zoe@x.example"}) == (one,)
     assert read(b'\n [{"crm_id":"501","email":"zoe@x.example"},{"crm_id":"003D000000QV9n2","crm":"salesforce"}]') == (
         one,
-        NewRecord("salesforce", "003D000000QV9n2IAD", None, "webhook", "live"),
+        NewRecord("salesforce", "003D000000QV9n2IAD", None, "submission", "live"),
     )
 
 

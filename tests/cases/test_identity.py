@@ -1,0 +1,246 @@
+"""One form of each address and id, at every door: nobody is paid for twice, mixed up, or asked for after an erasure."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from blocks.crms.base import contact_id
+from blocks.warehouses.base import NewRecord
+from cli import app
+from enrichment.errors import ConfigurationError
+from enrichment.identifiers import email_key, normalise_email, request_key, valid_addresses
+from tasks.intake import stage_listed
+from tasks.preview import preview
+from tests.cases.chain import Chain
+from triggers.submissions import read_contacts
+
+WAREHOUSES = pytest.mark.parametrize("chain", ["sqlite", "postgres"], indirect=True)
+
+LONG, SHORT = "003D000000QV9n2IAD", "003D000000QV9n2"
+
+
+def listed(path: Path, *lines: str) -> str:
+    """Write a list of contacts, and return where it is."""
+    path.write_text("crm_id,email\n" + "\n".join(lines) + "\n")
+    return str(path)
+
+
+def enrich(chain: Chain, *arguments: str) -> Result:
+    chain.setenv("ENRICHMENT_CRM", chain.crm)
+    return CliRunner().invoke(app, arguments)
+
+
+#: However an address is written, and the form by which it is known everywhere.
+SPELLINGS: dict[str, str | None] = {
+    "ada@münchen.example": "ada@xn--mnchen-3ya.example",
+    "ADA@XN--MNCHEN-3YA.example": "ada@xn--mnchen-3ya.example",
+    "ada@mu\u0308nchen.example": "ada@xn--mnchen-3ya.example",
+    "\u200bada@münchen.example": "ada@xn--mnchen-3ya.example",
+    "ada@mün\u00adchen.example": "ada@xn--mnchen-3ya.example",
+    "\u202aada@münchen.example\u202c": "ada@xn--mnchen-3ya.example",
+    "\ufeffada@münchen.example": "ada@xn--mnchen-3ya.example",
+    "ada@münchen。example": "ada@xn--mnchen-3ya.example",
+    "\uff41\uff44\uff41\uff20münchen.example": "ada@xn--mnchen-3ya.example",
+    "mailto:ada@münchen.example": "ada@xn--mnchen-3ya.example",
+    "MAILTO:ada%40münchen.example?subject=Hi": "ada@xn--mnchen-3ya.example",
+    "SMTP:Ada@münchen.example": "ada@xn--mnchen-3ya.example",
+    "<ada@münchen.example>": "ada@xn--mnchen-3ya.example",
+    "&lt;ada@münchen.example&gt;": "ada@xn--mnchen-3ya.example",
+    "Ada Byron <ada@münchen.example>": "ada@xn--mnchen-3ya.example",
+    '"Byron, Ada" <ada@münchen.example>': "ada@xn--mnchen-3ya.example",
+    '"old@acme.example" <ada@münchen.example>': "ada@xn--mnchen-3ya.example",
+    "'ada@münchen.example'": "ada@xn--mnchen-3ya.example",
+    "“ada@münchen.example”": "ada@xn--mnchen-3ya.example",
+    '"ada"@münchen.example': "ada@xn--mnchen-3ya.example",
+    "ada@münchen.example.": "ada@xn--mnchen-3ya.example",
+    "ada@münchen.example,": "ada@xn--mnchen-3ya.example",
+    "ada@münchen.example (work)": "ada@xn--mnchen-3ya.example",
+    "N/A; ada@münchen.example": "ada@xn--mnchen-3ya.example",
+    "ada@straße.example": "ada@xn--strae-oqa.example",
+    "ada@strasse.example": "ada@strasse.example",
+    "Straße@acme.example": "straße@acme.example",
+    "Strasse@acme.example": "strasse@acme.example",
+    "o\u2019hara@acme.example": "o'hara@acme.example",
+    "ada@\u0646\u0627\u0645\u0647\u200c\u0627\u06cc.example": "ada@xn--mgba3gch31f060k.example",
+    "ada byron@acme.example": None,
+    "ada@acme.co. uk": None,
+    "ada@acme.example@acme.example": None,
+    "ada@localhost": None,
+    "ada@127.0.0.1": None,
+    "ada@acme..example": None,
+    "ada@i❤.example": None,
+    "N/A": None,
+    "-": None,
+    "ada\ud83d@acme.example": None,
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_an_address_has_one_form_however_it_is_written(spelling: str) -> None:
+    """The same for keys, for the wire and for comparison; what isn't sure is no address."""
+    assert normalise_email(spelling) == SPELLINGS[spelling]
+
+
+@given(st.text(st.characters(exclude_categories=())) | st.emails() | st.from_regex(r"\w+@\w+\.\w{2,5}"))
+def test_the_form_of_an_address_is_its_own(text: str) -> None:
+    """Whatever comes in: forms are forms of themselves, and texts with the same key have the same form."""
+    for address in valid_addresses(text):
+        assert valid_addresses(address) == [address]
+        assert email_key(address) == email_key(f" {address}\u200b")
+
+
+LETTERS = "[a-z\u00df\u00e4\u0151\u0130\u0131\u017f]{1,8}"
+
+
+@given(st.from_regex(LETTERS, fullmatch=True), st.from_regex(LETTERS, fullmatch=True))
+def test_two_names_never_become_one(one: str, other: str) -> None:
+    """Only case and Unicode's form are set aside: in addresses, and in the keys of what is asked for."""
+    forms = [normalise_email(f"{name}@acme.example") for name in (one, other)]
+    keys = [request_key("zoominfo", {"last_name": name}, []) for name in (one, other)]
+    same = one.lower() == other.lower()
+    assert (forms[0] == forms[1]) == same
+    assert (keys[0] == keys[1]) == same
+
+
+@WAREHOUSES
+def test_two_people_at_two_companies_stay_two(chain: Chain, tmp_path: Path) -> None:
+    """Sharp s and double s differ in a domain and in a name: two lookups each, and each contact has its own company."""
+    emails = ["hit+a@straße.example", "hit+a@strasse.example", "hit+straße@acme.example", "hit+strasse@acme.example"]
+    ids = chain.world.hubspot.create([{"email": f"x{n}@acme.example"} for n in range(4)])
+    rows = [f"{crm_id},{email}" for crm_id, email in zip(ids, emails, strict=True)]
+    stage_listed.fn("hubspot", chain.vendor, "live", [], listed(tmp_path / "list.csv", *rows))
+    chain.run()
+    assert chain.ends(*ids) == ["written"] * 4
+    assert dict(chain.world.zoominfo.lookups) == {normalise_email(email): 1 for email in emails}
+    companies = [chain.values(crm_id, "enr_company_name")["enr_company_name"] for crm_id in ids[:2]]
+    assert companies[0] != companies[1]
+
+
+@WAREHOUSES
+def test_an_erased_person_stays_erased_under_every_spelling(chain: Chain, tmp_path: Path) -> None:
+    """Through a list, a form, an event and the CRM itself: nobody is asked, and no address is kept."""
+    spellings = [text for text, form in SPELLINGS.items() if form == "ada@xn--mnchen-3ya.example"]
+    gone, *others = chain.world.hubspot.create(
+        [{"email": "ada@xn--mnchen-3ya.example"}, *({"email": f"x{n}@acme.example"} for n, _ in enumerate(spellings))]
+    )
+    chain.warehouse.stage([NewRecord("hubspot", gone, "Ada <ada@MÜNCHEN.example>", "manual", "live")])
+    assert enrich(chain, "erase", gone, "--yes").exit_code == 0
+    quoted = [text.replace('"', '""') for text in spellings]
+    rows = [f'{crm_id},"{text}"' for crm_id, text in zip(others, quoted, strict=True)]
+    stage_listed.fn("hubspot", chain.vendor, "live", [], listed(tmp_path / "list.csv", *rows))
+    (form,) = read_contacts(
+        b'{"crm_id": "900", "email": "mailto:ADA@m\xc3\xbcnchen.example"}', crm="hubspot", crms=[]
+    ).records
+    late = chain.world.hubspot.create([{"email": "Ada@MÜNCHEN.example"}])[0]
+    chain.warehouse.stage([form, NewRecord("hubspot", late, None, "webhook", "live")])
+    shown = preview.fn(chain.plan(), 100)
+    assert (shown.would_ask, dict(shown.results)) == (0, {"suppressed": len(others) + 2})
+    chain.run()
+    assert chain.ends(*others, "900", late) == ["suppressed: suppression_list"] * (len(others) + 2)
+    assert not chain.world.zoominfo.lookups
+
+
+@WAREHOUSES
+def test_one_person_in_four_rows_is_paid_for_once(chain: Chain, tmp_path: Path) -> None:
+    """By whatever spelling of the address; a row without an address that is valid is asked for by name and company."""
+    person = chain.world.population.people[0]
+    named = {"firstname": person.first_name, "lastname": person.last_name, "company": person.company.name}
+    spellings = [
+        "",
+        "N/A",
+        "mailto:hit+eve@acme.example",
+        "\u200bhit+eve@acme.example",
+        "hit+eve@acme.example",
+        "<hit+eve@acme.example>",
+        "hit+eve@acme.example.",
+        "hit+eve@acme.example; e2@acme.example",
+    ]
+    ids = chain.world.hubspot.create([named] * len(spellings))
+    rows = [f"{crm_id},{text}" for crm_id, text in zip(ids, spellings, strict=True)]
+    stage_listed.fn("hubspot", chain.vendor, "live", [], listed(tmp_path / "list.csv", *rows))
+    chain.run()
+    asked = dict(chain.world.zoominfo.lookups)
+    assert asked.pop("hit+eve@acme.example") == 1
+    assert list(asked.values()) == [1]
+    assert "|" in next(iter(asked))
+
+
+#: Ids that a program or a person has spoilt, by CRM, and what is said of them.
+SPOILT: Sequence[tuple[str, str, str]] = (
+    ("hubspot", "1.01E+11", "a spreadsheet has rounded it"),
+    ("hubspot", "1,01E+11", "a spreadsheet has rounded it"),
+    ("hubspot", "101000000037.0", "added a fraction"),
+    ("hubspot", "'101000000074", "begins with an apostrophe"),
+    ("hubspot", "101,000,000,074", "separators between its digits"),
+    ("hubspot", "0101", "doesn't begin with 0"),
+    ("hubspot", "-5", "a number of at most 19 digits"),
+    ("hubspot", "١٢٣", "a number of at most 19 digits"),
+    ("hubspot", "1" * 20, "a number of at most 19 digits"),
+    ("hubspot", LONG, "a number of at most 19 digits"),
+    ("hubspot", "ada@acme.example", "the text is not a HubSpot contact id"),
+    ("salesforce", "003D000000QV9n2IAE", "last three characters don't fit"),
+    ("salesforce", "003d000000QV9n2IAD", "last three characters don't fit"),
+    ("salesforce", "003D000000QV9n", "15 or 18 letters and digits"),
+    ("salesforce", "001D000000QV9n2", "those begin with 003"),
+    ("salesforce", "501", "15 or 18 letters and digits"),
+    ("file", " ", "an empty text"),
+)
+
+
+@pytest.mark.parametrize(("crm", "given", "words"), SPOILT)
+def test_a_spoilt_id_is_refused_at_every_door(
+    crm: str, given: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything starts: with the line in a file, with the reason everywhere, and without an address in it."""
+    monkeypatch.setenv("ENRICHMENT_CRM", crm)
+    monkeypatch.setenv("ENRICHMENT_SQLITE_PATH", str(tmp_path / "absent" / "warehouse.db"))
+    with pytest.raises(ConfigurationError, match=words):
+        contact_id(crm, given)
+    path = listed(tmp_path / "list.csv", f'"{given}",a@acme.example')
+    doors = [["stage", "--csv", path], ["backfill", "--csv", path, "--stage-only"], ["erase", "--yes", "--", given]]
+    doors += [["why", "--crm", crm, "--", given]] + (
+        [["stage", "--ids", given]] if "," not in given and given.strip() else []
+    )
+    for door in doors:
+        done = CliRunner().invoke(app, door)
+        said = " ".join(done.stderr.replace("\n", " ").split())
+        assert done.exit_code == 2, (door, said)
+        if crm != "file" or "--csv" not in door:
+            assert words in said.replace(" - ", "-"), (door, said)
+        if "--csv" in door:
+            assert "line 2" in said
+        assert "@acme" not in said
+
+
+@WAREHOUSES
+def test_the_short_and_the_long_id_are_one_contact(chain: Chain, tmp_path: Path) -> None:
+    """Staged once from a list with both, found by `why` under both, and erased under both."""
+    chain.crm = "salesforce"
+    (long,) = chain.world.salesforce.create([{"Email": "hit+eve@acme.example", "LastName": "Eve"}])
+    path = listed(tmp_path / "list.csv", f"{long[:15]},", f"{long},", f"{long.upper()},", f" {long}\u200b,")
+    assert stage_listed.fn("salesforce", chain.vendor, "live", [long[:15], long], path) == 1
+    form = f'{{"crm_id": "{long[:15]}", "crm": "salesforce"}}'.encode()
+    records = read_contacts(form, crm="hubspot", crms=["salesforce"]).records
+    assert chain.warehouse.stage(records) == 0
+    stories = [enrich(chain, "why", one, "--json").stdout for one in (long, long[:15], long.lower())]
+    assert "put into the queue" in stories[0]
+    assert stories == [stories[0]] * 3
+    erased = json.loads(enrich(chain, "erase", long[:15], "--yes", "--json").stdout)
+    assert erased["enrichment_staging"] == 1
+    assert stage_listed.fn("salesforce", chain.vendor, "live", [long], "") == 1
+    assert preview.fn(chain.plan(), 100).results == {"suppressed": 1}
+    assert chain.ends(long) == ["suppressed: erased"]
+
+
+@given(st.from_regex(r"003[A-Za-z0-9]{12}", fullmatch=True))
+def test_the_long_form_of_an_id_is_its_own_and_says_the_case(short: str) -> None:
+    """Two short ids never become one, and a long one that lost its case as a whole gets it back."""
+    long = contact_id("salesforce", short)
+    assert long[:15] == short
+    assert {contact_id("salesforce", one) for one in (long, long.upper(), long.lower())} == {long}

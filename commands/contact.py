@@ -81,7 +81,7 @@ def suppress(
         from tasks.contact import suppress_contacts  # noqa: PLC0415
 
         settings = load_settings()
-        listed = [*(named or ()), *_listed(csv)]
+        listed = [*(named or ()), *_listed(csv, crm or settings.crm)]
         if not listed:
             raise ConfigurationError("name contacts by id or address, or give a list with `--csv FILE`")
         new = suppress_contacts(settings.warehouse, crm or settings.crm, listed, reason)
@@ -109,9 +109,11 @@ def allow(
         say({"allowed": free}, as_json, lambda: escape(text))
 
 
-def _listed(csv: Path | None) -> list[str]:
+def _listed(csv: Path | None, crm: str) -> list[str]:
     if csv is None:
         return []
     from tasks.intake import read_contacts  # noqa: PLC0415
 
-    return [one for contact in read_contacts(csv) for one in (contact.crm_id, contact.email) if one]
+    # Without an `@` it is a word such as N/A, and mustn't be taken for an id.
+    listed = read_contacts(csv, crm)
+    return [contact.crm_id for contact in listed] + [c.email for c in listed if c.email and "@" in c.email]

@@ -27,6 +27,7 @@ from commands.terminal import (
     say,
 )
 from enrichment.errors import ConfigurationError, EnrichmentError
+from enrichment.refusals import in_words
 from enrichment.wording import RESULTS
 
 if TYPE_CHECKING:
@@ -268,11 +269,19 @@ def _preview(preview: Any) -> Table:
     for crm_id, changes in preview.changes.items():
         for change in changes:
             table.add_row(crm_id, change.field, escape(change.before or ""), escape(change.after))
+    for crm_id, refusals in preview.refusals.items():
+        for refusal in refusals:
+            table.add_row(crm_id, refusal.field, "", escape(f"not written: {_refusal(refusal)}"))
     ends = ", ".join(f"{count:,} {RESULTS[result]}" for result, count in sorted(preview.results.items()))
     table.caption = (
         f"results: {ends or 'none yet'}; {preview.would_ask:,} replies aren't saved yet: a run would pay for them first"
     )
     return table
+
+
+def _refusal(refusal: Any) -> str:
+    words = in_words(refusal.reason, "the CRM")
+    return f"{refusal.value}: {words}" if refusal.value else words
 
 
 def main() -> None:

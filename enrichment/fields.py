@@ -27,6 +27,7 @@ class Field:
         unit: of its values, or the standard that they follow.
         least, most: the range; a value outside isn't valid.
         options: the only values that there are, if they are few.
+        vocabulary: whether its values are words that many people share, so that figures may show them.
         own_column: whether `enriched_contacts` has a column of this name; the others stand in `attributes`.
         description: what it means, in a sentence.
         form: gives a value its one form, or None; it goes before the type.
@@ -40,6 +41,7 @@ class Field:
     least: float | None = None
     most: float | None = None
     options: tuple[str, ...] = ()
+    vocabulary: bool = False
     own_column: bool = False
     description: str = ""
     form: Callable[[Any], Any] | None = None
@@ -98,10 +100,18 @@ FIELDS: Mapping[str, Field] = _by_name(
         "seniority",
         "person",
         options=forms.SENIORITIES,
+        vocabulary=True,
         description="The highest level that the person's position has.",
         form=forms.seniority,
     ),
-    Field("department", "text", "department", "person", description="The provider's own word for it."),
+    Field(
+        "department",
+        "text",
+        "department",
+        "person",
+        vocabulary=True,
+        description="The provider's own word for it.",
+    ),
     Field(
         "phone",
         "text",
@@ -127,6 +137,7 @@ FIELDS: Mapping[str, Field] = _by_name(
         "state",
         "person",
         unit="ISO 3166-2 in the US and Canada, else the name",
+        vocabulary=True,
         description="State or region where the person works.",
         form=forms.state,
     ),
@@ -136,6 +147,7 @@ FIELDS: Mapping[str, Field] = _by_name(
         "country",
         "person",
         unit="ISO 3166-1 alpha-2",
+        vocabulary=True,
         description="Country where the person works.",
         form=forms.country,
     ),

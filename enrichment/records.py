@@ -1,11 +1,12 @@
 """Staged records: their states, how they may end, and what each step says of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from enrichment.errors import IllegalMoveError
+from enrichment.write_policy import Refusal
 
 
 class Outcome(StrEnum):
@@ -194,7 +195,18 @@ class Enrichment:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The record leaves the queue; `detail` is the full error of a failure, `request_key` leads to its reply."""
+    """
+    The record leaves the queue.
+
+    Args:
+        record_id: of the staged record.
+        disposition: how it ended.
+        reason: why, in one word.
+        step: at which it ended.
+        detail: the full error of a failure.
+        request_key: leads to its reply.
+        refusals: values that the CRM's fields didn't take.
+    """
 
     record_id: str
     disposition: Disposition
@@ -202,6 +214,7 @@ class Finished:
     step: str = ""
     detail: str = ""
     request_key: str = ""
+    refusals: tuple[Refusal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +291,8 @@ class Chunk:
     """
     What one chain of task runs knows of its claim so far.
 
-    Every record of the claim is either in `found`, still to be written back, or has one of the `settlements`.
+    Every record of the claim is either in `found`, still to be written back, or has one of the `settlements`. `planned`
+    counts by CRM field the values that were to be written to the finished contacts, refused ones included.
     """
 
     claim: Claim
@@ -287,6 +301,7 @@ class Chunk:
     settlements: tuple[Settlement, ...] = ()
     confirmed: tuple[OpenWrite, ...] = ()
     stop: Stop | None = None
+    planned: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +312,7 @@ class ChunkSummary:
     returned: int
     lost: int
     stop: Stop | None = None
+    planned: Mapping[str, int] = field(default_factory=dict)
 
 
 def check_endings(chunk: Chunk) -> None:

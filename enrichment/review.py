@@ -7,11 +7,15 @@ from itertools import accumulate
 from enrichment.books import Books
 from enrichment.fields import FIELDS
 from enrichment.records import ENRICHED, Disposition
+from enrichment.refusals import RefusedField, refused_line
 from enrichment.summary import match_rate
 from enrichment.wording import BEGINNINGS, RESULTS
 
 #: Columns whose fill rate is reported, and their labels.
 FILLED_FIELDS: Mapping[str, str] = {name: field.label for name, field in FIELDS.items() if field.own_column}
+
+#: How many refused fields the message lists; the whole review has all.
+_REFUSALS_SENT = 5
 
 _RUNS_OF_SECONDS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s"))
 
@@ -80,7 +84,7 @@ class ReviewCounts:
         replies: of these days and of the days before.
         contacts: that were enriched; `filled` says how many of them have a field.
         latency: how many contacts took how many seconds, by where the time begins.
-        unmatched, failures, waiting: as in `Review`.
+        unmatched, failures, waiting, refusals: as in `Review`.
     """
 
     ended: Mapping[str, int]
@@ -92,6 +96,7 @@ class ReviewCounts:
     unmatched: Sequence[UnmatchedGroup]
     failures: Sequence[FailureGroup]
     waiting: int
+    refusals: Sequence[RefusedField] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,7 @@ class Review:
         unmatched: not reviewed yet, whenever they were filed.
         failures: dead letters by cause.
         waiting: records in the queue.
+        refusals: values that CRM fields refused, by field and reason.
     """
 
     days: int
@@ -121,6 +127,7 @@ class Review:
     unmatched: Sequence[UnmatchedGroup]
     failures: Sequence[FailureGroup]
     waiting: int
+    refusals: Sequence[RefusedField] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +159,7 @@ def review_of(days: int, read_at: str, counts: ReviewCounts) -> Review:
         unmatched=counts.unmatched,
         failures=counts.failures,
         waiting=counts.waiting,
+        refusals=counts.refusals,
     )
 
 
@@ -205,6 +213,8 @@ def review_markdown(review: Review) -> str:
         "They are the rows of the warehouse's table `unmatched_records` without `reviewed_at`.",
         "## Failed contacts by cause",
         _failure_table(review),
+        "## Fields that were not written",
+        _refusal_list(review),
         "## Providers",
         _table(
             ("provider", "replies", "contacts known", "credits"),
@@ -246,6 +256,7 @@ def review_message(review: Review, link: str = "") -> Message:
         lines.append("To review: the rows of `unmatched_records` without `reviewed_at`; then `enrich review --mark`.")
     if _letters(review):
         lines.append("Failed contacts: fix the causes, then put them back into the queue with `enrich stage --failed`.")
+    lines += [f"Not written: {refused_line(one, 'the CRM')}" for one in review.refusals[:_REFUSALS_SENT]]
     if link:
         lines.append(f"The whole review: {link}, under Artifacts.")
     return Message(subject, "\n".join(lines))
@@ -332,6 +343,10 @@ def _unmatched_table(review: Review) -> str:
 def _failure_table(review: Review) -> str:
     rows = [(f.reason, f.step, f"{f.records:,}", f"{f.waiting:,}", f"enrich why {f.example}") for f in review.failures]
     return _table(("cause", "step", "in this period", "waiting", "example"), rows)
+
+
+def _refusal_list(review: Review) -> str:
+    return "\n".join(f"* {refused_line(one, 'the CRM')}" for one in review.refusals) or "None."
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from enrichment.records import Enrichment
+from enrichment.refusals import in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,18 @@ class FieldWrite:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldRefusal:
+    """A value that a CRM field didn't take; None if it may not be kept."""
+
+    crm: str
+    field: str
+    reason: str
+    value: str | None
+    run_id: str
+    refused_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class FailedContact:
     """A dead letter of the contact."""
 
@@ -120,6 +133,7 @@ class Story:
     follow_ups: Collection[ProviderAnswer] = ()
     unmatched: Collection[UnmatchedContact] = ()
     writes: Collection[FieldWrite] = ()
+    refusals: Collection[FieldRefusal] = ()
     failures: Collection[FailedContact] = ()
     stored: Mapping[str, Enrichment] = field(default_factory=dict)
 
@@ -131,6 +145,7 @@ class Story:
             ledger=[one for one in self.ledger if one.crm not in crms],
             unmatched=[one for one in self.unmatched if one.crm not in crms],
             writes=[one for one in self.writes if one.crm not in crms],
+            refusals=[one for one in self.refusals if one.crm not in crms],
             failures=[one for one in self.failures if one.crm not in crms],
         )
 
@@ -153,6 +168,7 @@ def tell_story(story: Story) -> list[StoryLine]:
         *(line for one in (*story.replies, *story.follow_ups) for line in _reply(one)),
         *(line for one in story.unmatched for line in _unmatched(one)),
         *(line for one in story.writes for line in _write(one)),
+        *(line for one in story.refusals for line in _refusal(one)),
         *(line for one in story.failures for line in _failure(one)),
     ]
     # What happened in one transaction has one time; the end comes last.
@@ -202,6 +218,11 @@ def _write(row: FieldWrite) -> list[StoryLine]:
         return [StoryLine(row.planned_at, f"planned, not confirmed by the CRM: {change}")]
     lines = [StoryLine(row.written_at, f"wrote {change}")]
     return [*lines, StoryLine(row.reverted_at, f"reverted {row.field}")] if row.reverted_at else lines
+
+
+def _refusal(row: FieldRefusal) -> list[StoryLine]:
+    value = f" ({row.value})" if row.value else ""
+    return [StoryLine(row.refused_at, f"not written: {row.field}{value}: {in_words(row.reason, row.crm)}")]
 
 
 def _failure(row: FailedContact) -> list[StoryLine]:

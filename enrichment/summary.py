@@ -7,6 +7,7 @@ from typing import Any
 from enrichment.alerts import Cause
 from enrichment.books import Books
 from enrichment.records import Disposition, Stop
+from enrichment.refusals import RefusedField, refusals_by_field
 from enrichment.wording import RESULTS, totals
 
 
@@ -54,6 +55,8 @@ class RunReport:
         causes: dead letters by cause.
         stop: why the run ended early.
         crashed: chunks that broke.
+        refusals: values that CRM fields didn't take, by field and reason.
+        crm: by which name its contacts are known.
     """
 
     run_id: str
@@ -62,6 +65,8 @@ class RunReport:
     causes: Sequence[Cause] = ()
     stop: Stop | None = None
     crashed: int = 0
+    refusals: Sequence[RefusedField] = ()
+    crm: str = ""
 
     @property
     def credits_by_provider(self) -> dict[str, float]:
@@ -84,7 +89,17 @@ def report_of(printed: Mapping[str, Any]) -> RunReport:
     providers = [ProviderUse(**use) for use in printed["providers"]]
     causes = [Cause(**cause) for cause in printed["causes"]]
     stop = Stop(**printed["stop"]) if printed["stop"] else None
-    parts = {"books": Books(**printed["books"]), "providers": providers, "causes": causes, "stop": stop}
+    refusals = [
+        RefusedField(**one | {"values": tuple((value, count) for value, count in one["values"])})
+        for one in printed["refusals"]
+    ]
+    parts = {
+        "books": Books(**printed["books"]),
+        "providers": providers,
+        "causes": causes,
+        "stop": stop,
+        "refusals": refusals,
+    }
     return RunReport(**{**printed, **parts})
 
 
@@ -113,6 +128,7 @@ def summary_lines(report: RunReport) -> list[tuple[str, str]]:
         lines.append(("replies of providers", "none"))
     elif len(report.providers) > 1:
         lines.append(("credits, all providers", _amount(report.credits)))
+    lines += [(f"not written: {name}", text) for name, text in refusals_by_field(report.refusals, report.crm).items()]
     if report.stop:
         lines.append(("stopped early", report.stop.message))
     return lines

@@ -1,8 +1,8 @@
 """Lock queued contacts, look them up, store the results, write them back to the CRM, and clear the queue."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from prefect import flow, unmapped
@@ -113,7 +113,13 @@ def enrich_contacts(
     with concurrency(run_limit(plan.lane), lease_duration=_SLOT_SECONDS):
         run = _work(plan, settings, limit)
     report = close_books(
-        plan, run.stop, run.crashed, run.returned, settings.alert_threshold, settings.notifier_references
+        plan,
+        run.stop,
+        run.crashed,
+        run.returned,
+        settings.alert_threshold,
+        settings.notifier_references,
+        dict(run.planned),
     )
     publish_report(plan, report)
     _judge(report)
@@ -128,6 +134,7 @@ class _Run:
     crashed: int = 0
     settled: int = 0
     returned: int = 0
+    planned: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -150,6 +157,7 @@ def _work(plan: RunPlan, settings: Settings, limit: int) -> _Run:
     progress = create_progress_artifact(0.0, key="enrichment-progress", description=f"{total:,} contacts")
     for summary in _chunks(plan, settings, limit or 2**62, run):
         run.returned += summary.returned + summary.lost
+        run.planned.update(summary.planned)
         run.settled += sum(summary.dispositions.values()) + summary.returned + summary.lost
         update_progress_artifact(progress, min(100.0, 100.0 * run.settled / max(total, 1)))  # type: ignore[arg-type]
     return run

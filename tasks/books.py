@@ -2,7 +2,8 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from prefect import get_client
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -57,13 +58,19 @@ def describe_fields(plan: RunPlan) -> dict[str, FieldDescription]:
 
 @step(name="close-books")
 def close_books(
-    plan: RunPlan, stop: Stop | None, crashed: int, returned: int, threshold: float, notifiers: Sequence[str]
+    plan: RunPlan,
+    stop: Stop | None,
+    crashed: int,
+    returned: int,
+    threshold: float,
+    notifiers: Sequence[str],
+    planned: Mapping[str, int],
 ) -> RunReport:
     """Count the run from the ledger, alert people if needed, and close the books whether they balance or not."""
     with open_warehouse(plan.warehouse) as warehouse:
         last = warehouse.read_last_run(plan.provider, plan.crm, plan.run_id)
         stop = graver(stop, pause_of(plan, warehouse))
-        report = _count(plan, warehouse, stop, crashed, returned)
+        report = _count(plan, warehouse, stop, crashed, returned, planned)
         broken = crashed > 0 or not report.books.balanced
         stop_kind = stop.kind if stop and not stop.wished else "crashed" if broken else ""
         kind = alert_kind(report.books, threshold=threshold, stop_kind=stop_kind)
@@ -84,7 +91,9 @@ def close_books(
     return report
 
 
-def _count(plan: RunPlan, warehouse: Warehouse, stop: Stop | None, crashed: int, returned: int) -> RunReport:
+def _count(
+    plan: RunPlan, warehouse: Warehouse, stop: Stop | None, crashed: int, returned: int, planned: Mapping[str, int]
+) -> RunReport:
     usage = warehouse.count_usage(plan.run_id)
     names = dict.fromkeys([*plan.provider_names.split(","), *(one.provider for one in usage)])
     return RunReport(
@@ -98,6 +107,8 @@ def _count(plan: RunPlan, warehouse: Warehouse, stop: Stop | None, crashed: int,
         causes=warehouse.count_failures(plan.run_id),
         stop=stop,
         crashed=crashed,
+        refusals=[replace(one, planned=planned.get(one.field, 0)) for one in warehouse.count_refusals(plan.run_id)],
+        crm=plan.crm_name,
     )
 
 

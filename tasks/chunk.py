@@ -81,7 +81,7 @@ def settle(plan: RunPlan, written: Parcel[Chunk]) -> ChunkSummary:
     with open_warehouse(plan.warehouse) as warehouse:
         settled = warehouse.settle(chunk.claim, plan.origin, chunk.settlements, chunk.confirmed)
     event("chunk_settled", returned=settled.returned, lost=settled.lost, **settled.dispositions)
-    return ChunkSummary(settled.dispositions, settled.returned, settled.lost, chunk.stop)
+    return ChunkSummary(settled.dispositions, settled.returned, settled.lost, chunk.stop, chunk.planned)
 
 
 @step(name="carry-chunk")

@@ -17,7 +17,7 @@ from enrichment.intake import Selection
 from enrichment.plan import RunPlan
 from enrichment.records import Disposition, Finished, StagedRecord, State
 from enrichment.retry import settle_absent
-from enrichment.write_policy import Change
+from enrichment.write_policy import Change, Refusal
 from lookup.counting import Counter
 from lookup.journal import JournalReader
 from lookup.walk import LookUp, load_providers
@@ -37,12 +37,14 @@ class Preview:
             aren't among them, since their companies aren't known yet.
         changes: what would be written, by CRM id.
         results: how the records would end that need no paid reply, by disposition.
+        refusals: values that would not be written, by CRM id, those included that the user's own rules forbid.
     """
 
     records: int
     would_ask: int
     changes: dict[str, tuple[Change, ...]]
     results: Mapping[Disposition, int]
+    refusals: dict[str, tuple[Refusal, ...]]
 
 
 @step(name="preview")
@@ -57,8 +59,11 @@ def preview(plan: RunPlan, limit: int) -> Preview:
         _, plans = read_and_plan(plan, crm, done.found)
     results = Count(one.disposition for one in done.settlements if isinstance(one, Finished))
     changes: dict[str, tuple[Change, ...]] = {}
+    refusals: dict[str, tuple[Refusal, ...]] = {}
     for item in done.found:
         planned = plans.get(item.record.record_id)
+        if planned and planned.refusals:
+            refusals[item.record.crm_id] = planned.refusals
         if planned is None:
             absent = settle_absent(item.record, step="write_back", patience_seconds=plan.absent_seconds)
             results.update([absent.disposition] if isinstance(absent, Finished) else [])
@@ -68,7 +73,7 @@ def preview(plan: RunPlan, limit: int) -> Preview:
         else:
             results[Disposition.UNCHANGED] += 1
     event("previewed", records=len(waiting), would_ask=len(reader.lacking))
-    return Preview(len(waiting), len(reader.lacking), changes, dict(results))
+    return Preview(len(waiting), len(reader.lacking), changes, dict(results), refusals)
 
 
 @step(name="estimate")

@@ -1,6 +1,7 @@
 """What the write policy permits of a chunk goes into the CRM, announced before and confirmed after."""
 
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -8,10 +9,22 @@ from datetime import datetime
 from blocks.crms.base import Crm, CrmContact, Update, UpdateResult
 from blocks.warehouses.base import PlannedWrite, Warehouse
 from enrichment.plan import RunPlan
-from enrichment.records import Chunk, Disposition, Enrichment, Finished, Found, OpenWrite, Returned, Settlement, Stop
+from enrichment.records import (
+    Chunk,
+    Disposition,
+    Enrichment,
+    Finished,
+    Found,
+    OpenWrite,
+    Returned,
+    Settlement,
+    StagedRecord,
+    Stop,
+)
+from enrichment.refusals import kept
 from enrichment.retry import settle_absent, settle_failure
 from enrichment.stops import STOP_KINDS, graver
-from enrichment.write_policy import Rule, WritePlan, plan_write
+from enrichment.write_policy import Refusal, Rule, WritePlan, plan_write
 
 
 def values_of(enrichment: Enrichment) -> dict[str, object]:
@@ -66,6 +79,7 @@ class WriteBack:
     settlements: list[Settlement] = field(default_factory=list)
     confirmed: list[OpenWrite] = field(default_factory=list)
     stop: Stop | None = None
+    planned: Counter[str] = field(default_factory=Counter)
 
     def run(self) -> Chunk:
         contacts, plans = read_and_plan(self.plan, self.crm, self.chunk.found)
@@ -79,6 +93,7 @@ class WriteBack:
             settlements=(*self.chunk.settlements, *self.settlements),
             confirmed=(*self.chunk.confirmed, *self.confirmed),
             stop=graver(self.chunk.stop, self.stop),
+            planned=dict(self.planned),
         )
 
     def _confirm_arrived(self, contacts: Mapping[str, CrmContact]) -> None:
@@ -99,7 +114,7 @@ class WriteBack:
             return True
         arrived = any(write.crm_id == record.crm_id for write in self.confirmed)
         disposition = Disposition.WRITTEN if arrived else Disposition.UNCHANGED
-        self.settlements.append(Finished(record.record_id, disposition, step="write_back"))
+        self._finish(record, disposition, plans[record.record_id])
         return False
 
     def _announce(self, planned: Sequence[Found], plans: Mapping[str, WritePlan]) -> frozenset[str]:
@@ -131,7 +146,7 @@ class WriteBack:
             refused = {refusal.field for refusal in result.refused}
             taken = [change for change in plan.changes if change.field not in refused]
             disposition = Disposition.WRITTEN if taken else Disposition.UNCHANGED
-            self.settlements.append(Finished(record.record_id, disposition, step="write_back"))
+            self._finish(record, disposition, plan, result.refused)
             self.confirmed += [
                 OpenWrite(record.crm_id, change.field, change.after, self.plan.run_id) for change in taken
             ]
@@ -143,6 +158,13 @@ class WriteBack:
             self._note_stop(result)
         else:
             self._fail(item, result)
+
+    def _finish(
+        self, record: StagedRecord, disposition: Disposition, plan: WritePlan, refused_by_crm: Sequence[Refusal] = ()
+    ) -> None:
+        refused = kept((*plan.refusals, *refused_by_crm), self.crm.rules)
+        self.planned.update({change.field for change in plan.changes} | {refusal.field for refusal in refused})
+        self.settlements.append(Finished(record.record_id, disposition, step="write_back", refusals=refused))
 
     def _note_stop(self, result: UpdateResult) -> None:
         if result.reason in STOP_KINDS and self.stop is None:

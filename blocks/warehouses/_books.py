@@ -6,16 +6,18 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 from blocks.warehouses._erasure import forget_late
-from blocks.warehouses._rows import Row, enrichment_of, renamed
+from blocks.warehouses._rows import Row, enrichment_of, finished_row, refusal_row, renamed
 from blocks.warehouses._session import Session, Transactions, replayed
 from blocks.warehouses._values import KeptRun, RunEnd, RunStart, Settled, Usage, WrittenField
 from enrichment.alerts import Cause
 from enrichment.books import Books
 from enrichment.records import Claim, Disposition, Finished, OpenWrite, Origin, Returned, Settlement
+from enrichment.refusals import RefusedField, refused_fields
 from enrichment.review import FILLED_FIELDS, FailureGroup, ReplyCount, ReviewCounts, UnmatchedGroup
 from enrichment.story import (
     EndedContact,
     FailedContact,
+    FieldRefusal,
     FieldWrite,
     ProviderAnswer,
     QueuedContact,
@@ -113,7 +115,7 @@ class BookVerbs(Transactions):
         self, claim: Claim, origin: Origin, settlements: Sequence[Settlement], confirmed: Sequence[OpenWrite]
     ) -> Settled:
         """
-        End a chunk in one transaction: ledger, dead letters, confirmed writes, and the queue.
+        End a chunk in one transaction: ledger, dead letters, refusals, confirmed writes, and the queue.
 
         Args:
             claim: the chunk's claim; records that it no longer holds are left alone.
@@ -121,7 +123,9 @@ class BookVerbs(Transactions):
             settlements: at most one for each record of the claim.
             confirmed: writes that the CRM holds now; other open ones of the finished contacts are forgotten.
         """
-        finished = [asdict(item) for item in settlements if isinstance(item, Finished)]
+        ended = [item for item in settlements if isinstance(item, Finished)]
+        finished = [finished_row(item) for item in ended]
+        refusals = [refusal_row(item.record_id, one) for item in ended for one in item.refusals]
         returned = [asdict(item) for item in settlements if isinstance(item, Returned)]
         with self._transaction() as session:
             if not self.atomic:
@@ -131,14 +135,15 @@ class BookVerbs(Transactions):
             session.run("forget_open_writes", token=claim.token, **asdict(origin), rows=finished)
             session.run("write_ledger", token=claim.token, run_id=claim.run_id, rows=finished)
             # Of all records: when a settlement is repeated, what it returns now may have finished the first time.
-            ended = session.read("count_ended", run_id=claim.run_id, ids=[item.record_id for item in settlements])
+            counts = session.read("count_ended", run_id=claim.run_id, ids=[item.record_id for item in settlements])
             session.run("write_dead_letters", token=claim.token, run_id=claim.run_id, rows=finished)
+            session.run("write_refusals", token=claim.token, run_id=claim.run_id, rows=refusals)
             session.run("restage_changed", token=claim.token, rows=renamed(finished))
             session.run("delete_finished", token=claim.token, rows=finished)
             back = session.run("return_records", token=claim.token, rows=returned)
             session.run("drop_claim_reservations", token=claim.token)
             dispositions = Counter[str]()
-            for row in ended:  # a long list is counted in several parts
+            for row in counts:  # a long list is counted in several parts
                 dispositions[row["disposition"]] += row["records"]
             lost = len(settlements) - sum(dispositions.values()) - back
             session.run("count_returned", run_id=claim.run_id, returned=back + lost)
@@ -183,6 +188,7 @@ class InsightVerbs(Transactions):
                     for row in session.read("review_failures", since=since)
                 ],
                 waiting=sum(row["records"] for row in session.read("count_queue")),
+                refusals=_refused(session.read("review_refusals", since=since)),
             )
 
     @replayed
@@ -201,6 +207,7 @@ class InsightVerbs(Transactions):
                 replies=_all(session, "story_replies", ProviderAnswer, who),
                 unmatched=_all(session, "story_unmatched", UnmatchedContact, who),
                 writes=_all(session, "story_writes", FieldWrite, who),
+                refusals=_all(session, "story_refusals", FieldRefusal, who),
                 failures=_all(session, "story_failures", FailedContact, who),
                 stored={row["crm"]: enrichment_of(row) for row in session.read("story_contact", **who)},
             )
@@ -210,9 +217,20 @@ class InsightVerbs(Transactions):
         rows = self._query("count_failures", run_id=run_id)
         return [Cause(row["reason"], row["step"], row["records"], row["example"]) for row in rows]
 
+    def count_refusals(self, run_id: str) -> list[RefusedField]:
+        """Return the values that CRM fields refused in a run, by field and reason, the most frequent first."""
+        return _refused(self._query("count_refusals", run_id=run_id))
+
     def read_written(self, run_id: str, origin: Origin) -> list[WrittenField]:
         """Return the fields that a run has written and the CRM has confirmed, by contact and field."""
         return [WrittenField(**row) for row in self._query("read_written", run_id=run_id, **asdict(origin))]
+
+
+def _refused(rows: Iterable[Row]) -> list[RefusedField]:
+    # A sum is a decimal number at some engines.
+    return refused_fields(
+        (one["field"], one["reason"], one["value"], one["contacts"], int(one["total"])) for one in rows
+    )
 
 
 def _all(session: Session, query: str, kind: type[T], who: dict[str, Any]) -> tuple[T, ...]:

@@ -28,6 +28,7 @@ _FORGETTING = {
     "enrichment_history": "forget_history",
     "unmatched_records": "forget_unmatched",
     "crm_writes": "forget_writes",
+    "field_refusals": "forget_refusals",
     "failed_records": "forget_dead_letters",
 }
 

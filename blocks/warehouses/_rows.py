@@ -9,8 +9,9 @@ from typing import Any
 from blocks.providers.base import Reply
 from blocks.warehouses._values import SavedReply
 from enrichment.fields import FIELDS
-from enrichment.records import Enrichment, Found, StagedRecord, State
+from enrichment.records import Enrichment, Finished, Found, StagedRecord, State
 from enrichment.text import is_storable, storable
+from enrichment.write_policy import Refusal
 
 Row = dict[str, Any]
 
@@ -21,6 +22,7 @@ _JSON_COLUMNS = frozenset({"reply", "tech_stack", "intent_keywords", "attributes
 _TIMESTAMPS = frozenset({"enrichment_timestamp", "not_before", "reserved_until"})
 _LISTS = frozenset({"rows", "ids", "keys"})
 _FLAGS = frozenset({"refresh", "alert_sent", "earlier"})
+_ENDING = ("record_id", "disposition", "reason", "step", "detail", "request_key")
 _OWN_COLUMNS = tuple(name for name, field in FIELDS.items() if field.own_column)
 
 
@@ -52,6 +54,16 @@ def reply_row(reply: Reply) -> Row:
         "api_version": reply.api_version,
         "request_id": reply.request_id,
     }
+
+
+def finished_row(item: Finished) -> Row:
+    """Return how a record ended as a row; what was refused has rows of its own."""
+    return {name: getattr(item, name) for name in _ENDING}
+
+
+def refusal_row(record_id: str, refusal: Refusal) -> Row:
+    """Return a refusal of a staged record's contact as a row."""
+    return {"record_id": record_id, "field": refusal.field, "reason": refusal.reason, "value": refusal.value or None}
 
 
 def renamed(rows: Sequence[Row]) -> list[Row]:

@@ -10,9 +10,9 @@ from blocks.providers.base import Reply
 from blocks.warehouses.base import MadeFor, PlannedWrite, Warehouse
 from enrichment.books import check_books
 from enrichment.identifiers import email_key, suppression_keys
-from enrichment.records import ERASED_ADDRESS, Claim, Contact, Disposition, OpenWrite, Outcome, Unmatched
+from enrichment.records import ERASED_ADDRESS, Claim, Contact, Disposition, Finished, OpenWrite, Outcome, Unmatched
 from enrichment.story import Story
-from enrichment.write_policy import Change
+from enrichment.write_policy import Change, Refusal
 from tests.contract.test_warehouses import HUBSPOT, LEASE, claim, finish, found, look, open_run, queue, stage
 
 #: What is known of a contact that nobody knows.
@@ -25,6 +25,7 @@ TABLES = (
     "unmatched_records",
     "provider_replies",
     "crm_writes",
+    "field_refusals",
     "failed_records",
     "record_ledger",
     "contact_requests",
@@ -54,7 +55,9 @@ def fill_every_table(warehouse: Warehouse, crm_id: str, email: str) -> Claim:
     item = replace(found(first), request_key=key)
     warehouse.store(first, HUBSPOT, [item], [Unmatched(record, crm_id, email, "NO_MATCH")], provider="zoominfo")
     warehouse.plan_writes(first, HUBSPOT, [PlannedWrite(record, crm_id, (Change("phone", "1", "2"),))])
-    warehouse.settle(first, HUBSPOT, finish(first, Disposition.FAILED, reason="r", step="s", detail=email), [])
+    refusals = (Refusal("industry", "not_an_option", email),)
+    failed = [Finished(record, Disposition.FAILED, reason="r", step="s", detail=email, refusals=refusals)]
+    warehouse.settle(first, HUBSPOT, failed, [])
     stage(warehouse, crm_id, email=email)
     second = claim(warehouse)
     record = second.records[0].record_id
@@ -83,6 +86,7 @@ def test_an_erased_contact_leaves_ids_and_hashes_only(warehouse: Warehouse) -> N
         "enrichment_history": 1,
         "unmatched_records": 1,
         "crm_writes": 1,
+        "field_refusals": 1,
         "failed_records": 1,
         "provider_replies": 1,
     }
@@ -105,7 +109,7 @@ def test_an_erasure_may_be_repeated_and_an_unknown_contact_is_suppressed(warehou
     """Nothing is left to remove the second time, and the suppression is kept for one that nobody knew."""
     fill_every_table(warehouse, "1", "zoe@acme.example")
     warehouse.suppress(suppression_keys(Contact("9"), HUBSPOT), "opt_out")
-    assert [warehouse.erase(HUBSPOT, crm_id).total for crm_id in ("1", "9")] == [7, 0]
+    assert [warehouse.erase(HUBSPOT, crm_id).total for crm_id in ("1", "9")] == [8, 0]
     kept = everything_kept(warehouse)
     assert [warehouse.erase(HUBSPOT, crm_id).total for crm_id in ("1", "9")] == [0, 0]
     assert everything_kept(warehouse) == kept

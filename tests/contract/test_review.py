@@ -9,9 +9,11 @@ from blocks.base import module_names
 from blocks.providers.base import Reply
 from blocks.warehouses.base import NewRecord, Warehouse
 from enrichment.records import Disposition, Finished, Outcome, Unmatched
+from enrichment.refusals import RefusedField
 from enrichment.review import FailureGroup, ProviderUse
+from enrichment.write_policy import Refusal
 from tasks.review import mark_reviewed, read_review
-from tests.contract.test_warehouses import HUBSPOT, claim, finish, found, open_run, stage
+from tests.contract.test_warehouses import HUBSPOT, claim, found, open_run, stage
 
 PAST, FUTURE = "2020-01-01T00:00:00.000Z", "2100-01-01T00:00:00.000Z"
 
@@ -30,7 +32,8 @@ def live_through_a_week(warehouse: Warehouse) -> None:
     one = claim(warehouse)
     item = found(one, received_at=received.replace("+00:00", "Z"), industry=None, intent_keywords=[])
     warehouse.store(one, HUBSPOT, [item], [], provider="zoominfo")
-    warehouse.settle(one, HUBSPOT, finish(one, Disposition.WRITTEN), [])
+    refused = (Refusal("industry", "not_an_option", "Mining"),)
+    warehouse.settle(one, HUBSPOT, [Finished(one.records[0].record_id, Disposition.WRITTEN, refusals=refused)], [])
     stage(warehouse, "2", "3", "4")
     rest = claim(warehouse)
     missed, failed = rest.records[:2], rest.records[2]
@@ -63,6 +66,7 @@ def test_the_review_counts_what_happened(warehouse: Warehouse) -> None:
     assert letter == FailureGroup("timeout", "look_up", 1, 1, letter.example)
     assert {group.example, letter.example} <= {"2", "3", "4"}
     assert review.waiting == 1
+    assert review.refusals == [RefusedField("industry", "not_an_option", 1, (("Mining", 1),))]
 
 
 def test_the_days_before_are_told_apart(warehouse: Warehouse) -> None:

@@ -42,7 +42,8 @@ from enrichment.records import (
     State,
     Unmatched,
 )
-from enrichment.write_policy import Change
+from enrichment.refusals import RefusedField
+from enrichment.write_policy import Change, Refusal
 
 VENDORS = module_names("blocks.warehouses")
 LEASE = 600
@@ -759,3 +760,35 @@ def test_processes_together_never_exceed_a_cap(warehouse: Warehouse) -> None:
     # Two that count at the same moment may both make room; who comes later finds it.
     last = ask_within(warehouse, CreditCaps(per_day=70), *(f"last-{place}" for place in range(35)), token="last")
     assert warehouse.track_record("zoominfo").credits + 2 * len(last.granted) == 70
+
+
+def test_refused_fields_are_counted_with_their_most_frequent_values(warehouse: Warehouse) -> None:
+    """By field and reason, at most ten values each, once if the chunk is settled again, and in the contact's story."""
+    open_run(warehouse)
+    stage(warehouse, *(str(number) for number in range(14)))
+    mine = claim(warehouse)
+    values = ["Mining", "Mining", "Farming", *(f"{number:02}" for number in range(11))]
+    long, unknown = Refusal("phone", "too_long"), Refusal("enr_x", "no_such_field")
+    settlements = [
+        Finished(
+            record.record_id,
+            Disposition.WRITTEN,
+            step="write_back",
+            refusals=(Refusal("industry", "not_an_option", value), *((long, unknown) if value == "Mining" else ())),
+        )
+        for record, value in zip(mine.records, values, strict=True)
+    ]
+    for _ in range(2):
+        warehouse.settle(mine, HUBSPOT, settlements, [])
+    industry, *others = warehouse.count_refusals("run-1")
+    assert (industry.field, industry.reason, industry.contacts) == ("industry", "not_an_option", 14)
+    assert industry.values == (("Mining", 2), *((f"{number:02}", 1) for number in range(9)))
+    assert others == [RefusedField("enr_x", "no_such_field", 2), RefusedField("phone", "too_long", 2)]
+    assert warehouse.count_refusals("run-2") == []
+    story = warehouse.read_story(HUBSPOT, mine.records[0].crm_id).refusals
+    told = [(one.crm, one.field, one.reason, one.value, one.run_id) for one in story]
+    assert told[:2] == [
+        ("hubspot", "enr_x", "no_such_field", None, "run-1"),
+        ("hubspot", "industry", "not_an_option", "Mining", "run-1"),
+    ]
+    assert count(warehouse, "field_refusals", "value") == 14

@@ -66,6 +66,19 @@ DELETE FROM failed_records WHERE crm = :crm AND object_type = :object_type AND c
 -- Takes off the suppression list what was put on it for this hashed identifier.
 DELETE FROM suppressed_contacts WHERE suppressed_for = :subject
 
+-- query: forget_refusals
+-- Deletes what was refused of a contact.
+DELETE FROM field_refusals WHERE crm = :crm AND object_type = :object_type AND crm_id = :crm_id
+
+-- query: count_refusals
+-- Counts the values that a run's CRM fields refused, by field and reason, with the most frequent values of each.
+SELECT c.field, c.reason, c.value, c.contacts, c.total FROM (
+    SELECT r.field, r.reason, r.value, COUNT(*) AS contacts,
+        SUM(COUNT(*)) OVER (PARTITION BY r.field, r.reason) AS total,
+        ROW_NUMBER() OVER (PARTITION BY r.field, r.reason ORDER BY COUNT(*) DESC, r.value) AS place
+    FROM field_refusals r WHERE r.run_id = :run_id GROUP BY r.field, r.reason, r.value) c
+WHERE c.place <= 10 ORDER BY c.total DESC, c.field, c.reason, c.place
+
 -- query: count_dispositions
 -- Counts a run's ended records by disposition.
 SELECT disposition, COUNT(*) AS records FROM record_ledger WHERE run_id = :run_id GROUP BY disposition

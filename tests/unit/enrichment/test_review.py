@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from enrichment.refusals import RefusedField
 from enrichment.review import (
     FILLED_FIELDS,
     FailureGroup,
@@ -38,6 +39,8 @@ BUSY = Review(
     failures=[FailureGroup("bad_value", "write_back", 3, 2, "9")],
     waiting=12,
 )
+REFUSED = RefusedField("industry", "not_an_option", 3, (("Mining", 2), ("Farming", 1)))
+NOT_WRITTEN = "industry: 3 values not in the CRM's list; the most frequent: Mining (2), Farming (1)"
 
 
 @pytest.mark.parametrize(
@@ -97,6 +100,15 @@ def test_the_message_says_what_happened_and_what_to_do() -> None:
     ]
 
 
+def test_what_was_not_written_is_said_with_field_and_reason() -> None:
+    """The message names the first fields, and the whole review all of them."""
+    review = replace(BUSY, refusals=[REFUSED, *(RefusedField(f"f{number}", "too_long", 1) for number in range(6))])
+    body, whole = review_message(review).body, review_markdown(review)
+    assert f"Not written: {NOT_WRITTEN}" in body.splitlines()
+    assert f"* {NOT_WRITTEN}" in whole.splitlines()
+    assert ("f5:" in body, "f5:" in whole) == (False, True)
+
+
 def test_a_week_without_contacts_asks_for_nothing() -> None:
     """The message still comes, so that its absence means something."""
     message = review_message(EMPTY)
@@ -108,7 +120,7 @@ def test_a_week_without_contacts_asks_for_nothing() -> None:
         "failed contacts: 0",
         "in the queue: 0",
     ]
-    assert review_markdown(EMPTY).count("None.") == 4
+    assert review_markdown(EMPTY).count("None.") == 5
 
 
 def test_the_whole_review_has_a_table_for_each_question() -> None:
@@ -146,6 +158,7 @@ def test_counts_become_a_review() -> None:
         unmatched=[UnmatchedGroup("NO_MATCH", "zoominfo", 4, 1, "501", "2026-10-01T00:00:00.000Z")],
         failures=[FailureGroup("timeout", "look_up", 2, 1, "9")],
         waiting=3,
+        refusals=[REFUSED],
     )
     review = review_of(7, "2026-11-26T09:00:00.000Z", counts)
     assert (review.ended, review.ended_before) == ({"written": 3}, {"written": 2})
@@ -154,3 +167,4 @@ def test_counts_become_a_review() -> None:
     assert review.unmatched == [UnmatchedGroup("NO_MATCH", "zoominfo", 4, 1, "501", "2026-10-01T00:00:00.000Z")]
     assert review.failures == [FailureGroup("timeout", "look_up", 2, 1, "9")]
     assert review.waiting == 3
+    assert review.refusals == [REFUSED]

@@ -9,6 +9,7 @@ from enrichment.story import (
     Allowance,
     EndedContact,
     FailedContact,
+    FieldRefusal,
     FieldWrite,
     ProviderAnswer,
     QueuedContact,
@@ -68,6 +69,7 @@ WRITE = FieldWrite(
     written_at=None,
     reverted_at=None,
 )
+REFUSAL = FieldRefusal("hubspot", "industry", "not_an_option", "Mining", "r1", "2026-01-01T10:00:47.000Z")
 FAILURE = FailedContact(
     crm="hubspot",
     step="write_back",
@@ -154,6 +156,12 @@ FAILED = "failed at write_back: bad_value: the field takes no text; "
             replace(WRITE, written_at="2026-01-01T10:00:46.000Z", reverted_at="2026-01-02T10:00:00.000Z"),
             ["wrote industry: (blank) -> Software", "reverted industry"],
         ),
+        ("refusals", REFUSAL, ["not written: industry (Mining): not in hubspot's list"]),
+        (
+            "refusals",
+            replace(REFUSAL, field="phone", reason="too_long", value=None),
+            ["not written: phone: longer than hubspot's field allows"],
+        ),
         (
             "failures",
             FAILURE,
@@ -201,10 +209,11 @@ def test_a_story_can_leave_out_the_contacts_of_a_crm() -> None:
         ledger=[LEDGER],
         unmatched=[UNMATCHED],
         writes=[WRITE],
+        refusals=[REFUSAL],
         failures=[FAILURE],
         suppressions=[SUPPRESSION],
     )
     left = everything.without({"hubspot"})
     assert [one.crm for one in left.staging] == ["salesforce"]
-    assert not any((left.ledger, left.unmatched, left.writes, left.failures))
+    assert not any((left.ledger, left.unmatched, left.writes, left.refusals, left.failures))
     assert left.suppressions == [SUPPRESSION]

@@ -8,6 +8,7 @@ import pytest
 from enrichment.alerts import Cause
 from enrichment.books import Books
 from enrichment.records import Disposition, Stop
+from enrichment.refusals import RefusedField
 from enrichment.summary import (
     ProviderUse,
     RunReport,
@@ -25,6 +26,9 @@ BOOKS = Books(
 )
 ZOOMINFO = ProviderUse("zoominfo", {"matched": 9_600, "unmatched": 2_400}, 9_600.0, ["2026-09", "2027-03"], [], "r-1")
 HUNTER = ProviderUse("hunter", {"matched": 3}, 1.5, ["v2"])
+
+
+REFUSED = RefusedField("industry", "not_an_option", 412, (("Mining", 400), ("Farming", 12)), 1_000)
 
 
 def lines_of(books: Books, *providers: ProviderUse) -> dict[str, str]:
@@ -143,5 +147,13 @@ def test_a_change_of_the_api_version_is_told(before: tuple[str, ...], now: tuple
 @pytest.mark.parametrize("stop", [None, Stop("quota_exhausted", "no credits")])
 def test_a_printed_report_can_be_read_back(stop: Stop | None) -> None:
     """What the command line prints as JSON is the whole report."""
-    report = RunReport("run", BOOKS, [ZOOMINFO], [Cause("bad", "store", 2, "7")], stop, 1)
+    report = RunReport("run", BOOKS, [ZOOMINFO], [Cause("bad", "store", 2, "7")], stop, 1, [REFUSED], "hubspot")
     assert report_of(json.loads(json.dumps(asdict(report)))) == report
+
+
+def test_what_was_not_written_has_a_line_for_each_field() -> None:
+    """Field, how many of the planned values, why, and the most frequent ones."""
+    lines = dict(summary_lines(RunReport("run", BOOKS, refusals=[REFUSED], crm="hubspot")))
+    assert lines["not written: industry"] == (
+        "412 of 1,000 values not in hubspot's list; the most frequent: Mining (400), Farming (12)"
+    )

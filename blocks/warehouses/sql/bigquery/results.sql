@@ -141,3 +141,18 @@ FROM (
     FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) r JOIN enrichment_staging s ON s.record_id = r.record_id
 WHERE s.claimed_by = :token AND r.disposition = 'failed'
     AND NOT EXISTS (SELECT 1 FROM failed_records f WHERE f.record_id = s.record_id)
+
+-- query: write_refusals
+-- Keeps which fields of the claim's finished records were refused, once if it is repeated.
+-- differs because of the clock, how a list is unpacked and how rows are merged
+INSERT INTO field_refusals (crm, object_type, crm_id, field, reason, value, run_id, refused_at)
+SELECT s.crm, s.object_type, s.crm_id, r.field, r.reason, r.refused, :run_id, CURRENT_TIMESTAMP()
+FROM (
+    SELECT JSON_VALUE(value, '$.record_id') AS record_id, JSON_VALUE(value, '$.field') AS field,
+        JSON_VALUE(value, '$.reason') AS reason, JSON_VALUE(value, '$.value') AS refused
+    FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) r JOIN enrichment_staging s ON s.record_id = r.record_id
+WHERE s.claimed_by = :token
+    AND NOT EXISTS (
+        SELECT 1 FROM field_refusals f
+        WHERE f.crm = s.crm AND f.object_type = s.object_type AND f.crm_id = s.crm_id AND f.field = r.field
+            AND f.run_id = :run_id)

@@ -142,6 +142,17 @@ CREATE TABLE IF NOT EXISTS failed_records (
     replayed_at TIMESTAMP
 );
 
+CREATE TABLE IF NOT EXISTS field_refusals (
+    crm STRING NOT NULL,
+    object_type STRING NOT NULL,
+    crm_id STRING NOT NULL,
+    field STRING NOT NULL,
+    reason STRING NOT NULL,
+    value STRING,
+    run_id STRING NOT NULL,
+    refused_at TIMESTAMP NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS record_ledger (
     record_id STRING NOT NULL,
     crm STRING NOT NULL,

@@ -110,3 +110,11 @@ SELECT s.record_id, s.crm, s.object_type, s.crm_id, s.email_address, s.lane, s.s
     r.value ->> 'detail', s.attempts, :run_id, now()
 FROM jsonb_array_elements(:rows::jsonb) AS r(value) JOIN enrichment_staging s ON s.record_id = r.value ->> 'record_id'
 WHERE s.claimed_by = :token AND r.value ->> 'disposition' = 'failed'
+
+-- query: write_refusals
+-- Keeps which fields of the claim's finished records were refused.
+-- differs because of the clock and how a list is unpacked
+INSERT INTO field_refusals (crm, object_type, crm_id, field, reason, value, run_id, refused_at)
+SELECT s.crm, s.object_type, s.crm_id, r.value ->> 'field', r.value ->> 'reason', r.value ->> 'value', :run_id, now()
+FROM jsonb_array_elements(:rows::jsonb) AS r(value) JOIN enrichment_staging s ON s.record_id = r.value ->> 'record_id'
+WHERE s.claimed_by = :token

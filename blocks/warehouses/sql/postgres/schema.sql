@@ -178,6 +178,22 @@ CREATE TABLE failed_records (
     replayed_at TIMESTAMPTZ -- when the contact was queued again
 );
 
+-- Values that were not written because the CRM's field doesn't take them; refusals by the mapping's own rules aren't kept.
+-- Example: SELECT field, reason, value, count(*) AS contacts
+--     FROM field_refusals GROUP BY field, reason, value ORDER BY contacts DESC
+CREATE TABLE field_refusals (
+    crm TEXT NOT NULL, -- CRM that knows the contact, such as hubspot
+    object_type TEXT NOT NULL, -- type of the CRM record; always contact so far
+    crm_id TEXT NOT NULL, -- id of the record in the CRM
+    field TEXT NOT NULL, -- field of the CRM
+    reason TEXT NOT NULL, -- why it wasn't written: not_an_option, too_long, not_a_number, or the CRM's own code
+    value TEXT, -- value that was refused, cut to 200 characters; NULL if it would tell something of the person
+    run_id TEXT NOT NULL, -- flow run that would have written it
+    refused_at TIMESTAMPTZ NOT NULL -- when the run finished the contact
+);
+CREATE INDEX refusals_of_contact ON field_refusals (crm, object_type, crm_id);
+CREATE INDEX refusals_of_run ON field_refusals (run_id);
+
 -- How each queued contact ended: one row each, kept for good.
 -- Example: SELECT disposition, count(*) AS contacts FROM record_ledger GROUP BY disposition
 CREATE TABLE record_ledger (

@@ -32,6 +32,16 @@ FROM (
     FROM failed_records WHERE replayed_at IS NULL OR failed_at > :since::TIMESTAMP) f
 GROUP BY f.reason, f.step ORDER BY waiting DESC, f.reason, f.step
 
+-- query: review_refusals
+-- Counts the values that CRM fields refused since a moment, by field and reason, with the most frequent values of each.
+-- differs because of how a time is given
+SELECT c.field, c.reason, c.value, c.contacts, c.total FROM (
+    SELECT r.field, r.reason, r.value, COUNT(*) AS contacts,
+        SUM(COUNT(*)) OVER (PARTITION BY r.field, r.reason) AS total,
+        ROW_NUMBER() OVER (PARTITION BY r.field, r.reason ORDER BY COUNT(*) DESC, r.value) AS place
+    FROM field_refusals r WHERE r.refused_at > :since::TIMESTAMP GROUP BY r.field, r.reason, r.value) c
+WHERE c.place <= 10 ORDER BY c.total DESC, c.field, c.reason, c.place
+
 -- query: review_replies
 -- Counts replies and credits since a moment, and in as many days before.
 -- differs because of how a time is given
@@ -126,3 +136,11 @@ SELECT d.crm, d.step, d.reason, d.error, d.failed_at, d.replayed_at
 FROM failed_records d
 WHERE d.crm_id = :crm_id AND d.object_type = :object_type AND (:crm = '' OR d.crm = :crm)
 ORDER BY d.failed_at
+
+-- query: story_refusals
+-- Reads which of a contact's fields were refused.
+-- differs because another engine differs in how a time is read
+SELECT d.crm, d.field, d.reason, d.value, d.run_id, d.refused_at
+FROM field_refusals d
+WHERE d.crm_id = :crm_id AND d.object_type = :object_type AND (:crm = '' OR d.crm = :crm)
+ORDER BY d.refused_at, d.field

@@ -114,3 +114,11 @@ SELECT s.record_id, s.crm, s.object_type, s.crm_id, s.email_address, s.lane, s.s
 FROM :rows r JOIN enrichment_staging s ON s.record_id = r.record_id
 WHERE s.claimed_by = :token AND r.disposition = 'failed'
     AND NOT EXISTS (SELECT 1 FROM failed_records f WHERE f.record_id = s.record_id)
+
+-- query: write_refusals
+-- Keeps which fields of the claim's finished records were refused.
+-- differs because of the clock and how a list is unpacked
+INSERT INTO field_refusals (crm, object_type, crm_id, field, reason, value, run_id, refused_at)
+SELECT s.crm, s.object_type, s.crm_id, r.field, r.reason, r.value, :run_id, GETDATE()
+FROM :rows r JOIN enrichment_staging s ON s.record_id = r.record_id
+WHERE s.claimed_by = :token

@@ -19,7 +19,7 @@ CREATE TEMP TABLE IF NOT EXISTS batch_rows (
     attributes VARCHAR(65535), lookup_identifier VARCHAR(4096), reason VARCHAR(4096), field VARCHAR(256),
     before VARCHAR(65535), after VARCHAR(65535), run_id VARCHAR(256), disposition VARCHAR(256), step VARCHAR(256),
     detail VARCHAR(65535), wait_seconds VARCHAR(64), costs_attempt VARCHAR(8), email_key VARCHAR(256),
-    refresh VARCHAR(8)
+    refresh VARCHAR(8), value VARCHAR(4096)
 )
 
 -- session: make ids
@@ -32,7 +32,7 @@ INSERT INTO batch_rows VALUES
     :outcome, :credits, :api_version, :request_id, :enrichment_timestamp, :company_name, :employee_count, :industry,
     :tech_stack, :linkedin_url, :intent_keywords, :provider, :provider_record_id, :confidence, :attributes,
     :lookup_identifier, :reason, :field, :before, :after, :run_id, :disposition, :step, :detail, :wait_seconds,
-    :costs_attempt, :email_key, :refresh)
+    :costs_attempt, :email_key, :refresh, :value)
 
 -- session: fill ids
 INSERT INTO batch_ids VALUES
@@ -185,6 +185,17 @@ CREATE TABLE failed_records (
     run_id VARCHAR(256) NOT NULL,
     failed_at TIMESTAMP NOT NULL,
     replayed_at TIMESTAMP
+);
+
+CREATE TABLE field_refusals (
+    crm VARCHAR(256) NOT NULL,
+    object_type VARCHAR(256) NOT NULL,
+    crm_id VARCHAR(256) NOT NULL,
+    field VARCHAR(256) NOT NULL,
+    reason VARCHAR(4096) NOT NULL,
+    value VARCHAR(4096),
+    run_id VARCHAR(256) NOT NULL,
+    refused_at TIMESTAMP NOT NULL
 );
 
 CREATE TABLE record_ledger (

@@ -141,3 +141,15 @@ WHEN NOT MATCHED THEN INSERT
     VALUES (s.record_id, s.crm, s.object_type, s.crm_id, s.email_address, s.lane, s.source, s.step, s.reason,
         s.detail, s.attempts,
     :run_id, SYSDATE())
+
+-- query: write_refusals
+-- Keeps which fields of the claim's finished records were refused.
+-- differs because of the clock and how a list is unpacked
+INSERT INTO field_refusals (crm, object_type, crm_id, field, reason, value, run_id, refused_at)
+SELECT s.crm, s.object_type, s.crm_id, r.field, r.reason, r.value, :run_id, SYSDATE()
+FROM enrichment_staging s
+JOIN (
+    SELECT f.value['record_id']::VARCHAR AS record_id, f.value['field']::VARCHAR AS field,
+        f.value['reason']::VARCHAR AS reason, f.value['value']::VARCHAR AS value
+    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) r ON r.record_id = s.record_id
+WHERE s.claimed_by = :token

@@ -148,6 +148,17 @@ CREATE TABLE IF NOT EXISTS failed_records (
     replayed_at TIMESTAMP_NTZ
 );
 
+CREATE TABLE IF NOT EXISTS field_refusals (
+    crm VARCHAR NOT NULL,
+    object_type VARCHAR NOT NULL,
+    crm_id VARCHAR NOT NULL,
+    field VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    value VARCHAR,
+    run_id VARCHAR NOT NULL,
+    refused_at TIMESTAMP_NTZ NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS record_ledger (
     record_id VARCHAR NOT NULL,
     crm VARCHAR NOT NULL,

@@ -154,6 +154,19 @@ CREATE TABLE failed_records (
     replayed_at TEXT
 );
 
+CREATE TABLE field_refusals (
+    crm TEXT NOT NULL,
+    object_type TEXT NOT NULL,
+    crm_id TEXT NOT NULL,
+    field TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    value TEXT,
+    run_id TEXT NOT NULL,
+    refused_at TEXT NOT NULL
+);
+CREATE INDEX refusals_of_contact ON field_refusals (crm, object_type, crm_id);
+CREATE INDEX refusals_of_run ON field_refusals (run_id);
+
 CREATE TABLE record_ledger (
     record_id TEXT PRIMARY KEY,
     crm TEXT NOT NULL,

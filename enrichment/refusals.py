@@ -1,0 +1,115 @@
+"""Which fields a CRM didn't take: what is kept of each refusal, and what people read of many."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from enrichment.fields import SOURCES
+from enrichment.write_policy import FieldRule, Refusal
+
+#: How many characters of a refused value are kept.
+_LONGEST_VALUE = 200
+
+#: Reasons that hold for every contact: the field is at fault, not the value.
+OF_THE_FIELD = frozenset({"no_such_field", "read_only"})
+
+#: What is wrong, as a sentence about one value; `{crm}` stands for the CRM's name.
+_ONE: Mapping[str, str] = {
+    "not_an_option": "not in {crm}'s list",
+    "too_long": "longer than {crm}'s field allows",
+    "too_large": "larger than {crm}'s field allows",
+    "not_a_number": "not a number",
+    "not_a_boolean": "neither true nor false",
+    "not_a_date": "not a date",
+    "not_a_datetime": "not a time",
+    "not_a_text": "not a text",
+    "no_such_field": "{crm} has no such field",
+    "read_only": "{crm} doesn't let this field be written",
+    "never": "the field's rule is never",
+    "fill_blank": "the field isn't blank (rule fill_blank)",
+    "if_newer": "the field was changed after the provider answered (rule if_newer)",
+    "protected": "the field is protected",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedField:
+    """
+    How many values one CRM field refused for one reason.
+
+    Args:
+        field: the CRM's name of the field.
+        reason: a short code.
+        contacts: how many values, one for each contact.
+        values: the most frequent ones, with how often each was refused; none that tell something of a person.
+        planned: how many values were to be written to the field, the refused ones included; 0 if that isn't known.
+    """
+
+    field: str
+    reason: str
+    contacts: int
+    values: tuple[tuple[str, int], ...] = ()
+    planned: int = 0
+
+    @property
+    def share(self) -> float:
+        """Return the share of the field's values that was refused, from 0 to 1."""
+        return self.contacts / max(self.planned, self.contacts)
+
+
+def kept(refusals: Iterable[Refusal], rules: Sequence[FieldRule]) -> tuple[Refusal, ...]:
+    """Return what is kept of a contact's refusals: those that are problems, without values that are personal."""
+    sources = {rule.field: rule.source for rule in rules}
+    return tuple(
+        Refusal(one.field, one.reason, one.value[:_LONGEST_VALUE] if _may_be_shown(sources.get(one.field, "")) else "")
+        for one in refusals
+        if not one.by_policy
+    )
+
+
+def _may_be_shown(source: str) -> bool:
+    field = SOURCES.get(source)
+    return field is not None and (field.about != "person" or field.vocabulary)
+
+
+def refused_fields(rows: Iterable[tuple[str, str, str | None, int, int]]) -> list[RefusedField]:
+    """Return figures from rows of field, reason, value, how often that value, and how often all, in the rows' order."""
+    values: dict[tuple[str, str], list[tuple[str, int]]] = {}
+    totals: dict[tuple[str, str], int] = {}
+    for field, reason, value, contacts, total in rows:
+        totals[field, reason] = total
+        values.setdefault((field, reason), [])
+        if value:
+            values[field, reason].append((value, contacts))
+    return [RefusedField(*key, total, tuple(values[key])) for key, total in totals.items()]
+
+
+def in_words(reason: str, crm: str) -> str:
+    """Return a reason as people say it; a CRM's own code is quoted."""
+    return _ONE[reason].format(crm=crm) if reason in _ONE else f"refused by {crm} ({reason})"
+
+
+def refused_line(one: RefusedField, crm: str) -> str:
+    """Return one figure in a line: the field, how many values, why, and the most frequent ones."""
+    return f"{one.field}: {refused_text(one, crm)}"
+
+
+def refused_text(one: RefusedField, crm: str) -> str:
+    """Return one figure without its field."""
+    if one.reason in OF_THE_FIELD:
+        return f"{in_words(one.reason, crm)}; {one.contacts:,} values were not written"
+    of = f" of {one.planned:,}" if one.planned > one.contacts else ""
+    text = f"{one.contacts:,}{of} values {in_words(one.reason, crm)}"
+    return f"{text}; {_most_frequent(one.values)}" if one.values else text
+
+
+def refusals_by_field(refused: Iterable[RefusedField], crm: str) -> dict[str, str]:
+    """Return for each field what it refused, as people read it."""
+    texts: dict[str, list[str]] = {}
+    for one in refused:
+        texts.setdefault(one.field, []).append(refused_text(one, crm))
+    return {field: "; ".join(lines) for field, lines in texts.items()}
+
+
+def _most_frequent(values: Sequence[tuple[str, int]]) -> str:
+    listed = ", ".join(f"{value} ({count:,})" for value, count in values)
+    return f"the most frequent: {listed}" if len(values) > 1 else f"the value: {listed}"

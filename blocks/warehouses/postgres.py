@@ -65,16 +65,22 @@ class PostgresWarehouse(Warehouse):
     def __init__(self, dsn: str, schema: str, connect_timeout_seconds: int) -> None:
         self._dsn = dsn
         self._schema = schema
+        self._scope = sql.SQL("SET LOCAL search_path = {}; SET LOCAL TimeZone = 'UTC'").format(sql.Identifier(schema))
         self._connect_timeout_seconds = connect_timeout_seconds
         self._connection: psycopg.Connection[Row] | None = None
         self._lock = threading.RLock()
 
     @contextmanager
     def _transaction(self) -> Iterator[Session]:
-        """Open a transaction at read committed; rows are locked as statements touch them."""
+        """
+        Open a transaction at read committed; rows are locked as statements touch them.
+
+        Schema and zone are set for it alone: behind a pooler, the next one may run on another server connection.
+        """
         with self._lock, self._translated():
             connection = self._connect()
             with connection.transaction():
+                connection.execute(self._scope)
                 yield _PostgresSession(connection, self._statements)
 
     @contextmanager
@@ -99,16 +105,14 @@ class PostgresWarehouse(Warehouse):
 
     def _connect(self) -> "psycopg.Connection[Row]":
         if self._connection is None or self._connection.closed:
-            connection = psycopg.connect(
+            self._connection = psycopg.connect(
                 self._dsn,
                 autocommit=True,  # transactions are opened by name
+                prepare_threshold=None,  # a pooler may run the statement where it was never prepared
                 connect_timeout=self._connect_timeout_seconds,
                 application_name="contact-enrichment",
                 row_factory=dict_row,
             )
-            connection.execute("SELECT set_config('search_path', %s, false)", (self._schema,))
-            connection.execute("SELECT set_config('TimeZone', 'UTC', false)")
-            self._connection = connection
         return self._connection
 
     @contextmanager

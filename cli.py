@@ -68,14 +68,17 @@ def setup(
     save_blocks: Annotated[
         bool, typer.Option(help="Save the current configuration as Prefect's default blocks.")
     ] = False,
+    deploy: Annotated[
+        bool, typer.Option("--deploy", help="Also create the deployments of prefect.yaml that Prefect lacks.")
+    ] = False,
     runs: Annotated[int, typer.Option(min=1, help="How many runs of one queue may work at once.")] = 4,
     as_json: Json = False,
 ) -> None:
-    """Prepare warehouse, CRM fields and Prefect; safe to repeat."""
+    """Prepare warehouse, CRM fields and Prefect; safe to repeat: only what is missing is created."""
     with reported_errors():
         from tasks.setup import set_up  # noqa: PLC0415 - Prefect takes seconds to import
 
-        report = set_up(save=save_blocks, runs=runs)
+        report = set_up(save=save_blocks, runs=runs, deploy=deploy)
         say(report, as_json, lambda: pairs_table("Set up", report))
 
 

@@ -47,7 +47,7 @@ def start_deployment(lane: str) -> str:
         try:
             deployment = client.read_deployment_by_name(name)
         except ObjectNotFound:
-            raise ConfigurationError(f"Prefect has no deployment {name}: run `prefect deploy --all`") from None
+            raise ConfigurationError(f"Prefect has no deployment {name}: run `enrich setup --deploy`") from None
         return client.create_flow_run_from_deployment(deployment.id, parameters={"lane": lane}).name
 
 

@@ -125,7 +125,7 @@ def _create_run(settings: Settings, _: int) -> None:
             )
     except ObjectNotFound:
         raise ConfigurationError(
-            f"Prefect has no deployment '{name}': run `prefect deploy --all`, or correct ENRICHMENT_START_DEPLOYMENT"
+            f"Prefect has no deployment '{name}': run `enrich setup --deploy`, or correct ENRICHMENT_START_DEPLOYMENT"
         ) from None
     except PrefectHTTPStatusError as error:
         raise TransientError(f"Prefect rejected the run (HTTP {error.response.status_code})") from None

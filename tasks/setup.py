@@ -14,6 +14,7 @@ from blocks.settings import Settings, load_settings
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import TransientError, sealed
 from enrichment.plan import Reference
+from tasks.deployments import deploy_missing, read_deployments
 
 
 def ensure_server() -> None:
@@ -44,24 +45,27 @@ WORK_POOL = "enrichment"
 
 
 @sealed
-def set_up(*, save: bool, runs: int) -> dict[str, Any]:
+def set_up(*, save: bool, runs: int, deploy: bool = False) -> dict[str, Any]:
     """
     Prepare warehouse, CRM and Prefect; every part may be repeated.
 
     Args:
         save: save the present configuration as Prefect's default blocks.
         runs: of a lane that may be at work at once; only used when the limit is made.
+        deploy: create the deployments of prefect.yaml that are missing.
 
     Returns:
         what was done, by part.
     """
     settings = load_settings()
+    deployments = read_deployments() if deploy else {}
     ensure_server()
     with open_warehouse(settings.warehouse) as warehouse:
         migrations = warehouse.migrate()
     with open_crm(settings.crm) as crm:
         fields = crm.ensure_fields()
-    return {"migrations applied": migrations, "CRM fields created": fields, **_prepare_prefect(settings, save, runs)}
+    done = {"migrations applied": migrations, "CRM fields created": fields, **_prepare_prefect(settings, save, runs)}
+    return {**done, "deployments created": deploy_missing(deployments)} if deploy else done
 
 
 @sealed

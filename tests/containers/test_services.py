@@ -219,11 +219,60 @@ def test_prefect_keeps_its_own_tables_in_its_own_database(host: Host) -> None:
     assert query(host, "SELECT count(*) FROM enrichment_pipeline.enrichment_staging") == [(0,)]
 
 
+def made_by_people(host: Host) -> dict[str, Any]:
+    """Return what people may have changed in Prefect, without times of the last sign of life."""
+    deployments = api(host, "/deployments/filter", {"sort": "NAME_ASC"})
+    kept = ("id", "name", "paused", "parameters", "schedules", "concurrency_options", "global_concurrency_limit")
+    pools = api(host, "/work_pools/filter", {})
+    settings = ("name", "type", "is_paused", "concurrency_limit", "base_job_template")
+    limits = api(host, "/v2/concurrency_limits/filter", {})
+    return {
+        "deployments": [{name: one[name] for name in kept} for one in deployments],
+        "automations": api(host, "/automations/filter", {"sort": "NAME_ASC"}),
+        "pools": [{name: one[name] for name in settings} for one in pools],
+        "limits": sorted((one["name"], one["limit"], one["active"]) for one in limits),
+    }
+
+
 def test_the_setup_may_be_repeated(host: Host) -> None:
-    """`docker compose up` runs it again each time: pool and deployments stay as they are."""
-    before = [one["id"] for one in api(host, "/deployments/filter", {"sort": "NAME_ASC"})]
+    """
+    `docker compose up` runs it again each time, and what people changed in Prefect stays as they left it.
+
+    The intake's schedule is off, the deployment `live` and its automation are paused, the pool has a limit and an own
+    template, a queue's limit has another number of slots, and a deployment that somebody deleted is back.
+    """
+    ids = {one["name"]: one for one in api(host, "/deployments/filter", {})}
+    server = f"http://127.0.0.1:{host.ports['server']}/api"
+    schedule = ids["intake"]["schedules"][0]["id"]
+    template = api(host, "/work_pools/filter", {})[0]["base_job_template"]
+    template["variables"]["properties"]["env"]["description"] = "our own"
+    automation = api(host, "/automations/filter", {})[0]["id"]
+    changes: dict[str, dict[str, Any]] = {
+        f"/deployments/{ids['intake']['id']}/schedules/{schedule}": {"active": False},
+        f"/deployments/{ids['live']['id']}": {"paused": True},
+        f"/automations/{automation}": {"enabled": False},
+        "/work_pools/enrichment": {"concurrency_limit": 2, "base_job_template": template},
+        "/v2/concurrency_limits/enrichment-live": {"limit": 7},
+    }
+    for path, change in changes.items():
+        httpx.patch(f"{server}{path}", json=change, timeout=60).raise_for_status()
+    before = made_by_people(host)
     host.run("setup")
-    assert [one["id"] for one in api(host, "/deployments/filter", {"sort": "NAME_ASC"})] == before
+    assert made_by_people(host) == before
+    httpx.delete(f"{server}/deployments/{ids['preview']['id']}", timeout=60).raise_for_status()
+    assert "preview-contacts/preview" in host.run("setup")
+    after = made_by_people(host)
+    assert [one["name"] for one in after["deployments"]] == [one["name"] for one in before["deployments"]]
+    assert [one for one in after["deployments"] if one["name"] != "preview"] == [
+        one for one in before["deployments"] if one["name"] != "preview"
+    ]
+    changes = {
+        f"/deployments/{ids['live']['id']}": {"paused": False},
+        "/work_pools/enrichment": {"concurrency_limit": None},
+        f"/automations/{automation}": {"enabled": True},
+    }
+    for path, change in changes.items():  # the tests that follow run it
+        httpx.patch(f"{server}{path}", json=change, timeout=60).raise_for_status()
 
 
 def test_a_worker_of_the_image_carries_a_run(host: Host, box: Box) -> None:

@@ -84,7 +84,7 @@ def test_a_deployment_that_is_not_there_is_told(
 ) -> None:
     """The message says what makes it."""
     monkeypatch.setenv("ENRICHMENT_START_DEPLOYMENT", "enrich-contacts/absent")
-    with pytest.raises(ConfigurationError, match=r"enrich-contacts/absent.*prefect deploy --all"):
+    with pytest.raises(ConfigurationError, match=r"enrich-contacts/absent.*enrich setup --deploy"):
         ask_for_run(1)
 
 

@@ -6,7 +6,7 @@ from typing import Self
 
 from enrichment.credits import CreditCaps, cap_of_day
 from enrichment.records import Origin
-from enrichment.write_policy import FieldDescription
+from enrichment.wire import FieldDescription
 
 
 @dataclass(frozen=True, slots=True)

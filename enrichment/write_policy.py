@@ -5,11 +5,13 @@ Every CRM field has a rule. Nothing enters the CRM that its rule, the protected 
 description forbids, and a missing value never erases one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from enrichment.wire import FieldDescription, UnfitError, is_blank, same, to_wire
 
 
 class Rule(StrEnum):
@@ -40,22 +42,9 @@ class FieldRule:
     stamp: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FieldDescription:
-    """
-    What the CRM says of one of its fields.
-
-    Args:
-        type: `string`, `number`, `bool`, `date`, `datetime` or `enumeration`.
-        options: the permitted values of an enumeration.
-        read_only: whether the CRM refuses every write.
-        max_length: the longest text in characters, or None.
-    """
-
-    type: str
-    options: frozenset[str] = frozenset()
-    read_only: bool = False
-    max_length: int | None = None
+def stamps_of(rules: Iterable[FieldRule]) -> frozenset[str]:
+    """Return the fields that are written together with others only."""
+    return frozenset(rule.field for rule in rules if rule.stamp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +57,11 @@ class Change:
 
 
 PROTECTED = "protected"
-_POLICY_REASONS = frozenset({Rule.NEVER, Rule.FILL_BLANK, Rule.IF_NEWER, PROTECTED})
+#: A mark of time stays out where none of the values that it marks was taken.
+STAMP = "stamp"
+NO_SUCH_FIELD = "no_such_field"
+READ_ONLY = "read_only"
+_POLICY_REASONS = frozenset({Rule.NEVER, Rule.FILL_BLANK, Rule.IF_NEWER, PROTECTED, STAMP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +93,6 @@ class WritePlan:
     refusals: tuple[Refusal, ...] = ()
 
 
-class _UnfitError(Exception):
-    """The value doesn't fit the CRM's field; the message is the reason code."""
-
-
 def plan_write(
     current: Mapping[str, str | None],
     values: Mapping[str, Any],
@@ -131,16 +120,16 @@ def plan_write(
     refusals: list[Refusal] = []
     for rule in rules:
         value = values.get(rule.source)
-        if _is_blank(value):
+        if is_blank(value):
             continue
         before = current.get(rule.field) or None
         try:
             _check_field(rule, descriptions, protected)
             after = to_wire(value, descriptions[rule.field])
-        except _UnfitError as reason:
-            refusals.append(Refusal(rule.field, str(reason)))
+        except UnfitError as unfit:
+            refusals.append(Refusal(rule.field, str(unfit), unfit.value))
             continue
-        if _same(before, after, descriptions[rule.field]):
+        if before and same(before, after, descriptions[rule.field], listed=isinstance(value, list)):
             continue
         if not _permits(rule, before, (changed_at or {}).get(rule.field), received_at):
             refusals.append(Refusal(rule.field, rule.rule))
@@ -149,36 +138,13 @@ def plan_write(
     return WritePlan((*changes, *stamps) if changes else (), tuple(refusals))
 
 
-def to_wire(value: Any, description: FieldDescription) -> str:
-    """Return the value as the text that the CRM's field takes; raise if it doesn't fit."""
-    match description.type:
-        case "number":
-            return _number(value)
-        case "bool":
-            return _one_of({True: "true", False: "false"}, value, "not_a_boolean")
-        case "date" | "datetime":
-            return _moment(value, description.type)
-        case "enumeration":
-            return _enumeration(value, description.options)
-        case _:
-            return _text(value, description.max_length)
-
-
-def _is_blank(value: Any) -> bool:
-    if isinstance(value, str):
-        return not value.strip()
-    if isinstance(value, list):
-        return all(_is_blank(item) for item in value)
-    return value is None or value == {}
-
-
 def _check_field(rule: FieldRule, descriptions: Mapping[str, FieldDescription], protected: frozenset[str]) -> None:
     if rule.field in protected:
-        raise _UnfitError(PROTECTED)
+        raise UnfitError(PROTECTED)
     if rule.field not in descriptions:
-        raise _UnfitError("no_such_field")
+        raise UnfitError(NO_SUCH_FIELD)
     if descriptions[rule.field].read_only:
-        raise _UnfitError("read_only")
+        raise UnfitError(READ_ONLY)
 
 
 def _permits(rule: FieldRule, before: str | None, changed_at: datetime | None, received_at: datetime | None) -> bool:
@@ -188,74 +154,8 @@ def _permits(rule: FieldRule, before: str | None, changed_at: datetime | None, r
         case Rule.ALWAYS:
             return True
         case Rule.FILL_BLANK:
-            return before is None
+            return is_blank(before)
         case Rule.IF_NEWER:
-            if before is None:
+            if is_blank(before):
                 return True
             return changed_at is not None and received_at is not None and changed_at < received_at
-
-
-def _same(before: str | None, after: str, description: FieldDescription) -> bool:
-    if before == after:
-        return True
-    if before is None or description.type not in {"number", "datetime", "enumeration"}:
-        return False
-    try:
-        return bool(_comparable(before, description.type) == _comparable(after, description.type))
-    except ValueError:
-        return False
-
-
-def _comparable(text: str, kind: str) -> Any:
-    if kind == "number":
-        return float(text)
-    if kind == "datetime":
-        return datetime.fromisoformat(text)
-    return frozenset(text.split(";"))
-
-
-def _number(value: Any) -> str:
-    if isinstance(value, bool):
-        raise _UnfitError("not_a_number")
-    try:
-        number = float(value)
-        return str(int(number)) if number == int(number) else repr(number)
-    except (TypeError, ValueError, OverflowError):
-        raise _UnfitError("not_a_number") from None
-
-
-def _one_of(table: Mapping[Any, str], value: Any, reason: str) -> str:
-    if not isinstance(value, bool):
-        raise _UnfitError(reason)
-    return table[value]
-
-
-def _moment(value: Any, kind: str) -> str:
-    try:
-        moment = value if isinstance(value, date) else datetime.fromisoformat(str(value))
-    except ValueError:
-        raise _UnfitError(f"not_a_{kind}") from None
-    if kind == "date":
-        return moment.isoformat()[:10]
-    if not isinstance(moment, datetime):
-        moment = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return aware.isoformat().replace("+00:00", "Z")
-
-
-def _enumeration(value: Any, options: frozenset[str]) -> str:
-    wanted = [str(item) for item in value] if isinstance(value, list) else [str(value)]
-    by_fold = {option.casefold(): option for option in sorted(options)}
-    try:
-        return ";".join(item if item in options else by_fold[item.strip().casefold()] for item in wanted)
-    except KeyError:
-        raise _UnfitError("not_an_option") from None
-
-
-def _text(value: Any, max_length: int | None) -> str:
-    if isinstance(value, dict):
-        raise _UnfitError("not_a_text")
-    text = "; ".join(str(item) for item in value) if isinstance(value, list) else str(value)
-    if max_length is not None and len(text) > max_length:
-        raise _UnfitError("too_long")
-    return text

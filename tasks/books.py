@@ -20,7 +20,7 @@ from enrichment.plan import RunPlan
 from enrichment.records import Disposition, Stop
 from enrichment.stops import graver
 from enrichment.summary import ProviderUse, RunReport, failure_rows, summary_markdown
-from enrichment.write_policy import FieldDescription
+from enrichment.wire import FieldDescription
 from tasks.queue import pause_of
 from tasks.steps import step
 

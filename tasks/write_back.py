@@ -24,6 +24,7 @@ from enrichment.records import (
 from enrichment.refusals import kept
 from enrichment.retry import settle_absent, settle_failure
 from enrichment.stops import STOP_KINDS, graver
+from enrichment.wire import same
 from enrichment.write_policy import Refusal, Rule, WritePlan, plan_write
 
 
@@ -100,8 +101,12 @@ class WriteBack:
         """Confirm writes that a run announced before it died: those that the CRM holds by now did arrive."""
         ids = [item.record.crm_id for item in self.chunk.found]
         for write in self.warehouse.open_writes(self.plan.origin, ids):
-            if write.crm_id in contacts and contacts[write.crm_id].values.get(write.field) == write.after:
+            if write.crm_id in contacts and self._holds(contacts[write.crm_id], write):
                 self.confirmed.append(write)
+
+    def _holds(self, contact: CrmContact, write: OpenWrite) -> bool:
+        held, description = contact.values.get(write.field), self.plan.descriptions.get(write.field)
+        return held == write.after or bool(held and description and same(held, write.after, description))
 
     def _has_changes(self, item: Found, plans: Mapping[str, WritePlan]) -> bool:
         """Settle at once what needs no update."""

@@ -11,7 +11,8 @@ from blocks.base import PipelineBlock, block_class, check_vendor, configure
 from enrichment.intake import Selection
 from enrichment.plan import Reference
 from enrichment.records import Contact
-from enrichment.write_policy import Change, FieldDescription, FieldRule, Refusal
+from enrichment.wire import FieldDescription
+from enrichment.write_policy import Change, FieldRule, Refusal
 
 
 @dataclass(frozen=True, slots=True)

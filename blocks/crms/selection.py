@@ -6,7 +6,8 @@ from datetime import datetime
 from enrichment.errors import ConfigurationError
 from enrichment.fields import nearest
 from enrichment.intake import Selection
-from enrichment.write_policy import FieldDescription, FieldRule
+from enrichment.wire import FieldDescription
+from enrichment.write_policy import FieldRule
 
 
 def refuse_conditions(crm: str, selection: Selection, unknown: Iterable[str], advice: str) -> None:

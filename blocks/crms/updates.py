@@ -1,6 +1,9 @@
 """
 What became of updates, the same for every CRM: every input ends as confirmed, refused or unconfirmed.
 
+Where the CRM names the fields that it finds fault with, the others are sent once more without them: the update is
+confirmed, and its result names what was refused. An update of which nothing was taken is confirmed as well.
+
 Besides the CRM's own codes in lower case, a result of `write` has one of these reasons:
 
 * `CREDENTIALS_REJECTED`, `REQUEST_REFUSED`, `QUOTA_EXHAUSTED`: no further call can succeed; the caller stops the run.
@@ -12,8 +15,9 @@ Besides the CRM's own codes in lower case, a result of `write` has one of these 
 * `UNAVAILABLE`: the CRM couldn't be reached, or every attempt failed.
 """
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -27,13 +31,20 @@ from enrichment.errors import (
     RunStoppedError,
 )
 from enrichment.stops import stop_kind
-from enrichment.write_policy import Refusal
+from enrichment.wire import NOT_AN_OPTION
+from enrichment.write_policy import NO_SUCH_FIELD, READ_ONLY, STAMP, Refusal
 
 NOT_FOUND = "not_found"
 NOT_CONFIRMED = "not_confirmed"
 UNPROCESSED = "unprocessed"
 POSTPONED = "postponed"
 UNAVAILABLE = "unavailable"
+
+#: How long a field that the CRM said is gone is left out: about as long as a run.
+LOST_FOR_SECONDS = 900.0
+
+#: Named by the refusal of a whole request, these hold for every record: no value of the field could avoid them.
+_LASTING = frozenset({NO_SUCH_FIELD, READ_ONLY})
 
 ItemT = TypeVar("ItemT")
 
@@ -47,11 +58,13 @@ class Input:
         crm_id: of the contact.
         fields: the new values.
         trace_ids: of the updates; the first one stands for the record in its batch.
+        refused: fields of the updates that are no longer sent.
     """
 
     crm_id: str
     fields: Mapping[str, str]
     trace_ids: tuple[str, ...]
+    refused: tuple[Refusal, ...] = ()
 
     @classmethod
     def of(cls, update: Update) -> "Input":
@@ -60,7 +73,18 @@ class Input:
 
     def laid_over(self, later: "Input") -> "Input":
         """Return this with the values of a later update of the same contact over its own."""
-        return replace(self, fields={**self.fields, **later.fields}, trace_ids=(*self.trace_ids, *later.trace_ids))
+        return replace(
+            self,
+            fields={**self.fields, **later.fields},
+            trace_ids=(*self.trace_ids, *later.trace_ids),
+            refused=tuple(dict.fromkeys((*self.refused, *later.refused))),
+        )
+
+    def without(self, refused: Iterable[Refusal]) -> "Input":
+        """Return this without the fields that were refused."""
+        dropped = {refusal.field: refusal for refusal in refused if refusal.field in self.fields}
+        fields = {name: value for name, value in self.fields.items() if name not in dropped}
+        return replace(self, fields=fields, refused=(*self.refused, *dropped.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +94,7 @@ class Ending:
 
     Args:
         passing: whether it should be tried again at once.
+        faults: the fields that the CRM finds fault with; the others should be sent without them.
     """
 
     input: Input
@@ -79,12 +104,14 @@ class Ending:
     gone: bool = False
     wait_seconds: float | None = None
     passing: bool = False
-    refused: tuple[Refusal, ...] = ()
+    faults: tuple[Refusal, ...] = ()
 
     def results(self) -> list[UpdateResult]:
         """Return the result of each update that went into the input."""
         return [
-            UpdateResult(trace_id, self.reason, self.detail, self.permanent, self.gone, self.wait_seconds, self.refused)
+            UpdateResult(
+                trace_id, self.reason, self.detail, self.permanent, self.gone, self.wait_seconds, self.input.refused
+            )
             for trace_id in self.input.trace_ids
         ]
 
@@ -110,6 +137,23 @@ def failed(each: Input, error: EnrichmentError) -> Ending:
             return Ending(each, UNAVAILABLE, str(error))
 
 
+def at_fault(each: Input, named: Iterable[tuple[str, str]], reasons: Mapping[str, str]) -> tuple[Refusal, ...]:
+    """
+    Return the fields of an input that are named, each once.
+
+    Args:
+        each: the input.
+        named: fields, with the CRM's code for what is wrong with them.
+        reasons: our codes by the CRM's; another one is taken over in lower case.
+    """
+    found: dict[str, Refusal] = {}
+    for name, code in named:
+        if name in each.fields and name not in found:
+            reason = reasons.get(code, code.lower() or "refused")
+            found[name] = Refusal(name, reason, each.fields[name] if reason == NOT_AN_OPTION else "")
+    return tuple(found.values())
+
+
 def merged(inputs: Iterable[Input], key: Callable[[Input], str]) -> list[Input]:
     """Return one input for each contact: what a CRM does to an id that is twice in a batch isn't to be relied on."""
     by_key: dict[str, Input] = {}
@@ -124,6 +168,43 @@ def batches(items: Sequence[ItemT], size: int) -> list[Sequence[ItemT]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
+class LostFields:
+    """
+    Fields of one account that no update can write any more, since the CRM said so, and why.
+
+    They are known to every adapter of the process, so that a field that is archived during a run costs one call and
+    not one for each batch. They are forgotten when fields are described again, which each run does at its start, and
+    after a while where a process serves several runs.
+    """
+
+    def __init__(self, seconds: float = LOST_FOR_SECONDS) -> None:
+        self._seconds = seconds
+        self._found: dict[str, tuple[Refusal, float]] = {}
+
+    def note(self, refusals: Iterable[Refusal]) -> None:
+        """Learn that fields are lost."""
+        now = time.monotonic()
+        self._found |= {refusal.field: (replace(refusal, value=""), now) for refusal in refusals}
+
+    def among(self, fields: Iterable[str]) -> list[Refusal]:
+        """Return the refusals of those of the fields that are lost."""
+        since = time.monotonic() - self._seconds
+        found = [self._found.get(field) for field in fields]
+        return [each[0] for each in found if each and each[1] >= since]
+
+    def forget(self) -> None:
+        """Forget all: the CRM describes its fields anew."""
+        self._found.clear()
+
+
+_lost_fields: dict[Hashable, LostFields] = {}
+
+
+def lost_fields(account: Hashable) -> LostFields:
+    """Return what this process knows of the lost fields of an account."""
+    return _lost_fields.setdefault(account, LostFields())
+
+
 class UpdateWriter(ABC):
     """
     Sends one call's updates; a new one is made for each call of `write`.
@@ -133,27 +214,59 @@ class UpdateWriter(ABC):
     Args:
         pool: runs batches concurrently.
         title: the CRM's name, for people.
+        lost: the account's fields that no update can write any more.
+        stamps: fields that are written together with others only.
     """
 
-    def __init__(self, pool: Executor, title: str) -> None:
+    def __init__(self, pool: Executor, title: str, lost: LostFields, stamps: frozenset[str]) -> None:
         self.pool = pool
         self.title = title
+        self.lost = lost
+        self.stamps = stamps
         self.stop: EnrichmentError | None = None
+        self._unfit: dict[tuple[str, str], Refusal] = {}
 
     def write(self, updates: Sequence[Update]) -> list[UpdateResult]:
         """Send the updates; the answer has one result for every update."""
         empty = [UpdateResult(update.trace_id) for update in updates if not update.changes]
         inputs = merged((Input.of(update) for update in updates if update.changes), self.identity)
         absent = [gone(each, f"{self.title} has no such contact") for each in inputs if not self.is_sendable(each)]
-        endings = self.deliver([each for each in inputs if self.is_sendable(each)])
+        endings = self._deliver_all([each for each in inputs if self.is_sendable(each)])
         return empty + [result for ending in (*absent, *endings) for result in ending.results()]
+
+    def _deliver_all(self, inputs: Sequence[Input]) -> list[Ending]:
+        """Send inputs, and once more without the fields that the CRM finds fault with, until it finds none."""
+        ended: list[Ending] = []
+        while inputs:
+            filled, emptied = self._fit(inputs)
+            endings = self.deliver(filled) if filled else []
+            self.lost.note(fault for each in endings for fault in each.faults if fault.reason == NO_SUCH_FIELD)
+            inputs = [each.input.without(each.faults) for each in endings if each.faults]
+            ended += [*emptied, *(each for each in endings if not each.faults)]
+        return ended
+
+    def _fit(self, batch: Iterable[Input]) -> tuple[list[Input], list[Ending]]:
+        """Return inputs without what is known to be refused, and the endings of those that have nothing left."""
+        inputs = [each.without((*self.lost.among(each.fields), *self._known_unfit(each))) for each in batch]
+        filled = [each for each in inputs if not each.refused or each.fields.keys() - self.stamps]
+        emptied = [each for each in inputs if each.refused and not each.fields.keys() - self.stamps]
+        # A mark of time is no change of its own.
+        return filled, [Ending(each.without(Refusal(name, STAMP) for name in each.fields)) for each in emptied]
+
+    def _known_unfit(self, each: Input) -> list[Refusal]:
+        known = [self._unfit[item] for item in each.fields.items() if item in self._unfit]
+        return [*known, *self.unfit(each)]
 
     def send_all(self, groups: Iterable[Sequence[Input]]) -> list[Ending]:
         """Send batches concurrently, and return how each input ended."""
         return [ending for part in self.pool.map(self.send, groups) for ending in part]
 
     def send(self, batch: Sequence[Input]) -> list[Ending]:
-        """Send one batch, and part it where one record's fault made all of it fail."""
+        """Send one batch, and divide it where one record's fault made all of it fail."""
+        filled, emptied = self._fit(batch)
+        return emptied + (self._send(filled) if filled else [])
+
+    def _send(self, batch: Sequence[Input]) -> list[Ending]:
         try:
             if self.stop is not None:
                 raise self.stop  # another batch has learnt that no call can succeed any more
@@ -165,15 +278,24 @@ class UpdateWriter(ABC):
         return self.account_for(batch, body)
 
     def divide(self, batch: Sequence[Input], complaint: Any) -> list[Ending]:
-        """Part a batch that was refused as a whole until exactly the bad records are left."""
+        """Divide a batch that was refused as a whole until exactly the bad records are left."""
+        lost = [fault for each in batch for fault in self.faults(each, complaint) if fault.reason in _LASTING]
+        if lost:
+            self.lost.note(lost)
+            return self.send(batch)
         if len(batch) == 1:
-            return [self.refused(batch[0], complaint)]
-        doomed = self.doomed(batch, complaint)
+            ending = self.refused(batch[0], complaint)
+            self._unfit |= {(fault.field, batch[0].fields[fault.field]): fault for fault in ending.faults}
+            return [ending]
+        return [ending for part in self._parts(batch, complaint) for ending in self.send(part)]
+
+    def _parts(self, batch: Sequence[Input], complaint: Any) -> list[Sequence[Input]]:
+        """Return a batch in two parts, those apart that have nothing of what the complaint names."""
+        parts: tuple[list[Input], list[Input]] = ([], [])
+        for each in batch:
+            parts[bool(self.faults(each, complaint))].append(each)
         middle = len(batch) // 2
-        rest = [each for each in batch if each not in doomed]
-        parts = [rest] if doomed else [batch[:middle], batch[middle:]]
-        endings = [self.refused(each, complaint) for each in doomed]
-        return endings + [ending for part in parts if part for ending in self.send(part)]
+        return list(parts) if all(parts) else [batch[:middle], batch[middle:]]
 
     def fail(self, batch: Sequence[Input], error: EnrichmentError) -> list[Ending]:
         """Return the endings of a batch whose call failed; nothing more is sent if that holds for every call."""
@@ -185,9 +307,13 @@ class UpdateWriter(ABC):
         """Return what identifies an input's contact."""
         return each.crm_id
 
-    def doomed(self, _batch: Sequence[Input], _complaint: Any) -> list[Input]:
-        """Return which inputs of a refused batch are known to be at fault without sending them again."""
-        return []
+    def unfit(self, _each: Input) -> Sequence[Refusal]:
+        """Return the fields of an input that this CRM's wire has no form for."""
+        return ()
+
+    @abstractmethod
+    def faults(self, each: Input, complaint: Any) -> tuple[Refusal, ...]:
+        """Return the fields of an input that a complaint names."""
 
     @abstractmethod
     def is_sendable(self, each: Input) -> bool:

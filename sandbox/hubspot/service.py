@@ -131,6 +131,16 @@ class HubSpot(Service):
         with self._lock:
             self._lists.make(list_id, contact_ids, object_type)
 
+    def define(self, definition: Mapping[str, Any]) -> None:
+        """Create a contact property as people do in the user interface."""
+        with self._lock:
+            self._catalog.create({"groupName": "contactinformation", "label": definition["name"], **definition})
+
+    def archive_property(self, name: str) -> None:
+        """Archive a contact property, as people do in the user interface: it is as if it weren't there."""
+        with self._lock:
+            del self._catalog.definitions[name]
+
     def archive(self, contact_id: str) -> None:
         """Put a contact into the recycling bin."""
         with self._lock:

@@ -3,7 +3,10 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
+
+from sandbox.clock import iso_of
 
 LONGEST_TEXT = 65_536
 Flaw = tuple[str, str, str]
@@ -43,8 +46,28 @@ def moment_of(value: str) -> int | None:
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
+def stored(value: str, definition: Mapping[str, Any]) -> str:
+    """Return a value as it is kept: moments as ISO texts, options in their order, no blanks around texts."""
+    if not value:
+        return value
+    match definition["type"]:
+        case "date":
+            return iso_of(moment_of(value) or 0)[:10]
+        case "datetime":
+            return iso_of(moment_of(value) or 0).replace(".000Z", "Z")
+        case "number":
+            text = f"{Decimal(value):f}"
+            return text.rstrip("0").rstrip(".") if "." in text else text
+        case "enumeration" if definition["fieldType"] == "checkbox":
+            chosen = value.removeprefix(";").split(";")
+            return ";".join(each["value"] for each in definition["options"] if each["value"] in chosen)
+        case "string":
+            return value.strip()
+    return value
+
+
 def _check_text(value: str, _: Mapping[str, Any]) -> tuple[str, str] | None:
-    if len(value) > LONGEST_TEXT:
+    if len(value.encode("utf-16-le", "surrogatepass")) // 2 > LONGEST_TEXT:
         return "VALUE_TOO_LONG", f"A value may have {LONGEST_TEXT} characters"
     return None
 
@@ -58,10 +81,13 @@ def _check_bool(value: str, _: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _check_choice(value: str, definition: Mapping[str, Any]) -> tuple[str, str] | None:
+    if definition["externalOptions"]:
+        return None if _WHOLE.fullmatch(value) else ("INVALID_OWNER_ID", f"{value} is not an owner")
     allowed = {option["value"] for option in definition["options"]}
     parts = value.removeprefix(";").split(";") if definition["fieldType"] == "checkbox" else [value]
     wrong = [part for part in parts if part not in allowed]
-    return ("INVALID_OPTION", f"{wrong[0]} was not one of the allowed options") if wrong else None
+    named = ", ".join(option["value"] for option in definition["options"])
+    return ("INVALID_OPTION", f"{wrong[0]} was not one of the allowed options: [{named}]") if wrong else None
 
 
 def _check_date(value: str, _: Mapping[str, Any]) -> tuple[str, str] | None:

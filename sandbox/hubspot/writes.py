@@ -19,6 +19,7 @@ from sandbox.hubspot.inputs import (
 )
 from sandbox.hubspot.rendering import View, view_of
 from sandbox.hubspot.store import ContactStore, Record
+from sandbox.hubspot.values import stored
 
 SOURCE = "INTEGRATION"
 
@@ -142,13 +143,16 @@ class ContactWrites:
         return _traced(self._update(record, each.values), each) if record else None
 
     def _update(self, record: Record, values: Mapping[str, str]) -> dict[str, Any]:
-        self._store.change(record, values, SOURCE)
+        self._store.change(record, self._stored(values), SOURCE)
         self.writes.append(Write(record.id, dict(values), self._clock.seconds()))
         self.updates_by_contact[record.id] += 1
         return self._written_view(values).render(record)
 
     def _create(self, values: Mapping[str, str]) -> dict[str, Any]:
-        return self._written_view(values).render(self._store.create(values, SOURCE))
+        return self._written_view(values).render(self._store.create(self._stored(values), SOURCE))
+
+    def _stored(self, values: Mapping[str, str]) -> dict[str, str]:
+        return {name: stored(value, self._catalog.definitions[name]) for name, value in values.items()}
 
     def _written_view(self, values: Mapping[str, str]) -> View:
         """Return the view of an answer to a write: what was written, not the whole record."""

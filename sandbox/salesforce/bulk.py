@@ -24,6 +24,7 @@ class _Job:
     polls: int = 0
     rows: list[dict[str, str]] = field(default_factory=list)
     results: dict[str, list[Row]] = field(default_factory=dict)
+    error: str = ""
 
     def render(self) -> dict[str, Any]:
         counts = {kind: len(rows) for kind, rows in self.results.items()}
@@ -35,6 +36,7 @@ class _Job:
             "contentType": "CSV",
             "numberRecordsProcessed": counts.get("successfulResults", 0) + counts.get("failedResults", 0),
             "numberRecordsFailed": counts.get("failedResults", 0),
+            **({"errorMessage": self.error} if self.error else {}),
         }
 
 
@@ -94,6 +96,11 @@ class BulkJobs:
         return json_reply(job.render())
 
     def _process(self, job: _Job, left: int) -> None:
+        unknown = self._writes.unknown_columns(name for name in (job.rows[0] if job.rows else ()) if name != "Id")
+        if unknown:
+            job.error = f"InvalidBatch : Field name not found : {unknown[0]}"
+            job.state = "Failed"
+            return
         end = max(len(job.rows) - left, 0)
         good: list[Row] = []
         bad: list[Row] = []

@@ -3,7 +3,7 @@
 import re
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -14,14 +14,14 @@ from sandbox.faults import FaultScript
 from sandbox.people import Population
 from sandbox.salesforce.bulk import BulkJobs
 from sandbox.salesforce.creations import ContactCreations
-from sandbox.salesforce.errors import SalesforceError, expired, malformed, over_limit, unknown_path
+from sandbox.salesforce.errors import RecordError, SalesforceError, expired, malformed, over_limit, unknown_path
 from sandbox.salesforce.event_bus import EventBus
 from sandbox.salesforce.event_feed import EventFeed
 from sandbox.salesforce.fields import contact_fields
 from sandbox.salesforce.reads import ContactReads
 from sandbox.salesforce.sessions import Sessions
 from sandbox.salesforce.store import OrgStore, Record
-from sandbox.salesforce.writes import ContactWrites, Write
+from sandbox.salesforce.writes import ContactWrites, RecordRule, Write
 from sandbox.service import Service
 from sandbox.settings import SalesforceSettings
 
@@ -108,6 +108,22 @@ class Salesforce(Service):
         """Make a campaign with these members."""
         with self._lock:
             self._store.campaigns[campaign_id[:15]] = frozenset(contact_ids)
+
+    def define(self, field: Mapping[str, Any]) -> None:
+        """Add a field to Contact, or change it, as an administrator does; see `sandbox.salesforce.fields`."""
+        self._fields[field["name"]] = dict(field)
+
+    def remove(self, name: str) -> None:
+        """Delete a field of Contact, or hide it from the user, which looks the same."""
+        del self._fields[name]
+
+    def forbid(self, field: str, value: str, code: str, message: str, fields: Sequence[str] = ()) -> None:
+        """Let a rule of the org refuse a value, with this error."""
+        self._writes.rules.append(RecordRule(field, value, RecordError(code, message, fields)))
+
+    def resemble(self, contact_id: str, *, blocks: bool = False) -> None:
+        """Let a rule for duplicates warn of updates of a contact, or block them."""
+        self._writes.resemble(contact_id, blocks=blocks)
 
     def hold(self, contact_id: str, times: int) -> None:
         """Let this many updates of a contact meet the lock of another process."""
@@ -225,7 +241,8 @@ class Salesforce(Service):
         except ValueError:
             raise malformed("JSON_PARSER_ERROR", "Unexpected character") from None
         if request.method == "PATCH" and not kind:
-            return self._writes.update_many(body)
+            wish = request.headers.get("sforce-duplicate-rule-header", "")
+            return self._writes.update_many(body, passes_warnings="allowsave=true" in wish.lower().replace(" ", ""))
         if request.method == "POST" and kind in ("Contact", "Account"):
             return self._reads.retrieve(kind, body)
         raise unknown_path()

@@ -1,13 +1,13 @@
 """Updates of contacts, as collections and bulk jobs make them."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sandbox.clock import Clock
 from sandbox.exchange import Reply, json_reply
 from sandbox.salesforce.errors import RecordError, malformed
-from sandbox.salesforce.fields import check, fits_json, stored
+from sandbox.salesforce.fields import check, fits_json, no_such_column, stored
 from sandbox.salesforce.store import OrgStore, Record
 
 MOST_RECORDS = 200
@@ -21,6 +21,14 @@ class Write(NamedTuple):
     at: float
 
 
+class RecordRule(NamedTuple):
+    """A rule that people made: a contact isn't saved with this value of a field, and this is what is said then."""
+
+    field: str
+    value: str
+    error: RecordError
+
+
 class ContactWrites:
     """Updates contacts, and keeps what was written."""
 
@@ -31,12 +39,18 @@ class ContactWrites:
         self.writes: list[Write] = []
         self.updates_by_contact: Counter[str] = Counter()
         self._locks: Counter[str] = Counter()
+        self.rules: list[RecordRule] = []
+        self._alike: dict[str, bool] = {}
 
     def lock(self, contact_id: str, times: int) -> None:
         """Let this many updates of a contact meet the lock of another process."""
         self._locks[contact_id[:15]] += times
 
-    def update_many(self, body: Any) -> Reply:
+    def resemble(self, contact_id: str, *, blocks: bool) -> None:
+        """Let a rule for duplicates find that a contact is like another one; it blocks updates, or warns of them."""
+        self._alike[contact_id[:15]] = blocks
+
+    def update_many(self, body: Any, *, passes_warnings: bool = False) -> Reply:
         """Update up to 200 contacts; the answer has one entry for each, in the same order."""
         records = body.get("records") if isinstance(body, dict) else None
         if not isinstance(records, list) or not all(isinstance(each, dict) for each in records):
@@ -45,10 +59,14 @@ class ContactWrites:
             raise malformed("INVALID_INPUT", f"The maximum number of records is {MOST_RECORDS}")
         self._check_json(records)
         seen: set[str] = set()
-        entries = [self._entry(each, seen) for each in records]
+        entries = [self._entry(each, seen, passes_warnings=passes_warnings) for each in records]
         return json_reply(entries, inputs=len(records))
 
-    def update(self, contact_id: str, values: Mapping[str, Any]) -> Record:
+    def unknown_columns(self, names: Iterable[str]) -> list[str]:
+        """Return which of the names aren't those of fields."""
+        return [name for name in names if name not in self._fields]
+
+    def update(self, contact_id: str, values: Mapping[str, Any], *, passes_warnings: bool = False) -> Record:
         """
         Update one contact.
 
@@ -58,26 +76,38 @@ class ContactWrites:
         record = self._writable(contact_id)
         for name, value in values.items():
             check(name, value, self._fields.get(name))
+        self._obey_rules(record, values, passes_warnings=passes_warnings)
         self._meet_lock(record)
         self._store.change(record, {name: stored(value, self._fields[name]) for name, value in values.items()})
         self.writes.append(Write(record.id, dict(values), self._clock.seconds()))
         self.updates_by_contact[record.id] += 1
         return record
 
-    def _entry(self, each: Mapping[str, Any], seen: set[str]) -> dict[str, Any]:
+    def _obey_rules(self, record: Record, values: Mapping[str, Any], *, passes_warnings: bool) -> None:
+        for rule in self.rules:
+            if str(values.get(rule.field)) == rule.value:
+                raise rule.error
+        blocks = self._alike.get(record.id[:15])
+        if blocks is not None and (blocks or not passes_warnings):
+            raise RecordError("DUPLICATES_DETECTED", "Use one of these records?")
+
+    def _entry(self, each: Mapping[str, Any], seen: set[str], *, passes_warnings: bool) -> dict[str, Any]:
         contact_id = str(each.get("id") or each.get("Id") or "")
         values = {name: value for name, value in each.items() if name not in ("attributes", "id", "Id")}
         try:
             if contact_id[:15] in seen:
                 raise RecordError("DUPLICATE_VALUE", "Duplicate id in list")  # noqa: TRY301 - an entry like the others
             seen.add(contact_id[:15])
-            record = self.update(contact_id, values)
+            record = self.update(contact_id, values, passes_warnings=passes_warnings)
         except RecordError as error:
             return error.render()
         return {"id": record.id, "success": True, "errors": []}
 
     def _check_json(self, records: list[dict[str, Any]]) -> None:
         for each in records:
+            unknown = self.unknown_columns(each.keys() - {"attributes", "id", "Id"})
+            if unknown:
+                raise malformed("INVALID_FIELD", no_such_column(unknown[0]))
             for name, value in each.items():
                 if not fits_json(value, self._fields.get(name)):
                     message = f"Cannot deserialize instance of double from VALUE_STRING value {value}"

@@ -12,7 +12,8 @@ from blocks.base import module_names
 from blocks.crms.base import Crm, NewContact, Update, UpdateResult, open_crm
 from enrichment.errors import ConfigurationError
 from enrichment.intake import Selection
-from enrichment.write_policy import Change, FieldDescription, Rule
+from enrichment.wire import FieldDescription
+from enrichment.write_policy import Change, Refusal, Rule
 from sandbox import server
 
 VENDORS = module_names("blocks.crms")
@@ -182,17 +183,24 @@ def test_it_confirms_every_update(tried: Tried) -> None:
     assert tried.values(field) == {crm_id: f"Ünïcode {crm_id}" for crm_id in tried.ids}
 
 
-def test_one_bad_record_does_not_sink_the_others(tried: Tried) -> None:
-    """Exactly the record whose value the CRM refuses fails, for good, and its value stays out of the result."""
-    field = tried.field("number")
+def test_one_bad_value_costs_one_field(tried: Tried) -> None:
+    """Exactly the value that the CRM refuses is left out, by name; the contact's other field and the others pass."""
+    number, text = tried.field("number"), tried.field("string")
     bad = tried.ids[1]
-    updates = [update(crm_id, field, "ada@example.com" if crm_id == bad else "42") for crm_id in tried.ids]
+    updates = [
+        Update(
+            crm_id,
+            f"trace-{crm_id}",
+            (Change(number, None, "ada@example.com" if crm_id == bad else "42"), Change(text, None, "Example")),
+        )
+        for crm_id in tried.ids
+    ]
     results = by_trace(tried.crm.write(updates))
-    failed = {trace_id for trace_id, result in results.items() if result.reason}
-    assert failed == {f"trace-{bad}"}
-    assert results[f"trace-{bad}"].permanent
-    assert "ada" not in repr(results[f"trace-{bad}"])
-    assert {crm_id for crm_id, value in tried.values(field).items() if value is not None} == {*tried.ids} - {bad}
+    assert {result.reason for result in results.values()} == {""}
+    refused = {trace_id: result.refused for trace_id, result in results.items() if result.refused}
+    assert refused == {f"trace-{bad}": (Refusal(number, "not_a_number"),)}
+    assert {crm_id for crm_id, value in tried.values(number).items() if value is not None} == {*tried.ids} - {bad}
+    assert set(tried.values(text).values()) == {"Example"}
 
 
 def test_who_is_gone_is_named_as_gone(tried: Tried) -> None:

@@ -2,10 +2,8 @@
 A CSV file as the CRM, for those who have none.
 
 The output is a copy of the input with columns appended. It is rewritten whole under a lock with every batch of updates,
-so that runs on one machine may share it and a killed one leaves it whole. A result of `write` has one of these reasons:
-
-* `NOT_FOUND`: the file doesn't have this row;
-* `NO_SUCH_COLUMN`, `NOT_A_NUMBER`: the column can't take the value.
+so that runs on one machine may share it and a killed one leaves it whole. A result of `write` has the reason
+`NOT_FOUND` if the file doesn't have the row, and names the values that their column doesn't take.
 """
 
 import fcntl
@@ -41,11 +39,10 @@ from blocks.crms.mapping import read_rules
 from blocks.crms.selection import lacks_one, named_fields, refuse_conditions
 from enrichment.errors import ConfigurationError, TransientError
 from enrichment.intake import Selection
-from enrichment.write_policy import FieldDescription, FieldRule
+from enrichment.wire import NOT_A_NUMBER, FieldDescription, read_number
+from enrichment.write_policy import NO_SUCH_FIELD, FieldRule, Refusal
 
 NOT_FOUND = "not_found"
-NO_SUCH_COLUMN = "no_such_column"
-NOT_A_NUMBER = "not_a_number"
 
 logger = logging.getLogger(__name__)
 
@@ -308,25 +305,21 @@ def _modified_at(path: Path) -> datetime:
 def _apply(
     update: Update, table: Table, rows: Mapping[str, list[str]], known: Mapping[str, FieldDescription]
 ) -> UpdateResult:
-    """Put one update's values into its row, all of them or none."""
+    """Put one update's values into its row, but for those that don't fit their column."""
     row = rows.get(update.crm_id)
     if row is None:
         return UpdateResult(update.trace_id, NOT_FOUND, "the file doesn't have this row", permanent=True, gone=True)
+    refused = []
     for change in update.changes:
         reason = _why_unfit(change.after, known.get(change.field), change.field in table.header)
         if reason:
-            return UpdateResult(update.trace_id, reason, f"the column '{change.field}'", permanent=True)
-    for change in update.changes:
-        row[table.position(change.field)] = change.after
-    return UpdateResult(update.trace_id)
+            refused.append(Refusal(change.field, reason))
+        else:
+            row[table.position(change.field)] = change.after
+    return UpdateResult(update.trace_id, refused=tuple(refused))
 
 
 def _why_unfit(value: str, description: FieldDescription | None, present: bool) -> str:
     if description is None or not present:
-        return NO_SUCH_COLUMN
-    if description.type == "number":
-        try:
-            float(value)
-        except ValueError:
-            return NOT_A_NUMBER
-    return ""
+        return NO_SUCH_FIELD
+    return NOT_A_NUMBER if description.type == "number" and read_number(value) is None else ""

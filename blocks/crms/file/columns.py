@@ -12,7 +12,8 @@ from pathlib import Path
 from enrichment.errors import ConfigurationError, TransientError
 from enrichment.fields import SOURCES
 from enrichment.records import Contact
-from enrichment.write_policy import FieldDescription, FieldRule, Rule
+from enrichment.wire import FieldDescription
+from enrichment.write_policy import FieldRule, Rule
 
 _MARK = b"\xef\xbb\xbf"
 _DELIMITERS = ",;\t|"

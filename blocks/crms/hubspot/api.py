@@ -227,9 +227,9 @@ class HubSpotApi:
         self._client = _open_client(base_url, token)
         self._version = api_version
         self._timeouts = timeouts
-        account = (base_url, hashlib.sha256(token.encode()).hexdigest())
-        self._search_pacer = pacer_for("hubspot search", account, SEARCHES_PER_SECOND)
-        self._pacer = pacer_for("hubspot", account, per_second * SAFETY)
+        self.account_key = (base_url, hashlib.sha256(token.encode()).hexdigest())
+        self._search_pacer = pacer_for("hubspot search", self.account_key, SEARCHES_PER_SECOND)
+        self._pacer = pacer_for("hubspot", self.account_key, per_second * SAFETY)
         # HubSpot's own hiccups look the same as a rotated token.
         self._line = Line("hubspot", "HubSpot", policy, self._pacer, credentials, forgives=True)
 

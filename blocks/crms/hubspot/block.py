@@ -20,7 +20,8 @@ from blocks.crms.selection import named_fields, refuse_conditions
 from blocks.secrets import reveal
 from enrichment.errors import RequestRefusedError
 from enrichment.intake import Selection
-from enrichment.write_policy import FieldDescription, FieldRule
+from enrichment.wire import FieldDescription
+from enrichment.write_policy import FieldRule, stamps_of
 
 logger = logging.getLogger(__name__)
 
@@ -186,7 +187,7 @@ class HubSpotCrm:
         Several updates of one contact are sent as one, later values over earlier ones, and share its result. The call
         raises nothing: see the reasons in `blocks.crms.updates`.
         """
-        results = HubSpotWriter(self._api, self._reader, self._pool).write(updates)
+        results = HubSpotWriter(self._api, self._reader, self._pool, stamps_of(self.rules)).write(updates)
         failed = sum(1 for result in results if result.reason)
         logger.info("hubspot_contacts_updated updates=%s failed=%s", len(results), failed)
         return results

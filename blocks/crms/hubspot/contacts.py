@@ -10,10 +10,11 @@ from blocks.calls.messages import Call, is_object
 from blocks.crms.base import CrmContact, FieldSet, NewContact
 from blocks.crms.hubspot.api import OBJECT_NOT_FOUND, HubSpotApi, complaints, has_records, is_complete
 from blocks.crms.ids import plain_id, wrong_id
-from blocks.crms.updates import batches
+from blocks.crms.updates import batches, lost_fields
 from enrichment.errors import ConfigurationError, RequestRefusedError, TransientError
 from enrichment.records import Contact
-from enrichment.write_policy import FieldDescription, FieldRule, Rule
+from enrichment.wire import FieldDescription, option_labels
+from enrichment.write_policy import FieldRule, Rule
 
 GROUP = "enrichment"
 SCHEMA_READ_SCOPE = "crm.schemas.contacts.read"
@@ -70,6 +71,9 @@ _TYPES: Mapping[str, str] = {
 }
 
 
+_MULTILINE = frozenset({"textarea", "html"})
+
+
 class FieldCatalog:
     """Describes the contact's properties, and creates ours."""
 
@@ -82,7 +86,8 @@ class FieldCatalog:
         """Return HubSpot's own description of the contact's properties, as it was at the first call."""
         if self._known is None:
             listed = self._api.ask(Call("GET", self._api.properties("")), SCHEMA_READ_SCOPE, _lists_something).body
-            self._known = {each["name"]: _description(each) for each in listed["results"]}
+            self._known = {each["name"]: _description(each) for each in listed["results"] if not each.get("archived")}
+            lost_fields(self._api.account_key).forget()
         return self._known
 
     def ensure(self) -> list[str]:
@@ -146,9 +151,15 @@ def _description(listed: Mapping[str, Any]) -> FieldDescription:
     locked = bool((listed.get("modificationMetadata") or {}).get("readOnlyValue"))
     return FieldDescription(
         type=kind or "string",
-        options=frozenset(str(option["value"]) for option in listed.get("options") or ()),
+        # Hidden options are out of sight for people only: HubSpot takes them.
+        options=option_labels((each.get("value"), each.get("label")) for each in listed.get("options") or ()),
+        several=listed.get("fieldType") == "checkbox",
+        # Owners and the like are kept elsewhere: whether a value is one of them, HubSpot says.
+        restricted=not listed.get("externalOptions"),
         read_only=locked or bool(listed.get("calculated")) or kind is None,
         max_length=LONGEST_TEXT if kind == "string" else None,
+        single_line=kind == "string" and listed.get("fieldType") not in _MULTILINE,
+        rich=listed.get("fieldType") == "html",
     )
 
 

@@ -14,15 +14,25 @@ from blocks.calls.messages import Call
 from blocks.crms.base import FieldSet
 from blocks.crms.hubspot.api import OBJECT_NOT_FOUND, Complaint, HubSpotApi, complaints, has_records, is_complete
 from blocks.crms.hubspot.contacts import BATCH_SIZE, ContactReader, is_record_id
-from blocks.crms.updates import Ending, Input, UpdateWriter, batches, gone, merged, unconfirmed
+from blocks.crms.updates import Ending, Input, UpdateWriter, at_fault, batches, gone, lost_fields, merged, unconfirmed
 from enrichment.errors import EnrichmentError, RequestRefusedError
+from enrichment.wire import NOT_A_DATE, NOT_A_NUMBER, NOT_AN_OPTION, TOO_LONG
+from enrichment.write_policy import NO_SUCH_FIELD, READ_ONLY, Refusal
 
 WRITE_SCOPE = "crm.objects.contacts.write"
 
 #: Statuses that one record's values can bring upon a whole batch.
 _STATUSES_OF_A_BAD_RECORD = frozenset({400, 409, 413, 422})
-#: Codes that no value of the property could avoid: every record with it fails.
-_HOPELESS_CODES = frozenset({"PROPERTY_DOESNT_EXIST", "READ_ONLY_VALUE"})
+#: Our reasons by HubSpot's codes.
+_REASONS: Mapping[str, str] = {
+    "PROPERTY_DOESNT_EXIST": NO_SUCH_FIELD,
+    "READ_ONLY_VALUE": READ_ONLY,
+    "INVALID_OPTION": NOT_AN_OPTION,
+    "VALUE_TOO_LONG": TOO_LONG,
+    "INVALID_LENGTH": TOO_LONG,
+    "INVALID_DATE": NOT_A_DATE,
+    **dict.fromkeys(("INVALID_LONG", "INVALID_INTEGER", "INVALID_DOUBLE", "INVALID_NUMBER"), NOT_A_NUMBER),
+}
 _PERMANENT_CATEGORIES = frozenset({"VALIDATION_ERROR", OBJECT_NOT_FOUND})
 
 
@@ -34,11 +44,20 @@ class HubSpotWriter(UpdateWriter):
         api: answers the calls.
         reader: finds out into which records contacts were merged.
         pool: runs batches concurrently.
+        stamps: properties that are written together with others only.
         follows_merges: whether what HubSpot leaves out is sent once more, to the record that survived.
     """
 
-    def __init__(self, api: HubSpotApi, reader: ContactReader, pool: Executor, *, follows_merges: bool = True) -> None:
-        super().__init__(pool, "HubSpot")
+    def __init__(
+        self,
+        api: HubSpotApi,
+        reader: ContactReader,
+        pool: Executor,
+        stamps: frozenset[str],
+        *,
+        follows_merges: bool = True,
+    ) -> None:
+        super().__init__(pool, "HubSpot", lost_fields(api.account_key), stamps)
         self._api = api
         self._reader = reader
         self._follows_merges = follows_merges
@@ -65,10 +84,9 @@ class HubSpotWriter(UpdateWriter):
         # A 404 without this category means the path itself, which no division of the batch would fix.
         return refusal.status in _STATUSES_OF_A_BAD_RECORD or refusal.complaint.category == OBJECT_NOT_FOUND
 
-    def doomed(self, batch: Sequence[Input], complaint: Complaint) -> list[Input]:
-        """Return which inputs carry a property that no value could save."""
-        hopeless = {flaw.field for flaw in complaint.flaws if flaw.code in _HOPELESS_CODES}
-        return [each for each in batch if hopeless & each.fields.keys()]
+    def faults(self, each: Input, complaint: Complaint) -> tuple[Refusal, ...]:
+        """Return the properties of an input that a complaint names."""
+        return at_fault(each, [(flaw.field, flaw.code) for flaw in complaint.flaws], _REASONS)
 
     def refused(self, each: Input, complaint: Complaint) -> Ending:
         """Return the ending of an input that HubSpot finds fault with."""
@@ -77,7 +95,7 @@ class HubSpotWriter(UpdateWriter):
         reason = complaint.category.lower() or "refused"
         # Without a category it was a 400 for this very record: the same values would be refused again.
         permanent = not complaint.category or complaint.category in _PERMANENT_CATEGORIES
-        return Ending(each, reason, str(complaint), permanent=permanent)
+        return Ending(each, reason, str(complaint), permanent=permanent, faults=self.faults(each, complaint))
 
     def account_for(self, batch: Sequence[Input], body: Any) -> list[Ending]:
         """Return what an answer says of each input of a batch, and follow up what it leaves out."""
@@ -131,7 +149,7 @@ class HubSpotWriter(UpdateWriter):
                 endings.append(unconfirmed(each, unnamed) if survivor else absent)
         if not moved:
             return endings
-        again = HubSpotWriter(self._api, self._reader, self.pool, follows_merges=False)
+        again = HubSpotWriter(self._api, self._reader, self.pool, self.stamps, follows_merges=False)
         again.stop = self.stop
         endings += again.send(merged(moved, self.identity))
         self.stop = again.stop

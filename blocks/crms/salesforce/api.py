@@ -3,7 +3,7 @@
 import random
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -15,34 +15,57 @@ from blocks.calls.loop import Line, Purpose, make_call
 from blocks.calls.messages import Answer, Call, word
 from blocks.calls.pacing import pacer_for
 from blocks.crms.salesforce.session import Session, SessionSource, Transport
-from blocks.crms.updates import Ending, Input, gone
+from blocks.crms.updates import Ending, Input, at_fault, gone
 from enrichment.errors import ContractError, QuotaExhaustedError
 from enrichment.retry import Fault, RetryPolicy, Trouble, backoff
+from enrichment.wire import NOT_AN_OPTION, OUT_OF_RANGE, TOO_LONG
+from enrichment.write_policy import NO_SUCH_FIELD, READ_ONLY, Refusal
 
 #: Both exhausted allowances have this code; only the message says which.
 REQUEST_LIMIT_EXCEEDED = "REQUEST_LIMIT_EXCEEDED"
 _CONCURRENT = "concurrent"
 
 #: `CODE:message:fields--` of a bulk result, and the beginning of what a failing trigger says.
-_BULK_ERROR = re.compile(r"(?P<code>[A-Z][A-Z0-9_]{1,99}):.*:(?P<fields>[\w, ]*?)\s*--\s*", re.DOTALL)
-_CODE = re.compile(r"[A-Z][A-Z0-9_]{1,99}\b")
+_BULK_ERROR = re.compile(r"(?P<code>[A-Z][A-Za-z0-9_]{1,99})\s*:.*:(?P<fields>[\w, ]*?)\s*--\s*", re.DOTALL)
+_CODE = re.compile(r"[A-Z][A-Z0-9_]{1,99}\b|[A-Z][A-Za-z0-9]{1,99}(?=\s*:)")
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _TRIGGER = re.compile(r"(?P<name>[A-Za-z]\w{0,79}): execution of (?P<event>\w{1,40})")
 _COLUMN = re.compile(r"No such column '(?P<name>[A-Za-z]\w{0,79})'")
 _LOCKED = "UNABLE_TO_LOCK_ROW"
+_INTEGRITY = "FIELD_INTEGRITY_EXCEPTION"
+_ADDRESS_PART = re.compile(r"\b(?P<name>state|country)\b", re.IGNORECASE)
 _USAGE = re.compile(r"(?:^|[;\s])api-usage=(?P<used>\d+)/(?P<allowed>\d+)")
 
 #: These pass by themselves, sooner in smaller batches.
 _PASSING = frozenset(
-    {"UNABLE_TO_LOCK_ROW", "SERVER_UNAVAILABLE", "REQUEST_RUNNING_TOO_LONG", "UNKNOWN_EXCEPTION", "ROW_LOCKED"}
+    {
+        "ALL_OR_NONE_OPERATION_ROLLED_BACK",
+        "EXCEEDED_QUOTA",
+        "INTERNAL_SERVER_ERROR",
+        "OPERATION_TOO_LARGE",
+        "QUERY_TIMEOUT",
+        "REQUEST_LIMIT_EXCEEDED",
+        "REQUEST_RUNNING_TOO_LONG",
+        "ROW_LOCKED",
+        "SERVER_UNAVAILABLE",
+        "SERVICE_UNAVAILABLE",
+        "TIMEOUT",
+        "TOO_MANY_LOCK_FAILURE",
+        "TXN_LIMIT_EXCEEDED",
+        "UNABLE_TO_LOCK_ROW",
+        "UNKNOWN_EXCEPTION",
+    }
 )
-#: The same values would be refused again.
+#: The same values would be refused again. So would those with a code that isn't listed, which the detail then says.
 _PERMANENT = frozenset(
     {
         "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
         "DUPLICATES_DETECTED",
         "DUPLICATE_VALUE",
+        "ENTITY_IS_LOCKED",
         "FIELD_CUSTOM_VALIDATION_EXCEPTION",
         "FIELD_FILTER_VALIDATION_EXCEPTION",
+        "FIELD_INTEGRITY_EXCEPTION",
         "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY",
         "INSUFFICIENT_ACCESS_OR_READONLY",
         "INVALID_CROSS_REFERENCE_KEY",
@@ -56,9 +79,22 @@ _PERMANENT = frozenset(
         "NUMBER_OUTSIDE_VALID_RANGE",
         "NUM_OUTSIDE_VALID_RANGE",
         "REQUIRED_FIELD_MISSING",
+        "STORAGE_LIMIT_EXCEEDED",
         "STRING_TOO_LONG",
     }
 )
+INVALID_FIELD = "INVALID_FIELD"
+#: A rule for duplicates stands against the update.
+DUPLICATES = "DUPLICATES_DETECTED"
+#: Our reasons by Salesforce's codes.
+_REASONS: Mapping[str, str] = {
+    INVALID_FIELD: NO_SUCH_FIELD,
+    "INVALID_FIELD_FOR_INSERT_UPDATE": READ_ONLY,
+    "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST": NOT_AN_OPTION,
+    "NUMBER_OUTSIDE_VALID_RANGE": OUT_OF_RANGE,
+    "NUM_OUTSIDE_VALID_RANGE": OUT_OF_RANGE,
+    "STRING_TOO_LONG": TOO_LONG,
+}
 _DELETED = "ENTITY_IS_DELETED"
 _NO_SUCH_RECORD = "INVALID_CROSS_REFERENCE_KEY"
 
@@ -87,10 +123,17 @@ class Complaint:
 
 
 def read_complaint(body: Any) -> Complaint:
-    """Return what the first error of a body says: a list of errors, one error, or that of a token endpoint."""
-    error = body[0] if isinstance(body, list) and body else body
-    if not isinstance(error, Mapping):
-        return Complaint()
+    """Return what the errors of a body say: a list of errors, of which the first counts, or one error."""
+    errors = [error for error in (body if isinstance(body, list) else [body]) if isinstance(error, Mapping)]
+    return _read_error(errors[0]) if errors else Complaint()
+
+
+def read_complaints(errors: Any) -> list[Complaint]:
+    """Return what each error of a record says; there is at least one."""
+    return [_read_error(each) for each in errors or () if isinstance(each, Mapping)] or [Complaint()]
+
+
+def _read_error(error: Mapping[str, Any]) -> Complaint:
     code = error.get("errorCode") or error.get("statusCode") or error.get("error")
     fields = error.get("fields")
     return _complaint(word(code), fields if isinstance(fields, list) else [], str(error.get("message") or ""))
@@ -100,7 +143,8 @@ def read_bulk_error(text: str) -> Complaint:
     """Return what the column `sf__Error` of a failed row says."""
     found, code = _BULK_ERROR.fullmatch(text), _CODE.match(text)
     fields = found["fields"].replace(",", " ").split() if found else []
-    return _complaint(code[0] if code else "", fields, text)
+    # The job's own codes are written as TooManyLockFailure.
+    return _complaint(_HUMP.sub("_", code[0]).upper() if code else "", fields, text)
 
 
 def judge(answer: Answer, accept: Callable[[Any], object], *, at: str, now: datetime) -> Answer | Trouble:
@@ -111,13 +155,38 @@ def judge(answer: Answer, accept: Callable[[Any], object], *, at: str, now: date
 
 def refused(each: Input, complaint: Complaint) -> Ending:
     """Return the ending of an input that Salesforce finds fault with."""
-    code = complaint.code
+    code, named = complaint.code, faults(each, complaint)
     # If it names a field of ours, it is a value that refers to a record which isn't there.
-    if code == _DELETED or (code == _NO_SUCH_RECORD and each.fields.keys().isdisjoint(complaint.fields)):
+    if code == _DELETED or (code == _NO_SUCH_RECORD and not named):
         return gone(each, str(complaint))
-    passing = code in _PASSING or complaint.locked
-    permanent = not passing and (not code or code in _PERMANENT)
-    return Ending(each, code.lower() or "refused", str(complaint), permanent=permanent, passing=passing)
+    if code in _PASSING or complaint.locked:
+        return Ending(each, code.lower() or "refused", str(complaint), passing=True)
+    unknown = "" if not code or code in _PERMANENT else "; Salesforce's code isn't known here, so no retry follows"
+    return Ending(each, code.lower() or "refused", f"{complaint}{unknown}", permanent=True, faults=named)
+
+
+def refused_record(each: Input, complaints: Sequence[Complaint]) -> Ending:
+    """Return the ending of an input by all errors of its record: what names no field of ours weighs most."""
+    endings = [refused(each, complaint) for complaint in complaints]
+    first = next((ending for ending in endings if not ending.faults), endings[0])
+    named = {fault.field: fault for ending in endings for fault in ending.faults}
+    return replace(first, faults=tuple(named.values()) if first.faults else ())
+
+
+def faults(each: Input, complaint: Complaint) -> tuple[Refusal, ...]:
+    """Return the fields of an input that a complaint names."""
+    integrity = complaint.code == _INTEGRITY
+    named = [own for name in complaint.fields for own in _own_names(name, each.fields, part_of_address=integrity)]
+    return at_fault(each, [(name, complaint.code) for name in named], _REASONS)
+
+
+def _own_names(name: str, fields: Iterable[str], *, part_of_address: bool) -> list[str]:
+    """Return which fields of ours are meant: of an address Salesforce may name a part, or the code beside a name."""
+    wanted = name.casefold()
+    if not part_of_address:
+        return [field for field in fields if field.casefold() == wanted]
+    part = wanted.removesuffix("code")
+    return [field for field in fields if part and field.casefold().removesuffix("code").endswith(part)]
 
 
 def calls_left(headers: Mapping[str, str]) -> tuple[int, int] | None:
@@ -128,7 +197,8 @@ def calls_left(headers: Mapping[str, str]) -> tuple[int, int] | None:
 
 def _complaint(code: str, fields: Any, message: str) -> Complaint:
     trigger, column = _TRIGGER.match(message), _COLUMN.search(message)
-    named = [*fields, *([column["name"]] if column else [])]
+    part = _ADDRESS_PART.search(message) if code == _INTEGRITY and not fields else None
+    named = [*fields, *(found["name"] for found in (column, part) if found)]
     return Complaint(
         code=code,
         fields=tuple(dict.fromkeys(filter(None, map(word, named)))),

@@ -32,7 +32,8 @@ from blocks.crms.selection import named_fields
 from blocks.secrets import reveal
 from enrichment.errors import ConfigurationError, RequestRefusedError
 from enrichment.intake import Selection
-from enrichment.write_policy import FieldDescription, FieldRule
+from enrichment.wire import FieldDescription
+from enrichment.write_policy import FieldRule, stamps_of
 
 logger = logging.getLogger(__name__)
 
@@ -295,7 +296,9 @@ class SalesforceCrm:
         Several updates of one contact are sent as one, later values over earlier ones, and share its result. The call
         raises nothing: see the reasons in `blocks.crms.updates`.
         """
-        results = SalesforceWriter(self._api, self._reader, self._pool, self._catalog.types, self._bulk).write(updates)
+        types, stamps = self._catalog.types, stamps_of(self.rules)
+        writer = SalesforceWriter(self._api, self._reader, self._pool, types, self._bulk, stamps)
+        results = writer.write(updates)
         failed = sum(1 for result in results if result.reason)
         logger.info("salesforce_contacts_updated updates=%s failed=%s", len(results), failed)
         return results

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from blocks.calls.messages import Call
-from blocks.crms.salesforce.api import SalesforceApi, read_bulk_error, refused
+from blocks.crms.salesforce.api import SalesforceApi, faults, read_bulk_error, refused
 from blocks.crms.salesforce.ids import short
 from blocks.crms.updates import UNPROCESSED, Ending, Input, failed
 from enrichment.errors import EnrichmentError, RequestRefusedError
@@ -129,7 +129,7 @@ def _ending(each: Input, done: dict[str, str], faulty: dict[str, str], state: st
     if key in faulty:
         complaint = read_bulk_error(faulty[key])
         # The error is one text: what stands in the place of the fields could be a part of the message.
-        return refused(each, replace(complaint, fields=tuple(f for f in complaint.fields if f in each.fields)))
+        return refused(each, replace(complaint, fields=tuple(fault.field for fault in faults(each, complaint))))
     if key in done:
         return Ending(each)
     return Ending(each, UNPROCESSED, f"the bulk job ended as {state} without the contact")

@@ -9,13 +9,14 @@ from typing import Any
 
 from blocks.calls.messages import Call
 from blocks.crms.base import CrmContact, FieldSet, NewContact
-from blocks.crms.salesforce.api import COLLECTIONS, SalesforceApi
+from blocks.crms.salesforce.api import COLLECTIONS, INVALID_FIELD, SalesforceApi
 from blocks.crms.salesforce.ids import is_contact_id, short
-from blocks.crms.updates import batches
+from blocks.crms.updates import batches, lost_fields
 from enrichment.errors import ConfigurationError, RequestRefusedError
 from enrichment.identifiers import normalise_email
 from enrichment.records import Contact
-from enrichment.write_policy import FieldDescription, FieldRule, Rule
+from enrichment.wire import FieldDescription, digits, option_labels, read_number, written_moment
+from enrichment.write_policy import NO_SUCH_FIELD, FieldRule, Refusal, Rule
 
 #: Our own fields without the prefix: the canonical field that fills each, and the type that it must have.
 OUR_FIELDS: Mapping[str, tuple[str, str]] = {
@@ -81,6 +82,7 @@ class FieldCatalog:
         if self._known is None:
             listed = self._api.ask(Call("GET", "sobjects/Contact/describe"), _lists_fields).body
             self._known = {each["name"]: _description(each) for each in listed["fields"]}
+            lost_fields(self._api.credential).forget()
             self._unfilterable = frozenset(each["name"] for each in listed["fields"] if each.get("filterable") is False)
             _types[self._api.credential] = {name: known.type for name, known in self._known.items()}
         return self._known
@@ -119,22 +121,34 @@ class FieldCatalog:
 def _flaw(name: str, wanted: str, known: FieldDescription | None) -> str:
     if known is None:
         return f"{name} is missing or hidden"
-    if known.type != wanted:
+    if known.type != wanted and (known.type != "enumeration" or known.restricted or wanted != "string"):
         return f"{name} has the type {known.type}, but {wanted} is needed"
     return f"{name} is read-only" if known.read_only else ""
 
 
 def _description(listed: Mapping[str, Any]) -> FieldDescription:
-    kind = _TYPES.get(listed["type"])
-    # An unrestricted picklist takes any text: its values are only suggestions.
-    restricted = listed["type"] in _PICKLISTS and bool(listed.get("restrictedPicklist"))
-    options = (each["value"] for each in listed.get("picklistValues") or () if each.get("active", True))
+    salesforces = listed["type"]
+    kind = _TYPES.get(salesforces)
+    picklist = salesforces in _PICKLISTS
+    values = (each for each in listed.get("picklistValues") or () if picklist and each.get("active", True))
     return FieldDescription(
-        type="enumeration" if restricted else kind or "string",
-        options=frozenset(map(str, options)) if restricted else frozenset(),
+        type="enumeration" if picklist else kind or "string",
+        options=option_labels((each.get("value"), each.get("label")) for each in values),
+        several=salesforces == "multipicklist",
+        # An unrestricted picklist takes any text: its values are only suggestions.
+        restricted=not picklist or bool(listed.get("restrictedPicklist")),
         read_only=not listed.get("updateable") or kind is None,
-        max_length=(listed.get("length") or None) if kind == "string" and not restricted else None,
+        max_length=(listed.get("length") or None) if kind == "string" else None,
+        single_line=kind == "string" and not picklist and salesforces != "textarea",
+        rich=bool(listed.get("htmlFormatted")),
+        precision=(listed.get("digits" if salesforces == "int" else "precision") or None) if kind == "number" else None,
+        scale=_scale(listed, kind),
     )
+
+
+def _scale(listed: Mapping[str, Any], kind: str | None) -> int | None:
+    whole = listed["type"] in ("int", "long")
+    return (0 if whole else listed.get("scale")) if kind == "number" else None
 
 
 def _lists_fields(body: Any) -> bool:
@@ -160,6 +174,7 @@ class ContactReader:
         self._api = api
         self._pool = pool
         self._accounts: dict[str, str] = {}
+        self._lost = lost_fields(api.credential)
 
     def created_since(self, since: datetime | None = None) -> Iterator[list[NewContact]]:
         """
@@ -196,7 +211,7 @@ class ContactReader:
         return {crm_id: contact for part in parts for crm_id, contact in part.items()}
 
     def _read_batch(self, ids: Sequence[str], wanted: FieldSet) -> dict[str, CrmContact]:
-        records = self._retrieve("Contact", ids, (*_IDENTIFIERS, *wanted.fields))
+        records = self._retrieve_known(ids, wanted.fields)
         there = {i: r for i, r in zip(ids, records, strict=True) if r and not r.get("IsDeleted")}
         self._accounts.update({short(i): str(r.get("AccountId") or "") for i, r in there.items()})
         companies = self._companies(there.values())
@@ -212,6 +227,21 @@ class ContactReader:
             logger.warning("salesforce_accounts_hidden status=%s", refusal.status)
             return {}
         return {i: _text(r["Name"]) for ids, found in parts for i, r in zip(ids, found, strict=True) if r}
+
+    def _retrieve_known(self, ids: Sequence[str], fields: Sequence[str]) -> list[Mapping[str, Any] | None]:
+        """Return contacts with those of our fields that the org still has: a lost one would fail the whole call."""
+        lost = {refusal.field for refusal in self._lost.among(fields)}
+        kept = [field for field in fields if field not in lost]
+        try:
+            return self._retrieve("Contact", ids, (*_IDENTIFIERS, *kept))
+        except RequestRefusedError as refusal:
+            named = {name.casefold() for name in refusal.complaint.fields}
+            missing = [Refusal(field, NO_SUCH_FIELD) for field in kept if field.casefold() in named]
+            if refusal.complaint.code != INVALID_FIELD or not missing:
+                raise
+        self._lost.note(missing)
+        logger.warning("salesforce_fields_lost fields=%s", ",".join(each.field for each in missing))
+        return self._retrieve_known(ids, kept)
 
     def _retrieve(self, kind: str, ids: Sequence[str], fields: Iterable[str]) -> list[Mapping[str, Any] | None]:
         """Return the records in the order of the ids; None for those that don't exist or are hidden."""
@@ -268,10 +298,11 @@ def _text(value: Any) -> str | None:
             return None
         case bool():
             return "true" if value else "false"
-        case float() if value == int(value):
-            return str(int(value))
+        case int() | float():
+            number = read_number(value)
+            return digits(number) if number is not None else str(value)
         case str() if _MOMENT.fullmatch(value):
-            return _moment(value).isoformat().replace("+00:00", "Z")
+            return written_moment(_moment(value))
     return str(value)
 
 

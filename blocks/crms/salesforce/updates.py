@@ -6,21 +6,33 @@ nothing counts as written unless its place in the answer says so.
 """
 
 import logging
-import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from itertools import groupby
 from typing import Any
 
 from blocks.calls.messages import Call
-from blocks.crms.salesforce.api import COLLECTIONS, Complaint, SalesforceApi, read_complaint, refused
+from blocks.crms.salesforce.api import (
+    COLLECTIONS,
+    DUPLICATES,
+    Complaint,
+    SalesforceApi,
+    faults,
+    read_complaints,
+    refused,
+    refused_record,
+)
 from blocks.crms.salesforce.bulk import BulkWriter
 from blocks.crms.salesforce.contacts import ContactReader
 from blocks.crms.salesforce.ids import is_contact_id, short
-from blocks.crms.updates import Ending, Input, UpdateWriter, batches, unconfirmed
-from enrichment.errors import RequestRefusedError
+from blocks.crms.updates import Ending, Input, UpdateWriter, batches, lost_fields, unconfirmed
+from enrichment.errors import EnrichmentError, RequestRefusedError
+from enrichment.wire import NOT_A_BOOLEAN, NOT_A_NUMBER, read_number
+from enrichment.write_policy import Refusal
 
 logger = logging.getLogger(__name__)
+
+_BOOLEANS = {"true": True, "false": False}
 
 BATCH_SIZE = 200
 #: Sizes of the batches in which records are sent once more that failed for the moment.
@@ -37,6 +49,7 @@ class SalesforceWriter(UpdateWriter):
         pool: runs batches concurrently.
         types: gives the fields' types.
         bulk: takes over where there are many.
+        stamps: fields that are written together with others only.
     """
 
     def __init__(
@@ -46,8 +59,9 @@ class SalesforceWriter(UpdateWriter):
         pool: Executor,
         types: Callable[[], Mapping[str, str]],
         bulk: BulkWriter,
+        stamps: frozenset[str],
     ) -> None:
-        super().__init__(pool, "Salesforce")
+        super().__init__(pool, "Salesforce", lost_fields(api.credential), stamps)
         self._api = api
         self._reader = reader
         self._types = types
@@ -63,7 +77,9 @@ class SalesforceWriter(UpdateWriter):
 
     def deliver(self, inputs: Sequence[Input]) -> list[Ending]:
         """Send inputs as a job or in batches, and again, in smaller ones, what failed for the moment."""
-        endings = self._bulk.write(self._bulk.choose(inputs))
+        # Jobs pay no heed to our wish to pass rules for duplicates that only warn; collections do.
+        bulk = self._bulk.write(self._bulk.choose(inputs))
+        endings = [ending for ending in bulk if ending.reason != DUPLICATES.lower()]
         done = {ending.input.crm_id for ending in endings}
         endings += self.send_all(self._lots([each for each in inputs if each.crm_id not in done], BATCH_SIZE))
         for attempt, size in enumerate(SMALLER, 1):
@@ -98,6 +114,22 @@ class SalesforceWriter(UpdateWriter):
         """Return the ending of an input that Salesforce finds fault with."""
         return refused(each, complaint)
 
+    def faults(self, each: Input, complaint: Complaint) -> tuple[Refusal, ...]:
+        """Return the fields of an input that a complaint names."""
+        return faults(each, complaint)
+
+    def unfit(self, each: Input) -> list[Refusal]:
+        """Return the fields whose value can't be read as their type: JSON has no form for it."""
+        try:
+            types = self._types()
+        except EnrichmentError:
+            return []  # the call that sends the input fails alike, and says so
+        return [
+            Refusal(name, reason)
+            for name, text in each.fields.items()
+            if (reason := _why_unfit(text, types.get(name, "")))
+        ]
+
     def account_for(self, batch: Sequence[Input], body: Any) -> list[Ending]:
         """Return what an answer says of each input of a batch, by its place."""
         if len(body) != len(batch):
@@ -123,22 +155,23 @@ def _ending(each: Input, entry: Any) -> Ending:
     if not isinstance(entry, Mapping):
         return unconfirmed(each, "Salesforce's answer doesn't mention the contact")
     if entry.get("success") is not True:
-        return refused(each, read_complaint(entry.get("errors")))
+        return refused_record(each, read_complaints(entry.get("errors")))
     if short(str(entry.get("id"))) != short(each.crm_id):
         return unconfirmed(each, "Salesforce's answer has another contact in its place")
     return Ending(each)
 
 
+def _why_unfit(text: str, kind: str) -> str:
+    if kind == "number":
+        return "" if read_number(text) is not None else NOT_A_NUMBER
+    return NOT_A_BOOLEAN if kind == "bool" and text not in _BOOLEANS else ""
+
+
 def typed(text: str, kind: str) -> Any:
-    """Return a field's value as Salesforce's JSON wants it; what isn't of its type stays as it is, to be refused."""
+    """Return a field's value as Salesforce's JSON wants it."""
     if kind == "bool":
-        return {"true": True, "false": False}.get(text, text)
-    if kind != "number":
+        return _BOOLEANS.get(text, text)
+    number = read_number(text) if kind == "number" else None
+    if number is None:
         return text
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    if not math.isfinite(number):  # JSON has no such numbers
-        return text
-    return int(number) if number.is_integer() else number
+    return int(number) if number == int(number) else float(number)

@@ -115,6 +115,12 @@ def reasons(updates: list[Update], results: list[UpdateResult]) -> list[str]:
     return [found[each.trace_id] for each in updates]
 
 
+def refusals(updates: list[Update], results: list[UpdateResult]) -> list[dict[str, str]]:
+    """Return, of each update in order, the fields that were refused and why."""
+    found = {result.trace_id: {each.field: each.reason for each in result.refused} for result in results}
+    return [found[each.trace_id] for each in updates]
+
+
 @pytest.fixture
 def org(running_box: server.Box) -> Iterator[Org]:
     """Give a Salesforce org with five contacts, and an app of its own."""

@@ -7,7 +7,7 @@ import pytest
 from blocks.crms.base import Update
 from blocks.crms.updates import NOT_CONFIRMED, NOT_FOUND, UNAVAILABLE
 from enrichment.stops import QUOTA_EXHAUSTED
-from tests.integration.crms.conftest import READ, UPDATE, Account, company, reasons, update
+from tests.integration.crms.conftest import READ, UPDATE, Account, company, reasons, refusals, update
 
 
 def _many(account: Account, number: int) -> list[str]:
@@ -51,19 +51,31 @@ def test_who_does_not_exist_is_gone_and_the_others_are_written(account: Account)
 
 @pytest.mark.parametrize("bad_places", [[0], [99], [17, 18], [3, 64], [0, 1, 2, 3]])
 def test_a_rejected_batch_is_divided_until_the_bad_are_alone(account: Account, bad_places: list[int]) -> None:
-    """Exactly the bad records fail, for good, with property and code but without the value."""
+    """Exactly the bad value is left out, for a named reason; the contact's other fields are written."""
     crm = account.crm()
     crm.ensure_fields()
     ids = _many(account, 100)
     bad = {ids[place] for place in bad_places}
-    updates = [update(i, enr_employee_count="ada@example.com" if i in bad else "42") for i in ids]
+    updates = [update(i, company="Acme", enr_employee_count=f"{i}@example.com" if i in bad else "42") for i in ids]
     results = crm.write(updates)
-    assert reasons(updates, results) == ["validation_error" if i in bad else "" for i in ids]
-    failed = [result for result in results if result.reason]
-    assert all(result.permanent and not result.gone for result in failed)
-    assert all("enr_employee_count INVALID_LONG" in result.detail for result in failed)
-    assert "ada" not in repr(results)
-    assert {i for i in ids if account.hubspot.contacts[i].get("enr_employee_count") == "42"} == {*ids} - bad
+    assert set(reasons(updates, results)) == {""}
+    assert refusals(updates, results) == [{"enr_employee_count": "not_a_number"} if i in bad else {} for i in ids]
+    assert "@example.com" not in repr(results)
+    held = account.hubspot.contacts
+    assert {i for i in ids if held[i].get("enr_employee_count") == "42"} == {*ids} - bad
+    assert {held[i]["company"] for i in ids} == {"Acme"}
+
+
+def test_a_value_that_was_refused_once_is_not_tried_again(account: Account) -> None:
+    """Half of a batch has the same bad value: it is found once, and left out of the others without a call."""
+    crm = account.crm(concurrency=1)
+    crm.ensure_fields()
+    ids = _many(account, 64)
+    updates = [update(i, company="Acme", enr_employee_count="many" if n % 2 else "1") for n, i in enumerate(ids)]
+    results = crm.write(updates)
+    assert refusals(updates, results) == [{"enr_employee_count": "not_a_number"} if n % 2 else {} for n in range(64)]
+    assert {account.hubspot.contacts[i]["company"] for i in ids} == {"Acme"}
+    assert len(account.calls(UPDATE)) < 16
 
 
 def test_partial_failures_by_trace_id_need_no_division(account: Account) -> None:
@@ -71,17 +83,22 @@ def test_partial_failures_by_trace_id_need_no_division(account: Account) -> None
     account.box.configure(hubspot={"trace_ids_cover_validation": True})
     crm = account.crm()
     crm.ensure_fields()
-    updates = [update(i, enr_employee_count=v) for i, v in zip(account.ids, ["1", "many", "3", "4", "5"], strict=True)]
-    assert reasons(updates, crm.write(updates)) == ["", "validation_error", "", "", ""]
-    assert account.calls(UPDATE) == [207]
+    values = ["1", "many", "3", "4", "5"]
+    updates = [update(i, company=v, enr_employee_count=v) for i, v in zip(account.ids, values, strict=True)]
+    results = crm.write(updates)
+    assert set(reasons(updates, results)) == {""}
+    assert refusals(updates, results) == [{}, {"enr_employee_count": "not_a_number"}, {}, {}, {}]
+    assert [account.hubspot.contacts[i]["company"] for i in account.ids] == values
+    assert account.calls(UPDATE) == [207, 200]
 
 
-def test_a_property_that_is_gone_fails_its_carriers_at_once(account: Account) -> None:
+def test_a_property_that_is_gone_is_dropped_for_all_at_once(account: Account) -> None:
     """No value could help, so nothing is divided: one call learns it, one writes the rest."""
     ids = _many(account, 40)
-    updates = [update(i, enr_vanished="x") if n % 2 else company(i) for n, i in enumerate(ids)]
+    updates = [update(i, enr_vanished="x", city="Ulm") if n % 2 else company(i) for n, i in enumerate(ids)]
     results = account.crm().write(updates)
-    assert reasons(updates, results) == ["validation_error" if n % 2 else "" for n in range(40)]
+    assert set(reasons(updates, results)) == {""}
+    assert refusals(updates, results) == [{"enr_vanished": "no_such_field"} if n % 2 else {} for n in range(40)]
     assert account.calls(UPDATE) == [400, 200]
 
 
@@ -94,7 +111,9 @@ def test_an_error_that_names_nobody_is_traced_to_its_record(account: Account) ->
     body = {"status": "COMPLETE", "results": [{"id": i} for i in ids[:3]], "numErrors": 1, "errors": [error]}
     account.answer_instead(json.dumps(body), status=207)
     updates = [update(i, enr_employee_count="many" if i == ids[4] else "1") for i in ids]
-    assert reasons(updates, crm.write(updates)) == ["", "", "", "", "validation_error"]
+    results = crm.write(updates)
+    assert set(reasons(updates, results)) == {""}
+    assert refusals(updates, results) == [{}, {}, {}, {}, {"enr_employee_count": "not_a_number"}]
 
 
 def test_what_was_merged_away_is_written_to_the_survivor(account: Account) -> None:

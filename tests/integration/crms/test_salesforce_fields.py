@@ -5,7 +5,7 @@ import json
 import pytest
 
 from enrichment.errors import ConfigurationError
-from enrichment.write_policy import FieldDescription
+from enrichment.wire import FieldDescription
 from tests.integration.crms.salesforce_org import Org
 
 DESCRIBE = "sobjects/Contact/describe"
@@ -18,28 +18,33 @@ def _listed(name: str, kind: str, **more: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("listed", "described"),
     [
-        (_listed("A", "string", length=80), FieldDescription("string", max_length=80)),
+        (_listed("A", "string", length=80), FieldDescription("string", max_length=80, single_line=True)),
         (_listed("A", "textarea", length=32768), FieldDescription("string", max_length=32768)),
-        (_listed("A", "url", length=255, updateable=False), FieldDescription("string", read_only=True, max_length=255)),
-        (_listed("A", "currency"), FieldDescription("number")),
+        (
+            _listed("A", "url", length=255, updateable=False),
+            FieldDescription("string", read_only=True, max_length=255, single_line=True),
+        ),
+        (_listed("A", "textarea", length=99, htmlFormatted=True), FieldDescription("string", max_length=99, rich=True)),
+        (_listed("A", "currency", precision=18, scale=2), FieldDescription("number", precision=18, scale=2)),
         (_listed("A", "percent"), FieldDescription("number")),
+        (_listed("A", "int", digits=9, precision=0, scale=0), FieldDescription("number", precision=9, scale=0)),
         (_listed("A", "boolean"), FieldDescription("bool")),
         (_listed("A", "date"), FieldDescription("date")),
         (_listed("A", "datetime"), FieldDescription("datetime")),
         (_listed("A", "address"), FieldDescription("string", read_only=True)),
         (_listed("A", "somethingnew"), FieldDescription("string", read_only=True)),
         (
-            _listed("A", "picklist", length=40, picklistValues=[{"value": "x", "active": True}]),
-            FieldDescription("string", max_length=40),
+            _listed("A", "picklist", length=40, picklistValues=[{"value": "x", "label": "X", "active": True}]),
+            FieldDescription("enumeration", {"x": "X"}, restricted=False, max_length=40),
         ),
         (
             _listed(
                 "A",
                 "multipicklist",
                 restrictedPicklist=True,
-                picklistValues=[{"value": "x", "active": True}, {"value": "old", "active": False}],
+                picklistValues=[{"value": "x", "label": None}, {"value": "old", "active": False}],
             ),
-            FieldDescription("enumeration", frozenset({"x"})),
+            FieldDescription("enumeration", {"x": "x"}, several=True),
         ),
     ],
 )

@@ -6,6 +6,8 @@ import pytest
 
 from blocks.crms.base import Update
 from blocks.crms.updates import NOT_CONFIRMED, NOT_FOUND, UNAVAILABLE, UNPROCESSED
+from sandbox.salesforce.fields import definition
+from tests.integration.crms.conftest import refusals
 from tests.integration.crms.salesforce_org import COLLECTIONS, Org, reasons, title, update
 
 
@@ -48,32 +50,34 @@ def test_values_are_sent_in_the_type_of_their_field(org: Org) -> None:
 
 def test_results_are_taken_by_their_place(org: Org) -> None:
     """A failed entry names no id: the others are still told apart."""
-    values = ["ok", "x" * 200, "ok", "y" * 200, "ok"]
-    updates = [title(crm_id, value) for crm_id, value in zip(org.ids, values, strict=True)]
-    results = org.crm().write(updates)
-    assert reasons(updates, results) == ["", "string_too_long", "", "string_too_long", ""]
-    failed = [result for result in results if result.reason]
-    assert all(result.permanent and not result.gone for result in failed)
-    assert {result.detail for result in failed} == {"STRING_TOO_LONG: Title"}
+    deleted = org.ids[1], org.ids[3]
+    updates = [title(crm_id) for crm_id in org.ids]
+    for crm_id in deleted:
+        org.salesforce.delete(crm_id)
+    assert reasons(updates, org.crm().write(updates)) == ["", NOT_FOUND, "", NOT_FOUND, ""]
 
 
 @pytest.mark.parametrize(
     ("field", "value", "reason"),
     [
-        ("Level__c", "ada@example.com", "invalid_or_null_for_restricted_picklist"),
+        ("Title", "x" * 200, "too_long"),
+        ("Level__c", "ada@example.com", "not_an_option"),
         ("Email", "ada(at)example.com", "invalid_email_address"),
-        ("MasterRecordId", "ada@example.com", "invalid_field_for_insert_update"),
-        ("Vanished__c", "ada@example.com", "invalid_field"),
-        ("Enr_Employee_Count__c", "ada@example.com", "json_parser_error"),
+        ("MasterRecordId", "ada@example.com", "read_only"),
+        ("Vanished__c", "ada@example.com", "no_such_field"),
+        ("Enr_Employee_Count__c", "ada@example.com", "not_a_number"),
+        ("HasOptedOutOfEmail", "perhaps", "not_a_boolean"),
+        ("Enr_Employee_Count__c", "1" * 19, "out_of_range"),
     ],
 )
-def test_a_refused_value_fails_its_record_for_good(org: Org, field: str, value: str, reason: str) -> None:
-    """The reason is Salesforce's code, and the value stays out of the result."""
-    updates = [update(org.ids[0], **{field: value}), title(org.ids[1])]
+def test_a_refused_value_costs_its_field_only(org: Org, field: str, value: str, reason: str) -> None:
+    """The field is named with a reason, and the contact's other fields are written."""
+    updates = [update(org.ids[0], Department="Sales", **{field: value}), title(org.ids[1])]
     results = org.crm().write(updates)
-    assert reasons(updates, results) == [reason, ""]
-    assert "ada" not in repr(results)
-    assert [result.permanent for result in results if result.reason] == [True]
+    assert reasons(updates, results) == ["", ""]
+    assert refusals(updates, results) == [{field: reason}, {}]
+    assert "ada" not in repr(results).replace("value='ada@example.com'", "")
+    assert org.salesforce.contacts[org.ids[0]]["Department"] == "Sales"
 
 
 def test_who_does_not_exist_is_gone_and_the_others_are_written(org: Org) -> None:
@@ -92,9 +96,13 @@ def test_a_rejected_batch_is_divided_until_the_bad_are_alone(org: Org, bad_place
     """A value that the parser can't read fails the whole request; exactly the bad records fail in the end."""
     ids = _many(org, 200)
     bad = {ids[place] for place in bad_places}
-    updates = [update(i, Enr_Employee_Count__c="many" if i in bad else "42") for i in ids]
-    assert reasons(updates, org.crm().write(updates)) == ["json_parser_error" if i in bad else "" for i in ids]
-    assert {i for i in ids if org.salesforce.contacts[i].get("Enr_Employee_Count__c") == 42} == {*ids} - bad
+    crm = org.crm()
+    crm.describe_fields()
+    # The field was a text when it was described, and is a number by now.
+    org.salesforce.define(definition("Department", "double"))
+    updates = [update(i, Department="many" if i in bad else "42") for i in ids]
+    assert reasons(updates, crm.write(updates)) == ["json_parser_error" if i in bad else "" for i in ids]
+    assert {i for i in ids if org.salesforce.contacts[i].get("Department") == 42} == {*ids} - bad
 
 
 def test_a_lock_that_heals_is_waited_for(org: Org) -> None:
@@ -174,7 +182,8 @@ def test_many_updates_go_as_a_bulk_job(org: Org) -> None:
     updates = [title(crm_id, "x" * 200 if crm_id == ids[0] else 'CTO, "quoted"') for crm_id in ids]
     updates[2] = update(ids[2], Enr_Employee_Count__c="42")
     results = org.impatient(bulk_threshold=200).write(updates)
-    assert reasons(updates, results) == ["string_too_long", NOT_FOUND, *[""] * 248]
+    assert reasons(updates, results) == ["", NOT_FOUND, *[""] * 248]
+    assert refusals(updates, results) == [{"Title": "too_long"}, *[{}] * 249]
     assert org.salesforce.jobs == ["JobComplete"]
     assert org.calls(COLLECTIONS) == []
     held = org.salesforce.contacts
@@ -202,12 +211,14 @@ def test_updates_that_no_job_takes_go_as_collections(org: Org, status: int) -> N
 
 
 def test_a_job_that_fails_as_a_whole_is_sent_as_collections(org: Org) -> None:
-    """A column that isn't there fails all rows alike; the others are written all the same."""
-    org.box.configure(salesforce={"bulk_unprocessed": 250})
+    """A column that isn't there fails all rows alike; the other fields are written all the same."""
     ids = _many(org, 250)
-    updates = [update(i, **({"Vanished__c": "x"} if i == ids[7] else {"Title": "CTO"})) for i in ids]
-    found = reasons(updates, org.impatient(bulk_threshold=200).write(updates))
-    assert (found.count(""), found[7]) == (249, "invalid_field")
+    updates = [update(i, Title="CTO", **({"Vanished__c": "x"} if i == ids[7] else {})) for i in ids]
+    results = org.impatient(bulk_threshold=200).write(updates)
+    assert org.salesforce.jobs == ["Failed"]
+    assert set(reasons(updates, results)) == {""}
+    assert [n for n, each in enumerate(refusals(updates, results)) if each] == [7]
+    assert {org.salesforce.contacts[i]["Title"] for i in ids} == {"CTO"}
 
 
 def test_a_bulk_job_that_does_not_end_is_aborted(org: Org) -> None:

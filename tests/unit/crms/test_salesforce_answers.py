@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from blocks.calls.messages import Answer
-from blocks.crms.salesforce.api import calls_left, judge, read_bulk_error, refused
+from blocks.crms.salesforce.api import calls_left, judge, read_bulk_error, read_complaints, refused, refused_record
 from blocks.crms.salesforce.updates import typed
 from blocks.crms.updates import Input
 from enrichment.errors import CredentialsRejectedError, QuotaExhaustedError, RequestRefusedError, TransientError
@@ -120,14 +120,52 @@ def test_the_calls_left_are_those_of_the_org(header: str, left: tuple[int, int] 
         ("INVALID_CROSS_REFERENCE_KEY:x:AccountId --", "invalid_cross_reference_key", True, False, False),
         ("FIELD_CUSTOM_VALIDATION_EXCEPTION:x:--", "field_custom_validation_exception", True, False, False),
         ("REQUEST_RUNNING_TOO_LONG:x:--", "request_running_too_long", False, False, True),
-        ("SOMETHING_NEW:x:--", "something_new", False, False, False),
+        ("TooManyLockFailure:x:--", "too_many_lock_failure", False, False, True),
+        ("SOMETHING_NEW:x:--", "something_new", True, False, False),
         ("", "refused", True, False, False),
     ],
 )
 def test_each_code_has_its_ending(text: str, reason: str, permanent: bool, gone: bool, passing: bool) -> None:
-    """What isn't known is tried again, and ends at the limit of attempts."""
+    """Only what is known to pass is tried again."""
     found = refused(INPUT, read_bulk_error(text))
     assert (found.reason, found.permanent, found.gone, found.passing) == (reason, permanent, gone, passing)
+
+
+def test_a_code_that_is_not_known_is_said_to_be() -> None:
+    """The failed contact says why no retry follows."""
+    detail = refused(INPUT, read_bulk_error("SOMETHING_NEW:ada@example.com:--")).detail
+    assert detail == "SOMETHING_NEW; Salesforce's code isn't known here, so no retry follows"
+
+
+@pytest.mark.parametrize(
+    ("errors", "refusals"),
+    [
+        ([("STRING_TOO_LONG", ["Title"])], [("Title", "too_long", "")]),
+        ([("STRING_TOO_LONG", ["title"])], [("Title", "too_long", "")]),
+        (
+            [("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", ["Title"]), ("STRING_TOO_LONG", ["Title", "AccountId"])],
+            [("Title", "too_long", ""), ("AccountId", "too_long", "")],
+        ),
+        ([("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", ["Title"])], [("Title", "not_an_option", "CTO")]),
+        ([("FIELD_CUSTOM_VALIDATION_EXCEPTION", ["Title"])], [("Title", "field_custom_validation_exception", "")]),
+        ([("FIELD_CUSTOM_VALIDATION_EXCEPTION", ["Elsewhere__c"])], []),
+        ([("SOMETHING_NEW", ["Title"])], [("Title", "something_new", "")]),
+        ([("STRING_TOO_LONG", ["Title"]), ("REQUIRED_FIELD_MISSING", ["LastName"])], []),
+        ([("FIELD_INTEGRITY_EXCEPTION", ["MailingState"])], [("MailingStateCode", "field_integrity_exception", "")]),
+        ([("FIELD_INTEGRITY_EXCEPTION", ["State"])], [("MailingStateCode", "field_integrity_exception", "")]),
+        ([("FIELD_INTEGRITY_EXCEPTION", [])], [("MailingStateCode", "field_integrity_exception", "")]),
+        ([], []),
+    ],
+)
+def test_the_fields_at_fault_are_found_in_a_records_errors(
+    errors: list[tuple[str, list[str]]], refusals: list[tuple[str, str, str]]
+) -> None:
+    """By name, whatever its case; none where an error is about something that isn't ours."""
+    fields = {"Title": "CTO", "AccountId": "001", "MailingStateCode": "XX"}
+    body = [{"statusCode": code, "fields": names, "message": "a problem with this state"} for code, names in errors]
+    ending = refused_record(Input("0035e00000000000AA", fields, ("t-1",)), read_complaints(body))
+    assert ending.permanent
+    assert [(each.field, each.reason, each.value) for each in ending.faults] == refusals
 
 
 @pytest.mark.parametrize(
@@ -135,6 +173,8 @@ def test_each_code_has_its_ending(text: str, reason: str, permanent: bool, gone:
     [
         ("42", "number", 42),
         ("0.5", "number", 0.5),
+        ("0.00001", "number", 0.00001),
+        ("1" + "0" * 22, "number", 10**22),
         ("many", "number", "many"),
         ("inf", "number", "inf"),
         ("true", "bool", True),

@@ -4,7 +4,8 @@ import pytest
 
 from blocks.crms.selection import named_fields
 from enrichment.errors import ConfigurationError
-from enrichment.write_policy import FieldDescription, FieldRule, Rule
+from enrichment.wire import FieldDescription
+from enrichment.write_policy import FieldRule, Rule
 
 RULES = (
     FieldRule("mobilephone", "mobile_phone", Rule.FILL_BLANK),

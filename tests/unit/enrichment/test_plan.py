@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from enrichment.plan import RunPlan
-from enrichment.write_policy import FieldDescription
+from enrichment.wire import FieldDescription
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from enrichment.records import (
     Stop,
     Unmatched,
 )
-from enrichment.write_policy import FieldDescription
+from enrichment.wire import FieldDescription
 from flows.enrich_contacts import enrich_contacts
 from sandbox.place import ROOT
 from tasks.chunk import look_up

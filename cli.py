@@ -25,6 +25,7 @@ from commands.terminal import (
     reported_errors,
     run_table,
     say,
+    say_notes,
 )
 from enrichment.errors import ConfigurationError, EnrichmentError
 from enrichment.refusals import in_words
@@ -106,13 +107,13 @@ def stage(
             raise ConfigurationError("`--run-id` needs `--failed`: it names the run whose failed contacts are queued")
         from blocks.crms.base import contact_id  # noqa: PLC0415
         from blocks.settings import load_settings  # noqa: PLC0415
-        from tasks.intake import read_contacts  # noqa: PLC0415
+        from tasks.intake import open_list  # noqa: PLC0415
         from tasks.setup import check_ready, ensure_server  # noqa: PLC0415
 
         intake = _intake(csv, ids, since, run_id, everything=everything, failed=failed)
         queue = checked_lane(lane)  # a wrong name or file is refused before Prefect starts
         if csv:
-            read_contacts(csv, load_settings().crm)
+            say_notes(open_list(csv, load_settings().crm).notes)
         for crm_id in intake.crm_ids if intake.what == "listed" else ():
             contact_id(load_settings().crm, crm_id)
         check_ready()

@@ -101,6 +101,12 @@ class Settings(BaseSettings):
         0.01, ge=0, le=1, description="Failure rate of a run, 0 to 1, above which an alert is sent."
     )
 
+    csv_encoding: str = Field(
+        "", description="Encoding of the CSV files that are read, such as `windows-1252`; empty: found by itself."
+    )
+    csv_delimiter: str = Field(
+        "", description="What separates the cells of the CSV files that are read, `;` or `tab`; empty: found by itself."
+    )
     credits_per_day: str = Field(
         "",
         pattern=rf"^\s*(?:{_CREDITS}|{_CREDITS_OF_ONE}(?:,{_CREDITS_OF_ONE})*)?\s*$",

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.terminal import Json, checked_lane, only_one, pairs_table, reported_errors, run_table, say
+from commands.terminal import Json, checked_lane, only_one, pairs_table, reported_errors, run_table, say, say_notes
 from enrichment.errors import ConfigurationError
 from enrichment.estimate import estimate_lines
 from enrichment.intake import Selection, select_by
@@ -29,7 +29,7 @@ def backfill(  # noqa: PLR0913 - one parameter for each option
     missing: Annotated[
         str, typer.Option(help="Contacts in which at least one of these fields is blank, comma-separated.")
     ] = "",
-    csv: Annotated[Path | None, typer.Option(help="Contacts listed in this CSV file, column `crm_id`.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Contacts listed in this CSV file, by the CRM's ids.")] = None,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Only show what the backfill would cost; spend nothing.")
     ] = False,
@@ -118,11 +118,11 @@ def _check(selection: Selection, provider: str, *, estimate: bool, stage_only: b
     if (estimate or stage_only) and selection.is_empty:
         raise ConfigurationError("choose contacts by a condition, `--csv` or `--all`")
     from blocks.settings import load_settings, read_price_book  # noqa: PLC0415
-    from tasks.intake import read_contacts  # noqa: PLC0415
+    from tasks.intake import open_list  # noqa: PLC0415
     from tasks.setup import check_ready, ensure_server  # noqa: PLC0415
 
     if selection.csv_path:
-        read_contacts(Path(selection.csv_path), load_settings().crm)
+        say_notes(open_list(Path(selection.csv_path), load_settings().crm).notes)
     if estimate:
         read_price_book(load_settings().price_book)
     check_ready(provider)

@@ -115,5 +115,5 @@ def _listed(csv: Path | None, crm: str) -> list[str]:
     from tasks.intake import read_contacts  # noqa: PLC0415
 
     # Without an `@` it is a word such as N/A, and mustn't be taken for an id.
-    listed = read_contacts(csv, crm)
-    return [contact.crm_id for contact in listed] + [c.email for c in listed if c.email and "@" in c.email]
+    listed = list(read_contacts(csv, crm, required=()))
+    return [c.crm_id for c in listed if c.crm_id] + [c.email for c in listed if c.email and "@" in c.email]

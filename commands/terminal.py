@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from typing import Annotated, Any
@@ -59,6 +59,12 @@ def say(value: Any, as_json: bool, text: Callable[[], Any]) -> None:
         sys.stdout.write(json.dumps(plain, default=str) + "\n")
     else:
         out.print(text())
+
+
+def say_notes(notes: Iterable[str]) -> None:
+    """Print what people should know of how their input was read, beside the result."""
+    for note in notes:
+        err.print(escape(note), style="dim")
 
 
 def pairs_table(title: str, pairs: Mapping[str, Any]) -> Table:

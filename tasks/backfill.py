@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from blocks.crms.base import ContactPage, Crm, NewContact, open_crm
@@ -14,7 +15,7 @@ from blocks.log import event
 from blocks.warehouses.base import NewRecord, Warehouse, open_warehouse
 from enrichment.intake import Selection
 from enrichment.plan import Reference
-from tasks.intake import read_contacts
+from tasks.intake import open_list, read_contacts
 from tasks.steps import step
 
 #: Within this time, the same selection again continues the old staging; later it stages all contacts again.
@@ -36,7 +37,7 @@ def stage_selection(crm: str, warehouse: str, lane: str, selection: Selection, *
     """
     name = Reference.parse(crm).name
     if selection.csv_path:
-        read_contacts(Path(selection.csv_path), crm)  # a file that can't be used is reported before anything is staged
+        open_list(Path(selection.csv_path), crm)  # a file that can't be used is reported before anything is staged
     with open_crm(crm) as source, open_warehouse(warehouse) as target:
         staged = _Staging(source, target, name, lane, selection, refresh=refresh).run()
     event("selection_staged", crm=name, lane=lane, selection=selection.fingerprint, staged=staged)
@@ -59,16 +60,22 @@ def pages(crm: Crm, name: str, selection: Selection, after: str) -> Iterator[Con
     if not selection.csv_path:
         yield from crm.select(selection, after=after)
         return
-    listed = read_contacts(Path(selection.csv_path), name)
-    for start in range(int(after or 0), len(listed), _BATCH):
-        batch = listed[start : start + _BATCH]
+    start = int(after or 0)
+    listed = islice(read_contacts(Path(selection.csv_path), name), start, None)
+    while batch := list(islice(listed, _BATCH)):
+        start += len(batch)
         kept = _fulfilling(crm, selection, batch) if selection.conditions else batch
-        yield ContactPage(tuple(kept), str(start + len(batch)))
+        yield ContactPage(tuple(kept), str(start))
 
 
 def _fulfilling(crm: Crm, selection: Selection, listed: Sequence[NewContact]) -> list[NewContact]:
     ids = [contact.crm_id for contact in listed]
     return [contact for page in crm.select(selection, among=ids) for contact in page.contacts]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +179,6 @@ class _Staging:
     @cached_property
     def _cursor_name(self) -> str:
         # A file that was changed is another one: a position in it would say nothing.
-        listed = Path(self.selection.csv_path).read_bytes() if self.selection.csv_path else b""
-        content = hashlib.sha256(listed).hexdigest()[:8] if listed else "all"
+        content = _digest(Path(self.selection.csv_path))[:8] if self.selection.csv_path else "all"
         again = ":refresh" if self.refresh else ""
         return f"backfill:{self.name}:{self.lane}:{self.selection.fingerprint}:{content}{again}"

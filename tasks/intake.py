@@ -1,15 +1,16 @@
 """CRM or list to staging."""
 
-import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from blocks.crms.base import Crm, NewContact, contact_id, open_crm
+from blocks.csv_files import Table, open_table
 from blocks.log import event
 from blocks.warehouses.base import NewRecord, Warehouse, open_warehouse
 from enrichment.errors import ConfigurationError
+from enrichment.headers import CRM_ID
 from enrichment.plan import Reference
 from tasks.steps import step
 
@@ -20,8 +21,6 @@ OVERLAP = timedelta(minutes=15)
 FIRST_WINDOW = timedelta(days=1)
 
 _BATCH = 1000
-_ID_COLUMN = "crm_id"
-_EMAIL_COLUMN = "email"
 
 
 @step(name="stage-new")
@@ -95,16 +94,16 @@ def stage_everything(crm: str, warehouse: str, lane: str, *, refresh: bool = Fal
 def stage_listed(
     crm: str, warehouse: str, lane: str, crm_ids: list[str], csv_path: str, *, refresh: bool = False
 ) -> int:
-    """Stage contacts by their ids, from a list or from a CSV file with the column `crm_id` and, optionally, `email`."""
+    """Stage contacts by their ids, from a list or a CSV file; it has a column of ids and, optionally, of addresses."""
     name = Reference.parse(crm).name
-    listed = [NewContact(contact_id(crm, crm_id), None, None) for crm_id in crm_ids]
-    if csv_path:
-        listed += read_contacts(Path(csv_path), crm)
-    staged = 0
+    given = [NewContact(contact_id(crm, crm_id), None, None) for crm_id in crm_ids]
+    listed = chain(given, read_contacts(Path(csv_path), crm)) if csv_path else given
+    staged = asked = 0
     with open_warehouse(warehouse) as target:
         for batch in _batches(listed):
             staged += target.stage([_record(name, contact, "manual", lane, refresh=refresh) for contact in batch])
-    event("contacts_staged", crm=name, staged=staged, listed=len(listed))
+            asked += len(batch)
+    event("contacts_staged", crm=name, staged=staged, listed=asked)
     return staged
 
 
@@ -117,39 +116,44 @@ def stage_failed(warehouse: str, run_id: str) -> int:
     return staged
 
 
-def read_contacts(path: Path, crm: str) -> list[NewContact]:
+def open_list(path: Path, crm: str, required: Collection[str] = (CRM_ID,)) -> Table:
     """
-    Return the contacts of a CRM that a CSV file lists; the whole file is checked before any of it is used.
+    Return a CSV file that lists contacts of a CRM; the whole file is checked before any of it is used.
+
+    Args:
+        path: of the file.
+        crm: of the contacts.
+        required: what each contact must have, of id and e-mail address; if nothing, the file must have either column.
 
     Raises:
-        ConfigurationError: the file can't be read, has no column `crm_id`, or a row has no valid id.
+        ConfigurationError: the file is wrong, a column is missing, or a row has no valid id.
     """
-    try:
-        # utf-8-sig: spreadsheets put a mark before the first column's name.
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            if _ID_COLUMN not in (rows.fieldnames or []):
-                found = ", ".join(rows.fieldnames or []) or "none"
-                raise ConfigurationError(
-                    f"{path} has no column '{_ID_COLUMN}' (found: {found}): "
-                    f"the first line must name the columns, '{_ID_COLUMN}' and, optionally, '{_EMAIL_COLUMN}'"
-                )
-            return [_listed(path, crm, rows.line_num, row) for row in rows]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigurationError(f"{path} can't be read as a CSV file in UTF-8 ({type(error).__name__})") from None
-
-
-def _listed(path: Path, crm: str, line: int, row: dict[str, str | None]) -> NewContact:
-    given = (row[_ID_COLUMN] or "").strip()
-    if not given:
-        raise ConfigurationError(f"{path}, line {line}: the column '{_ID_COLUMN}' is empty; no contact was queued")
-    try:
-        crm_id = contact_id(crm, given)
-    except ConfigurationError as error:
+    table = open_table(path, (CRM_ID, "email"), required=required)
+    if not table.columns:
         raise ConfigurationError(
-            f"{path}, line {line}, column '{_ID_COLUMN}': {error}; no contact was queued"
-        ) from None
-    return NewContact(crm_id, (row.get(_EMAIL_COLUMN) or "").strip() or None, None)
+            f"{path}, line {table.layout.header_line}: no column 'crm_id' or 'email' (found: "
+            f"{', '.join(table.layout.header)}): rename the column that has ids or addresses"
+        )
+    for _ in _listed(table, crm):
+        pass
+    return table
+
+
+def read_contacts(path: Path, crm: str, required: Collection[str] = (CRM_ID,)) -> Iterator[NewContact]:
+    """Yield the contacts that a CSV file lists, an absent id as an empty text; raise as `open_list` does."""
+    yield from _listed(open_list(path, crm, required), crm)
+
+
+def _listed(table: Table, crm: str) -> Iterator[NewContact]:
+    for row in table.rows():
+        given = row.values.get(CRM_ID) or ""
+        try:
+            crm_id = contact_id(crm, given) if given else ""
+        except ConfigurationError as error:
+            raise ConfigurationError(
+                f"{table.path}, line {row.line}, column '{table.columns[CRM_ID]}': {error}; no contact was queued"
+            ) from None
+        yield NewContact(crm_id, row.values.get("email"), None)
 
 
 def _position(warehouse: Warehouse, crm: str) -> datetime:

@@ -101,9 +101,9 @@ BAD: dict[str, tuple[list[str], dict[str, str], int, list[str]]] = {
         ["PostgreSQL can't be reached", "ENRICHMENT_POSTGRES_DSN"],
     ),
     "a warehouse that isn't set up": (["run"], {"ENRICHMENT_SQLITE_PATH": "other.db"}, 2, ["enrich setup"]),
-    "a file that isn't there": (["stage", "--csv", "absent.csv"], {}, 2, ["absent.csv", "FileNotFoundError"]),
+    "a file that isn't there": (["stage", "--csv", "absent.csv"], {}, 2, ["absent.csv can't be read", "No such file"]),
     "a wrong header": (["stage", "--csv", "wrong.csv"], {}, 2, ["no column 'crm_id'", "found: id, mail"]),
-    "an empty id": (["stage", "--csv", "hole.csv"], {}, 2, ["line 3", "no contact was queued"]),
+    "an empty id": (["stage", "--csv", "hole.csv"], {}, 2, ["line 3", "the cell is empty"]),
     "an unknown lane": (
         ["stage", "--lane", "fast"],
         {"PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "1"},  # it is refused before Prefect starts

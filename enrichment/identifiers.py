@@ -32,6 +32,8 @@ _ADDRESS = re.compile(
 _WORD_BEFORE = re.compile(r"\w[^\S\n]+\Z")
 _TORN = re.compile(r"\.[^\S\n]+\w|\s+\.\w")
 _LONGEST_LOCAL = 64
+#: What stands behind so many characters is no address field's: a whole page in a cell must not take minutes.
+_LONGEST_TEXT = 2000
 
 
 def normalise_email(text: str | None) -> str | None:
@@ -47,7 +49,7 @@ def valid_addresses(text: str | None) -> list[str]:
     invisible, in lower case and Unicode's form C, with the domain in ASCII by IDNA 2008. Letters are never folded:
     `straße` and `strasse` are two people.
     """
-    plain = _DISPLAY_NAME.sub("<", _plain(text or ""))
+    plain = _DISPLAY_NAME.sub("<", _plain((text or "")[:_LONGEST_TEXT]))
     found, end = [], 0
     for each in _ADDRESS.finditer(plain):
         torn = _TORN.match(plain, each.end() - each[0].endswith("."))

@@ -132,7 +132,7 @@ def _candidate(sample: Sequence[str], start: int, delimiter: str, chosen: frozen
 
 
 def _holds_address(cells: Sequence[str]) -> bool:
-    return any(normalise_email(cell) for cell in cells)
+    return any("@" in cell and normalise_email(cell) for cell in cells)
 
 
 def _refuse_data(path: Path, header: _Header) -> None:

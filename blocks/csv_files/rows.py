@@ -96,7 +96,7 @@ def is_footer(record: Record, columns: int, *, after_blank: bool) -> bool:
     if not is_short and not _TOTAL.match(record.raw):
         return False
     filled = [cell.strip() for cell in record.cells if cell.strip()]
-    if any(normalise_email(cell) for cell in filled):
+    if any("@" in cell and " " not in cell for cell in filled):
         return False
     if _TOTAL.match(filled[0]) and not any(map(str.isalpha, "".join(filled[1:]))):
         return True

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, f
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from blocks.base import ENV_PREFIX, env_file, explain
+from enrichment.addresses import AddressKind, AddressPolicy
 from enrichment.credits import ANY_PROVIDER
 from enrichment.errors import ConfigurationError
 from enrichment.estimate import Price
@@ -85,6 +86,22 @@ class Settings(BaseSettings):
         description="For how long a contact that the CRM doesn't have stays in the queue, counted from when it was "
         "queued; then its result is invalid. New contacts may be readable only after seconds.",
     )
+    free_mail: AddressPolicy = Field(
+        AddressPolicy.ASK,
+        description="Addresses at hosts such as gmail.com: `ask`, `person_only` (nothing of a company is taken from "
+        "the answer), or `skip` (don't ask with the address). The mail host is never taken for the company.",
+    )
+    role_addresses: AddressPolicy = Field(
+        AddressPolicy.ASK, description="Addresses such as info@ and sales@: `ask`, `person_only` or `skip`."
+    )
+    disposable_addresses: AddressPolicy = Field(
+        AddressPolicy.SKIP, description="Addresses at hosts of throw-away mail: `ask`, `person_only` or `skip`."
+    )
+    doubtful_matches: Literal["keep", "write"] = Field(
+        "keep",
+        description="Replies that contradict the question, with another name or another company: `keep` them without "
+        "writing anything, or `write` them.",
+    )
     start_runs_by: Literal["event", "deployment", "schedule"] = Field(
         "event",
         description="What starts a run when contacts were queued: an `event` for the trigger in prefect.yaml, the "
@@ -133,6 +150,15 @@ class Settings(BaseSettings):
         parts = [part.partition("=") for part in self.credits_per_day.split(",") if part.strip()]
         return {
             (name.strip() if equals else ANY_PROVIDER): float(most if equals else name) for name, equals, most in parts
+        }
+
+    @property
+    def address_policies(self) -> Mapping[str, str]:
+        """Return what to do about addresses of a kind, by the kind."""
+        return {
+            AddressKind.FREE_MAIL: self.free_mail,
+            AddressKind.ROLE: self.role_addresses,
+            AddressKind.DISPOSABLE: self.disposable_addresses,
         }
 
     @property

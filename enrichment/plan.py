@@ -46,6 +46,8 @@ class RunPlan:
         run_id: the flow run's id.
         provider, crm, warehouse: references to blocks; several providers are separated by commas.
         absent_seconds: for how long after it was staged a contact may be absent from the CRM before it is gone.
+        address_policies: what to do about addresses of a kind, by the kind; of others, they are asked about.
+        doubtful_matches_count: whether an answer that contradicts the question is used all the same.
         required_fields: canonical fields without which the next provider is queried.
         lane: `live`, `backfill`, or empty for both.
         live_share: part of every rate that live runs get together while backfills are at work.
@@ -68,6 +70,8 @@ class RunPlan:
     reply_days: int = 180
     miss_days: int = 30
     absent_seconds: float = 900.0
+    address_policies: Mapping[str, str] = field(default_factory=dict)
+    doubtful_matches_count: bool = False
     required_fields: tuple[str, ...] = ()
     max_credits: float | None = None
     credits_per_day: Mapping[str, float] = field(default_factory=dict)

@@ -29,6 +29,8 @@ def plan_run(settings: Settings, *, max_credits: float | None = None, **override
         reply_days=settings.reply_days,
         miss_days=settings.miss_days,
         absent_seconds=60.0 * settings.absent_minutes,
+        address_policies=settings.address_policies,
+        doubtful_matches_count=settings.doubtful_matches == "write",
         required_fields=settings.required_field_names,
         max_credits=max_credits,
         credits_per_day=settings.credit_caps,

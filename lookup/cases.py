@@ -11,12 +11,13 @@ from enrichment.records import Contact, Disposition, Enrichment, Settlement, Sta
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """A provider's answer that it doesn't have the contact, or can't use what it was queried with."""
+    """An answer without the contact: it isn't known, can't be looked up, or what came may be about somebody else."""
 
     disposition: Disposition
     reason: str
     identifier: str
     request_key: str
+    doubtful: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -29,7 +30,7 @@ class Case:
         contact: its identifiers.
         found: one enrichment for each provider that knows the contact.
         misses: of the providers that don't.
-        replies: of the providers that know it, as received, by provider.
+        replies: of the providers that know it and its company, as received, by provider.
         request_key: of the first reply.
         open: whether the next provider may be queried.
         unanswered: whether a reply is missing that would have to be paid for; only where nothing is paid for.

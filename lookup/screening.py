@@ -7,6 +7,7 @@ from blocks.crms.base import Crm
 from blocks.log import event
 from blocks.providers.base import Provider
 from blocks.warehouses.base import Warehouse
+from enrichment.addresses import AddressPolicy, policy_of
 from enrichment.identifiers import normalise_email, suppression_keys, valid_addresses
 from enrichment.plan import RunPlan
 from enrichment.records import (
@@ -47,7 +48,7 @@ class Screening:
         """Return the records that need a lookup; `found` and `settlements` have the others."""
         undone = self._resume_enriched(self._refuse_exhausted(records))
         present = self._drop_absent(self._drop_suppressed(self._read(undone)))
-        return [Case(record, contact) for record, contact in self._drop_fresh(present)]
+        return [Case(record, contact) for record, contact in self._drop_fresh(self._drop_skipped(present))]
 
     def _finish(self, record: StagedRecord, disposition: Disposition, reason: str, detail: str = "") -> None:
         self.settlements.append(Finished(record.record_id, disposition, reason, "look_up", detail))
@@ -84,17 +85,26 @@ class Screening:
             if record.email_address == ERASED_ADDRESS:
                 self._finish(record, Disposition.SUPPRESSED, "suppression_list")
         kept = [record for record in records if record.email_address != ERASED_ADDRESS]
-        unsure = [r.crm_id for r in kept if not r.named_by_crm or not normalise_email(r.email_address)]
+        unsure = [r.crm_id for r in kept if not r.named_by_crm or not self._may_ask_with(r.email_address)]
         read = self.crm.read(unsure, []) if unsure else {}
         self._absent = set(unsure) - read.keys()
         contacts = [
-            (record, _with_address(read[record.crm_id].contact, record.email_address))
+            (record, self._with_address(read[record.crm_id].contact, record.email_address))
             if record.crm_id in read
             else (record, Contact(record.crm_id, record.email_address))
             for record in kept
         ]
         _note_several(contact for _, contact in contacts)
         return contacts
+
+    def _may_ask_with(self, address: str | None) -> bool:
+        policy, _ = policy_of(address, self.plan.address_policies)
+        return normalise_email(address) is not None and policy is not AddressPolicy.SKIP
+
+    def _with_address(self, contact: Contact, staged: str | None) -> Contact:
+        """Return the CRM's contact with the address that it was staged with, unless only the CRM's can be used."""
+        usable = next((one for one in (staged, contact.email) if self._may_ask_with(one)), None)
+        return replace(contact, email=usable or staged or contact.email)
 
     def _drop_suppressed(self, contacts: Sequence[tuple[StagedRecord, Contact]]) -> list[tuple[StagedRecord, Contact]]:
         keys = {record.record_id: suppression_keys(contact, record.origin) for record, contact in contacts}
@@ -117,6 +127,18 @@ class Screening:
         ]
         return [(record, contact) for record, contact in contacts if record.crm_id not in self._absent]
 
+    def _drop_skipped(self, contacts: Sequence[tuple[StagedRecord, Contact]]) -> list[tuple[StagedRecord, Contact]]:
+        """Take away addresses that aren't to be asked with, and drop contacts that can't be looked up without."""
+        kept = []
+        for record, contact in contacts:
+            policy, kind = policy_of(contact.email, self.plan.address_policies)
+            asked = replace(contact, email=None) if policy is AddressPolicy.SKIP else contact
+            if kind and asked is not contact and not self._request_keys(asked):
+                self._finish(record, Disposition.INVALID, kind)
+            else:
+                kept.append((record, asked))
+        return kept
+
     def _drop_fresh(self, contacts: Sequence[tuple[StagedRecord, Contact]]) -> list[tuple[StagedRecord, Contact]]:
         """Drop contacts that were answered lately under today's identity, unless they are refreshed on purpose."""
         keys_of = {record.crm_id: self._request_keys(contact) for record, contact in contacts if not record.refresh}
@@ -136,9 +158,3 @@ def _note_several(contacts: Iterable[Contact]) -> None:
     several = sum(1 for contact in contacts if len(valid_addresses(contact.email)) > 1)
     if several:
         event("first_of_several_addresses_used", contacts=several)
-
-
-def _with_address(contact: Contact, staged: str | None) -> Contact:
-    """Return the CRM's contact with the address that it was staged with, unless only the CRM's is a valid one."""
-    usable = next((one for one in (staged, contact.email) if normalise_email(one)), None)
-    return replace(contact, email=usable or staged or contact.email)

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from blocks.crms.base import Crm
 from blocks.log import event
-from blocks.providers.base import FollowUp, Provider, Reply, Request
+from blocks.providers.base import FollowUp, Provider, Reading, Reply, Request
 from blocks.providers.block import load_provider
 from blocks.warehouses.base import Warehouse
+from enrichment.addresses import COMPANY_OF_MAIL_HOST, theirs
 from enrichment.identifiers import why_invalid
+from enrichment.matching import doubt
 from enrichment.plan import RunPlan
 from enrichment.records import (
     DISPOSITION_OF_OUTCOME,
@@ -99,12 +102,16 @@ class LookUp:
     def _learn(self, case: Case, provider: Provider, request: Request, known: Known) -> None:
         reading = known.reading
         case.request_key = case.request_key or known.key
+        identifier = ", ".join(request.lookup_input.values())
         if reading.outcome in ENRICHED:
-            case.replies[provider.name] = known.body
+            fields, doubt = self._accepted(case, request, reading)
+            if doubt:  # the reply is kept, and another provider may know better
+                case.misses.append(Miss(Disposition.UNMATCHED, doubt, identifier, known.key, doubtful=True))
+                return
+            if fields is reading.fields:  # else the company isn't theirs, and nothing more is to be paid for it
+                case.replies[provider.name] = known.body
             case.found.append(
-                Enrichment(
-                    provider.name, reading.provider_record_id, reading.confidence, reading.fields, known.received_at
-                )
+                Enrichment(provider.name, reading.provider_record_id, reading.confidence, fields, known.received_at)
             )
             return
         disposition = DISPOSITION_OF_OUTCOME.get(reading.outcome)
@@ -113,11 +120,21 @@ class LookUp:
             reason = reading.reason or reading.outcome
             self._miss_reply(case, provider, Reply(known.key, Outcome.RETRYABLE, known.body, reason))
             return
-        identifier = ", ".join(request.lookup_input.values())
         case.misses.append(Miss(disposition, reading.reason, identifier, known.key))
         if disposition is Disposition.SUPPRESSED:  # an opt-out holds whatever the others know
             case.found.clear()
             self._conclude(case)
+
+    def _accepted(self, case: Case, request: Request, reading: Reading) -> tuple[Mapping[str, Any], str]:
+        """Return what of an answer may be taken for the contact's, and why nothing may, if so."""
+        asked = request.lookup_input
+        contradiction = doubt(asked, case.contact, reading.fields, reading.addresses)
+        if contradiction and not self.plan.doubtful_matches_count:
+            return {}, contradiction
+        if "email" not in asked:
+            return reading.fields, ""
+        fields = theirs(asked["email"], reading.fields, self.plan.address_policies)
+        return fields, "" if fields or not reading.fields else COMPANY_OF_MAIL_HOST
 
     def _miss_reply(self, case: Case, provider: Provider, reply: Reply) -> None:
         """Put a record back, unless this was its last attempt and another provider knows something."""
@@ -148,7 +165,7 @@ class LookUp:
             case.open = False
             self.found.append(Found(record, merge(case.found), case.request_key))
         elif case.misses:
-            miss = case.misses[-1]
+            miss = _telling(case.misses)
             identifier = None if miss.disposition is Disposition.SUPPRESSED else miss.identifier
             self.unmatched.append(Unmatched(record.record_id, record.crm_id, identifier, miss.reason))
             self._end(
@@ -162,6 +179,12 @@ class LookUp:
     def _end(self, case: Case, settlement: Settlement) -> None:
         case.open = False
         self.settlements.append(settlement)
+
+
+def _telling(misses: Sequence[Miss]) -> Miss:
+    """Return the miss that ends a case: an opt-out, else what may have been the contact, else the last one."""
+    last = misses[-1]
+    return last if last.disposition is Disposition.SUPPRESSED else next((one for one in misses if one.doubtful), last)
 
 
 def _requests(provider: Provider, cases: Iterable[Case]) -> Mapping[str, Pending]:

@@ -57,13 +57,18 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A reply's meaning: the outcome with its reason, and the canonical fields of a contact that the provider has."""
+    """
+    A reply's meaning: the outcome with its reason, and the canonical fields of a contact that the provider has.
+
+    `addresses` are those that it gives the person, normalised.
+    """
 
     outcome: Outcome
     reason: str
     provider_record_id: str | None
     confidence: float | None
     fields: Mapping[str, Any]
+    addresses: frozenset[str] = frozenset()
 
 
 class Asked(Protocol):

@@ -62,8 +62,10 @@ class ProviderBlock(PipelineBlock):
         size = min(self.batch_size or spec.batch.default or spec.batch.max, spec.batch.max)
         base_url = _checked_url(self.base_url or spec.base_url, spec)
         version = getattr(self, "api_version", None) or ""
+        chosen = getattr(self, "min_confidence", None)
+        least = spec.min_confidence if chosen is None else chosen
         options = Options(
-            base_url, secrets, self.requests_per_second, self.concurrency, size, version, self._switched_on()
+            base_url, secrets, self.requests_per_second, self.concurrency, size, version, self._switched_on(), least
         )
         return HttpProvider(spec, options)
 
@@ -107,13 +109,15 @@ def make_block_class(spec: ProviderSpec) -> type[ProviderBlock]:
     cls_name = "".join(part.capitalize() for part in spec.id.split("_")) + "Provider"
     secrets = {name: Field(None, description=_secret_description(name, spec)) for name in credential_names(spec.auth)}
     versions = {"api_version": _version_field(spec)} if spec.version_request_header else {}
-    switches = _switch_fields(spec, {*ProviderBlock.model_fields, *secrets, *versions})
+    limits = {"min_confidence": _limit_field(spec)} if spec.confidence else {}
+    switches = _switch_fields(spec, {*ProviderBlock.model_fields, *secrets, *versions, *limits})
     namespace: dict[str, Any] = {
         "__module__": __name__,
         "__doc__": f"{spec.description}\n{_EXAMPLE.format(cls=cls_name, vendor=spec.id)}",
         "__annotations__": {
             **dict.fromkeys(secrets, SecretStr | None),
             **dict.fromkeys(versions, str | None),
+            **dict.fromkeys(limits, float | None),
             **{name: annotation for name, (annotation, _) in switches.items()},
             "vendor": ClassVar[str],
             "spec": ClassVar[ProviderSpec],
@@ -124,6 +128,7 @@ def make_block_class(spec: ProviderSpec) -> type[ProviderBlock]:
         "spec": spec,
         **secrets,
         **versions,
+        **limits,
         **{name: info for name, (_, info) in switches.items()},
     }
     return type(cls_name, (ProviderBlock,), namespace)
@@ -159,6 +164,11 @@ def _secret_description(name: str, spec: ProviderSpec) -> str:
 def _version_field(spec: ProviderSpec) -> Any:
     text = f"API version to request in the header {spec.version_request_header}, if not the account's own."
     return Field(None, pattern=r"^[!-~]{1,64}$", description=text)
+
+
+def _limit_field(spec: ProviderSpec) -> Any:
+    text = f"Least confidence of a match, 0 to 100, by what {spec.title} says of it; below, it counts as unmatched"
+    return Field(None, ge=0, le=100, description=f"{text}. Empty: {spec.min_confidence:g}.")
 
 
 def _switch_fields(spec: ProviderSpec, taken: Collection[str]) -> dict[str, tuple[Any, Any]]:

@@ -9,7 +9,7 @@ from sandbox.exchange import Reply, Request, json_reply, text_reply
 from sandbox.limits import Rejection, retry_after
 from sandbox.people import Person, chance
 from sandbox.settings import ApolloSettings
-from sandbox.zoominfo.directory import CONTACT_ONLY, FULL_MATCH, Finding, fault_status, person_id
+from sandbox.zoominfo.directory import CONTACT_ONLY, FULL_MATCH, NO_MATCH, Finding, fault_status, person_id
 
 BASE = "/api/v1"
 MOST_DETAILS = 10
@@ -57,7 +57,7 @@ class Apollo(Seller[ApolloSettings]):
         if broken:
             raise _refusal(broken, "INVALID_PARAMETERS", "One of the details can't be used")
         findings = [self.directory.find(key) if key else Finding("") for key in keys]
-        cost = sum(_is_match(each) for each in findings)
+        cost = sum(_is_match(finding) or _is_stub(key, finding) for key, finding in zip(keys, findings, strict=True))
         if cost > self.credits_left:
             raise _refusal(422, "", "You have insufficient credits to complete this request")
         matches = [self._person(*each) for each in zip(keys, findings, strict=True)]
@@ -78,6 +78,9 @@ class Apollo(Seller[ApolloSettings]):
 
     def _person(self, key: str, finding: Finding) -> dict[str, Any] | None:
         self.note_lookup(key)
+        if _is_stub(key, finding):
+            self.bill(key)
+            return self._stub(key)
         if finding.person is None or not _is_match(finding):
             return None
         self.bill(key)
@@ -93,8 +96,22 @@ class Apollo(Seller[ApolloSettings]):
             "state": person.company.state,
             "country": person.company.country,
             "linkedin_url": person.linkedin_url.replace("https://", "http://"),
-            "email": person.email if chance(f"unlocked {key}") < 0.7 else PLACEHOLDER,
+            "email": person.email if finding.mistaken or chance(f"unlocked {key}") < 0.7 else PLACEHOLDER,
             "organization": None if finding.status == CONTACT_ONLY else _organization(person),
+        }
+
+    def _stub(self, key: str) -> dict[str, Any]:
+        """Return a person who was made for the question, at a company of a name like the one asked for."""
+        company = self.directory.guess(key)
+        first, last = [*key.split("|"), ""][:2]
+        return {
+            "id": f"a-{person_id(key)}",
+            "first_name": first.title() or None,
+            "last_name": last.title() or None,
+            "title": None,
+            "linkedin_url": None,
+            "email": PLACEHOLDER,
+            "organization": {"id": f"o-{company.id}", "name": company.name, "primary_domain": company.domain},
         }
 
     def _rate_headers(self) -> dict[str, str]:
@@ -110,6 +127,11 @@ class Apollo(Seller[ApolloSettings]):
 
 def _is_match(finding: Finding) -> bool:
     return finding.person is not None and finding.status in (FULL_MATCH, CONTACT_ONLY)
+
+
+def _is_stub(key: str, finding: Finding) -> bool:
+    """Return whether nothing is known of the person, and one is made up: for names only, or where a test says so."""
+    return finding.status == NO_MATCH and (key.startswith("stub+") or ("|" in key and chance(f"stub {key}") < 0.5))
 
 
 def _organization(person: Person) -> dict[str, Any]:

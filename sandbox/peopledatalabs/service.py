@@ -56,7 +56,10 @@ class PeopleDataLabs(Seller[PeopleDataLabsSettings]):
         if broken:
             raise _refusal(broken, "invalid_request_error" if broken < 500 else "api_error", "It didn't work")
         findings = [self.directory.find(key) if key else Finding(INVALID_INPUT) for key in keys]
-        cost = sum(each.person is not None and each.status == FULL_MATCH for each in findings)
+        cost = sum(
+            _is_match(finding) and _likelihood(key, finding) >= _least(asked)
+            for asked, key, finding in zip(requests, keys, findings, strict=True)
+        )
         if cost > self.credits_left:
             raise _refusal(402, "payment_required", "Your account is over its quota")
         rows = [self._row(*each) for each in zip(requests, keys, findings, strict=True)]
@@ -70,12 +73,13 @@ class PeopleDataLabs(Seller[PeopleDataLabsSettings]):
         if finding.status == INVALID_INPUT:
             return {"status": 400, "error": {"type": ["invalid_request_error"], "message": "Invalid input"}, **echo}
         self.note_lookup(key)
-        if finding.person is None or finding.status != FULL_MATCH:
+        likelihood = _likelihood(key, finding)
+        if finding.person is None or not _is_match(finding) or likelihood < _least(asked):
             error = {"type": "not_found", "message": "No records were found matching your request"}
             return {"status": 404, "error": error, **echo}
         self.bill(key)
         data = self._data(finding.person, titled=bool(asked["params"].get("titlecase")))
-        return {"status": 200, "likelihood": 2 + int(chance(f"likely {key}") * 9), "data": data, **echo}
+        return {"status": 200, "likelihood": likelihood, "data": data, **echo}
 
     def _data(self, person: Person, *, titled: bool) -> dict[str, Any]:
         company = person.company
@@ -116,6 +120,20 @@ class PeopleDataLabs(Seller[PeopleDataLabsSettings]):
             headers[f"X-RateLimit-{name}"] = json.dumps({"minute": value, "day": None, "month": None})
             headers[f"X-RateLimit-{name}.minute"] = str(value)
         return headers
+
+
+def _is_match(finding: Finding) -> bool:
+    return finding.person is not None and finding.status == FULL_MATCH
+
+
+def _likelihood(key: str, finding: Finding) -> int:
+    """Return how sure the match is, from 2 to 10."""
+    return 2 + int(chance(f"likely {key}") * 3) if finding.mistaken else 6 + int(chance(f"likely {key}") * 5)
+
+
+def _least(asked: Mapping[str, Any]) -> int:
+    least = asked["params"].get("min_likelihood", 2)
+    return least if isinstance(least, int) else 2
 
 
 def _requests(request: Request) -> list[Mapping[str, Any]]:

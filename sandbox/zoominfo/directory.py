@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from sandbox.people import FREE_MAIL_DOMAINS, ROLES, Company, Person, Population, chance
+from sandbox.people import FREE_MAIL_DOMAINS, ROLES, Company, Person, Population, chance, fold
 
 FULL_MATCH = "FULL_MATCH"
 COMPANY_ONLY = "COMPANY_ONLY_MATCH"
@@ -24,7 +24,13 @@ _PREFIXES = {
     "invalid": INVALID_INPUT,
     "companyonly": COMPANY_ONLY,
     "contactonly": CONTACT_ONLY,
+    "stub": NO_MATCH,
+    "other": FULL_MATCH,
 }
+#: Who is asked for so is taken for somebody else, of another name at another company; of the others, this share is.
+_OTHER = "other+"
+_TOLD = ("id:", *(f"{prefix}+" for prefix in _PREFIXES))
+OTHER_SHARE = 0.005
 #: `fault+` fails the whole call with 500, `fault504+` with that status.
 _FAULT = re.compile(r"fault(\d{3})?\+")
 _EMAIL = re.compile(r"[^@\s,]+@[^@\s,]+\.[^@\s,]+")
@@ -35,10 +41,11 @@ _FREE_MAIL = ((0.38, FULL_MATCH), (0.48, CONTACT_ONLY), (0.50, OPT_OUT))
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How the lookup of one input ends."""
+    """How the lookup of one input ends, and whether somebody else was taken for the person."""
 
     status: str
     person: Person | None = None
+    mistaken: bool = False
 
     @property
     def record_id(self) -> str:
@@ -82,18 +89,42 @@ class Directory:
         self._companies = population.companies
         self._company_by_domain = {each.domain: each for each in population.companies}
         self._company_by_id = {each.id: each for each in population.companies}
+        self._crowd = _strangers(population)
         self._by_email = {each.email: each for each in population.people}
         self._by_name = {_name_key(each): each for each in population.people}
         self._by_id: dict[str, Person] | None = None
 
     def find(self, key: str) -> Finding:
         """Look up a normalised input."""
+        finding = self._find(key)
+        if finding.status == FULL_MATCH and finding.person and self._is_mistaken(key):
+            return Finding(FULL_MATCH, self._stranger(key, finding.person), mistaken=True)
+        return finding
+
+    def _is_mistaken(self, key: str) -> bool:
+        if key.startswith(_OTHER):
+            return True
+        return not key.startswith(_TOLD) and chance(f"other {self._seller} {key}") < OTHER_SHARE
+
+    def _stranger(self, key: str, wanted: Person) -> Person:
+        """Return somebody of another name at another company, for the same input always the same."""
+        crowd = self._crowd
+        start = int(chance(f"stranger {key}") * len(crowd))
+        others = (crowd[(start + step) % len(crowd)] for step in range(len(crowd)))
+        taken = {fold(wanted.last_name), fold(wanted.first_name)}
+        return next(one for one in others if one.company.id != wanted.company.id and fold(one.last_name) not in taken)
+
+    def _find(self, key: str) -> Finding:
         if key.startswith("id:"):
             person = self._person_by_id(key.removeprefix("id:"))
             return Finding(FULL_MATCH, person) if person else Finding(NO_MATCH)
         if "|" in key:
             return self._find_by_name(key)
         return self._find_by_email(key) if _EMAIL.fullmatch(key) else Finding(INVALID_INPUT)
+
+    def guess(self, key: str) -> Company:
+        """Return a company that has nothing to do with the input."""
+        return self._companies[int(chance(f"guess {key}") * len(self._companies))]
 
     def company(self, company_id: int) -> Company | None:
         """Return the company with this id."""
@@ -149,6 +180,17 @@ class Directory:
         self._company_by_domain[domain] = company
         self._company_by_id[company.id] = company
         return company
+
+
+def _strangers(population: Population) -> list[Person]:
+    """Return one person for each of some companies, none of them a contact of the world."""
+    names = ("Grace Hopper", "Alan Turing", "Edsger Dijkstra", "Barbara Liskov", "Niklaus Wirth")
+    people = []
+    for number, company in enumerate(population.companies[:50]):
+        given, family = names[number % len(names)].split()
+        email = f"{given}.{family}@{company.domain}".lower()
+        people.append(Person(given, family, email, company, "Managing Director"))
+    return people
 
 
 def _name_key(person: Person) -> str:

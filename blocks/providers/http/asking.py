@@ -82,6 +82,7 @@ class Asking:
         self._spec = spec
         self._shared = shared
         self._batch_size = options.batch_size
+        self._min_confidence = options.min_confidence
         self._channel = Channel(spec, options, shared, client)
         self._keeper = Keeper(keep)
         #: The reply to every request that is no longer sent.
@@ -147,7 +148,7 @@ class Asking:
 
         def build() -> Call:
             fields[:] = [name for name in self._spec.output_fields.names if name not in self._shared.dropped]
-            return build_call(self._spec, named, fields)
+            return build_call(self._spec, named, fields, self._min_confidence)
 
         async def judge(answer: Answer) -> tuple[Answer, Step] | Trouble:
             step = next_step(self._spec, answer, fields)

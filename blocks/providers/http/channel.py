@@ -41,6 +41,7 @@ class Options:
         batch_size: contacts per call.
         api_version: to request, where the provider lets callers choose; empty for the account's own.
         follow_ups: those switched on, by name, with the values that were chosen for each.
+        min_confidence: the least confidence (0 to 100) of a match.
     """
 
     base_url: str
@@ -50,6 +51,7 @@ class Options:
     batch_size: int
     api_version: str = ""
     follow_ups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    min_confidence: float = 0.0
 
 
 @dataclass(slots=True)

@@ -39,7 +39,9 @@ from enrichment.errors import (
     QuotaExhaustedError,
     TransientError,
 )
-from enrichment.records import Contact, Outcome
+from enrichment.records import ENRICHED, Contact, Outcome
+
+BELOW_MIN_CONFIDENCE = "below_min_confidence"
 
 
 class HttpProvider:
@@ -82,8 +84,12 @@ class HttpProvider:
             return await Asking(self._spec, self._options, self._shared, client, keep).ask(requests)
 
     def read(self, body: Any) -> Reading:
-        """Say what a journalled reply means by today's spec."""
-        return read_reply(self._spec, body)
+        """Say what a journalled reply means by today's spec and today's least confidence."""
+        reading = read_reply(self._spec, body)
+        sure = reading.confidence is None or reading.confidence >= self._options.min_confidence
+        if reading.outcome in ENRICHED and not sure:
+            return replace(reading, outcome=Outcome.UNMATCHED, reason=BELOW_MIN_CONFIDENCE, fields={})
+        return reading
 
     def share(self, fraction: float) -> None:
         """Use this part of the rate; others are at work too."""

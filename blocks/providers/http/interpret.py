@@ -20,7 +20,7 @@ from blocks.providers.spec.sections import CanonicalField, Rule
 from blocks.providers.spec.transforms import TRANSFORMS, short_code
 from enrichment.errors import ContractError
 from enrichment.fields import FIELDS, RESULT_FIELDS, Field, canonical
-from enrichment.identifiers import same_text
+from enrichment.identifiers import same_text, valid_addresses
 from enrichment.records import CONCLUSIVE, ENRICHED, Outcome
 from enrichment.stops import stop_kind_of_reply
 
@@ -32,10 +32,11 @@ _QUOTED_WORD = re.compile(r"['\"`]([A-Za-z]\w*)['\"`]")
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """An outcome and the short code that explains it."""
+    """An outcome, the short code that explains it, and whether it is billed though its outcome isn't."""
 
     outcome: Outcome
     reason: str = ""
+    billed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,16 @@ def read_reply(spec: ProviderSpec, body: Any) -> Reading:
     record_id = spec.record_id.find(seen) if spec.record_id else None
     confidence = _value(RESULT_FIELDS["confidence"], spec.confidence, seen) if spec.confidence else None
     text_id = None if record_id is None else str(record_id)
-    return Reading(meaning.outcome, meaning.reason, text_id, confidence, _canonical(spec, body))
+    return Reading(
+        meaning.outcome, meaning.reason, text_id, confidence, _canonical(spec, body), addresses_of(spec, body)
+    )
+
+
+def addresses_of(spec: ProviderSpec, item: Any) -> frozenset[str]:
+    """Return the addresses that an item gives the person, each in its one form."""
+    found = spec.addresses.find({"item": item}) if spec.addresses else None
+    texts = found if isinstance(found, list) else [found]
+    return frozenset(one for text in texts if isinstance(text, str) for one in valid_addresses(text))
 
 
 def _unexplained(spec: ProviderSpec, answer: Answer) -> Meaning:
@@ -178,7 +188,7 @@ def _first_hit(rules: Sequence[Rule], seen: Mapping[str, Any]) -> Meaning | None
     for rule in rules:
         if rule.when.holds(seen):
             code = short_code(rule.reason_path.find(seen)) if rule.reason_path else ""
-            return Meaning(rule.outcome, code or rule.reason)
+            return Meaning(rule.outcome, code or rule.reason, rule.billed)
     return None
 
 
@@ -296,7 +306,7 @@ def _reply(spec: ProviderSpec, request: Request, answer: Answer, meaning: Meanin
 
 def _credits(spec: ProviderSpec, request: Request, meaning: Meaning) -> float:
     # The first page has paid for the further ones.
-    billed = meaning.outcome in spec.credits.charge_on and PAGE not in request.lookup_input
+    billed = (meaning.billed or meaning.outcome in spec.credits.charge_on) and PAGE not in request.lookup_input
     return spec.credits.amount if billed else 0.0
 
 

@@ -1,13 +1,15 @@
 """How a call is built from a spec's templates: pure."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from blocks.calls.messages import Call
 from blocks.providers.spec.follow_ups import PAGE
 from blocks.providers.spec.model import ProviderSpec
-from blocks.providers.spec.sections import SPREAD
+from blocks.providers.spec.sections import MIN_CONFIDENCE, SPREAD
+from enrichment.fields import CONVERSIONS
 
 
 def provider_input(spec: ProviderSpec, lookup_input: Mapping[str, str]) -> dict[str, Any]:
@@ -18,7 +20,9 @@ def provider_input(spec: ProviderSpec, lookup_input: Mapping[str, str]) -> dict[
     return {name: _typed(value, whole=name in form.integers) for name, value in named.items()} | page
 
 
-def build_call(spec: ProviderSpec, inputs: Sequence[Mapping[str, Any]], output_fields: Sequence[str]) -> Call:
+def build_call(
+    spec: ProviderSpec, inputs: Sequence[Mapping[str, Any]], output_fields: Sequence[str], min_confidence: float = 0.0
+) -> Call:
     """
     Return the call that asks for these contacts.
 
@@ -26,11 +30,15 @@ def build_call(spec: ProviderSpec, inputs: Sequence[Mapping[str, Any]], output_f
         spec: the spec of the provider.
         inputs: under the provider's names.
         output_fields: the fields of the provider to ask for.
+        min_confidence: the least confidence (0 to 100) of a match.
     """
     form = spec.request
     pages = [one.get(PAGE) for one in inputs]
     inputs = [{name: value for name, value in one.items() if name != PAGE} for one in inputs]
-    items = [_fill(form.item, {"$input": one, "$reference": reference(place)}) for place, one in enumerate(inputs)]
+    least = {MIN_CONFIDENCE: _least(spec, min_confidence)}
+    items = [
+        _fill(form.item, {"$input": one, "$reference": reference(place), **least}) for place, one in enumerate(inputs)
+    ]
     asked = {"$items": items, "$item": items[0], "$input": inputs[0], "$output_fields": list(output_fields)}
     values = {**asked, PAGE: pages[0]}
     body = _fill(form.body, values)
@@ -41,6 +49,13 @@ def build_call(spec: ProviderSpec, inputs: Sequence[Mapping[str, Any]], output_f
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         headers["Content-Type"] = form.content_type
     return Call(form.method, form.path, _flat(query), headers, content=content)
+
+
+def _least(spec: ProviderSpec, min_confidence: float) -> int | None:
+    """Return the least confidence on the provider's scale; None if every match counts, or it states none."""
+    if not min_confidence or spec.confidence is None:
+        return None
+    return math.ceil(min_confidence / CONVERSIONS["percent"][spec.confidence.unit or "percent"])
 
 
 def reference(place: int) -> str:

@@ -141,7 +141,9 @@ class ProviderSpec(Part):
     """
     A provider; see the sections for what each key means, and their module's docstring for what expressions see.
 
-    `miss_days` is for how long a miss is reused where the provider bills it; by default the setting counts.
+    `min_confidence` is the least confidence (0 to 100) of a match, unless the user sets another; `addresses` finds in
+    an item the addresses that the answer gives the person. `miss_days` is for how long a miss is reused where the
+    provider bills it; by default the setting counts.
     """
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -162,6 +164,8 @@ class ProviderSpec(Part):
     record: Expression = Expression("@")
     record_id: Expression | None = None
     confidence: CanonicalField | None = None
+    min_confidence: float = Field(0.0, ge=0, le=100)
+    addresses: Expression | None = None
     correlate: Correlate = Correlate()
     outcomes: Outcomes
     errors: Errors = Errors()
@@ -176,7 +180,7 @@ class ProviderSpec(Part):
     follow_ups: tuple[FollowUp, ...] = ()
     fixtures: tuple[Fixture, ...] = ()
 
-    @field_validator("record_id")
+    @field_validator("record_id", "addresses")
     @classmethod
     def _sees_the_item(cls, expression: Expression | None) -> Expression | None:
         check_names(expression, ITEM_NAMES)
@@ -214,6 +218,8 @@ class ProviderSpec(Part):
             raise ValueError(f"request.inputs lacks names that min_input uses: {', '.join(sorted(unnamed))}")
         if self.batch.max > 1 and self.items is None:
             raise ValueError("batch.max above 1 needs the key items: the path of the list in the body")
+        if self.min_confidence and self.confidence is None:
+            raise ValueError("min_confidence needs the key confidence: where an item says how sure the match is")
         for names in ([one.name for one in self.follow_ups], [one.switch.name for one in self.follow_ups]):
             if len(set(names)) < len(names):
                 raise ValueError(f"two follow-ups share a name or a switch: {', '.join(names)}")

@@ -33,7 +33,9 @@ ANSWER_NAMES = frozenset({"status", "headers", "body"})
 PLACEHOLDERS = ("$items", "$item", "$input", "$output_fields")
 #: A follow-up also knows what the user chose, and the number of the page, which is absent for the first one.
 FOLLOW_UP_PLACEHOLDERS = (*PLACEHOLDERS, "$chosen", "$page")
-ITEM_PLACEHOLDERS = ("$input", "$reference")
+#: The least confidence that counts, on the provider's own scale; absent if there is none.
+MIN_CONFIDENCE = "$min_confidence"
+ITEM_PLACEHOLDERS = ("$input", "$reference", MIN_CONFIDENCE)
 #: As a key of a mapping, it puts the identifiers among the others.
 SPREAD = "$input"
 ITEM_NAMES = frozenset({"item"})
@@ -67,7 +69,8 @@ class RequestForm(Part):
         inputs: the provider's name of each identifier.
         integers: which of those names take a whole number.
         item: what stands for one contact; `$input` is its identifiers under the provider's names, and as a key without
-            a value puts them among other keys. `$reference` is a text by which the answer may name the contact.
+            a value puts them among other keys. `$reference` is a text by which the answer may name the contact, and
+            `$min_confidence` is the least confidence that counts, in whole numbers of the provider's own scale.
         body: `$items` is the list of all contacts, `$item` the only one, `$output_fields` the fields asked for.
         query: takes the same names; a list is joined by commas. Null and empty values are left out of both.
         probe: an input that surely matches no one, so that the call is free. It shows whether a refusal is due to the
@@ -136,12 +139,17 @@ class Correlate(Part):
 
 
 class Rule(Part):
-    """If `when` holds, the outcome is this; the reason is the code found at `reason_path`, else `reason`."""
+    """
+    If `when` holds, the outcome is this; the reason is the code found at `reason_path`, else `reason`.
+
+    `billed` is for an answer that is no match and costs as much as one.
+    """
 
     when: Expression
     outcome: Outcome
     reason: str = ""
     reason_path: Expression | None = None
+    billed: bool = False
 
 
 class Outcomes(Part):

@@ -186,3 +186,46 @@ def test_what_screening_ends_is_said_once(world: World) -> None:
         Disposition.INVALID,
         Disposition.UNMATCHED,
     }
+
+
+@pytest.mark.parametrize(
+    ("address", "policies", "end", "asked"),
+    [
+        ("x@mailinator.com", {"disposable_address": "skip"}, "invalid: disposable_address", []),
+        ("x@mailinator.com", {"disposable_address": "ask"}, "found", ["x@mailinator.com"]),
+        ("info@firm.example", {"role_address": "skip"}, "invalid: role_address", []),
+        ("info@firm.example", {}, "found", ["info@firm.example"]),
+        ("ada@gmail.com", {"free_mail": "skip"}, "invalid: free_mail", []),
+    ],
+)
+def test_an_address_may_be_of_a_kind_that_is_not_asked_with(
+    world: World, address: str, policies: dict[str, str], end: str, asked: list[str]
+) -> None:
+    """Then nothing is paid, and the result names the kind."""
+    seller = world.sell()
+    seller.otherwise = match()
+    world.stage(ada=address)
+    world.crm.addresses["ada"] = address
+    buyer = world.buyer(world.plan(address_policies=policies))
+    assert ends(world.look_up(buyer), buyer.claim) == {"ada": end}
+    assert seller.asked == asked
+
+
+def test_who_has_a_skipped_address_is_looked_up_by_another_one_or_by_name(world: World) -> None:
+    """Of which the CRM knows; a suppression of the skipped address counts all the same."""
+    seller = world.sell()
+    seller.by_name, seller.otherwise = True, match()
+    world.crm.people = {
+        "ada": Contact("ada", "x@mailinator.com", "Ada", "Byron", "Firm"),
+        "ben": Contact("ben", "ben@firm.example"),
+        "cai": Contact("cai", "z@mailinator.com", "Cai", "Li", "Firm"),
+    }
+    world.warehouse.suppress(suppression_keys(Contact("other", "z@mailinator.com"), CRM), "asked for")
+    world.stage(ada="x@mailinator.com", ben="y@mailinator.com", cai="z@mailinator.com")
+    buyer = world.buyer(world.plan(address_policies={"disposable_address": "skip"}))
+    assert ends(world.look_up(buyer), buyer.claim) == {
+        "ada": "found",
+        "ben": "found",
+        "cai": "suppressed: suppression_list",
+    }
+    assert sorted(seller.asked) == ["Ada#Byron#Firm", "ben@firm.example"]

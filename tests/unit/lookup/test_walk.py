@@ -11,7 +11,7 @@ from enrichment.plan import RunPlan
 from enrichment.records import Contact, Finished, Outcome, Returned
 from lookup.journal import JournalReader
 from lookup.walk import load_providers
-from tests.unit.lookup.world import BAD_KEY, CRM, DOWN, Answer, World, ends, match, miss
+from tests.unit.lookup.world import BAD_KEY, CRM, DOWN, Answer, FollowUpSeller, World, ends, match, miss
 
 OPT_OUT = miss(Outcome.SUPPRESSED, "opted_out")
 BAD_INPUT = miss(Outcome.INVALID_INPUT, "bad_address")
@@ -174,3 +174,85 @@ def test_who_is_erased_while_the_chunk_is_at_work_is_lost_to_it(world: World) ->
     later = world.buyer()
     assert ends(world.look_up(later), later.claim)["ada"] == "suppressed: suppression_list"
     assert world.warehouse.read_suppressed(suppression_keys(Contact("ada"), CRM))
+
+
+ELSEWHERE = Answer(
+    fields={"title": "CEO", "company_name": "Globex", "company_domain": "globex.example"},
+    addresses=("bob@globex.example",),
+)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "options", "end"),
+    [
+        (ELSEWHERE, None, {}, "unmatched: doubtful_company"),
+        (ELSEWHERE, match(title="CTO"), {}, "found"),
+        (ELSEWHERE, miss(), {}, "unmatched: doubtful_company"),
+        (ELSEWHERE, BAD_INPUT, {}, "unmatched: doubtful_company"),
+        (miss(), ELSEWHERE, {}, "unmatched: doubtful_company"),
+        (ELSEWHERE, OPT_OUT, {}, "suppressed: opted_out"),
+        (ELSEWHERE, None, {"doubtful_matches_count": True}, "found"),
+    ],
+)
+def test_an_answer_about_somebody_else_is_kept_and_not_used(
+    world: World, first: Answer, second: Answer | None, options: dict[str, Any], end: str
+) -> None:
+    """The next provider is asked; without its match the contact is unmatched, and the reason says what was doubtful."""
+    sellers = [world.sell(f"s{n}", ada=one) for n, one in enumerate([first, second]) if one]
+    world.stage("ada")
+    buyer = world.buyer(world.plan(**options))
+    done = world.look_up(buyer)
+    assert ends(done, buyer.claim) == {"ada": end}
+    assert [len(seller.asked) for seller in sellers] == [1] * len(sellers)
+    assert [one.enrichment.fields["title"] for one in done.found] == ["CEO" if options else "CTO"] * len(done.found)
+    again = world.look_up(world.buyer(world.plan(**options), claim=buyer.claim))
+    assert ends(again, buyer.claim) == {"ada": end}
+    assert [len(seller.asked) for seller in sellers] == [1] * len(sellers)  # it is kept, and read anew
+
+
+@pytest.mark.parametrize(
+    ("answer", "policies", "end", "fields"),
+    [
+        (match("c1", company_name="Google"), {}, "unmatched: company_of_mail_host", None),
+        (match("c1", title="CTO", company_name="Google"), {}, "found", {"title": "CTO"}),
+        (match("c1", title="CTO", company_name="Acme"), {"free_mail": "person_only"}, "found", {"title": "CTO"}),
+        (match("c1"), {}, "found", {}),
+    ],
+)
+def test_the_company_of_a_mail_host_is_not_taken(
+    world: World, answer: Answer, policies: dict[str, str], end: str, fields: dict[str, Any] | None
+) -> None:
+    """Nor is anything bought about it; an answer that knows nothing else is no match."""
+    tech = FollowUpSeller("first", step="tech_stack", otherwise=match(tech_stack=["Slack"]))
+    world.sell("first", tech).answers["ada@gmail.com"] = answer
+    world.stage(ada="ada@gmail.com")
+    buyer = world.buyer(world.plan(address_policies=policies, required_fields=("title", "tech_stack")))
+    done = world.look_up(buyer)
+    assert ends(done, buyer.claim) == {"ada": end}
+    assert [one.enrichment.fields for one in done.found] in ([], [fields])
+    assert tech.asked == []
+
+
+def test_the_company_that_a_person_with_a_private_address_works_for_is_taken(world: World) -> None:
+    """With what is bought about it."""
+    tech = FollowUpSeller("first", step="tech_stack", otherwise=match(tech_stack=["Slack"]))
+    world.sell("first", tech).answers["ada@gmail.com"] = match("c1", title="CTO", company_name="Acme")
+    world.stage(ada="ada@gmail.com")
+    (found,) = world.buy(required_fields=("tech_stack",)).found
+    assert {name: found.enrichment.fields[name] for name in ("title", "company_name", "tech_stack")} == {
+        "title": "CTO",
+        "company_name": "Acme",
+        "tech_stack": ["Slack"],
+    }
+
+
+def test_who_is_asked_for_by_name_is_judged_by_name(world: World) -> None:
+    """Somebody of another name isn't the contact; who has the name is, whatever the address policies say."""
+    seller = world.sell()
+    seller.by_name = True
+    for who, last in {"ada": "Byron", "ben": "Hopper"}.items():
+        world.crm.people[who] = Contact(who, None, "Ada", last, "Firm")
+        seller.answers[f"Ada#{last}#Firm"] = match(last_name="Byron", company_name="Firm")
+    world.stage(ada=None, ben=None)
+    buyer = world.buyer()
+    assert ends(world.look_up(buyer), buyer.claim) == {"ada": "found", "ben": "unmatched: doubtful_name"}

@@ -42,6 +42,7 @@ class Answer:
     wait_seconds: float | None = None
     stop: str = ""
     today: Outcome | None = None
+    addresses: tuple[str, ...] = ()
 
     def reply(self, key: str) -> Reply:
         """Return it as the reply to a request; only what is conclusive has a body."""
@@ -51,6 +52,7 @@ class Answer:
             "fields": dict(self.fields),
             "company": self.company,
             "pages": self.pages,
+            "addresses": list(self.addresses),
         }
         return Reply(
             key,
@@ -119,7 +121,8 @@ class Calls:
 
     def read(self, body: Any) -> Reading:
         """Return what the reply says of itself."""
-        return Reading(Outcome(body["outcome"]), body["reason"], None, None, body["fields"])
+        addresses = frozenset(body["addresses"])
+        return Reading(Outcome(body["outcome"]), body["reason"], None, None, body["fields"], addresses)
 
     def share(self, fraction: float) -> None:
         """Note the part of the rate."""
@@ -150,10 +153,12 @@ class Seller(Calls):
     """A provider that knows people by their address."""
 
     follow_ups: Sequence[FollowUpSeller] = ()
+    by_name: bool = False
 
     def choose_input(self, contact: Contact) -> dict[str, str] | None:
-        """Return the address to ask with."""
-        return choose_input(contact, [["email"]])
+        """Return the address to ask with, or the name."""
+        named = [["first_name", "last_name", "company_name"]] if self.by_name else []
+        return choose_input(contact, [["email"], *named])
 
     def request_key(self, lookup_input: Mapping[str, str]) -> str:
         """Return the key of an address."""

@@ -8,9 +8,10 @@ from pydantic import SecretStr
 
 from blocks.providers.block import load_provider, make_block_class, provider_block_class
 from blocks.providers.http.engine import HttpProvider
-from blocks.providers.spec.model import spec_path
+from blocks.providers.http.interpret import addresses_of
+from blocks.providers.spec.model import load_spec, spec_path
 from enrichment.errors import ConfigurationError
-from enrichment.records import Contact
+from enrichment.records import Contact, Outcome
 from tests.unit.providers.samples import CARDFILE
 
 
@@ -21,15 +22,16 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_each_provider_has_a_block_type_of_its_own() -> None:
-    """A block has the common fields, a secret for each credential of its auth, and a switch for each follow-up."""
+    """Common fields, a secret for each credential, a switch for each follow-up, and what else its spec can do."""
     zoominfo, cardfile = provider_block_class("zoominfo"), make_block_class(CARDFILE)
     assert (zoominfo.get_block_type_slug(), cardfile.get_block_type_slug()) == (
         "zoominfo-provider",
         "cardfile-provider",
     )
     common = {"base_url", "requests_per_second", "concurrency", "batch_size"}
-    assert set(zoominfo.model_fields) == common | {"client_id", "client_secret", "tech_stack", "intent_topics"}
-    assert set(cardfile.model_fields) == common | {"api_key"}
+    own = {"client_id", "client_secret", "min_confidence", "tech_stack", "intent_topics"}
+    assert set(zoominfo.model_fields) == common | own
+    assert set(cardfile.model_fields) == common | {"api_key", "min_confidence"}
     assert provider_block_class("zoominfo") is zoominfo
 
 
@@ -123,3 +125,48 @@ def test_a_request_key_knows_what_was_asked_for(
         for spec in (CARDFILE, fewer)
     }
     assert len(keys | {key}) == 3
+
+
+@pytest.mark.parametrize(
+    ("limit", "likelihood", "expected"),
+    [
+        (None, 4, (Outcome.UNMATCHED, "below_min_confidence", {})),
+        (None, 5, (Outcome.MATCHED, "", {"title": "CTO"})),
+        ("40", 4, (Outcome.MATCHED, "", {"title": "CTO"})),
+        ("0", 2, (Outcome.MATCHED, "", {"title": "CTO"})),
+        ("80.5", 8, (Outcome.UNMATCHED, "below_min_confidence", {})),
+        (None, None, (Outcome.MATCHED, "", {"title": "CTO"})),
+    ],
+)
+def test_a_match_needs_the_least_confidence_of_today(
+    monkeypatch: pytest.MonkeyPatch, limit: str | None, likelihood: int | None, expected: tuple[object, ...]
+) -> None:
+    """By the spec's limit or the user's, when the saved reply is read; an answer that doesn't say counts."""
+    monkeypatch.setenv("ENRICHMENT_PEOPLEDATALABS_API_KEY", "made up")
+    if limit is not None:
+        monkeypatch.setenv("ENRICHMENT_PEOPLEDATALABS_MIN_CONFIDENCE", limit)
+    body = {"status": 200, "likelihood": likelihood, "data": {"id": "1", "job_title": "CTO"}}
+    reading = load_provider("peopledatalabs").read(body)
+    assert (reading.outcome, reading.reason, reading.fields) == expected
+
+
+@pytest.mark.parametrize(
+    ("provider", "item", "addresses"),
+    [
+        ("zoominfo", {"attributes": {"email": "Ada@X.example"}}, {"ada@x.example"}),
+        ("zoominfo_legacy", {"data": [{"email": "ada@x.example"}]}, {"ada@x.example"}),
+        ("clearbit", {"person": {"email": "ada@x.example"}}, {"ada@x.example"}),
+        ("hunter", {"data": {"person": {"email": "ada@x.example"}}}, {"ada@x.example"}),
+        ("apollo", {"id": "1", "email": "ada@x.example"}, {"ada@x.example"}),
+        ("apollo", {"id": "1", "title": "CTO", "email": "email_not_unlocked@domain.com"}, set()),
+        (
+            "peopledatalabs",
+            {"data": {"work_email": True, "personal_emails": ["a@x.example"], "emails": [{"address": "b@x.example"}]}},
+            {"a@x.example", "b@x.example"},
+        ),
+        ("clearbit", {"person": None, "company": {"name": "X"}}, set()),
+    ],
+)
+def test_an_answer_says_which_addresses_the_person_has(provider: str, item: object, addresses: set[str]) -> None:
+    """In their one form; a placeholder and what the plan hides aren't addresses."""
+    assert addresses_of(load_spec(provider), item) == addresses

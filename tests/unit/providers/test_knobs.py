@@ -111,6 +111,9 @@ def test_a_password_goes_under_its_own_names() -> None:
         ({"request": {"method": "GET", "path": "x", "inputs": {"email": "m"}, "body": "$reference"}}, "\\$reference"),
         ({"request_id_path": "item.id"}, "sees only body, headers, status"),
         ({"output_fields": {"refused": "item.x"}}, "sees only body, headers, status"),
+        ({"addresses": "body.email"}, "sees only item"),
+        ({"confidence": None, "min_confidence": 50}, "min_confidence needs the key confidence"),
+        ({"min_confidence": 101}, "less than or equal to 100"),
         (
             {
                 "auth": {

@@ -2,8 +2,10 @@
 
 import json
 
+import pytest
+
 from blocks.providers.http.request import build_call, provider_input
-from blocks.providers.spec.model import parse_spec
+from blocks.providers.spec.model import load_spec, parse_spec
 from tests.unit.providers.samples import CARDFILE, ZOOMINFO
 
 
@@ -73,3 +75,15 @@ fields: {}
     call = build_call(spec, [{"email": "a"}, {"email": "b"}], ["x", "y"])
     assert call.query == {"include": "x,y", "pretty": "0"}
     assert json.loads(call.content or b"") == {"requests": [{"params": {"email": "a"}}, {"params": {"email": "b"}}]}
+
+
+@pytest.mark.parametrize(("limit", "sent"), [(0, None), (1, 1), (50, 5), (51, 6), (100, 10)])
+def test_the_least_confidence_is_sent_on_the_provider_s_own_scale(limit: float, sent: int | None) -> None:
+    """In whole numbers, never fewer than the limit; without one, or without a scale, nothing is sent."""
+    pdl = load_spec("peopledatalabs")
+    call = build_call(pdl, [{"email": "a@x.example"}], [], limit)
+    params = json.loads(call.content or b"")["requests"][0]["params"]
+    assert params.get("min_likelihood") == sent
+    bare = pdl.model_copy(update={"confidence": None})
+    params = json.loads(build_call(bare, [{"email": "a@x.example"}], [], limit).content or b"")["requests"][0]["params"]
+    assert "min_likelihood" not in params

@@ -1,0 +1,90 @@
+"""
+Whether an answer is about the person who was asked for.
+
+Only what clearly contradicts the question counts: names are shortened, joined, transcribed and written in other
+scripts, and a company has many names and domains. What can't be compared contradicts nothing.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from enrichment.addresses import is_free_mail
+from enrichment.companies import alike, companies_alike, company_of_domain, words_of
+from enrichment.records import Contact
+
+DOUBTFUL_NAME = "doubtful_name"
+DOUBTFUL_COMPANY = "doubtful_company"
+
+_PARTICLE_WORDS = """
+    van von vom zu zur der den de di da del della dos das du la le el al bin ben ibn ter af av san st jr sr ii iii
+    dr prof mr mrs ms
+"""
+_PARTICLES = frozenset(_PARTICLE_WORDS.split())
+#: Names this short are transcribed in several ways that share little, such as Lee and Li.
+_SHORT = 3
+
+
+def doubt(asked: Mapping[str, str], contact: Contact, fields: Mapping[str, Any], addresses: Collection[str]) -> str:
+    """
+    Return why an answer contradicts the question, or an empty text if it doesn't.
+
+    Args:
+        asked: the identifiers that were asked with, by name.
+        contact: all that is known of the contact.
+        fields: the canonical fields of the answer.
+        addresses: that the answer gives the person, normalised.
+    """
+    if "email" not in asked:
+        return _doubt_of_name(asked, fields)
+    return "" if asked["email"] in addresses else _doubt_of_address(asked["email"], contact, fields, addresses)
+
+
+def _doubt_of_name(asked: Mapping[str, str], fields: Mapping[str, Any]) -> str:
+    if _surnames_differ(asked.get("last_name"), fields):
+        return DOUBTFUL_NAME
+    return DOUBTFUL_COMPANY if _is_another_company(fields, [asked.get("company_name")]) else ""
+
+
+def _doubt_of_address(address: str, contact: Contact, fields: Mapping[str, Any], addresses: Collection[str]) -> str:
+    # Either name alone changes: by marriage, or by a nickname.
+    if _surnames_differ(contact.last_name, fields) and _given_names_differ(contact.first_name, fields):
+        return DOUBTFUL_NAME
+    if is_free_mail(address):
+        return ""  # its host says nothing of a company
+    domain = _company_of(address)
+    others = [_company_of(one) for one in addresses if not is_free_mail(one)]
+    elsewhere = not any(companies_alike(domain, one) for one in others) if others else bool(contact.company_name)
+    return DOUBTFUL_COMPANY if elsewhere and _is_another_company(fields, [domain, contact.company_name]) else ""
+
+
+def _is_another_company(fields: Mapping[str, Any], known: Iterable[str | None]) -> bool:
+    """Return whether the answer states a company, and neither its name nor its domain is like one that is known."""
+    stated = [fields.get("company_name"), company_of_domain(fields.get("company_domain") or "")]
+    pairs = [(one, other) for one in stated if one for other in known if other]
+    return bool(pairs) and not any(companies_alike(*pair) for pair in pairs)
+
+
+def _company_of(address: str) -> str:
+    return company_of_domain(address.rpartition("@")[2])
+
+
+def _surnames_differ(known: str | None, fields: Mapping[str, Any]) -> bool:
+    wanted, stated = _name(known), _name(fields.get("last_name"))
+    if not wanted or not stated:
+        return False
+    both = {*stated, *_name(fields.get("first_name"))}  # in some cultures, and some columns, the order is another one
+    return both.isdisjoint(wanted) and not _names_alike("".join(wanted), "".join(stated))
+
+
+def _names_alike(one: str, other: str) -> bool:
+    return alike(one, other) or (min(len(one), len(other)) <= _SHORT and one[0] == other[0])
+
+
+def _given_names_differ(known: str | None, fields: Mapping[str, Any]) -> bool:
+    wanted, stated = _name(known), _name(fields.get("first_name"))
+    return bool(wanted and stated) and wanted[0][0] != stated[0][0] and set(wanted).isdisjoint(stated)
+
+
+def _name(text: str | None) -> list[str]:
+    words = words_of(text or "")
+    return [word for word in words if word not in _PARTICLES] or words

@@ -9,6 +9,7 @@ EnrichmentError
 │   └── QuotaExhaustedError       the allowance is used up
 ├── TransientError                try this record again; uses up an attempt
 │   └── PostponedError            the other side said when; uses up no attempt
+├── RecordRefusedError            a warehouse can't store a value: no repetition helps, the record's neighbours are fine
 ├── ContractError                 the other side answered something that our parser doesn't know
 ├── ClaimLostError                another run holds the records now
 ├── IllegalMoveError              a staged record can't end this way from the state that it is in
@@ -80,6 +81,10 @@ class PostponedError(TransientError):
         self.seconds = seconds
 
 
+class RecordRefusedError(EnrichmentError):
+    """A warehouse can't store a value of a record, now or later; the message names the column, never the value."""
+
+
 class ContractError(EnrichmentError):
     """The other side answered something that our parser doesn't know."""
 
@@ -119,6 +124,11 @@ def sealed(function: Callable[P, R]) -> Callable[P, R]:
             raise UnexpectedError(where(error)) from None
 
     return wrapper
+
+
+def cause(error: BaseException) -> str:
+    """Return an error's message if it is one of ours, which holds no personal data, else where it arose."""
+    return str(error) if isinstance(error, EnrichmentError) else where(error)
 
 
 def where(error: BaseException) -> str:

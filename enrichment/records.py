@@ -238,6 +238,11 @@ class Found:
     enrichment: Enrichment
     request_key: str
 
+    @property
+    def record_id(self) -> str:
+        """Return the id of the staged record."""
+        return self.record.record_id
+
 
 @dataclass(frozen=True, slots=True)
 class Unmatched:

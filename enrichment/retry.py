@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
+from enrichment.errors import cause
 from enrichment.records import Disposition, Finished, Returned, Settlement, StagedRecord
 
 #: A wait up to this many seconds is slept inside the call; a longer one sends the records back to the queue.
@@ -76,14 +77,16 @@ class Trouble:
         what: a few words or a code for it, free of personal data.
         wait_seconds: how long the server asked us to wait, or None.
         narrow: whether only the narrowest of the limits that the call counts against is concerned.
-        divides: whether the request is better repeated in parts.
+        divides: from which attempt on the request is better repeated in parts; 0 for never.
+        request_id: by which the service knows the exchange.
     """
 
     fault: Fault
     what: str
     wait_seconds: float | None = None
     narrow: bool = False
-    divides: bool = False
+    divides: int = 0
+    request_id: str = ""
 
 
 class Verdict(StrEnum):
@@ -219,6 +222,11 @@ def _until_reset(value: str, form: str, now: datetime) -> float | None:
         return _seconds(str(max(0.0, float(value) - now.timestamp())))
     except ValueError:
         return None
+
+
+def refused_record(record_id: str, step: str, error: Exception) -> Finished:
+    """Return the end of a record with a value that the warehouse can't store, neither now nor later."""
+    return Finished(record_id, Disposition.FAILED, "value_not_storable", step, cause(error))
 
 
 def settle_failure(

@@ -5,6 +5,7 @@ PostgreSQL refuses U+0000, no engine takes half of a surrogate pair, JSON has no
 gets everywhere. One such value would fail the whole group that it is stored with, so it is cleaned where it comes in.
 """
 
+import base64
 import json
 import math
 import re
@@ -110,6 +111,11 @@ def read_json(data: bytes | str, charset: str = "") -> Parsed:
         raise UnreadableError("not_json") from None
     # Nearly every body is clean, and to see that takes less time than to walk through it.
     return repaired(value) if odd or _ESCAPED.search(text) or not is_storable(text) else Parsed(value)
+
+
+def escaped(value: Any) -> str:
+    """Return JSON in letters and digits alone, which every engine stores whatever it holds: base64 of its text."""
+    return base64.b64encode(json.dumps(value).encode()).decode()
 
 
 def _decoded(data: bytes, charset: str) -> str:

@@ -5,18 +5,20 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from blocks.crms.base import Crm
 from blocks.log import event
 from blocks.providers.base import CREDENTIALS_REJECTED, Asked, Reply, Request
 from blocks.warehouses.base import JournalLookup, MadeFor, Warehouse
-from enrichment.errors import TransientError
+from enrichment.division import divide
+from enrichment.errors import TransientError, cause
 from enrichment.identifiers import email_key, is_about_person
 from enrichment.plan import RunPlan, rate_share
 from enrichment.records import CONCLUSIVE, CREDIT_CAP_REACHED, STOPS_RUN, Claim, Outcome, Returned, Settlement, Stop
 from enrichment.retry import settle_failure
 from enrichment.stops import graver
+from enrichment.text import escaped
 from lookup.cases import Case, Heard, Known, Pending, reuse_days
 from lookup.journal import read_journal
 
@@ -34,6 +36,9 @@ _FEW = 10
 
 _PENDING_WAIT_SECONDS = 120.0
 
+#: Replies that the journal couldn't take yet, by provider and claim.
+_unkept: dict[tuple[str, str], list[Reply]] = {}
+
 #: Follow-ups that the account lacks, by run: what one chunk has learned, the next doesn't try.
 _withheld: dict[tuple[str, str, str], Stop] = {}
 
@@ -50,6 +55,7 @@ class Buyer:
         crm: paced like the provider.
         pause: waits so many seconds, for answers that another chunk awaits.
         clock: gives the time in seconds, from anywhere.
+        shuffle: brings keys into another order each time, so that a contact that spoils a batch meets others next time.
         stop: why the run must leave something in the queue, once it must.
     """
 
@@ -59,6 +65,7 @@ class Buyer:
     crm: Crm
     pause: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
+    shuffle: Callable[[list[str]], None] = random.shuffle
     stop: Stop | None = None
     _capped: Stop | None = None
 
@@ -94,10 +101,16 @@ class Buyer:
             record,
             reason=reason,
             step="look_up",
-            detail=f"{asked.name} gave no usable reply: {reason} (request {reply.request_id})",
+            detail=reply.detail or _unusable(asked.name, reason, reply.request_id),
             max_attempts=self.plan.max_attempts,
+            # What may be billed again is asked for once more at most.
+            permanent=reply.final or (reply.doubt > 0 and record.attempts > 1),
             chance=random.random(),  # noqa: S311 - jitter
         )
+
+
+def _unusable(provider: str, reason: str, request_id: str) -> str:
+    return f"{provider} gave no usable reply: {reason}" + (f" (request {request_id})" if request_id else "")
 
 
 def _not_made(key: str, stop: Stop) -> Reply:
@@ -135,10 +148,12 @@ class Purchase:
     capped: Stop | None = None
     _erased: set[str] = field(default_factory=set)
     _queried_for: list[str] = field(default_factory=list)
+    _set_aside: dict[str, Reply] = field(default_factory=dict)
     _renewed_at: float = 0.0
 
     def run(self) -> None:
         """Fill `known` and `missing`; a key that ends in neither was erased."""
+        self._keep_late()
         open_keys = set(self.requests)
         pauses = [0.0, *_PATIENCE]
         while open_keys and pauses:
@@ -181,9 +196,12 @@ class Purchase:
         """Query for what was granted, and return how much that was."""
         self._erased |= looked.erased
         granted = sorted(looked.granted)
+        self.buyer.shuffle(granted)
         for start in range(0, len(granted), GROUP_SIZE):
             for reply in self._query_group(granted[start : start + GROUP_SIZE]):
-                if reply.outcome not in CONCLUSIVE:
+                if reply.key in self._set_aside:
+                    self.missing[reply.key] = self._set_aside[reply.key]
+                elif reply.outcome not in CONCLUSIVE:
                     self.missing[reply.key] = reply
         return len(granted)
 
@@ -206,7 +224,6 @@ class Purchase:
         lost = [Reply(key, Outcome.RETRYABLE, reason="claim_lost", wait_seconds=0.0) for key in set(keys) - set(held)]
         replies = asyncio.run(self.asked.ask([self.requests[key].request for key in held], self._keep))
         self._note_stop(replies)
-        self._note_doubt(replies)
         return [*replies, *lost]
 
     def _still_held(self, keys: Sequence[str]) -> list[str]:
@@ -231,21 +248,55 @@ class Purchase:
         return renewal.held
 
     def _keep(self, replies: Sequence[Reply]) -> None:
-        self.buyer.warehouse.keep_replies(self.asked.name, self.buyer.plan.run_id, replies)
+        """Keep what was paid for, whatever it holds, and book what may have been billed."""
+        _unkept.setdefault(self._debt, []).extend(replies)
+        self._keep_late()
         if self.buyer.clock() - self._renewed_at > _SHARE_SECONDS:
             with contextlib.suppress(TransientError):  # what was paid for is kept; the next answer brings another look
                 self._renew()
+
+    @property
+    def _debt(self) -> tuple[str, str]:
+        return self.asked.name, self.buyer.claim.token
+
+    def _keep_late(self) -> None:
+        """Keep replies, and those that couldn't be kept before, patiently: they can't be had again for nothing."""
+        pauses = list(_PATIENCE)
+        while waiting := _unkept.pop(self._debt, []):
+            try:
+                self._keep_now(waiting)
+            except TransientError:
+                _unkept.setdefault(self._debt, []).extend(waiting)
+                if not pauses:
+                    raise
+                self.buyer.pause(pauses.pop(0))
+
+    def _keep_now(self, replies: Sequence[Reply]) -> None:
+        rows = [one for one in replies if one.outcome in CONCLUSIVE or one.body is not None or one.credits > 0]
+        for reply, error in divide(rows, self._write).refused:
+            self._keep_escaped(reply, error)
+        doubtful = sum(reply.doubt for reply in replies)
+        if doubtful:
+            self.buyer.warehouse.note_doubt(self.asked.name, self.buyer.plan.run_id, doubtful)
+
+    def _write(self, replies: Sequence[Reply]) -> None:
+        self.buyer.warehouse.keep_replies(self.asked.name, self.buyer.plan.run_id, replies)
+
+    def _keep_escaped(self, reply: Reply, error: Exception) -> None:
+        """Keep a reply that the journal can't store as it is, and end its contact: it would be the same next time."""
+        reason, detail = "reply_not_storable", f"{self.asked.name}'s reply can't be used: {cause(error)}"
+        event("reply_not_storable", provider=self.asked.name, because=cause(error))
+        kept = replace(reply, outcome=Outcome.RETRYABLE, body={"base64": escaped(reply.body)})
+        if divide([kept], self._write).refused:  # it is too long even so
+            self.buyer.warehouse.note_doubt(self.asked.name, self.buyer.plan.run_id, reply.credits)
+        self._set_aside[reply.key] = Reply(
+            reply.key, Outcome.RETRYABLE, reason=reason, request_id=reply.request_id, final=True, detail=detail
+        )
 
     def _note_stop(self, replies: Iterable[Reply]) -> None:
         for reply in replies:
             if reply.stop and self.stop is None:
                 self.stop = Stop(reply.stop, f"{self.asked.name}: {reply.reason}")
-
-    def _note_doubt(self, replies: Iterable[Reply]) -> None:
-        """Count what may have been billed for lost answers, which aren't in the journal."""
-        doubtful = sum(reply.credits for reply in replies if reply.outcome not in CONCLUSIVE and reply.body is None)
-        if doubtful:
-            self.buyer.warehouse.note_doubt(self.asked.name, self.buyer.plan.run_id, doubtful)
 
 
 def _made_for(pending: Pending) -> list[MadeFor]:

@@ -2,18 +2,33 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from blocks.providers.base import Asked, Reply
+from blocks.log import event
+from blocks.providers.base import Asked, Reading, Reply
 from blocks.warehouses.base import Warehouse
+from enrichment.errors import cause
 from enrichment.plan import RunPlan
 from enrichment.records import Outcome, Settlement
 from lookup.cases import Case, Heard, Known, Pending, reuse_days
+
+#: Why a contact fails whose saved reply our reading trips over.
+UNREADABLE = "reply_not_readable"
 
 
 def read_journal(warehouse: Warehouse, asked: Asked, keys: list[str], plan: RunPlan) -> dict[str, Known]:
     """Return the replies that the journal has, by request key, as today's spec reads them."""
     saved = warehouse.read_replies(asked.name, keys, **reuse_days(asked, plan))
-    return {key: Known(key, one.body, one.received_at, asked.read(one.body)) for key, one in saved.items()}
+    return {key: Known(key, one.body, one.received_at, _read(asked, one.body)) for key, one in saved.items()}
+
+
+def _read(asked: Asked, body: Any) -> Reading:
+    """Say what a reply means; one that our reading trips over costs its own contact only."""
+    try:
+        return asked.read(body)
+    except Exception as error:  # noqa: BLE001 - whatever a provider has sent, it is kept and paid for
+        event("reply_not_readable", provider=asked.name, because=cause(error))
+        return Reading(Outcome.RETRYABLE, UNREADABLE, None, None, {})
 
 
 @dataclass

@@ -28,6 +28,7 @@ from enrichment.records import (
 from enrichment.waterfall import complete, is_complete, lacking, merge
 from lookup.cases import Asker, Case, Heard, Known, Miss, Pending
 from lookup.follow_ups import follow
+from lookup.journal import UNREADABLE
 from lookup.screening import Screening
 
 
@@ -118,7 +119,8 @@ class LookUp:
         if disposition is None:  # today's spec reads an old reply otherwise than the one of its day
             # Another attempt, in the end a failure: nothing was answered now that could stop a run or ask for a wait.
             reason = reading.reason or reading.outcome
-            self._miss_reply(case, provider, Reply(known.key, Outcome.RETRYABLE, known.body, reason))
+            final = reading.reason == UNREADABLE
+            self._miss_reply(case, provider, Reply(known.key, Outcome.RETRYABLE, known.body, reason, final=final))
             return
         case.misses.append(Miss(disposition, reading.reason, identifier, known.key))
         if disposition is Disposition.SUPPRESSED:  # an opt-out holds whatever the others know

@@ -1,6 +1,8 @@
 """Scripted faults: what goes wrong, where, and how often."""
 
+import re
 import threading
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -18,9 +20,12 @@ Kind = Literal[
     "empty_200",
     "empty_results",
     "unauthorized",
+    "rewritten",
+    "halved",
+    "compressed",
 ]
-#: These lose the answer of a request that has taken effect; after all others nothing has happened.
-_TAKES_EFFECT = {"reset_after", "truncated", "slow", "held"}
+#: These lose or spoil the answer of a request that has taken effect; after all others nothing has happened.
+_TAKES_EFFECT = {"reset_after", "truncated", "slow", "held", "rewritten", "halved", "compressed"}
 
 _BAD_GATEWAY = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 _EMPTY_RESULTS = b'{"status":"COMPLETE","results":[],"errors":[]}'
@@ -48,6 +53,8 @@ class Fault:
         headers: of kind `status`.
         retry_after: form of a Retry-After header of kind `status`.
         seconds: how long kind `slow` takes, and what a Retry-After asks for.
+        rewrites: of kind `rewritten`; what stands in the place of each pattern in the answer's text.
+        charset: of kind `rewritten`; in which the text is sent.
         let_go: whether the answers of kind `held` are sent; they are at the latest when the script is cleared.
     """
 
@@ -62,6 +69,8 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     retry_after: RetryAfterForm = "absent"
     seconds: float = 1.0
+    rewrites: Mapping[str, str] = field(default_factory=dict)
+    charset: str = "utf-8"
     let_go: bool = False
     hits: int = 0
 
@@ -142,6 +151,19 @@ def _unauthorized(fault: Fault, _: Reply) -> Reply:
     return Reply(401, _UNAUTHORIZED.get(fault.service, b""))
 
 
+def _rewritten(fault: Fault, reply: Reply) -> Reply:
+    """Return the answer with other text in it, as JSON may have it that no library writes."""
+    text = reply.body.decode()
+    for pattern, other in fault.rewrites.items():
+        text = re.sub(pattern, other, text, flags=re.DOTALL)
+    return replace(reply, body=text.encode(fault.charset, "replace"))
+
+
+def _compressed(_: Fault, reply: Reply) -> Reply:
+    """Return the answer in an encoding that the caller can't read, and didn't ask for."""
+    return replace(reply, body=zlib.compress(reply.body), headers={**reply.headers, "Content-Encoding": "br"})
+
+
 _DISTORTIONS: Mapping[str, Callable[[Fault, Reply], Reply]] = {
     "status": _status,
     "unauthorized": _unauthorized,
@@ -150,6 +172,9 @@ _DISTORTIONS: Mapping[str, Callable[[Fault, Reply], Reply]] = {
     "truncated": lambda _, reply: replace(reply, cut=Cut.HALF),
     "slow": lambda fault, reply: replace(reply, delay_seconds=fault.seconds),
     "held": lambda fault, reply: replace(reply, is_held=lambda: not fault.let_go),
+    "rewritten": _rewritten,
+    "halved": lambda _, reply: replace(reply, body=reply.body[: len(reply.body) // 2]),
+    "compressed": _compressed,
     "empty_200": lambda _, reply: reply,
     "empty_results": lambda _, reply: replace(reply, body=_EMPTY_RESULTS),
 }

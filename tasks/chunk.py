@@ -2,16 +2,29 @@
 
 import random
 import threading
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 from blocks.calls.pacing import split_rates
 from blocks.crms.base import open_crm
 from blocks.log import event
-from blocks.warehouses.base import open_warehouse
+from blocks.warehouses.base import Settled, open_warehouse
+from enrichment.division import divide
 from enrichment.errors import PostponedError, RunStoppedError
 from enrichment.plan import RunPlan
-from enrichment.records import Chunk, ChunkSummary, Claim, Returned, check_endings
-from enrichment.retry import settle_failure
+from enrichment.records import (
+    Chunk,
+    ChunkSummary,
+    Claim,
+    Found,
+    OpenWrite,
+    Returned,
+    Settlement,
+    Unmatched,
+    check_endings,
+)
+from enrichment.retry import refused_record, settle_failure
 from enrichment.stops import give_back, graver, stop_of
 from lookup.buying import Buyer
 from lookup.walk import LookUp, load_providers
@@ -47,12 +60,22 @@ def store(plan: RunPlan, looked_up: Parcel[Chunk]) -> Parcel[Chunk]:
     if not chunk.found and not chunk.unmatched:
         return looked_up
     with open_warehouse(plan.warehouse) as warehouse:
-        held = warehouse.store(chunk.claim, plan.origin, chunk.found, chunk.unmatched, provider=plan.provider_names)
-    kept = tuple(item for item in chunk.found if item.record.record_id in held)
-    lost = [item.record.record_id for item in chunk.found if item.record.record_id not in held]
-    event("chunk_stored", found=len(kept), unmatched=len(chunk.unmatched), lost=len(lost))
-    settlements = (*chunk.settlements, *(Returned(record_id, "claim_lost") for record_id in lost))
-    return Parcel(replace(chunk, found=kept, settlements=settlements))
+
+        def keep(part: Sequence[Found | Unmatched]) -> frozenset[str]:
+            found = [item for item in part if isinstance(item, Found)]
+            unmatched = [item for item in part if isinstance(item, Unmatched)]
+            return warehouse.store(chunk.claim, plan.origin, found, unmatched, provider=plan.provider_names)
+
+        items: list[Found | Unmatched] = [*chunk.found, *chunk.unmatched]
+        stored = divide(items, keep)
+    held = frozenset[str]().union(*stored.results)
+    refused = {one.record_id: refused_record(one.record_id, "store", error) for one, error in stored.refused}
+    kept = tuple(item for item in chunk.found if item.record_id in held)
+    lost = [item.record_id for item in chunk.found if item.record_id not in {*held, *refused}]
+    event("chunk_stored", found=len(kept), unmatched=len(chunk.unmatched), lost=len(lost), refused=len(refused))
+    settlements = [one for one in chunk.settlements if one.record_id not in refused]
+    back = [Returned(record_id, "claim_lost") for record_id in lost]
+    return Parcel(replace(chunk, found=kept, settlements=(*settlements, *refused.values(), *back)))
 
 
 @step(name="write-back")
@@ -78,10 +101,27 @@ def settle(plan: RunPlan, written: Parcel[Chunk]) -> ChunkSummary:
     """Write the ledger, clear the queue of what ended, and put the rest back, in one transaction."""
     chunk = written.contents
     check_endings(chunk)
-    with open_warehouse(plan.warehouse) as warehouse:
-        settled = warehouse.settle(chunk.claim, plan.origin, chunk.settlements, chunk.confirmed)
+    settled = _end(plan, chunk.claim, chunk.settlements, chunk.confirmed)
     event("chunk_settled", returned=settled.returned, lost=settled.lost, **settled.dispositions)
     return ChunkSummary(settled.dispositions, settled.returned, settled.lost, chunk.stop, chunk.planned)
+
+
+def _end(
+    plan: RunPlan, claim: Claim, settlements: Sequence[Settlement], confirmed: Sequence[OpenWrite] = ()
+) -> Settled:
+    """End records, all in one transaction unless one of them fails it; that one becomes a dead letter."""
+    crm_ids = {record.record_id: record.crm_id for record in claim.records}
+    with open_warehouse(plan.warehouse) as warehouse:
+
+        def settle_part(part: Sequence[Settlement]) -> Settled:
+            mine = {crm_ids[one.record_id] for one in part}
+            return warehouse.settle(claim, plan.origin, part, [one for one in confirmed if one.crm_id in mine])
+
+        settled = divide(settlements, settle_part)
+        letters = [refused_record(one.record_id, "settle", error) for one, error in settled.refused]
+        parts = [*settled.results, *([settle_part(letters)] if letters else [])]
+    ended = sum((Counter(part.dispositions) for part in parts), Counter[str]())
+    return Settled(ended, sum(part.returned for part in parts), sum(part.lost for part in parts))
 
 
 @step(name="carry-chunk")
@@ -106,7 +146,6 @@ def release_chunk(plan: RunPlan, claimed: Parcel[Claim], reason: str, detail: st
         )
         for record in claim.records
     ]
-    with open_warehouse(plan.warehouse) as warehouse:
-        settled = warehouse.settle(claim, plan.origin, settlements, [])
+    settled = _end(plan, claim, settlements)
     event("chunk_released", returned=settled.returned, lost=settled.lost)
     return ChunkSummary(settled.dispositions, settled.returned, settled.lost)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from blocks.crms.base import Crm, CrmContact, Update, UpdateResult
 from blocks.warehouses.base import PlannedWrite, Warehouse
+from enrichment.division import divide
 from enrichment.plan import RunPlan
 from enrichment.records import (
     Chunk,
@@ -22,7 +23,7 @@ from enrichment.records import (
     Stop,
 )
 from enrichment.refusals import kept
-from enrichment.retry import settle_absent, settle_failure
+from enrichment.retry import refused_record, settle_absent, settle_failure
 from enrichment.stops import STOP_KINDS, graver
 from enrichment.wire import same
 from enrichment.write_policy import Refusal, Rule, WritePlan, plan_write
@@ -127,8 +128,11 @@ class WriteBack:
             PlannedWrite(item.record.record_id, item.record.crm_id, plans[item.record.record_id].changes)
             for item in planned
         ]
-        held = self.warehouse.plan_writes(self.chunk.claim, self.plan.origin, writes)
-        lost = [item.record.record_id for item in planned if item.record.record_id not in held]
+        announced = divide(writes, lambda part: self.warehouse.plan_writes(self.chunk.claim, self.plan.origin, part))
+        held = frozenset[str]().union(*announced.results)
+        refused = {one.record_id: error for one, error in announced.refused}
+        self.settlements += [refused_record(one, "write_back", error) for one, error in refused.items()]
+        lost = [item.record_id for item in planned if item.record_id not in {*held, *refused}]
         self.settlements += [Returned(record_id, "claim_lost") for record_id in lost]
         return held
 

@@ -196,7 +196,7 @@ async def _loop(
         decision = _decide(line, purpose, judged, attempt)
         if decision.verdict is Verdict.RETRY:
             await waits.sleep(decision.sleep_seconds)
-        if decision.verdict is not Verdict.RETRY or judged.divides:
+        if decision.verdict is not Verdict.RETRY or 0 < judged.divides <= attempt:
             return Unanswered(judged, decision.verdict, attempt)
         attempt += 1
 

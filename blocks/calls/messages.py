@@ -65,12 +65,14 @@ class Answer:
         headers: names in lower case.
         body: its JSON; where it isn't valid JSON, its text or nothing, as its reader needs it.
         readable: whether the body is what its content type says.
+        cut: whether the connection ended before the body did.
     """
 
     status: int
     headers: Mapping[str, str]
     body: Any = None
     readable: bool = True
+    cut: bool = False
 
     @property
     def success(self) -> bool:

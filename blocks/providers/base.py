@@ -37,10 +37,13 @@ class Reply:
         outcome: what the reply means by the spec's rules.
         body: the item as received (JSON), or None where there was no answer.
         reason: a short code.
-        credits: what the reply is billed at, by the spec; of a lost answer, what it may have been billed at.
+        credits: what the reply is billed at, by the spec; or may be, until a later reply takes its place.
         api_version: as stated by the answer, else of the path.
         request_id: of the answer.
         wait_seconds: how long the provider asked us to wait; such a reply costs no attempt.
+        doubt: what a reply that can't be used may have been billed at, beside what a later one is billed at.
+        final: whether another attempt could not help, or would be paid for again.
+        detail: what is wrong, in a sentence without personal data; empty if the reason says it.
         stop: the kind of stop, one of `enrichment.stops.STOP_KINDS`, if every further request would end the same way.
     """
 
@@ -52,6 +55,9 @@ class Reply:
     api_version: str = ""
     request_id: str = ""
     wait_seconds: float | None = None
+    doubt: float = 0.0
+    final: bool = False
+    detail: str = ""
     stop: str = ""
 
 
@@ -100,7 +106,8 @@ class Asked(Protocol):
 
         Args:
             requests: with distinct keys.
-            keep: called with the replies of each answer before anything is made of them; durable when it returns.
+            keep: called with the replies of each answer before anything is made of them, and with those of answers
+                that may be billed although they were lost; durable when it returns.
 
         Returns:
             one reply for every request, in any order; one that wasn't sent because the run must stop says so.

@@ -1,13 +1,15 @@
 """How what crosses the seam to a warehouse becomes rows and JSON, and comes back."""
 
 import json
+import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from blocks.providers.base import Reply
 from blocks.warehouses._values import SavedReply
+from enrichment.errors import RecordRefusedError
 from enrichment.fields import FIELDS
 from enrichment.records import Enrichment, Finished, Found, StagedRecord, State
 from enrichment.text import is_storable, storable
@@ -17,6 +19,8 @@ Row = dict[str, Any]
 
 #: U+0000 as JSON has it.
 _NUL = "\\u0000"
+
+_QUOTED = re.compile(r"[\"'`]([^\"'`]+)[\"'`]")
 
 _JSON_COLUMNS = frozenset({"reply", "tech_stack", "intent_keywords", "attributes", "api_versions"})
 _TIMESTAMPS = frozenset({"enrichment_timestamp", "not_before", "reserved_until"})
@@ -112,6 +116,29 @@ def to_json(value: Any) -> str:
     except ValueError:
         return to_json(storable(value))
     return text if is_storable(text) and _NUL not in text else json.dumps(storable(value), ensure_ascii=False)
+
+
+def refusal(engine: str, code: str, words: str, values: Mapping[str, Any]) -> RecordRefusedError:
+    """
+    Return the error of a statement that failed because of a value.
+
+    Args:
+        engine: its name, for people.
+        code: of the error.
+        words: of the engine, which may quote the value; they show only in which column it stands.
+        values: of the statement, before they are bound.
+    """
+    rows: Any = next((values[name] for name in _LISTS if name in values), [])
+    # Of several rows any may be at fault; they are tried again in parts.
+    columns = _columns_with(rows[0], set(_QUOTED.findall(words))) if len(rows) == 1 else []
+    place = f" in the column {', '.join(columns)}" if columns else ""
+    return RecordRefusedError(f"{engine} can't store a value{place} ({code})")
+
+
+def _columns_with(row: Any, quoted: Container[str], above: str = "") -> list[str]:
+    if isinstance(row, dict):
+        return [found for name, value in row.items() for found in _columns_with(value, quoted, f"{above}.{name}")]
+    return [above.removeprefix(".")] if above and str(row) in quoted else []
 
 
 def _known(value: Any) -> Any:

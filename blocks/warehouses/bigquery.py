@@ -14,7 +14,7 @@ from pydantic import Field, HttpUrl, SecretStr
 
 from blocks.base import not_installed
 from blocks.secrets import reveal
-from blocks.warehouses._rows import Row, bind, decode, sliced
+from blocks.warehouses._rows import Row, bind, decode, refusal, sliced
 from blocks.warehouses._session import PARAMETER, Session, read_sql, script_of
 from blocks.warehouses.base import Warehouse, WarehouseBlock
 from enrichment.errors import ConfigurationError, ContractError, TransientError
@@ -34,6 +34,12 @@ _TYPES = {str: "STRING", bool: "BOOL", int: "INT64", float: "FLOAT64"}
 #: The reason code of these says only `invalidQuery`, so the library doesn't retry them.
 _CONFLICT = re.compile(
     r"could not serialize|due to concurrent update|too many dml statements|transactioncontext|conflict", re.IGNORECASE
+)
+#: So are these, but a value is at fault.
+_BAD_VALUE = re.compile(
+    r"out of range|overflow|\bbad (int64|double|bool|timestamp|date) value|invalid (cast|json|input|string|utf)"
+    r"|could not (cast|convert|parse)|syntax error while parsing|parse_json|nesting|exceeds the maximum",
+    re.IGNORECASE,
 )
 _MAY_HEAL = frozenset({"rateLimitExceeded", "jobRateLimitExceeded", "quotaExceeded", "backendError", "internalError"})
 _CONFLICT_ATTEMPTS = 8
@@ -269,7 +275,12 @@ class _BigQuerySession(Session):
             for statement in self._statements[query]:
                 names = PARAMETER.findall(statement)
                 places = PARAMETER.sub(r"@p_\1", statement)  # `rows` alone is a reserved word
-                yield self._connection.execute(places, {f"p_{name}": bound[name] for name in names})
+                try:
+                    yield self._connection.execute(places, {f"p_{name}": bound[name] for name in names})
+                except exceptions.BadRequest as error:
+                    if not _BAD_VALUE.search(str(error)):
+                        raise
+                    raise refusal("BigQuery", _reason(error), str(error), part) from None
 
     _statements: ClassVar[dict[str, list[str]]] = {
         name: script_of(text) for name, text in BigQueryWarehouse.sql.queries.items()

@@ -9,7 +9,7 @@ from pydantic import Field, HttpUrl, SecretStr
 
 from blocks.base import not_installed
 from blocks.secrets import reveal
-from blocks.warehouses._rows import Row, bind, decode
+from blocks.warehouses._rows import Row, bind, decode, refusal
 from blocks.warehouses._session import PARAMETER, ConflictError, Session, read_sql
 from blocks.warehouses.base import Warehouse, WarehouseBlock
 from enrichment.errors import ConfigurationError, TransientError
@@ -20,6 +20,10 @@ try:
     from psycopg.rows import dict_row
 except ImportError as error:
     raise not_installed("PostgreSQL", "psycopg", "postgres") from error
+
+
+#: The class of SQLSTATEs of what is too long or nested too deep.
+_LIMIT_EXCEEDED = "54"
 
 
 class Postgres(WarehouseBlock):
@@ -150,7 +154,12 @@ class _PostgresSession(Session):
         return self._connection.execute(statement.encode())
 
     def _execute(self, query: str, values: dict[str, Any]) -> "psycopg.Cursor[Row]":
-        return self._connection.execute(self._statements[query].encode(), bind(values))
+        try:
+            return self._connection.execute(self._statements[query].encode(), bind(values))
+        except (psycopg.DataError, psycopg.IntegrityError, psycopg.OperationalError) as error:
+            if isinstance(error, psycopg.OperationalError) and (error.sqlstate or "")[:2] != _LIMIT_EXCEEDED:
+                raise
+            raise refusal("PostgreSQL", error.sqlstate or type(error).__name__, str(error), values) from None
 
 
 def _unreachable(error: "psycopg.OperationalError") -> str:

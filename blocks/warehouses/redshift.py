@@ -13,7 +13,7 @@ from pydantic import Field, HttpUrl, SecretStr
 
 from blocks.base import not_installed
 from blocks.secrets import reveal
-from blocks.warehouses._rows import Row, bind, decode
+from blocks.warehouses._rows import Row, bind, decode, refusal
 from blocks.warehouses._session import PARAMETER, ConflictError, Session, read_sql, script_of
 from blocks.warehouses.base import Warehouse, WarehouseBlock
 from enrichment.errors import ConfigurationError, ContractError, TransientError
@@ -35,6 +35,8 @@ _PACKED = "zlib_base64"
 
 _NOT_SET_UP = frozenset({"42P01", "42703", "3F000"})
 _REFUSED = frozenset({"28000", "28P01", "3D000", "42501"})
+#: Classes of SQLSTATEs: of a value that doesn't fit, of one that a constraint forbids, and of what is too long.
+_BAD_VALUE = frozenset({"22", "23", "54"})
 #: Another transaction was in the way, or the server ended ours: the same again may do.
 _MAY_HEAL = frozenset({"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "53300"})
 
@@ -174,8 +176,7 @@ class RedshiftWarehouse(Warehouse):
             raise self._translate(error) from None  # the driver's text may repeat a row
 
     def _translate(self, error: Error) -> Exception:
-        facts = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
-        code, words = str(facts.get("C", "")), str(facts.get("M", ""))
+        code, words = _facts(error)
         if code in _NOT_SET_UP:
             return ConfigurationError(f"the schema {self._schema} is not set up: run `enrich setup`")
         if code in _REFUSED:
@@ -271,6 +272,15 @@ class _RedshiftSession(Session):
         return self._connection.execute(statement)
 
     def _execute(self, query: str, values: dict[str, Any]) -> list[Any]:
+        try:
+            return self._execute_parts(query, values)
+        except Error as error:
+            code, words = _facts(error)
+            if code[:2] not in _BAD_VALUE:
+                raise
+            raise refusal("Redshift", code, words, values) from None
+
+    def _execute_parts(self, query: str, values: dict[str, Any]) -> list[Any]:
         for name, table in _BATCHES.items():
             if name in values:
                 if not values[name]:
@@ -281,6 +291,12 @@ class _RedshiftSession(Session):
             self._connection.execute(statement, [bound[name] for name in names])
             for statement, names in _STATEMENTS[query]
         ]
+
+
+def _facts(error: Error) -> tuple[str, str]:
+    """Return the SQLSTATE and the words of an error; empty if the server didn't send it."""
+    facts = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
+    return str(facts.get("C", "")), str(facts.get("M", ""))
 
 
 def _compile(query: str) -> list[tuple[str, list[str]]]:

@@ -9,7 +9,7 @@ from pydantic import Field, HttpUrl, SecretStr
 
 from blocks.base import not_installed
 from blocks.secrets import reveal
-from blocks.warehouses._rows import Row, bind, decode, sliced
+from blocks.warehouses._rows import Row, bind, decode, refusal, sliced
 from blocks.warehouses._session import PARAMETER, ConflictError, Session, read_sql, replayed, script_of
 from blocks.warehouses.base import Warehouse, WarehouseBlock
 from enrichment.errors import ConfigurationError, ContractError, EnrichmentError, TransientError
@@ -30,6 +30,8 @@ _NO_PRIVILEGE = frozenset({3001, 3003})
 _NO_WAREHOUSE = frozenset({606})
 #: Too many wait for the lock; the rest is recognised by its words, since the page of codes doesn't list them.
 _CONFLICTS = frozenset({625})
+#: Classes of SQLSTATEs: of a value that doesn't fit, such as JSON that can't be parsed, or that a constraint forbids.
+_BAD_VALUE = frozenset({"22", "23"})
 #: Codes of the sign-in service, for instance 390100 wrong password, 390144 wrong key, 390189 no such role.
 _SIGN_IN = range(390_000, 391_000)
 _WRONG_ADDRESS = frozenset({290_403, 290_404})
@@ -254,17 +256,20 @@ class _SnowflakeSession(Session):
         return self._named(name, values)[1]
 
     def _named(self, name: str, values: dict[str, Any]) -> tuple[int, list[Row]]:
-        return [self.execute(statement, bind(values)) for statement in self._statements[name]][-1]
+        return [self.execute(statement, values) for statement in self._statements[name]][-1]
 
     def execute(self, statement: str, values: dict[str, Any] | None = None) -> tuple[int, list[Row]]:
         """Run a statement and return how many rows it changed, and its rows."""
         try:
             with self._connection.cursor() as cursor:
-                cursor.execute(statement, values)
+                cursor.execute(statement, bind(values) if values is not None else None)
                 names = [column.name.lower() for column in cursor.description]
                 rows = [decode(dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
                 return cursor.rowcount or 0, rows
         except errors.Error as error:
+            if (error.sqlstate or "")[:2] in _BAD_VALUE:
+                code = f"error {error.errno}, SQLSTATE {error.sqlstate}"
+                raise refusal("Snowflake", code, error.msg or "", values or {}) from None
             raise explain_statement(error, self._place) from None
 
 

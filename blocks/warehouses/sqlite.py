@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 from pydantic import Field, HttpUrl
 
-from blocks.warehouses._rows import Row, bind, decode
+from blocks.warehouses._rows import Row, bind, decode, refusal
 from blocks.warehouses._session import Session, read_sql
 from blocks.warehouses.base import Warehouse, WarehouseBlock
-from enrichment.errors import ConfigurationError, TransientError
+from enrichment.errors import ConfigurationError, ContractError, TransientError
 
 
 class Sqlite(WarehouseBlock):
@@ -125,7 +125,12 @@ class _SqliteSession(Session):
         return self._connection.execute(statement)
 
     def _execute(self, query: str, values: dict[str, Any]) -> sqlite3.Cursor:
-        return self._connection.execute(SqliteWarehouse.sql.queries[query], bind(values))
+        try:
+            return self._connection.execute(SqliteWarehouse.sql.queries[query], bind(values))
+        except (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.OperationalError) as error:
+            if isinstance(error, sqlite3.OperationalError) and "JSON" not in str(error):
+                raise
+            raise refusal("SQLite", error.sqlite_errorname, str(error), values) from None
 
 
 @contextmanager
@@ -140,7 +145,9 @@ def _translated(path: Path) -> Iterator[None]:
                 f"the warehouse file {path} doesn't exist or can't be opened: run `enrich setup`, "
                 "or check ENRICHMENT_SQLITE_PATH and the file's permissions"
             ) from error
-        raise TransientError(f"the warehouse {path} rejected the statement: {error}") from error
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+            raise ContractError(f"the warehouse {path} rejected a statement: {error}") from error
+        raise TransientError(f"the warehouse {path} can't be used now: {error}") from error
     except sqlite3.DatabaseError as error:
         if "not a database" in str(error):
             raise ConfigurationError(f"{path} is not a SQLite file: check ENRICHMENT_SQLITE_PATH") from error

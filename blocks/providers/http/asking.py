@@ -8,7 +8,7 @@ call would end the same way, the calls not yet made aren't made.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -19,6 +19,7 @@ from blocks.calls.messages import Answer, Call
 from blocks.providers.base import Reply, Request
 from blocks.providers.http.channel import AskingStoppedError, Channel, Options, Shared
 from blocks.providers.http.interpret import (
+    CUT,
     UNREADABLE,
     Meaning,
     in_doubt,
@@ -38,6 +39,9 @@ from enrichment.retry import ONCE, SHARED_FAULTS, Fault, Trouble, Verdict
 from enrichment.stops import CREDENTIALS_REJECTED
 
 logger = logging.getLogger(__name__)
+
+#: So many parts of a divided batch may fail in a row before it isn't divided further.
+_MOST_IN_VAIN = 8
 
 Keep = Callable[[Sequence[Reply]], None]
 
@@ -62,6 +66,22 @@ class Keeper:
             batch, self._waiting = self._waiting, []
             if batch:
                 await asyncio.to_thread(self._keep, batch)
+
+
+@dataclass(slots=True)
+class Division:
+    """
+    What is learnt while a batch that failed twice is repeated in parts.
+
+    Args:
+        in_vain: how many parts in a row failed; if none passes, it is the provider that fails.
+        passed: whether any part passed.
+        alone: keys of the contacts that failed alone.
+    """
+
+    in_vain: int = 0
+    passed: bool = False
+    alone: set[str] = field(default_factory=set)
 
 
 class Asking:
@@ -90,15 +110,21 @@ class Asking:
         #: Whether requests of our form pass at all; None while that isn't known.
         self._form_passes: bool | None = None
         self._probing = asyncio.Lock()
+        #: What is kept of answers that can't be read, by request key.
+        self._unread: dict[str, Reply] = {}
 
     async def ask(self, requests: Sequence[Request]) -> list[Reply]:
         """Return one reply for each request."""
         size = self._batch_size
         return await self._ask_all([requests[start : start + size] for start in range(0, len(requests), size)])
 
-    async def _ask_all(self, groups: Sequence[Sequence[Request]], attempt: int = 1) -> list[Reply]:
+    async def _ask_all(
+        self, groups: Sequence[Sequence[Request]], attempt: int = 1, division: Division | None = None
+    ) -> list[Reply]:
         # Exceptions wait for the other groups: their answers are under way and may be paid for.
-        found = await asyncio.gather(*(self._ask_group(group, attempt) for group in groups), return_exceptions=True)
+        found = await asyncio.gather(
+            *(self._ask_group(group, attempt, division) for group in groups), return_exceptions=True
+        )
         replies: list[Reply] = []
         for one in found:
             if isinstance(one, BaseException):
@@ -106,7 +132,7 @@ class Asking:
             replies.extend(one)
         return replies
 
-    async def _ask_group(self, group: Sequence[Request], attempt: int) -> list[Reply]:
+    async def _ask_group(self, group: Sequence[Request], attempt: int, division: Division | None = None) -> list[Reply]:
         try:
             outcome = await self._call(group, attempt)
         except AskingStoppedError:
@@ -120,14 +146,50 @@ class Asking:
         except TransientError:
             return same_replies(group, Meaning(Outcome.RETRYABLE, "no_token"))
         if not isinstance(outcome, Unanswered):
-            return await self._follow(outcome[1], group, outcome[0], attempt)
-        if outcome.verdict is Verdict.RETRY:
-            return await self._ask_all(_halves(group), outcome.attempt + 1)
+            if division and outcome[1].action is Action.READ:
+                division.in_vain, division.passed = 0, True
+            return await self._follow(outcome[1], group, outcome[0], attempt, division)
+        if division:
+            division.in_vain += 1
+            division.alone |= {group[0].key} if len(group) == 1 else set()
+        return await self._divide(group, outcome, division) or await self._give_up(group, outcome)
+
+    async def _divide(
+        self, group: Sequence[Request], outcome: Unanswered, division: Division | None
+    ) -> list[Reply] | None:
+        """Repeat a call that failed in parts, until what makes it fail stands alone; None if that can't help."""
+        divides = 0 < outcome.trouble.divides <= outcome.attempt
+        if len(group) == 1 or outcome.verdict is Verdict.POSTPONE or not divides:
+            return None
+        learnt = division or Division()
+        replies: list[Reply] = []
+        for part in _halves(group):  # one after the other, so that a provider that is down is noticed soon
+            in_vain = learnt.in_vain >= _MOST_IN_VAIN
+            call = self._give_up(part, outcome) if in_vain else self._ask_group(part, outcome.attempt + 1, learnt)
+            replies += await call
+        return replies if division or not learnt.passed else await self._confirm(group, replies, outcome, learnt)
+
+    async def _confirm(
+        self, group: Sequence[Request], replies: list[Reply], outcome: Unanswered, learnt: Division
+    ) -> list[Reply]:
+        """Call once more for those that failed alone; one that fails again, while others pass, will always fail."""
+        suspects = [one for one in group if one.key in learnt.alone]
+        again = Division()
+        known = await self._ask_all([[one] for one in suspects], outcome.attempt + 1, again)
+        named = {one.key: replace(one, final=one.final or one.key in again.alone) for one in known}
+        if again.alone:
+            logger.warning("contacts_failed_alone provider=%s contacts=%s", self._spec.id, len(again.alone))
+        return [named.get(one.key, one) for one in replies]
+
+    async def _give_up(self, group: Sequence[Request], outcome: Unanswered) -> list[Reply]:
+        if all(one.key in self._unread for one in group):
+            return [self._unread.pop(one.key) for one in group]
         # The server's own wait isn't the contacts' fault and costs them no attempt.
         trouble = outcome.trouble
         wait = trouble.wait_seconds if trouble.fault in SHARED_FAULTS else None
-        replies = same_replies(group, Meaning(Outcome.RETRYABLE, trouble.what), wait)
-        return in_doubt(self._spec, replies) if trouble.fault is Fault.LOST_ANSWER else replies
+        meaning = Meaning(Outcome.RETRYABLE, trouble.what)
+        replies = same_replies(group, meaning, wait, call=trouble.request_id)
+        return await self._kept(in_doubt(self._spec, group, replies)) if trouble.fault is Fault.LOST_ANSWER else replies
 
     async def _call(
         self, group: Sequence[Request], attempt: int = 1, *, probes: bool = False
@@ -156,7 +218,8 @@ class Asking:
             if step.action is not Action.REPEAT:
                 return answer, step
             if answer.success and not probes:
-                await self._kept(raw_replies(self._spec, group, answer))
+                raw = await self._kept(raw_replies(self._spec, group, answer))
+                self._unread.update({one.key: one for one in raw})
             return trouble_of_answer(self._spec, answer, step, len(group), datetime.now(UTC))
 
         form = self._spec.request
@@ -169,7 +232,9 @@ class Asking:
             partial(self._channel.gate, urgent=probes),
         )
 
-    async def _follow(self, step: Step, group: Sequence[Request], answer: Answer, attempt: int) -> list[Reply]:
+    async def _follow(
+        self, step: Step, group: Sequence[Request], answer: Answer, attempt: int, division: Division | None
+    ) -> list[Reply]:
         match step.action:
             case Action.READ:
                 self._form_passes = True
@@ -178,9 +243,9 @@ class Asking:
                 return await self._kept(item_replies(self._spec, group, answer))
             case Action.DROP_FIELDS:
                 self._drop(step.fields)
-                return await self._ask_group(group, attempt)
+                return await self._ask_group(group, attempt, division)
             case Action.SPLIT if len(group) > 1:
-                return await self._ask_all(_halves(group), attempt)
+                return await self._ask_all(_halves(group), attempt, division)
             case Action.DOUBT:
                 return await self._doubt(step, group, answer, attempt)
             case _:
@@ -195,14 +260,18 @@ class Asking:
 
     async def _kept(self, replies: list[Reply]) -> list[Reply]:
         self._stop_if_final(replies)  # before anything is awaited, so that no other task makes a call meanwhile
-        worth_keeping = [one for one in replies if one.outcome in CONCLUSIVE or one.body is not None]
+        worth_keeping = [
+            one
+            for one in replies
+            if one.outcome in CONCLUSIVE or one.body is not None or one.credits > 0 or one.doubt > 0
+        ]
         try:
             await self._keeper.keep(worth_keeping)
         except BaseException:
             # Nothing more may be bought that can't be kept.
             self._halt(Reply("", Outcome.RETRYABLE, reason="journal_failed"))
             raise
-        if any(one.reason == UNREADABLE for one in replies):
+        if any(one.reason in {UNREADABLE, CUT} for one in replies):
             logger.warning("answer_unreadable provider=%s request_id=%s", self._spec.id, replies[0].request_id)
         return replies
 

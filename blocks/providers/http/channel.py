@@ -21,7 +21,7 @@ from blocks.providers.http.steps import first_pace, pace_after, retry_policy
 from blocks.providers.spec.model import ProviderSpec
 from enrichment.estimate import Terms
 from enrichment.retry import Fault, Trouble
-from enrichment.text import UnreadableError
+from enrichment.text import MOST_BYTES, UnreadableError
 
 
 class AskingStoppedError(Exception):
@@ -165,15 +165,22 @@ class Channel:
             AskingStoppedError: it isn't to be made any more.
         """
         self._require_going()
+        arriving = Arriving()
         try:
             async with asyncio.timeout(self._spec.timeouts.total_seconds):
-                request = build_request(self._spec, self._options, build(), grant)
-                answer = read_answer(await self._client.send(request))
+                await arriving.receive(self._client, build_request(self._spec, self._options, build(), grant))
         except (httpx.HTTPError, TimeoutError) as error:
-            fault = network_fault(error)
-            return Trouble(fault, "unreachable" if fault is Fault.CONNECT else "lost_answer")
+            if not arriving.content:
+                return self._lost(network_fault(error))
+        answer = arriving.answer()
         self._shared.pacer.allow(pace_after(self._spec.rate, answer.headers, self._options.requests_per_second))
         return answer
+
+    def _lost(self, fault: Fault) -> Trouble:
+        if fault is Fault.CONNECT:
+            return Trouble(fault, "unreachable")
+        # What is billed once may be asked for again; one contact may be what the service dies of.
+        return Trouble(fault, "lost_answer", divides=2 if self._spec.credits.billing_idempotent else 0)
 
     def _require_going(self) -> None:
         if self._stopped:
@@ -198,6 +205,38 @@ def build_request(spec: ProviderSpec, options: Options, call: Call, grant: str) 
         content=call.content,
         extensions={"timeout": timeout(spec).as_dict()},
     )
+
+
+class Arriving:
+    """An answer on its way, of which what has arrived is kept if the connection ends too soon."""
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+        self._head: httpx.Response | None = None
+        self._cut = True
+
+    async def receive(self, client: httpx.AsyncClient, request: httpx.Request) -> None:
+        """Send a request, and take its answer in as it is sent; one that is too long is cut."""
+        self._head = response = await client.send(request, stream=True)
+        try:
+            async for part in response.aiter_raw():
+                self.content.extend(part)
+                if len(self.content) > MOST_BYTES:
+                    return
+            self._cut = False
+        finally:
+            await response.aclose()
+
+    def answer(self) -> Answer:
+        """Return what has arrived."""
+        head, content = self._head, bytes(self.content)
+        if head is None:
+            raise AssertionError("nothing was received")
+        if not self._cut:
+            with contextlib.suppress(httpx.DecodingError):  # it is encoded otherwise than it says
+                return read_answer(httpx.Response(head.status_code, headers=head.headers, content=content))
+        headers = in_lower_case(head.headers)
+        return Answer(head.status_code, headers, as_received(content), readable=False, cut=self._cut)
 
 
 def read_answer(response: httpx.Response) -> Answer:

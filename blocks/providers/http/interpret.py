@@ -229,19 +229,30 @@ def _as_list(value: Any) -> list[Any]:
 
 
 UNREADABLE = "unreadable_answer"
+CUT = "cut_answer"
 MISSING = "missing_in_answer"
 
 
-def same_replies(requests: Sequence[Request], meaning: Meaning, wait_seconds: float | None = None) -> list[Reply]:
-    """Return replies without an answer, all of one meaning."""
-    return [Reply(one.key, meaning.outcome, reason=meaning.reason, wait_seconds=wait_seconds) for one in requests]
+def same_replies(
+    requests: Sequence[Request], meaning: Meaning, wait_seconds: float | None = None, *, call: str = ""
+) -> list[Reply]:
+    """Return replies without an answer, all of one meaning; `call` is the provider's id of the last call, if any."""
+    alike = Reply("", meaning.outcome, reason=meaning.reason, wait_seconds=wait_seconds, request_id=call)
+    return [replace(alike, key=one.key) for one in requests]
 
 
-def in_doubt(spec: ProviderSpec, replies: Sequence[Reply]) -> list[Reply]:
-    """Return the replies of lost answers with what they may have been billed at, beside what is called next."""
-    if spec.credits.billing_idempotent or not spec.credits.charge_on:
-        return list(replies)  # the next answer costs no more for that
-    return [replace(one, credits=spec.credits.amount) for one in replies]
+def in_doubt(spec: ProviderSpec, requests: Sequence[Request], replies: Sequence[Reply]) -> list[Reply]:
+    """Return the replies of answers that were lost, or can't be used, with what they may have been billed at."""
+    return [_doubtful(spec, request, one) for request, one in zip(requests, replies, strict=True)]
+
+
+def _doubtful(spec: ProviderSpec, request: Request, reply: Reply) -> Reply:
+    if not spec.credits.charge_on or PAGE in request.lookup_input:  # the first page has paid for the further ones
+        return reply
+    if spec.credits.billing_idempotent:  # the next answer costs no more, and takes the place of this one
+        return replace(reply, credits=spec.credits.amount)
+    # The same call would be paid for again; whether it would bring the same answer is for people to judge.
+    return replace(reply, credits=0.0, doubt=spec.credits.amount, final=reply.body is not None and reply.reason != CUT)
 
 
 def settled_replies(
@@ -259,8 +270,9 @@ def settled_replies(
 
 def raw_replies(spec: ProviderSpec, requests: Sequence[Request], answer: Answer) -> list[Reply]:
     """Return replies that hold the whole answer, because its parts can't be assigned to requests."""
-    meaning = Meaning(Outcome.RETRYABLE, UNREADABLE)
-    return [_reply(spec, one, answer, meaning, keepable(answer, answer.body)) for one in requests]
+    meaning = Meaning(Outcome.RETRYABLE, CUT if answer.cut else UNREADABLE)
+    replies = [_reply(spec, one, answer, meaning, keepable(answer, answer.body)) for one in requests]
+    return in_doubt(spec, requests, replies)
 
 
 def item_replies(spec: ProviderSpec, requests: Sequence[Request], answer: Answer) -> list[Reply]:
@@ -275,20 +287,26 @@ def _item_replies(spec: ProviderSpec, requests: Sequence[Request], answer: Answe
     sent = [provider_input(spec, one.lookup_input) for one in requests]
     placed = correlate(spec, sent, split_items(spec, answer))
     lost = keepable(answer, list(placed.orphans)) if placed.orphans else None
-    missing = Meaning(Outcome.RETRYABLE, UNREADABLE if lost else MISSING)
     return [
         _item_reply(spec, one, answer, placed.items[place])
         if place in placed.items
-        else _reply(spec, one, answer, missing, lost)
+        else _absent_reply(spec, one, answer, lost)
         for place, one in enumerate(requests)
     ]
+
+
+def _absent_reply(spec: ProviderSpec, request: Request, answer: Answer, lost: Any) -> Reply:
+    """Return the reply of a contact without an item; among lost ones may be that for which it was billed."""
+    reply = _reply(spec, request, answer, Meaning(Outcome.RETRYABLE, UNREADABLE if lost else MISSING), lost)
+    return _doubtful(spec, request, reply) if lost else reply
 
 
 def _item_reply(spec: ProviderSpec, request: Request, answer: Answer, item: Any) -> Reply:
     meaning = item_meaning(spec, item)
     # A record may have been paid for, even if we don't know what its status means.
-    worth_keeping = meaning.outcome in CONCLUSIVE or has_record(spec, item)
-    return _reply(spec, request, answer, meaning, item if worth_keeping else None)
+    paid = has_record(spec, item)
+    reply = _reply(spec, request, answer, meaning, item if paid or meaning.outcome in CONCLUSIVE else None)
+    return _doubtful(spec, request, reply) if paid and meaning.outcome is Outcome.RETRYABLE else reply
 
 
 def _reply(spec: ProviderSpec, request: Request, answer: Answer, meaning: Meaning, body: Any) -> Reply:

@@ -7,7 +7,15 @@ from datetime import datetime
 from enum import StrEnum
 
 from blocks.calls.messages import Answer
-from blocks.providers.http.interpret import Meaning, answer_meaning, error_code, refused_fields
+from blocks.providers.http.interpret import (
+    CUT,
+    UNREADABLE,
+    Meaning,
+    answer_meaning,
+    error_code,
+    refused_fields,
+    request_id,
+)
 from blocks.providers.spec.model import ProviderSpec
 from blocks.providers.spec.sections import Rate, Window
 from enrichment.records import Outcome
@@ -80,9 +88,16 @@ def next_step(spec: ProviderSpec, answer: Answer, asked_fields: Sequence[str]) -
 
 def trouble_of_answer(spec: ProviderSpec, answer: Answer, step: Step, contacts: int, now: datetime) -> Trouble:
     """Return what an answer to a call for so many contacts, which asks for a repetition, says of when and how."""
-    divides = contacts > 1 and answer.status in spec.batch.split_on
     wait = wait_of_answer(spec, answer, step.fault, now)
-    return Trouble(step.fault, step.meaning.reason, wait, divides=divides)
+    divides = _divides(spec, answer, step.fault) if contacts > 1 else 0
+    return Trouble(step.fault, step.meaning.reason, wait, divides=divides, request_id=request_id(spec, answer))
+
+
+def _divides(spec: ProviderSpec, answer: Answer, fault: Fault) -> int:
+    """Return from which attempt on a batch is better repeated in parts, because of its size or of one contact in it."""
+    if answer.status in spec.batch.split_on:
+        return 1
+    return 2 if answer.status >= 500 or (fault is Fault.LOST_ANSWER and spec.credits.billing_idempotent) else 0
 
 
 def wait_of_answer(spec: ProviderSpec, answer: Answer, fault: Fault, now: datetime) -> float | None:
@@ -118,8 +133,8 @@ def retry_policy(spec: ProviderSpec) -> RetryPolicy:
 
 def _read_or_doubt(spec: ProviderSpec, answer: Answer) -> Step:
     if answer.success:
-        unreadable = Step(Action.REPEAT, Meaning(Outcome.RETRYABLE, "unreadable_answer"), Fault.LOST_ANSWER)
-        return Step(Action.READ) if answer.readable else unreadable
+        lost = Meaning(Outcome.RETRYABLE, CUT if answer.cut else UNREADABLE)
+        return Step(Action.READ) if answer.readable else Step(Action.REPEAT, lost, Fault.LOST_ANSWER)
     refusal = Meaning(Outcome.REJECTED, _reason(spec, answer))
     if answer.status in {400, 422} and spec.request.probe:
         return Step(Action.DOUBT, refusal)

@@ -231,11 +231,13 @@ def test_an_answer_lost_after_billing_is_asked_for_once_more(box: Box, provider:
 
 
 def test_an_answer_that_is_lost_again_and_again_is_given_up(box: Box, provider: HttpProvider) -> None:
-    """One repetition, no more; the contacts may be tried another time."""
+    """One repetition, and a few in smaller parts, should one contact be to blame; each may be tried another time."""
     fault(box, "reset_before", times=0)
     replies = ask(provider, people(10))
-    assert {(one.outcome, one.reason) for one in replies.values()} == {(Outcome.RETRYABLE, "lost_answer")}
-    assert len(statuses(box)) == 2
+    assert {(one.outcome, one.reason, one.final) for one in replies.values()} == {
+        (Outcome.RETRYABLE, "lost_answer", False)
+    }
+    assert len(statuses(box)) == 2 + 8
 
 
 def test_json_that_breaks_off_is_kept_and_asked_for_again(box: Box, provider: HttpProvider) -> None:

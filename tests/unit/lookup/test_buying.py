@@ -1,6 +1,9 @@
 """The asker of a run: the journal first, then money, and never twice at once."""
 
+import base64
+import json
 import sqlite3
+import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -8,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from blocks.warehouses.base import RunStart
 from enrichment.credits import CreditCaps
+from enrichment.errors import TransientError
 from enrichment.estimate import Terms
 from enrichment.records import Claim, Outcome, Returned
 from lookup.buying import GROUP_SIZE, Buyer
@@ -228,7 +234,7 @@ def test_a_stopped_run_awaits_nobody(world: World) -> None:
 @pytest.mark.parametrize(
     ("answer", "doubtful"),
     [
-        (Answer(Outcome.RETRYABLE, reason="lost_answer", credits=1.0), 2.0),
+        (Answer(Outcome.RETRYABLE, reason="lost_answer", credits=0.0, doubt=1.0), 2.0),
         (DOWN, 0.0),
         (match(), 0.0),
     ],
@@ -311,3 +317,152 @@ def test_a_busy_warehouse_costs_no_reply_that_is_kept(world: World, lock: sqlite
     buyer = world.buyer(clock=clock)
     assert len(world.look_up(buyer).found) == 2
     assert len(seller.shares) == 2  # before the group, and with the second answer
+
+
+LOST_ONCE = Answer(Outcome.RETRYABLE, reason="lost_answer", credits=1.0)
+LOST_EACH_TIME = Answer(Outcome.RETRYABLE, reason="lost_answer", credits=0.0, doubt=1.0)
+
+
+def doubtful_credits(world: World) -> float:
+    """Return what is kept of credits that may have been billed."""
+    with world.warehouse._reading() as session:
+        return float(session.execute("SELECT total(credits) FROM doubtful_credits").fetchone()[0])
+
+
+def test_a_lost_answer_that_is_billed_once_is_booked_until_it_is_answered(world: World) -> None:
+    """Where asking again is free, the credit stands in the journal, and the next reply takes its place."""
+    seller = world.sell(ada=LOST_ONCE)
+    world.stage("ada")
+    buyer = world.buyer()
+    assert ends(world.look_up(buyer), buyer.claim) == {"ada": "back: lost_answer"}
+    assert (credits_of(world, buyer), doubtful_credits(world)) == (1.0, 0.0)
+    seller.answers["ada@firm.example"] = match()
+    assert ends(world.look_up(buyer), buyer.claim) == {"ada": "found"}
+    assert (credits_of(world, buyer), doubtful_credits(world)) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "attempts", "end"),
+    [
+        (LOST_EACH_TIME, 1, "back: lost_answer"),
+        (LOST_EACH_TIME, 2, "failed: lost_answer"),
+        (LOST_ONCE, 2, "back: lost_answer"),
+        (DOWN, 2, "back: unavailable"),
+        (replace(DOWN, final=True), 1, "failed: unavailable"),
+    ],
+    ids=["billed again", "billed twice", "billed once", "not billed", "hopeless"],
+)
+def test_what_may_be_billed_again_is_asked_for_once_more_at_most(
+    world: World, answer: Answer, attempts: int, end: str
+) -> None:
+    """After that a person decides; so it is at once where another attempt can't help."""
+    world.sell(ada=answer)
+    world.stage("ada")
+    buyer = world.buyer()
+    claim = replace(buyer.claim, records=tuple(replace(one, attempts=attempts) for one in buyer.claim.records))
+    assert ends(world.look_up(world.buyer(buyer.plan, claim)), claim) == {"ada": end}
+
+
+def refuse(world: World, condition: str) -> None:
+    """Let the journal refuse rows, as an engine refuses a value."""
+    with world.warehouse._transaction() as session:
+        session.execute(
+            f"CREATE TRIGGER refuse BEFORE INSERT ON provider_replies WHEN {condition} "
+            "BEGIN SELECT RAISE(ABORT, 'no such value'); END"
+        )
+
+
+def test_a_reply_that_the_journal_refuses_costs_only_its_own_contact(world: World) -> None:
+    """It is kept in letters and digits, its credit is booked, and the contact fails at once, by where the value is."""
+    seller = world.sell()
+    seller.otherwise = match()
+    seller.answers["p007@firm.example"] = match(title="poison")
+    refuse(world, "NEW.reply LIKE '%poison%'")
+    world.stage(*PEOPLE)
+    buyer = world.buyer()
+    found = ends(world.look_up(buyer), buyer.claim)
+    assert found.pop("p007") == "failed: reply_not_storable"
+    assert set(found.values()) == {"found"}
+    assert len(seller.asked) == len(PEOPLE) == credits_of(world, buyer)
+    with world.warehouse._reading() as session:
+        ((kept,),) = session.execute("SELECT reply FROM provider_replies WHERE outcome = 'retryable'").fetchall()
+    assert "poison" in base64.b64decode(json.loads(kept)["base64"]).decode()
+
+
+def test_a_reply_that_the_journal_refuses_in_any_form_is_booked(world: World) -> None:
+    """What can't be kept at all may have been billed."""
+    world.sell(ada=match(), ben=match(title="poison"))
+    refuse(world, "NEW.reply LIKE '%poison%' OR NEW.outcome = 'retryable'")
+    world.stage("ada", "ben")
+    buyer = world.buyer()
+    assert ends(world.look_up(buyer), buyer.claim) == {"ada": "found", "ben": "failed: reply_not_storable"}
+    assert (credits_of(world, buyer), doubtful_credits(world)) == (1.0, 1.0)
+
+
+def test_a_reply_that_the_reading_trips_over_costs_only_its_own_contact(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is in the journal, and another attempt would trip again; the log says where, not over what."""
+    world.sell(ada=match(), ben=replace(match(title="Chief Poison"), reason="broken"))
+    world.stage("ada", "ben")
+    buyer = world.buyer()
+    with caplog.at_level("INFO"):
+        assert ends(world.look_up(buyer), buyer.claim) == {"ada": "found", "ben": "failed: reply_not_readable"}
+    assert "reply_not_readable" in caplog.text
+    assert "Chief" not in caplog.text
+
+
+def test_what_was_paid_for_waits_for_a_journal_that_is_busy(world: World, lock: sqlite3.Connection) -> None:
+    """The reply is kept as soon as the journal takes it, and isn't bought again."""
+    seller = world.sell(ada=match())
+    seller.between = lambda _: lock.execute("BEGIN IMMEDIATE")
+    world.stage("ada")
+    buyer = world.buyer(pause=lambda seconds: lock.rollback() if seconds == 4.0 else None)
+    assert ends(world.look_up(buyer), buyer.claim) == {"ada": "found"}
+    assert len(seller.asked) == 1
+
+
+def test_a_journal_that_stays_busy_has_the_reply_at_the_next_attempt(world: World, lock: sqlite3.Connection) -> None:
+    """The task fails and is repeated; what was paid for is kept first, and not bought again."""
+    seller = world.sell(ada=match())
+    seller.between = lambda _: lock.execute("BEGIN IMMEDIATE")
+    world.stage("ada")
+    buyer = world.buyer()
+    with pytest.raises(TransientError):
+        world.look_up(buyer)
+    lock.rollback()
+    assert ends(world.look_up(buyer), buyer.claim) == {"ada": "found"}
+    assert (len(seller.asked), credits_of(world, buyer)) == (1, 1.0)
+
+
+def test_a_contact_meets_others_in_each_attempt(world: World) -> None:
+    """Batches are cut from another order each time, so that one contact doesn't spoil the same ones again."""
+    seller = world.sell()
+    seller.otherwise = DOWN
+    world.stage(*PEOPLE)
+    buyer = world.buyer(shuffle=lambda keys: keys.reverse())
+    world.look_up(buyer)
+    world.look_up(world.buyer(buyer.plan, buyer.claim, shuffle=lambda _: None))
+    first, second = seller.asked[: len(PEOPLE)], seller.asked[len(PEOPLE) :]
+    assert first == second[::-1]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=()), max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(JSON)
+def test_whatever_a_reply_holds_its_neighbours_are_found(world: World, anything: Any) -> None:
+    """Arbitrary JSON in one contact's reply is kept, paid for once, and never breaks another contact's."""
+    names = [f"{uuid.uuid4().hex}" for _ in range(3)]
+    seller = world.sell(**{names[0]: match(anything=anything)})
+    seller.otherwise = match(title="CTO")
+    world.stage(*names)
+    buyer = world.buyer()
+    done = world.look_up(buyer)
+    assert {one.record_id for one in done.found} == {one.record_id for one in buyer.claim.records}
+    assert (len(seller.asked), credits_of(world, buyer)) == (3, 3.0)

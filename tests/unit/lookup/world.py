@@ -41,6 +41,8 @@ class Answer:
     pages: int = 1
     wait_seconds: float | None = None
     stop: str = ""
+    doubt: float = 0.0
+    final: bool = False
     today: Outcome | None = None
     addresses: tuple[str, ...] = ()
 
@@ -62,6 +64,8 @@ class Answer:
             self.credits,
             wait_seconds=self.wait_seconds,
             stop=self.stop,
+            doubt=self.doubt,
+            final=self.final,
         )
 
 
@@ -115,12 +119,14 @@ class Calls:
             self.asked.append(subject)
             self.between([subject])
             reply = self.answers.get(subject, self.otherwise).reply(request.key)
-            keep([reply] if reply.body is not None else [])
+            keep([reply] if reply.body is not None or reply.credits > 0 or reply.doubt > 0 else [])
             replies.append(reply)
         return replies
 
     def read(self, body: Any) -> Reading:
-        """Return what the reply says of itself."""
+        """Return what the reply says of itself; one that says that it is broken can't be read."""
+        if body["reason"] == "broken":
+            raise KeyError(body["fields"])
         addresses = frozenset(body["addresses"])
         return Reading(Outcome(body["outcome"]), body["reason"], None, None, body["fields"], addresses)
 

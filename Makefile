@@ -4,10 +4,12 @@ SHELL := /bin/sh
 BIN := .venv/bin
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
+# Where this is set, each of the many processes compiles all of Prefect again, which takes longer than it runs.
+unexport PYTHONDONTWRITEBYTECODE
 
 .venv/.synced: pyproject.toml uv.lock scripts/bootstrap
 	@echo "building the environment (once) ..."
-	@scripts/bootstrap
+	@scripts/bootstrap --compile-bytecode
 	@touch $@
 
 # The demo needs a quarter of what the tests need, and installs what a combination needs beyond that.

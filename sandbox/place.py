@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,8 +101,14 @@ def started(
 
 
 @contextmanager
-def prefect_server(folder: Path) -> Iterator[dict[str, str]]:
-    """Run a Prefect server whose files and log go to the folder, and give the settings that lead there."""
+def prefect_server(folder: Path, options: Mapping[str, str] | None = None) -> Iterator[dict[str, str]]:
+    """
+    Run a Prefect server, and give the settings that lead there.
+
+    Args:
+        folder: for its files and its log.
+        options: further settings of the server.
+    """
     port = free_port()
     settings = {
         "PREFECT_HOME": str(folder / "prefect"),
@@ -111,7 +117,7 @@ def prefect_server(folder: Path) -> Iterator[dict[str, str]]:
         "DO_NOT_TRACK": "1",
     }
     command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port), "--no-ui"]
-    with process(command, folder, "server", _inherited() | settings) as server:
+    with process(command, folder, "server", _inherited() | settings | dict(options or {})) as server:
         _await_server(f"{settings['PREFECT_API_URL']}/health", server, folder / "server.log")
         yield settings
 

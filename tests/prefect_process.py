@@ -16,6 +16,9 @@ from prefect.settings import (
 
 from sandbox.place import prefect_server
 
+#: What else a server does all the time; no test that calls a flow in its own process looks at what comes of it.
+_SERVICES = ("EVENT_LOGGER", "EVENT_PERSISTER", "FOREMAN", "LATE_RUNS", "SCHEDULER", "TASK_RUN_RECORDER", "TRIGGERS")
+
 
 @contextmanager
 def connected(folder: Path) -> Iterator[None]:
@@ -25,7 +28,8 @@ def connected(folder: Path) -> Iterator[None]:
     Prefect's own test harness does the same, but imports the whole server into this process too, which takes as long
     as all else together, and leaves its server behind when this process is killed.
     """
-    with prefect_server(folder) as settings:
+    without = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in _SERVICES}
+    with prefect_server(folder, without) as settings:
         changes = {
             PREFECT_API_URL: settings["PREFECT_API_URL"],
             PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,  # at the end of every flow run it would be waited for

@@ -16,7 +16,10 @@ OF_THE_FIELD = frozenset({"no_such_field", "read_only"})
 _ONE: Mapping[str, str] = {
     "not_an_option": "not in {crm}'s list",
     "too_long": "longer than {crm}'s field allows",
-    "too_large": "larger than {crm}'s field allows",
+    "out_of_range": "with more digits than {crm}'s field has",
+    "several_values": "a list where the field takes one value",
+    "field_custom_validation_exception": "refused by a validation rule of {crm}",
+    "field_integrity_exception": "not in {crm}'s list of states and countries",
     "not_a_number": "not a number",
     "not_a_boolean": "neither true nor false",
     "not_a_date": "not a date",

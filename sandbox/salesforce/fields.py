@@ -105,8 +105,9 @@ def stored(value: Any, definition: Mapping[str, Any]) -> Any:
         case "date":
             return str(value)[:10]
         case "multipicklist":
-            chosen = {part.strip() for part in str(value).split(";")}
-            return ";".join(each["value"] for each in definition["picklistValues"] if each["value"] in chosen)
+            chosen = dict.fromkeys(part.strip() for part in str(value).split(";"))
+            listed = [each["value"] for each in definition["picklistValues"] if each["value"] in chosen]
+            return ";".join((*listed, *(part for part in chosen if part not in listed)))
         case "boolean":
             return value in (True, "true")
         case "textarea":

@@ -86,7 +86,9 @@ class FieldCatalog:
         """Return HubSpot's own description of the contact's properties, as it was at the first call."""
         if self._known is None:
             listed = self._api.ask(Call("GET", self._api.properties("")), SCHEMA_READ_SCOPE, _lists_something).body
-            self._known = {each["name"]: _description(each) for each in listed["results"] if not each.get("archived")}
+            self._known = {
+                each["name"]: describe_property(each) for each in listed["results"] if not each.get("archived")
+            }
             lost_fields(self._api.account_key).forget()
         return self._known
 
@@ -146,7 +148,8 @@ def _definition(name: str) -> dict[str, str]:
     return {"name": name, "label": label, "type": kind, "fieldType": field_type, "groupName": GROUP}
 
 
-def _description(listed: Mapping[str, Any]) -> FieldDescription:
+def describe_property(listed: Mapping[str, Any]) -> FieldDescription:
+    """Return what HubSpot's definition of a property means to the write policy."""
     kind = _TYPES.get(listed["type"])
     locked = bool((listed.get("modificationMetadata") or {}).get("readOnlyValue"))
     return FieldDescription(

@@ -1,7 +1,6 @@
 """Reading contacts from Salesforce: all of them, the new ones, and those that are asked for by id."""
 
 import logging
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from blocks.crms.updates import batches, lost_fields
 from enrichment.errors import ConfigurationError, RequestRefusedError
 from enrichment.identifiers import normalise_email
 from enrichment.records import Contact
-from enrichment.wire import FieldDescription, digits, option_labels, read_number, written_moment
+from enrichment.wire import FieldDescription, digits, option_labels, read_number
 from enrichment.write_policy import NO_SUCH_FIELD, FieldRule, Refusal, Rule
 
 #: Our own fields without the prefix: the canonical field that fills each, and the type that it must have.
@@ -81,7 +80,7 @@ class FieldCatalog:
         """Return Salesforce's own description of the fields, as it was at the first call."""
         if self._known is None:
             listed = self._api.ask(Call("GET", "sobjects/Contact/describe"), _lists_fields).body
-            self._known = {each["name"]: _description(each) for each in listed["fields"]}
+            self._known = {each["name"]: describe_field(each) for each in listed["fields"]}
             lost_fields(self._api.credential).forget()
             self._unfilterable = frozenset(each["name"] for each in listed["fields"] if each.get("filterable") is False)
             _types[self._api.credential] = {name: known.type for name, known in self._known.items()}
@@ -126,7 +125,8 @@ def _flaw(name: str, wanted: str, known: FieldDescription | None) -> str:
     return f"{name} is read-only" if known.read_only else ""
 
 
-def _description(listed: Mapping[str, Any]) -> FieldDescription:
+def describe_field(listed: Mapping[str, Any]) -> FieldDescription:
+    """Return what Salesforce's description of a field means to the write policy."""
     salesforces = listed["type"]
     kind = _TYPES.get(salesforces)
     picklist = salesforces in _PICKLISTS
@@ -164,7 +164,6 @@ BATCH_SIZE = 2000
 QUERIED_IDS = 300
 
 _IDENTIFIERS = ("Id", "Email", "FirstName", "LastName", "AccountId", "IsDeleted", "LastModifiedDate")
-_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:?\d{2})")
 
 
 class ContactReader:
@@ -226,7 +225,7 @@ class ContactReader:
             # The integration user needn't be allowed to see accounts.
             logger.warning("salesforce_accounts_hidden status=%s", refusal.status)
             return {}
-        return {i: _text(r["Name"]) for ids, found in parts for i, r in zip(ids, found, strict=True) if r}
+        return {i: as_text(r["Name"]) for ids, found in parts for i, r in zip(ids, found, strict=True) if r}
 
     def _retrieve_known(self, ids: Sequence[str], fields: Sequence[str]) -> list[Mapping[str, Any] | None]:
         """Return contacts with those of our fields that the org still has: a lost one would fail the whole call."""
@@ -276,12 +275,12 @@ def _moment(text: str) -> datetime:
 
 def new_contact(row: Mapping[str, Any]) -> NewContact:
     """Return what intake needs of a row."""
-    return NewContact(str(row["Id"]), _text(row.get("Email")), _moment(row["CreatedDate"]).isoformat())
+    return NewContact(str(row["Id"]), as_text(row.get("Email")), _moment(row["CreatedDate"]).isoformat())
 
 
 def _crm_contact(record: Mapping[str, Any], wanted: FieldSet, company: str | None) -> CrmContact:
-    email, first_name, last_name = (_text(record.get(name)) for name in ("Email", "FirstName", "LastName"))
-    values = {field: _text(record.get(field)) for field in wanted.fields}
+    email, first_name, last_name = (as_text(record.get(name)) for name in ("Email", "FirstName", "LastName"))
+    values = {field: as_text(record.get(field)) for field in wanted.fields}
     # Salesforce says only when the record was changed: the latest that any of its fields can have been.
     changed = _moment(record["LastModifiedDate"]) if wanted.history else None
     return CrmContact(
@@ -291,8 +290,8 @@ def _crm_contact(record: Mapping[str, Any], wanted: FieldSet, company: str | Non
     )
 
 
-def _text(value: Any) -> str | None:
-    """Return a value as text, written as the write policy writes it."""
+def as_text(value: Any) -> str | None:
+    """Return a value of Salesforce's JSON as text, written as the write policy writes it."""
     match value:
         case None | "":
             return None
@@ -301,8 +300,6 @@ def _text(value: Any) -> str | None:
         case int() | float():
             number = read_number(value)
             return digits(number) if number is not None else str(value)
-        case str() if _MOMENT.fullmatch(value):
-            return written_moment(_moment(value))
     return str(value)
 
 

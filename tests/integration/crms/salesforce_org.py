@@ -55,6 +55,7 @@ class Org:
         instance_url: str = "",
         read_timeout: float = 5.0,
         read_credentials: Callable[[], Credentials] | None = None,
+        concurrency: int = 2,
     ) -> SalesforceCrm:
         """Return an adapter that hardly waits between attempts."""
         read = read_credentials or (lambda: Credentials("client_credentials", self.key, SECRET))
@@ -70,7 +71,9 @@ class Org:
         )
         bulk = BulkOptions(bulk_threshold, bulk_wait, poll_seconds=0.01)
         rules = default_rules("Enr_")
-        return self.keep(SalesforceCrm(api, rules, frozenset(), field_prefix="Enr_", concurrency=2, bulk=bulk))
+        return self.keep(
+            SalesforceCrm(api, rules, frozenset(), field_prefix="Enr_", concurrency=concurrency, bulk=bulk)
+        )
 
     def keep(self, crm: SalesforceCrm) -> SalesforceCrm:
         self.opened.append(crm)

@@ -231,6 +231,46 @@ def test_a_bulk_job_that_does_not_end_is_aborted(org: Org) -> None:
     assert org.salesforce.jobs == ["Aborted"]
 
 
+def test_a_rule_that_only_warns_of_duplicates_lets_a_bulk_row_pass(org: Org) -> None:
+    """A job has no way to wish for that, so its rows are sent once more; a rule that blocks holds."""
+    ids = _many(org, 250)
+    for crm_id in ids[:5]:
+        org.salesforce.resemble(crm_id)
+    org.salesforce.resemble(ids[5], blocks=True)
+    updates = [title(crm_id) for crm_id in ids]
+    results = org.impatient(bulk_threshold=200).write(updates)
+    assert reasons(updates, results) == [*[""] * 5, "duplicates_detected", *[""] * 244]
+    assert [result.permanent for result in results if result.reason] == [True]
+    assert org.inputs(COLLECTIONS) == [6]
+
+
+def test_a_rule_that_only_warns_of_duplicates_lets_a_collection_pass(org: Org) -> None:
+    """The wish goes with every call."""
+    org.salesforce.resemble(org.ids[0])
+    org.salesforce.resemble(org.ids[1], blocks=True)
+    updates = [title(crm_id) for crm_id in org.ids]
+    assert reasons(updates, org.crm().write(updates)) == ["", "duplicates_detected", "", "", ""]
+
+
+@pytest.mark.parametrize("threshold", [2000, 200])
+def test_a_column_that_is_gone_costs_one_more_call(org: Org, threshold: int) -> None:
+    """It fails every call, or the whole job: one answer is enough for the run, here and in later writes."""
+    ids = _many(org, 400)
+    org.crm().describe_fields()
+    org.salesforce.remove("Department")
+    crm = org.impatient(bulk_threshold=threshold, concurrency=1)
+    updates = [update(crm_id, Title="CTO", Department="Sales") for crm_id in ids]
+    results = crm.write(updates)
+    assert set(reasons(updates, results)) == {""}
+    assert refusals(updates, results) == [{"Department": "no_such_field"}] * 400
+    assert org.calls(COLLECTIONS) == [400, 200, 200]
+    assert org.salesforce.jobs == (["Failed"] if threshold == 200 else [])
+    again = [update(crm_id, Title="CEO", Department="Sales") for crm_id in ids[:5]]
+    org.impatient(concurrency=1).write(again)
+    assert org.calls(COLLECTIONS) == [400, 200, 200, 200]
+    assert {org.salesforce.contacts[crm_id]["Title"] for crm_id in ids[:5]} == {"CEO"}
+
+
 def test_locked_rows_of_a_bulk_job_are_sent_again(org: Org) -> None:
     """Its batches run in parallel over there, so locks are common."""
     ids = _many(org, 250)

@@ -26,6 +26,7 @@ from commands.terminal import (
     run_table,
     say,
     say_notes,
+    say_run,
 )
 from enrichment.errors import ConfigurationError, EnrichmentError
 from enrichment.refusals import in_words
@@ -166,7 +167,7 @@ def run(
             from flows.enrich_contacts import enrich_contacts  # noqa: PLC0415
 
             report = enrich_contacts(**asked)
-            say(report, as_json, lambda: run_table(report))
+            say_run(report, as_json)
 
 
 app.command(epilog="Example: `enrich backfill --created-from 2026-01-01 --missing industry --estimate`")(backfill)
@@ -205,7 +206,7 @@ def file(
 
         ingest_contacts(EveryContact())
         report: Any = enrich_contacts(provider=provider, limit=limit)
-        say(report, as_json, lambda: run_table(report))
+        say_run(report, as_json)
         left = contacts - report.books.finished
         if left and not limit:
             raise EnrichmentError(f"{left:,} contacts wait for a retry: run the same command again later")

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from blocks.base import ENV_PREFIX, env_file, explain
 from enrichment.addresses import AddressKind, AddressPolicy
+from enrichment.alerts import Limits
 from enrichment.credits import ANY_PROVIDER
 from enrichment.errors import ConfigurationError
 from enrichment.estimate import Price
@@ -115,7 +116,29 @@ class Settings(BaseSettings):
         4.0, ge=1, le=3600, description="Contacts queued within this many seconds lead to one run."
     )
     alert_threshold: float = Field(
-        0.01, ge=0, le=1, description="Failure rate of a run, 0 to 1, above which an alert is sent."
+        0.01,
+        ge=0,
+        le=1,
+        description="Failure rate of a run, 0 to 1, above which an alert is sent and the run ends as "
+        "`CompletedWithFailures`.",
+    )
+    refusal_threshold: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="Share of a field's values that the CRM refused, 0 to 1, above which an alert is sent; 1: never.",
+    )
+    jump_factor: float = Field(
+        3.0,
+        ge=0,
+        description="An alert is sent if a run's share of invalid or unmatched contacts is this many times that of the "
+        "last runs; 0: never.",
+    )
+    alert_minimum: int = Field(
+        10,
+        ge=1,
+        description="Of fewer contacts than this, no share of refused values, or of invalid or unmatched contacts, is "
+        "judged.",
     )
 
     csv_encoding: str = Field(
@@ -164,12 +187,17 @@ class Settings(BaseSettings):
     @property
     def required_field_names(self) -> tuple[str, ...]:
         """Return the canonical fields without which the next provider is queried."""
-        return tuple(name.strip() for name in self.required_fields.split(",") if name.strip())
+        return tuple(names_in(self.required_fields))
+
+    @property
+    def limits(self) -> Limits:
+        """Return above what people are alerted."""
+        return Limits(self.alert_threshold, self.refusal_threshold, self.jump_factor, self.alert_minimum)
 
     @property
     def notifier_references(self) -> list[str]:
         """Return the notifiers to alert, one reference each."""
-        return [name.strip() for name in self.notifiers.split(",") if name.strip()]
+        return names_in(self.notifiers)
 
 
 def load_settings() -> Settings:
@@ -183,6 +211,22 @@ def load_settings() -> Settings:
         return Settings(_env_file=env_file())
     except ValidationError as error:
         raise ConfigurationError(explain(error, ENV_PREFIX)) from None
+
+
+class _Notifiers(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", env_ignore_empty=True)
+
+    notifiers: str = ""
+
+
+def load_notifiers() -> list[str]:
+    """Return the notifiers to alert, also while other settings are wrong."""
+    return names_in(_Notifiers(_env_file=env_file()).notifiers)
+
+
+def names_in(text: str) -> list[str]:
+    """Return the names of a comma-separated list."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 class _Entry(BaseModel):

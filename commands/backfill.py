@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.terminal import Json, checked_lane, only_one, pairs_table, reported_errors, run_table, say, say_notes
+from commands.terminal import Json, checked_lane, only_one, pairs_table, reported_errors, say, say_notes, say_run
 from enrichment.errors import ConfigurationError
 from enrichment.estimate import estimate_lines
 from enrichment.intake import Selection, select_by
@@ -80,7 +80,7 @@ def backfill(  # noqa: PLR0913 - one parameter for each option
                 refresh=refresh,
                 max_credits=max_credits,
             )
-            say(report, as_json, lambda: run_table(report))
+            say_run(report, as_json)
 
 
 def pause(lane: Lane, as_json: Json = False) -> None:

@@ -82,6 +82,19 @@ def run_table(report: Any) -> Table:
     return pairs_table("Run", dict(summary_lines(report)))
 
 
+def say_run(report: Any, as_json: bool) -> None:
+    """Print a run's report; exit with a code if more contacts failed than the threshold permits."""
+    from blocks.settings import load_settings  # noqa: PLC0415
+    from enrichment.records import Disposition  # noqa: PLC0415
+
+    say(report, as_json, lambda: run_table(report))
+    if report.books.failure_rate > load_settings().alert_threshold:
+        raise EnrichmentError(
+            f"{report.books.count(Disposition.FAILED):,} of {report.books.claimed:,} contacts failed: fix the causes "
+            "(`enrich review` shows them), then put the contacts back into the queue with `enrich stage --failed`"
+        )
+
+
 def checked_lane(lane: str) -> Any:
     """Return the lane, if there is one of that name."""
     if lane not in {"live", "backfill"}:

@@ -3,13 +3,14 @@
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from prefect import flow, unmapped
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.concurrency.sync import concurrency
 from prefect.futures import PrefectFuture
 from prefect.runtime import deployment
+from prefect.states import Completed
 from pydantic import Field
 
 from blocks.log import event
@@ -26,7 +27,7 @@ from enrichment.errors import (
 )
 from enrichment.intake import NOBODY, Selection
 from enrichment.plan import RunPlan
-from enrichment.records import ChunkSummary, Claim, Stop
+from enrichment.records import ChunkSummary, Claim, Disposition, Stop
 from enrichment.stops import graver, stop_of
 from enrichment.summary import RunReport
 from flows.plan import asked_for, plan_run
@@ -34,6 +35,7 @@ from flows.task_runner import RunnerOfChoice, other_processes
 from tasks.backfill import stage_selection
 from tasks.books import close_books, describe_fields, open_books, publish_report
 from tasks.chunk import carry_chunk, look_up, release_chunk, settle, store, write_back
+from tasks.failed_runs import fail_books
 from tasks.queue import claim_chunks, count_queue, run_limit
 from tasks.run_starts import look_again
 from tasks.steps import Parcel
@@ -43,6 +45,9 @@ _THREADS = 4 * MOST_CHUNKS_IN_FLIGHT
 
 #: How long a killed run keeps its slot; a live run renews it. Prefect allows no less.
 _SLOT_SECONDS = 60
+
+#: The name of a run's state if more contacts failed than the threshold permits.
+WITH_FAILURES = "CompletedWithFailures"
 
 _STOP_ERRORS: dict[str, type[RunStoppedError]] = {
     "quota_exhausted": QuotaExhaustedError,
@@ -62,6 +67,8 @@ def run_name() -> str:
     description=__doc__,
     task_runner=RunnerOfChoice(max_workers=_THREADS),  # type: ignore[arg-type]
     persist_result=False,
+    on_failure=[fail_books],
+    on_crashed=[fail_books],
 )
 def enrich_contacts(
     provider: str = "",
@@ -117,7 +124,7 @@ def enrich_contacts(
         run.stop,
         run.crashed,
         run.returned,
-        settings.alert_threshold,
+        settings.limits,
         settings.notifier_references,
         dict(run.planned),
     )
@@ -125,7 +132,7 @@ def enrich_contacts(
     _judge(report)
     if deployment.id and plan.lane != "backfill" and not limit:
         look_again(plan)
-    return report
+    return _ended(report, settings.alert_threshold)
 
 
 @dataclass
@@ -229,3 +236,20 @@ def _judge(report: RunReport) -> None:
             f"{report.crashed} batches failed unexpectedly; their contacts are back in the queue: read the log of "
             "their task runs"
         )
+
+
+def _ended(report: RunReport, threshold: float) -> RunReport:
+    """
+    Return the report, as Prefect's state of the run if contacts failed, so that its message says so.
+
+    Above the threshold the state has a name of its own, by which people filter runs and automations react. It isn't a
+    failed state: the run did all of its work, and running it again would change nothing.
+    """
+    failed = report.books.count(Disposition.FAILED)
+    if not failed:
+        return report
+    causes = "; ".join(f"{cause.count:,} x {cause.reason} at {cause.step}" for cause in report.causes)
+    message = f"{failed:,} of {report.books.claimed:,} contacts failed: {causes}"
+    name = WITH_FAILURES if report.books.failure_rate > threshold else None
+    # Prefect gives the caller the data of a state that is returned.
+    return cast(RunReport, Completed(name=name, message=message, data=report))

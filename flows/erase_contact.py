@@ -3,17 +3,18 @@
 from typing import Annotated
 
 from prefect import flow
-from prefect.runtime import flow_run
 from pydantic import Field
 
 from blocks.settings import load_settings
 from blocks.warehouses.base import Erased
+from flows.plan import chosen
 from tasks.contact import erase
+from tasks.failed_runs import alert_failure
 
 
 def run_name() -> str:
     """Return the run's name."""
-    return f"erase a contact of {flow_run.get_parameters().get('crm') or load_settings().crm}"
+    return f"erase a contact of {chosen('crm')}"
 
 
 @flow(
@@ -21,6 +22,8 @@ def run_name() -> str:
     flow_run_name=run_name,
     description=__doc__,
     persist_result=False,
+    on_failure=[alert_failure],
+    on_crashed=[alert_failure],
 )
 def erase_contact(
     crm_id: Annotated[str, Field(min_length=1)],

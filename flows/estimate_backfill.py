@@ -7,6 +7,7 @@ from enrichment.errors import ConfigurationError
 from enrichment.estimate import Estimate
 from enrichment.intake import NOBODY, Selection
 from flows.plan import asked_for, plan_run
+from tasks.failed_runs import alert_deployed_failure
 from tasks.preview import estimate
 
 
@@ -20,6 +21,8 @@ def run_name() -> str:
     flow_run_name=run_name,
     description=__doc__,
     persist_result=False,
+    on_failure=[alert_deployed_failure],
+    on_crashed=[alert_deployed_failure],
 )
 def estimate_backfill(
     select: Selection = NOBODY,

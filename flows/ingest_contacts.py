@@ -18,7 +18,9 @@ from enrichment.intake import (
     SelectedContacts,
     intake_kind,
 )
+from flows.plan import chosen
 from tasks.backfill import stage_selection
+from tasks.failed_runs import alert_failure
 from tasks.intake import stage_everything, stage_failed, stage_listed, stage_missed, stage_new
 from tasks.run_starts import follow_up
 
@@ -27,7 +29,7 @@ def run_name() -> str:
     """Return the run's name."""
     asked = flow_run.get_parameters()
     what = INTAKE_LABELS.get(intake_kind(asked.get("intake")), "contacts")
-    return f"stage {what} of {asked.get('crm') or load_settings().crm}"
+    return f"stage {what} of {chosen('crm')}"
 
 
 @flow(
@@ -35,6 +37,8 @@ def run_name() -> str:
     flow_run_name=run_name,
     description=__doc__,
     persist_result=False,
+    on_failure=[alert_failure],
+    on_crashed=[alert_failure],
 )
 def ingest_contacts(
     intake: Intake = NewContacts(),  # noqa: B008 - frozen

@@ -6,6 +6,7 @@ from typing import Any
 from prefect.runtime import flow_run
 
 from blocks.settings import Settings, load_settings
+from enrichment.errors import ConfigurationError
 from enrichment.plan import RunPlan
 
 
@@ -18,7 +19,7 @@ def plan_run(settings: Settings, *, max_credits: float | None = None, **override
         max_credits: the most that the run may spend; None for no cap.
         overrides: `provider`, `crm`, `warehouse`, `lane`; an empty one means the setting.
     """
-    chosen: dict[str, Any] = {name: value or getattr(settings, name, "") for name, value in overrides.items()}
+    values: dict[str, Any] = {name: value or getattr(settings, name, "") for name, value in overrides.items()}
     return RunPlan(
         str(flow_run.get_id() or uuid.uuid4()),
         live_share=settings.live_share,
@@ -34,13 +35,20 @@ def plan_run(settings: Settings, *, max_credits: float | None = None, **override
         required_fields=settings.required_field_names,
         max_credits=max_credits,
         credits_per_day=settings.credit_caps,
-        **chosen,
+        **values,
     )
 
 
 def asked_for(what: str) -> str:
     """Return a run's name while it works: what it does, with which lane, CRM and provider."""
-    asked, settings = flow_run.get_parameters(), load_settings()
+    asked = flow_run.get_parameters()
     lane = f"{asked.get('lane')} " if asked.get("lane") else ""
-    crm, provider = asked.get("crm") or settings.crm, asked.get("provider") or settings.provider
-    return f"{what} {lane}contacts of {crm} with {provider}"
+    return f"{what} {lane}contacts of {chosen('crm')} with {chosen('provider')}"
+
+
+def chosen(name: str) -> str:
+    """Return a parameter of the present run, or else the setting; its name alone if the settings are wrong."""
+    try:
+        return str(flow_run.get_parameters().get(name) or getattr(load_settings(), name))
+    except ConfigurationError:
+        return name  # the run ends with this error, once it is at work

@@ -9,6 +9,7 @@ from pydantic import Field
 from blocks.settings import load_settings
 from flows.plan import asked_for, plan_run
 from tasks.books import describe_fields
+from tasks.failed_runs import alert_deployed_failure
 from tasks.preview import Preview, preview
 
 
@@ -22,6 +23,8 @@ def run_name() -> str:
     flow_run_name=run_name,
     description=__doc__,
     persist_result=False,
+    on_failure=[alert_deployed_failure],
+    on_crashed=[alert_deployed_failure],
 )
 def preview_contacts(
     provider: str = "",

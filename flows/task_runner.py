@@ -15,13 +15,16 @@ class RunnerOfChoice(ThreadPoolTaskRunner[Any]):
 
     def duplicate(self) -> Any:
         """
-        Return the run's own task runner.
+        Return the run's own task runner; threads if the settings are wrong.
 
-        Raises:
-            ConfigurationError: its library isn't installed, or a setting is wrong.
+        Prefect asks for it before a run is at work, when an error would leave the run pending; `other_processes` raises
+        the same error where it ends the run.
         """
-        settings = load_settings()
-        return _dask_runner(settings) if settings.task_runner == "dask" else super().duplicate()
+        try:
+            settings = load_settings()
+            return _dask_runner(settings) if settings.task_runner == "dask" else super().duplicate()
+        except ConfigurationError:
+            return super().duplicate()
 
 
 def other_processes(settings: Settings) -> int:
@@ -32,13 +35,16 @@ def other_processes(settings: Settings) -> int:
     beyond the setting, or not yet grown up to it: the higher number is the safe one to share the rate by.
 
     Raises:
+        ConfigurationError: the library of the cluster isn't installed.
         TransientError: the cluster can't be reached, or didn't start.
     """
     if settings.task_runner == "threads":
         return 0
-    context: Any = FlowRunContext.get()
+    runner: Any = getattr(FlowRunContext.get(), "task_runner", None)
+    if not hasattr(runner, "client"):
+        _dask_runner(settings)
     try:
-        workers = len(context.task_runner.client.nthreads())
+        workers = len(runner.client.nthreads())
     except (OSError, TimeoutError, RuntimeError) as error:
         where = f"at {settings.dask_address} can't be reached" if settings.dask_address else "didn't start"
         raise TransientError(

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from blocks.settings import load_settings
 from enrichment.review import Review
+from tasks.failed_runs import alert_failure
 from tasks.review import publish_review, read, send_review
 
 
@@ -15,6 +16,8 @@ from tasks.review import publish_review, read, send_review
     flow_run_name="review {days} days of contact enrichment",
     description=__doc__,
     persist_result=False,
+    on_failure=[alert_failure],
+    on_crashed=[alert_failure],
 )
 def weekly_review(
     days: Annotated[int, Field(ge=1, le=366)] = 7,

@@ -4,6 +4,7 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from prefect import get_client
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -14,7 +15,19 @@ from blocks.log import event
 from blocks.notifiers.base import notify
 from blocks.providers.block import load_provider
 from blocks.warehouses.base import RunEnd, RunStart, Usage, Warehouse, open_warehouse
-from enrichment.alerts import alert_kind, compose_alert, compose_version_notice
+from enrichment.alerts import (
+    Concern,
+    Limits,
+    Occasion,
+    compose_alert,
+    compose_version_notice,
+    concerns_of,
+    gravest,
+    judge,
+    pack_known,
+    shares_of,
+    unpack_known,
+)
 from enrichment.errors import ConfigurationError
 from enrichment.plan import RunPlan
 from enrichment.records import Disposition, Stop
@@ -62,33 +75,81 @@ def close_books(
     stop: Stop | None,
     crashed: int,
     returned: int,
-    threshold: float,
+    limits: Limits,
     notifiers: Sequence[str],
     planned: Mapping[str, int],
 ) -> RunReport:
     """Count the run from the ledger, alert people if needed, and close the books whether they balance or not."""
     with open_warehouse(plan.warehouse) as warehouse:
-        last = warehouse.read_last_run(plan.provider, plan.crm, plan.run_id)
         stop = graver(stop, pause_of(plan, warehouse))
         report = _count(plan, warehouse, stop, crashed, returned, planned)
-        broken = crashed > 0 or not report.books.balanced
-        stop_kind = stop.kind if stop and not stop.wished else "crashed" if broken else ""
-        kind = alert_kind(report.books, threshold=threshold, stop_kind=stop_kind)
-        sent = _alert(plan, report, kind, (last.alert_kind if last else None) or "", notifiers)
-        end = RunEnd(
-            failure_rate=report.books.failure_rate,
-            stop_kind=stop.kind if stop else "",
-            alert_kind=kind,
-            alert_sent=sent,
-            credits=report.credits,
-            api_versions=report.api_versions,
-            state="failed" if stop_kind else "closed",
+        ended = _end_of(report)
+        concerns = _concerns(plan, warehouse, report, ended, limits)
+        end = alert_and_end(warehouse, plan, concerns, Occasion(_run_label(plan), REPLAY, report.books), notifiers)
+        warehouse.close_run(
+            plan.run_id,
+            replace(
+                end,
+                stop_kind=stop.kind if stop else "",
+                credits=report.credits,
+                api_versions=report.api_versions,
+                state="failed" if ended[0] else "closed",
+            ),
         )
-        warehouse.close_run(plan.run_id, end)
     for use in report.providers:
         _note_use(plan, use, notifiers)
     event("books_closed", run=plan.run_id, claimed=report.books.claimed, returned=report.books.returned)
     return report
+
+
+def _end_of(report: RunReport) -> tuple[str, str]:
+    """Return why the run failed, as its kind and message; empty if it didn't."""
+    if report.stop and not report.stop.wished:
+        return report.stop.kind, report.stop.message
+    if report.crashed:
+        return "crashed", f"{report.crashed} batches failed unexpectedly; their contacts are back in the queue"
+    return ("", "") if report.books.balanced else ("crashed", "the totals don't match")
+
+
+def _concerns(
+    plan: RunPlan, warehouse: Warehouse, report: RunReport, ended: tuple[str, str], limits: Limits
+) -> list[Concern]:
+    invalid = report.books.count(Disposition.INVALID) >= limits.minimum
+    return concerns_of(
+        report.books,
+        limits,
+        causes=report.causes,
+        stop=ended,
+        refusals=report.refusals,
+        crm=plan.crm_name,
+        before=warehouse.results_before(plan.provider, plan.crm, plan.lane, plan.run_id),
+        reasons=warehouse.count_reasons(plan.run_id, Disposition.INVALID) if invalid else {},
+    )
+
+
+def alert_and_end(
+    warehouse: Warehouse, plan: RunPlan, concerns: Sequence[Concern], occasion: Occasion, notifiers: Sequence[str]
+) -> RunEnd:
+    """Alert people of what they don't know yet, and return the end of the run with what they know then."""
+    last = warehouse.read_last_run(plan.provider, plan.crm, plan.run_id)
+    known = unpack_known(last.alert_state if last else None)
+    sent, books = True, occasion.books
+    if books.claimed or concerns:
+        fresh, after = judge(concerns, known, datetime.now(UTC).isoformat(timespec="seconds"))
+        alert = compose_alert(fresh, concerns, known, occasion)
+        # A dead notifier must not fail the run; the next run tries again.
+        sent = alert is None or notify(alert.subject, alert.body, notifiers, kind=alert.kind or "recovered") > 0
+        known = after
+    counted = shares_of(books)
+    return RunEnd(
+        failure_rate=books.failure_rate,
+        alert_kind=gravest(concerns),
+        alert_sent=sent,
+        alert_state=pack_known(known),
+        invalid=counted.invalid,
+        unmatched=counted.unmatched,
+        known=counted.known,
+    )
 
 
 def _count(
@@ -145,25 +206,6 @@ def _note_use(plan: RunPlan, use: ProviderUse, notifiers: Sequence[str]) -> None
         notify(notice.subject, notice.body, notifiers, kind=notice.kind)
 
 
-def _alert(plan: RunPlan, report: RunReport, kind: str, previous: str, notifiers: Sequence[str]) -> bool:
-    """Send one message if the state changed; return whether people know the present state."""
-    if not report.books.claimed and not kind:
-        return True
-    alert = compose_alert(
-        kind,
-        previous,
-        run=_run_label(plan),
-        books=report.books,
-        causes=report.causes,
-        stop=report.stop.message if report.stop else "",
-        replay=REPLAY,
-    )
-    if alert is None:
-        return True
-    # A dead notifier must not fail the run; the next run tries again.
-    return notify(alert.subject, alert.body, notifiers, kind=alert.kind or "recovered") > 0
-
-
 def _run_label(plan: RunPlan) -> str:
     return f"flow run {flow_run.get_name() or ''} ({plan.run_id})"
 
@@ -182,10 +224,11 @@ def publish_report(plan: RunPlan, report: RunReport) -> None:
 
 
 def _rename(plan: RunPlan, report: RunReport) -> None:
-    written = report.books.count(Disposition.WRITTEN)
+    written, failures = report.books.count(Disposition.WRITTEN), report.books.count(Disposition.FAILED)
+    failed = f", {failures:,} failed" if failures else ""
     if run_id := flow_run.get_id():
         with get_client(sync_client=True) as client:
             client.update_flow_run(
                 uuid.UUID(run_id),
-                name=f"enriched {report.books.claimed:,} contacts, wrote {written:,} to {plan.crm_name}",
+                name=f"enriched {report.books.claimed:,} contacts, wrote {written:,} to {plan.crm_name}{failed}",
             )

@@ -9,7 +9,7 @@ from blocks.warehouses._erasure import forget_late
 from blocks.warehouses._rows import Row, enrichment_of, finished_row, refusal_row, renamed
 from blocks.warehouses._session import Session, Transactions, replayed
 from blocks.warehouses._values import KeptRun, RunEnd, RunStart, Settled, Usage, WrittenField
-from enrichment.alerts import Cause
+from enrichment.alerts import Cause, Shares
 from enrichment.books import Books
 from enrichment.records import Claim, Disposition, Finished, OpenWrite, Origin, Returned, Settlement
 from enrichment.refusals import RefusedField, refused_fields
@@ -80,6 +80,21 @@ class BookVerbs(Transactions):
         """Return what is kept of a run."""
         (row,) = self._query("read_run", run_id=run_id)
         return KeptRun(**row)
+
+    def find_run(self, run_id: str) -> KeptRun | None:
+        """Return what is kept of a run, or None if it never opened its books."""
+        rows = self._query("read_run", run_id=run_id)
+        return KeptRun(**rows[0]) if rows else None
+
+    def results_before(self, provider: str, crm: str, lane: str, run_id: str) -> Shares:
+        """Return what came of the contacts of the last other runs of the same provider, CRM and lane."""
+        (row,) = self._query("sum_results", provider=provider, crm=crm, lane=lane, run_id=run_id)
+        return Shares(**{name: int(value or 0) for name, value in row.items()})
+
+    def count_reasons(self, run_id: str, disposition: Disposition) -> dict[str, int]:
+        """Return how many records of a run ended with a disposition, by reason."""
+        rows = self._query("count_reasons", run_id=run_id, disposition=disposition.value)
+        return {row["reason"]: row["records"] for row in rows}
 
     def read_last_run(self, provider: str, crm: str, run_id: str) -> KeptRun | None:
         """

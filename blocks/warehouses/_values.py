@@ -151,9 +151,13 @@ class RunEnd:
     stop_kind: str = ""
     alert_kind: str = ""
     alert_sent: bool = False
+    alert_state: str = ""
     credits: float = 0.0
     api_versions: Sequence[str] = ()
     state: str = "closed"
+    invalid: int = 0
+    unmatched: int = 0
+    known: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,7 @@ class KeptRun:
     stop_kind: str | None
     alert_kind: str | None
     alert_sent: bool | None
+    alert_state: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,19 @@ WHERE c.place <= 10 ORDER BY c.total DESC, c.field, c.reason, c.place
 -- Counts a run's ended records by disposition.
 SELECT disposition, COUNT(*) AS records FROM record_ledger WHERE run_id = :run_id GROUP BY disposition
 
+-- query: count_reasons
+-- Counts a run's records of one disposition by reason.
+SELECT reason, COUNT(*) AS records FROM record_ledger
+WHERE run_id = :run_id AND disposition = :disposition GROUP BY reason
+
+-- query: sum_results
+-- Sums what came of the contacts of the last runs of the same provider, CRM and lane.
+SELECT SUM(n.invalid) AS invalid, SUM(n.unmatched) AS unmatched, SUM(n.known) AS known FROM (
+    SELECT invalid, unmatched, known FROM enrichment_runs
+    WHERE provider = :provider AND crm = :crm AND lane = :lane AND run_id <> :run_id AND state = 'closed'
+        AND claimed > 0 AND alert_kind NOT IN ('invalid', 'unmatched')
+    ORDER BY finished_at DESC LIMIT 10) n
+
 -- query: blank_ledger
 -- Takes the requests from the ledger of an erased contact.
 UPDATE record_ledger SET request_key = '' WHERE crm = :crm AND object_type = :object_type AND crm_id = :crm_id

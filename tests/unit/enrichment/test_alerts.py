@@ -1,122 +1,278 @@
-"""When people are told, and what they read."""
+"""When people are alerted, and what they read."""
 
-from itertools import product
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from enrichment.alerts import Cause, alert_kind, compose_alert, compose_version_notice
+from enrichment.alerts import (
+    Alert,
+    Cause,
+    Concern,
+    Known,
+    Limits,
+    Occasion,
+    Shares,
+    compose_alert,
+    compose_version_notice,
+    concerns_of,
+    gravest,
+    judge,
+    jump,
+    likeness,
+    pack_known,
+    unpack_known,
+)
 from enrichment.books import Books
 from enrichment.records import Disposition
+from enrichment.refusals import RefusedField
 
-KINDS = ["failure_rate", "quota_exhausted", "credentials_rejected", "request_refused", "crashed"]
 BOOKS = Books(1000, 15, {Disposition.WRITTEN: 965, Disposition.FAILED: 20})
-CAUSES = [Cause("status_500", "look_up", 17, "101"), Cause("bad_value", "write_back", 3, "102")]
+CAUSES = [Cause("status_500", "look_up", 17, "101"), Cause("bad_value", "write_back", 3)]
 REPLAY = "enrich stage --failed"
 STOP = "ZoomInfo: no credits are left"
+START = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-def compose(kind: str, previous: str, stop: str = "") -> object:
-    return compose_alert(
-        kind, previous, run="flow run brave-otter (r1)", books=BOOKS, causes=CAUSES, stop=stop, replay=REPLAY
-    )
+def day(number: int) -> str:
+    return (START + timedelta(days=number)).isoformat()
+
+
+def live_through(*runs: Sequence[Concern], days: Sequence[int] = ()) -> list[Alert | None]:
+    """Return what people read after each run, of which one follows the other."""
+    known: Known = {}
+    told = []
+    for number, concerns in enumerate(runs):
+        fresh, after = judge(concerns, known, day(days[number] if days else 0))
+        told.append(compose_alert(fresh, concerns, known, Occasion("flow run brave-otter (r1)", REPLAY, BOOKS)))
+        known = unpack_known(pack_known(after))
+    return told
+
+
+def kinds_told(*runs: Sequence[Concern], days: Sequence[int] = ()) -> list[str | None]:
+    return [alert.kind if alert else None for alert in live_through(*runs, days=days)]
+
+
+def rate(share: float) -> Concern:
+    return Concern("failure_rate", size=share, text=f"{share:.0%}")
+
+
+def failed(count: int, cause: str = "status_500 at look_up") -> Concern:
+    return Concern("failed_contacts", cause, count, counts=True, text=f"{count} x {cause}")
+
+
+def refused(share: float, field: str = "industry") -> Concern:
+    return Concern("refused_fields", f"{field} not_an_option", share, text=field)
+
+
+def stopped(message: str, kind: str = "quota_exhausted") -> Concern:
+    return Concern(kind, likeness(message), text=message)
 
 
 @pytest.mark.parametrize(
-    ("failed", "threshold", "stop_kind", "kind"),
+    ("failures", "limit", "stop", "kinds"),
     [
-        (0, 0.01, "", ""),
-        (10, 0.01, "", ""),
-        (11, 0.01, "", "failure_rate"),
-        (1, 0.0, "", "failure_rate"),
-        (0, 0.0, "", ""),
-        (1000, 1.0, "", ""),
-        (0, 0.01, "quota_exhausted", "quota_exhausted"),
-        (500, 0.01, "credentials_rejected", "credentials_rejected"),
-        (500, 0.01, "crashed", "crashed"),
+        (0, 0.01, "", []),
+        (10, 0.01, "", ["failed_contacts"]),
+        (11, 0.01, "", ["failure_rate", "failed_contacts"]),
+        (1, 0.0, "", ["failure_rate", "failed_contacts"]),
+        (1000, 1.0, "", ["failed_contacts"]),
+        (0, 0.01, "quota_exhausted", ["quota_exhausted"]),
+        (500, 0.01, "crashed", ["crashed", "failure_rate", "failed_contacts"]),
     ],
 )
-def test_people_are_told_above_the_threshold_or_of_a_stop(
-    failed: int, threshold: float, stop_kind: str, kind: str
+def test_a_run_s_concerns_are_its_end_its_failures_and_their_rate(
+    failures: int, limit: float, stop: str, kinds: list[str]
 ) -> None:
-    """The threshold itself is still well, anything above is not, and a stop outranks both."""
-    books = Books(1000, 0, {Disposition.FAILED: failed, Disposition.WRITTEN: 1000 - failed})
-    assert alert_kind(books, threshold=threshold, stop_kind=stop_kind) == kind
+    """The limit itself is still well, and contacts that failed are a concern below it, too."""
+    books = Books(1000, 0, {Disposition.FAILED: failures, Disposition.WRITTEN: 1000 - failures})
+    causes = [Cause("timeout", "look_up", failures)] if failures else []
+    found = concerns_of(books, Limits(limit), causes=causes, stop=(stop, "words"))
+    assert [one.kind for one in found] == kinds
+    assert gravest(found) == (kinds or [""])[0]
 
 
 def test_a_run_that_claimed_nothing_is_well() -> None:
-    """No record, no failure, whatever the threshold."""
-    assert alert_kind(Books(), threshold=0.0, stop_kind="") == ""
-
-
-@pytest.mark.parametrize(("previous", "kind"), list(product(["", *KINDS], ["", *KINDS])))
-def test_each_change_of_state_is_told_exactly_once(previous: str, kind: str) -> None:
-    """A message goes out if the state changed, and none if it didn't."""
-    alert = compose_alert(kind, previous, run="r", books=BOOKS, causes=CAUSES, stop="", replay=REPLAY)
-    assert (alert is None) == (kind == previous)
-    if alert:
-        assert alert.kind == kind
-        assert alert.subject
-        assert "\n" not in alert.subject
+    """No record, no concern, whatever the limits."""
+    assert concerns_of(Books(), Limits(0.0, 0.0, 1.0, 1)) == []
 
 
 @pytest.mark.parametrize(
-    ("states", "told"),
+    ("one", "told"),
     [
-        (["", "", ""], []),
-        (["failure_rate", "failure_rate", "failure_rate", ""], ["failure_rate", ""]),
-        (["", "quota_exhausted", "quota_exhausted", "", ""], ["quota_exhausted", ""]),
-        (["failure_rate", "crashed", "failure_rate", ""], ["failure_rate", "crashed", "failure_rate", ""]),
+        (RefusedField("industry", "not_an_option", 3, (), 10), True),
+        (RefusedField("industry", "not_an_option", 2, (), 10), False),
+        (RefusedField("industry", "not_an_option", 3, (), 9), False),
+        (RefusedField("industry", "not_an_option", 9), False),
+        (RefusedField("industry", "not_an_option", 10), True),
+        (RefusedField("enr_x", "no_such_field", 1, (), 1), True),
+        (RefusedField("enr_x", "read_only", 1), True),
     ],
 )
-def test_a_row_of_runs_tells_each_trouble_once(states: list[str], told: list[str]) -> None:
-    """A trouble that lasts is told once, and its end once."""
-    alerts = [compose(kind, previous) for previous, kind in zip(["", *states], states, strict=False)]
-    assert [alert.kind for alert in alerts if alert] == told  # type: ignore[attr-defined]
+def test_refused_values_are_a_concern_above_their_share(one: RefusedField, told: bool) -> None:
+    """Above a fifth of ten values or more; a field that takes nothing at all is one at once."""
+    assert bool(concerns_of(Books(), Limits(), refusals=[one], crm="hubspot")) is told
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_alert_names_the_run_the_counts_and_the_causes(kind: str) -> None:
-    """Whoever reads it knows which run, how many records, and why, without opening anything."""
-    body = str(compose(kind, "").body)  # type: ignore[attr-defined]
-    assert "brave-otter (r1)" in body
-    assert "1,000 contacts taken from the queue, 985 finished, 15 back in the queue" in body
-    assert "17 x status_500 at look_up" in body
-    assert "3 x bad_value at write_back" in body
+NOTHING = Shares()
 
 
 @pytest.mark.parametrize(
-    ("kind", "subject", "mend"),
+    ("name", "now", "before", "told"),
     [
-        ("failure_rate", "Contact enrichment: 2.0% of 1,000 contacts failed", REPLAY),
-        ("quota_exhausted", "Contact enrichment stopped: quota exhausted", "Raise the quota"),
-        ("credentials_rejected", "Contact enrichment stopped: credentials rejected", "`enrich doctor`"),
-        ("request_refused", "Contact enrichment stopped: request refused", "add the permission"),
-        ("crashed", "Contact enrichment: part of a run failed unexpectedly", "flow run's log"),
+        ("invalid", Shares(3, 0, 7), NOTHING, False),
+        ("invalid", Shares(4, 0, 6), NOTHING, True),
+        ("invalid", Shares(10, 0, 0), NOTHING, True),
+        ("invalid", Shares(9, 0, 0), NOTHING, False),
+        ("invalid", Shares(40, 0, 60), Shares(20, 0, 80), False),
+        ("invalid", Shares(61, 0, 39), Shares(20, 0, 80), True),
+        ("invalid", Shares(31, 0, 69), Shares(0, 0, 100), True),
+        ("invalid", Shares(29, 0, 71), Shares(0, 0, 100), False),
+        ("unmatched", Shares(0, 60, 40), NOTHING, False),
+        ("unmatched", Shares(0, 71, 29), NOTHING, True),
+        ("unmatched", Shares(90, 8, 0), NOTHING, False),
+        ("unmatched", Shares(0, 60, 40), Shares(0, 15, 85), True),
+        ("unmatched", Shares(0, 84, 16), Shares(0, 70, 30), False),
+        ("unmatched", Shares(0, 86, 14), Shares(0, 70, 30), True),
     ],
 )
-def test_an_alert_says_what_happened_and_how_to_mend_it(kind: str, subject: str, mend: str) -> None:
-    """The subject is the trouble; the last line is what to do."""
-    alert = compose_alert(kind, "", run="r1", books=BOOKS, causes=CAUSES, stop="", replay=REPLAY)
+def test_a_jump_is_a_share_far_above_the_last_runs(name: str, now: Shares, before: Shares, told: bool) -> None:
+    """Three times as many, or halfway to all; without history a usual share is assumed, few contacts say nothing."""
+    assert (jump(name, now, before, Limits()) is not None) is told
+    assert jump(name, now, before, Limits(jump_factor=0)) is None
+
+
+@pytest.mark.parametrize(
+    ("ended", "reasons", "words"),
+    [
+        ("invalid", {"contact_gone": 19, "email_malformed": 1}, "the ids may be of another account"),
+        ("invalid", {"email_malformed": 20}, "another column may have been taken"),
+        ("invalid", {"no_usable_identifier": 20}, "the column of the addresses may not have been recognised"),
+        ("invalid", {}, "may not have been recognised"),
+        ("unmatched", {}, "the provider's account may lack"),
+    ],
+)
+def test_a_jump_names_the_likely_cause(ended: str, reasons: dict[str, int], words: str) -> None:
+    """By the most frequent reason, with the share and the number of contacts."""
+    books = Books(20, 0, {Disposition(ended): 20})
+    (one,) = concerns_of(books, Limits(), reasons=reasons)
+    alert = compose_alert([one], [one], {}, Occasion("r", REPLAY, books))
+    assert alert is not None
+    assert alert.subject == f"Contact enrichment: 100% of the contacts are {ended}"
+    assert f"20 contacts, 100%, are {ended}" in alert.body
+    assert words in alert.body
+
+
+@pytest.mark.parametrize(
+    ("runs", "told"),
+    [
+        ([[], [], []], [None, None, None]),
+        ([[rate(0.5)], [rate(0.5)], []], ["failure_rate", None, ""]),
+        ([[rate(0.02)], [rate(0.03)], [rate(0.04)]], ["failure_rate", None, "failure_rate"]),
+        ([[rate(0.5)], [rate(0.69)], [rate(0.7)]], ["failure_rate", None, "failure_rate"]),
+        ([[failed(7)], [failed(7)], [failed(7)], [failed(7)]], ["failed_contacts", *["failed_contacts", None] * 2][:4]),
+        ([[failed(7)], [failed(3)], [failed(4)]], ["failed_contacts", None, "failed_contacts"]),
+        ([[failed(1)], [], [failed(1)]], ["failed_contacts", None, "failed_contacts"]),
+        ([[failed(5)], [failed(1), failed(1, "new")]], ["failed_contacts", "failed_contacts"]),
+        ([[stopped("No credits.")], [stopped("No credits.")], []], ["quota_exhausted", None, ""]),
+        ([[stopped("A: no key", "failed")], [stopped("B: no key", "failed")]], ["failed", "failed"]),
+        ([[stopped("x")], [rate(0.5)], []], ["quota_exhausted", "failure_rate", ""]),
+        ([[refused(0.5)], [], [refused(0.5)], [refused(0.7)]], ["refused_fields", None, None, "refused_fields"]),
+    ],
+)
+def test_people_are_told_what_is_new_or_worse(runs: list[list[Concern]], told: list[str | None]) -> None:
+    """A trouble that lasts is told once, and its end once; what grows is told again, and what is new at once."""
+    assert kinds_told(*runs) == told
+
+
+def test_a_field_that_stays_refused_is_told_once_a_week() -> None:
+    """A run without such values disproves nothing, and after a week people are reminded."""
+    runs = [[refused(0.5)], [], [refused(0.5)], [refused(0.5)], [refused(0.5)]]
+    assert kinds_told(*runs, days=[0, 1, 6, 7, 8]) == ["refused_fields", None, None, "refused_fields", None]
+
+
+@given(
+    st.lists(st.lists(st.sampled_from([failed(1), failed(50), failed(2, "b"), rate(0.3), refused(0.3)]), max_size=4))
+)
+def test_no_contact_that_fails_after_a_clean_run_is_passed_over(runs: list[list[Concern]]) -> None:
+    """Whatever came before: a cause that the run before didn't have is told."""
+    unique = [list({one.key: one for one in run}.values()) for run in runs]
+    for before, now, alert in zip([[], *unique], unique, live_through(*unique), strict=False):
+        new = {one.key for one in now if one.kind == "failed_contacts"} - {one.key for one in before}
+        assert not new or alert is not None
+
+
+def test_an_alert_names_the_run_the_counts_the_causes_and_what_to_do() -> None:
+    """Whoever reads it knows which run, how many contacts, why, that nothing is lost, and the command."""
+    concerns = concerns_of(BOOKS, Limits(), causes=CAUSES, stop=("quota_exhausted", STOP))
+    alert = compose_alert(concerns, concerns, {}, Occasion("flow run brave-otter (r1)", REPLAY, BOOKS))
+    assert alert is not None
+    assert alert.body.splitlines()[:6] == [
+        "flow run brave-otter (r1)",
+        "1,000 contacts taken from the queue, 985 finished, 15 back in the queue",
+        STOP,
+        "20 of 1,000 contacts failed",
+        "17 x status_500 at look_up, for example contact 101: `enrich why 101`",
+        "3 x bad_value at write_back",
+    ]
+    assert REPLAY in alert.body
+    assert alert.body.count("Nothing is lost") == 2
+
+
+@pytest.mark.parametrize(
+    ("concern", "subject", "advice"),
+    [
+        (rate(0.02), "Contact enrichment: 2.0% of 1,000 contacts failed", REPLAY),
+        (failed(3), "Contact enrichment: 3 contacts failed", REPLAY),
+        (Concern("quota_exhausted"), "Contact enrichment stopped: quota exhausted", "Raise the quota"),
+        (Concern("credentials_rejected"), "Contact enrichment stopped: credentials rejected", "`enrich doctor`"),
+        (Concern("request_refused"), "Contact enrichment stopped: request refused", "add the permission"),
+        (Concern("crashed"), "Contact enrichment: part of a run failed unexpectedly", "flow run's log"),
+        (Concern("failed"), "Contact enrichment: a run failed", "`enrich doctor`"),
+        (refused(0.5), "Contact enrichment: industry can't be written as mapped", "--refresh"),
+    ],
+)
+def test_an_alert_says_what_happened_and_what_to_do(concern: Concern, subject: str, advice: str) -> None:
+    """The subject is the trouble in one line; the last line is what to do, and that nothing is lost."""
+    alert = compose_alert([concern], [concern], {}, Occasion("r1", REPLAY, BOOKS))
     assert alert is not None
     assert alert.subject == subject
-    assert mend in alert.body.splitlines()[-1]
+    assert advice in alert.body.splitlines()[-1]
+    assert "Nothing is lost" in alert.body.splitlines()[-1]
 
 
-def test_an_alert_of_a_stop_holds_the_other_side_s_words() -> None:
-    """The reason of the stop stands between the counts and the causes; no blank line marks its absence."""
-    with_stop, without = compose("quota_exhausted", "", STOP), compose("quota_exhausted", "")
-    assert with_stop.body.splitlines()[2] == STOP  # type: ignore[attr-defined]
-    assert "" not in without.body.splitlines()  # type: ignore[attr-defined]
+def test_the_message_that_all_is_well_names_the_trouble_that_is_over() -> None:
+    """Recovery is told with the run's counts and without advice, also beside contacts that still fail."""
+    (_, well), (_, still) = live_through([rate(0.5)], []), live_through([rate(0.5)], [failed(1)])
+    assert well is not None
+    assert well.subject == "Contact enrichment works again (failure rate is over)"
+    assert "1,000 contacts taken from the queue" in well.body
+    assert REPLAY not in well.body
+    assert still is not None
+    assert "Failure rate is over." in still.body.splitlines()
 
 
-@pytest.mark.parametrize("previous", KINDS)
-def test_the_message_that_all_is_well_names_the_trouble_that_is_over(previous: str) -> None:
-    """Recovery is told with the run's counts, and without a mend."""
-    alert = compose("", previous, STOP)
-    assert alert.kind == ""  # type: ignore[attr-defined]
-    assert previous in alert.subject  # type: ignore[attr-defined]
-    assert "1,000 contacts taken from the queue" in alert.body  # type: ignore[attr-defined]
-    assert REPLAY not in alert.body  # type: ignore[attr-defined]
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("HubSpot answered 503 (request 7f3a-11)", "HubSpot answered 502 (request 99ab-2)", True),
+        ("HubSpot can't be reached", "Salesforce can't be reached", False),
+        ("hubspot has no contact field enr_x", "hubspot has no contact field industry", False),
+        ("", "", True),
+    ],
+)
+def test_two_messages_of_one_cause_are_known_by_their_words(one: str, other: str, same: bool) -> None:
+    """Numbers and ids change from run to run, and don't make a new cause."""
+    assert (likeness(one) == likeness(other)) is same
+
+
+def test_what_people_know_survives_as_text() -> None:
+    """It is kept with the run's totals; a run of an earlier version has none."""
+    _, known = judge([failed(3), refused(0.5)], {}, day(0))
+    assert unpack_known(pack_known(known)) == known
+    assert unpack_known(None) == unpack_known("") == {}
 
 
 def test_a_new_api_version_is_told_with_both_versions() -> None:

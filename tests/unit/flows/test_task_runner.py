@@ -40,11 +40,12 @@ def test_a_cluster_elsewhere_is_used_by_its_address(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_missing_extra_says_which_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dask is asked for without its library: the message names the extra and the way around it."""
+    """Dask is asked for without its library: the run starts, and ends with the extra and the way around it."""
     monkeypatch.setenv("ENRICHMENT_TASK_RUNNER", "dask")
     monkeypatch.setitem(sys.modules, "prefect_dask.task_runners", None)
+    assert not isinstance(enrich_contacts.task_runner.duplicate(), DaskTaskRunner)
     with pytest.raises(ConfigurationError, match="uv sync --extra dask"):
-        enrich_contacts.task_runner.duplicate()
+        other_processes(load_settings())
 
 
 def test_an_unknown_runner_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

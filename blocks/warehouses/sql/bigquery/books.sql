@@ -19,7 +19,8 @@ WHEN NOT MATCHED THEN INSERT
 UPDATE enrichment_runs SET state = :state, finished_at = CURRENT_TIMESTAMP(),
     failure_rate = :failure_rate, credits = :credits,
     api_versions = PARSE_JSON(:api_versions, wide_number_mode => 'round'), stop_kind = :stop_kind,
-    alert_kind = :alert_kind, alert_sent = :alert_sent
+    alert_kind = :alert_kind, alert_sent = :alert_sent,
+    alert_state = :alert_state, invalid = :invalid, unmatched = :unmatched, known = :known
 WHERE run_id = :run_id
 
 -- query: read_run
@@ -27,7 +28,7 @@ WHERE run_id = :run_id
 -- differs because of how JSON is kept
 SELECT n.run_id, n.flow_run_name, n.provider, n.crm, n.lane, n.state, n.started_at, n.seen_at, n.finished_at,
     n.claimed, n.returned, n.failure_rate, n.credits, TO_JSON_STRING(n.api_versions) AS api_versions, n.stop_kind,
-    n.alert_kind, n.alert_sent
+    n.alert_kind, n.alert_sent, n.alert_state
 FROM enrichment_runs n WHERE n.run_id = :run_id
 
 -- query: read_last_run
@@ -35,7 +36,7 @@ FROM enrichment_runs n WHERE n.run_id = :run_id
 -- differs because of how JSON is kept
 SELECT n.run_id, n.flow_run_name, n.provider, n.crm, n.lane, n.state, n.started_at, n.seen_at, n.finished_at,
     n.claimed, n.returned, n.failure_rate, n.credits, TO_JSON_STRING(n.api_versions) AS api_versions, n.stop_kind,
-    n.alert_kind, n.alert_sent
+    n.alert_kind, n.alert_sent, n.alert_state
 FROM enrichment_runs n
 WHERE n.provider = :provider AND n.crm = :crm AND n.run_id <> :run_id AND n.state IN ('closed', 'failed')
     AND (n.claimed > 0 OR n.alert_kind <> '')

@@ -187,7 +187,11 @@ CREATE TABLE IF NOT EXISTS enrichment_runs (
     api_versions JSON,
     stop_kind STRING,
     alert_kind STRING,
-    alert_sent BOOL
+    alert_sent BOOL,
+    alert_state STRING,
+    invalid INT64,
+    unmatched INT64,
+    known INT64
 );
 
 CREATE TABLE IF NOT EXISTS suppressed_contacts (

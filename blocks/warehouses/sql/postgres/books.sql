@@ -17,21 +17,24 @@ ON CONFLICT (run_id) DO UPDATE SET state = 'open', seen_at = excluded.seen_at
 -- differs because of the clock and how JSON is kept
 UPDATE enrichment_runs SET state = :state, finished_at = now(),
     failure_rate = :failure_rate, credits = :credits, api_versions = :api_versions::jsonb, stop_kind = :stop_kind,
-    alert_kind = :alert_kind, alert_sent = :alert_sent
+    alert_kind = :alert_kind, alert_sent = :alert_sent, alert_state = :alert_state, invalid = :invalid,
+    unmatched = :unmatched, known = :known
 WHERE run_id = :run_id
 
 -- query: read_run
 -- Reads a run's books.
 -- differs because another engine differs in how JSON is kept and how a time is read
 SELECT n.run_id, n.flow_run_name, n.provider, n.crm, n.lane, n.state, n.started_at, n.seen_at, n.finished_at,
-    n.claimed, n.returned, n.failure_rate, n.credits, n.api_versions, n.stop_kind, n.alert_kind, n.alert_sent
+    n.claimed, n.returned, n.failure_rate, n.credits, n.api_versions, n.stop_kind, n.alert_kind, n.alert_sent,
+    n.alert_state
 FROM enrichment_runs n WHERE n.run_id = :run_id
 
 -- query: read_last_run
 -- Reads the last run of the same provider and CRM whose state people know.
 -- differs because another engine differs in how JSON is kept and how a time is read
 SELECT n.run_id, n.flow_run_name, n.provider, n.crm, n.lane, n.state, n.started_at, n.seen_at, n.finished_at,
-    n.claimed, n.returned, n.failure_rate, n.credits, n.api_versions, n.stop_kind, n.alert_kind, n.alert_sent
+    n.claimed, n.returned, n.failure_rate, n.credits, n.api_versions, n.stop_kind, n.alert_kind, n.alert_sent,
+    n.alert_state
 FROM enrichment_runs n
 WHERE n.provider = :provider AND n.crm = :crm AND n.run_id <> :run_id AND n.state IN ('closed', 'failed')
     AND (n.claimed > 0 OR n.alert_kind <> '')

@@ -238,6 +238,10 @@ CREATE TABLE enrichment_runs (
     stop_kind TEXT, -- why the run ended early; empty if it didn't
     alert_kind TEXT, -- why people were alerted; empty if all was well
     alert_sent BOOLEAN, -- whether people know the state of the run
+    alert_state TEXT, -- what people have been alerted of, as JSON: size, what came since, and when
+    invalid INTEGER, -- [contacts] number of contacts that ended as invalid
+    unmatched INTEGER, -- [contacts] number of contacts that ended as unmatched
+    known INTEGER, -- [contacts] number of contacts that a provider knew: written or unchanged
     CHECK (state IN ('open', 'closed', 'failed', 'abandoned'))
 );
 

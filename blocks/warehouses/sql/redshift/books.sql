@@ -17,7 +17,8 @@ WHERE NOT EXISTS (SELECT 1 FROM enrichment_runs n WHERE n.run_id = :run_id)
 -- differs because of the clock and how JSON is kept
 UPDATE enrichment_runs SET state = :state, finished_at = GETDATE(),
     failure_rate = :failure_rate, credits = :credits, api_versions = JSON_PARSE(:api_versions), stop_kind = :stop_kind,
-    alert_kind = :alert_kind, alert_sent = :alert_sent
+    alert_kind = :alert_kind, alert_sent = :alert_sent, alert_state = :alert_state, invalid = :invalid,
+    unmatched = :unmatched, known = :known
 WHERE run_id = :run_id
 
 -- query: read_run
@@ -25,7 +26,8 @@ WHERE run_id = :run_id
 -- differs because of how JSON is kept
 SELECT n.run_id, n.flow_run_name, n.provider, n.crm, n.lane, n.state, n.started_at, n.seen_at, n.finished_at,
     n.claimed, n.returned, n.failure_rate, n.credits, JSON_SERIALIZE(n.api_versions) AS api_versions, n.stop_kind,
-    n.alert_kind, n.alert_sent
+    n.alert_kind, n.alert_sent,
+    n.alert_state
 FROM enrichment_runs n WHERE n.run_id = :run_id
 
 -- query: read_last_run
@@ -33,7 +35,8 @@ FROM enrichment_runs n WHERE n.run_id = :run_id
 -- differs because of how JSON is kept
 SELECT n.run_id, n.flow_run_name, n.provider, n.crm, n.lane, n.state, n.started_at, n.seen_at, n.finished_at,
     n.claimed, n.returned, n.failure_rate, n.credits, JSON_SERIALIZE(n.api_versions) AS api_versions, n.stop_kind,
-    n.alert_kind, n.alert_sent
+    n.alert_kind, n.alert_sent,
+    n.alert_state
 FROM enrichment_runs n
 WHERE n.provider = :provider AND n.crm = :crm AND n.run_id <> :run_id AND n.state IN ('closed', 'failed')
     AND (n.claimed > 0 OR n.alert_kind <> '')

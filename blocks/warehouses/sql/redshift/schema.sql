@@ -232,7 +232,11 @@ CREATE TABLE enrichment_runs (
     api_versions SUPER,
     stop_kind VARCHAR(256),
     alert_kind VARCHAR(256),
-    alert_sent BOOLEAN
+    alert_sent BOOLEAN,
+    alert_state VARCHAR(65535),
+    invalid INTEGER,
+    unmatched INTEGER,
+    known INTEGER
 );
 
 CREATE TABLE suppressed_contacts (

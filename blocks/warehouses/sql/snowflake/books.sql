@@ -16,7 +16,8 @@ WHEN NOT MATCHED THEN INSERT (run_id, flow_run_name, provider, crm, lane, state,
 -- Closes a run's books.
 -- differs because of the clock and how JSON is kept
 UPDATE enrichment_runs SET state = :state, finished_at = SYSDATE(), failure_rate = :failure_rate, credits = :credits,
-    api_versions = PARSE_JSON(:api_versions), stop_kind = :stop_kind, alert_kind = :alert_kind, alert_sent = :alert_sent
+    api_versions = PARSE_JSON(:api_versions), stop_kind = :stop_kind, alert_kind = :alert_kind, alert_sent = :alert_sent,
+    alert_state = :alert_state, invalid = :invalid, unmatched = :unmatched, known = :known
 WHERE run_id = :run_id
 
 -- query: read_run
@@ -25,7 +26,7 @@ WHERE run_id = :run_id
 SELECT n.run_id, n.flow_run_name, n.provider, n.crm, n.lane, n.state,
     DATE_PART(epoch_millisecond, n.started_at) AS started_at, DATE_PART(epoch_millisecond, n.seen_at) AS seen_at,
     DATE_PART(epoch_millisecond, n.finished_at) AS finished_at, n.claimed, n.returned, n.failure_rate, n.credits,
-    n.api_versions, n.stop_kind, n.alert_kind, n.alert_sent
+    n.api_versions, n.stop_kind, n.alert_kind, n.alert_sent, n.alert_state
 FROM enrichment_runs n WHERE n.run_id = :run_id
 
 -- query: read_last_run
@@ -34,7 +35,7 @@ FROM enrichment_runs n WHERE n.run_id = :run_id
 SELECT n.run_id, n.flow_run_name, n.provider, n.crm, n.lane, n.state,
     DATE_PART(epoch_millisecond, n.started_at) AS started_at, DATE_PART(epoch_millisecond, n.seen_at) AS seen_at,
     DATE_PART(epoch_millisecond, n.finished_at) AS finished_at, n.claimed, n.returned, n.failure_rate, n.credits,
-    n.api_versions, n.stop_kind, n.alert_kind, n.alert_sent
+    n.api_versions, n.stop_kind, n.alert_kind, n.alert_sent, n.alert_state
 FROM enrichment_runs n
 WHERE n.provider = :provider AND n.crm = :crm AND n.run_id <> :run_id AND n.state IN ('closed', 'failed')
     AND (n.claimed > 0 OR n.alert_kind <> '')

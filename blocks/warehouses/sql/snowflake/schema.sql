@@ -193,7 +193,11 @@ CREATE TABLE IF NOT EXISTS enrichment_runs (
     api_versions VARIANT,
     stop_kind VARCHAR,
     alert_kind VARCHAR,
-    alert_sent BOOLEAN
+    alert_sent BOOLEAN,
+    alert_state VARCHAR,
+    invalid INTEGER,
+    unmatched INTEGER,
+    known INTEGER
 );
 
 CREATE TABLE IF NOT EXISTS suppressed_contacts (

@@ -206,6 +206,10 @@ CREATE TABLE enrichment_runs (
     stop_kind TEXT,
     alert_kind TEXT,
     alert_sent INTEGER,
+    alert_state TEXT,
+    invalid INTEGER,
+    unmatched INTEGER,
+    known INTEGER,
     CHECK (state IN ('open', 'closed', 'failed', 'abandoned'))
 );
 

@@ -1,0 +1,131 @@
+"""
+What a run that fails leaves: its books are closed with the cause, and people are alerted.
+
+These are hooks of the flows, so they also see what fails before a flow's first line. A process that was killed can't
+run them; the automations that `enrich setup` makes are the net below.
+"""
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+from prefect import Flow, State, get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
+
+from blocks.log import event
+from blocks.notifiers.base import notify
+from blocks.settings import load_notifiers, load_settings
+from blocks.warehouses.base import RunStart, open_warehouse
+from enrichment.alerts import Concern, Occasion, compose_alert, likeness
+from enrichment.books import Books
+from enrichment.errors import EnrichmentError, sealed, where
+from enrichment.plan import RunPlan
+from tasks.books import REPLAY, alert_and_end
+
+_ENDED = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED]
+
+
+@sealed
+def alert_failure(flow: "Flow[Any, Any]", flow_run: FlowRun, state: State[Any]) -> None:
+    """Alert people that a run failed, unless the last run failed alike."""
+    message = _cause(state)
+    event("run_failed", level=logging.ERROR, run=flow_run.id, flow=flow.name, cause=message)
+    if _last_failed_alike(flow_run, state):
+        return
+    occasion = Occasion(f"{flow.name}: {_label(flow_run)}", REPLAY)
+    concern = Concern("failed", likeness(message), text=message)
+    alert = compose_alert([concern], [concern], {}, occasion)
+    if alert:
+        notify(f"{alert.subject} ({flow.name})", alert.body, load_notifiers(), kind=alert.kind)
+
+
+@sealed
+def alert_deployed_failure(flow: "Flow[Any, Any]", flow_run: FlowRun, state: State[Any]) -> None:
+    """Alert people that a run of a deployment failed; a person who started it at a terminal sees it there."""
+    if flow_run.deployment_id:
+        alert_failure(flow, flow_run, state)
+
+
+@sealed
+def fail_books(flow: "Flow[Any, Any]", flow_run: FlowRun, state: State[Any]) -> None:
+    """Close the books of a run that failed, with the cause, and alert people; they may never have been opened."""
+    try:
+        told = _close(flow_run, _cause(state))
+    except EnrichmentError as error:  # also if it is the warehouse that fails
+        event("books_not_closed", level=logging.WARNING, run=flow_run.id, error=str(error))
+        told = False
+    if not told:
+        alert_failure(flow, flow_run, state)
+
+
+def _close(flow_run: FlowRun, message: str) -> bool:
+    """Close the books, and return whether people know of the failure."""
+    settings, asked = load_settings(), flow_run.parameters
+    provider, crm = asked.get("provider") or settings.provider, asked.get("crm") or settings.crm
+    plan = RunPlan(str(flow_run.id), provider, crm, asked.get("warehouse") or settings.warehouse)
+    with open_warehouse(plan.warehouse) as warehouse:
+        run = warehouse.find_run(plan.run_id)
+        if run and run.state == "failed":
+            return True  # the run closed its books itself
+        if run is None:
+            start = RunStart(plan.run_id, flow_run.name, provider, crm, asked.get("lane") or "")
+            warehouse.open_run(start, lease_seconds=settings.lease_seconds)
+        books = warehouse.read_books(plan.run_id) if run else Books()
+        concern = Concern("failed", likeness(message), text=message)
+        occasion = Occasion(_label(flow_run), REPLAY, books)
+        end = alert_and_end(warehouse, plan, [concern], occasion, settings.notifier_references)
+        usage = warehouse.count_usage(plan.run_id)
+        cost = sum(one.credits for one in usage)
+        versions = sorted({one.api_version for one in usage if one.api_version})
+        warehouse.close_run(
+            plan.run_id, replace(end, state="failed", stop_kind="failed", credits=cost, api_versions=versions)
+        )
+    event("books_closed", run=plan.run_id, state="failed")
+    return True
+
+
+def _label(flow_run: FlowRun) -> str:
+    return f"flow run {flow_run.name} ({flow_run.id})"
+
+
+def _cause(state: State[Any]) -> str:
+    """Return why a run failed, in our words; a foreign error's text may quote a contact."""
+    try:
+        error = state.result(raise_on_failure=False)
+    except Exception:  # noqa: BLE001 - a state without its error
+        error = None
+    if isinstance(error, EnrichmentError):
+        return str(error)
+    if isinstance(error, BaseException):
+        return where(error)
+    return state.message or state.name or "unknown"
+
+
+def _last_failed_alike(flow_run: FlowRun, state: State[Any]) -> bool:
+    """Return whether the last run of the same deployment failed for the same cause; people know it then."""
+    if flow_run.deployment_id is None:
+        return False
+    with get_client(sync_client=True) as client:
+        last = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(
+                id=FlowRunFilterId(not_any_=[flow_run.id]),
+                deployment_id=FlowRunFilterDeploymentId(any_=[flow_run.deployment_id]),
+                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_ENDED)),
+            ),
+            sort=FlowRunSort.END_TIME_DESC,
+            limit=1,
+        )
+    before = last[0].state if last else None
+    return before is not None and before.type != StateType.COMPLETED and _alike(before, state)
+
+
+def _alike(one: State[Any], other: State[Any]) -> bool:
+    return likeness(one.message or "") == likeness(other.message or "")

@@ -99,9 +99,11 @@ def refused_line(one: RefusedField, crm: str) -> str:
 def refused_text(one: RefusedField, crm: str) -> str:
     """Return one figure without its field."""
     if one.reason in OF_THE_FIELD:
-        return f"{in_words(one.reason, crm)}; {one.contacts:,} values were not written"
+        were = "value was" if one.contacts == 1 else "values were"
+        return f"{in_words(one.reason, crm)}; {one.contacts:,} {were} not written"
     of = f" of {one.planned:,}" if one.planned > one.contacts else ""
-    text = f"{one.contacts:,}{of} values {in_words(one.reason, crm)}"
+    values = "value" if one.contacts == one.planned == 1 else "values"
+    text = f"{one.contacts:,}{of} {values} {in_words(one.reason, crm)}"
     return f"{text}; {_most_frequent(one.values)}" if one.values else text
 
 

@@ -83,6 +83,7 @@ def check_ready(provider: str = "") -> None:
 
 
 def _prepare_prefect(settings: Settings, save: bool, runs: int) -> dict[str, Any]:
+    from blocks.automations import make_automations  # noqa: PLC0415 - as below
     from blocks.registration import (  # noqa: PLC0415 - starts a server if none runs
         make_limit,
         make_work_pool,
@@ -99,4 +100,5 @@ def _prepare_prefect(settings: Settings, save: bool, runs: int) -> dict[str, Any
         if environment_values(Receiver):
             chosen.append(Receiver.vendor)
         done["blocks saved"] = save_blocks({Reference.parse(reference).name for reference in chosen})
+    done["automations created"] = make_automations(settings.notifier_references, save=save)
     return done

@@ -1,6 +1,7 @@
 """Any notification block of Prefect: Teams, PagerDuty, Discord, a webhook of one's own, and what else Prefect knows."""
 
 from typing import Any, ClassVar, Self
+from uuid import UUID
 
 import httpx
 from prefect.blocks.abstract import NotificationBlock
@@ -56,6 +57,11 @@ class PrefectNotifier:
     def __init__(self, reference: str, block: NotificationBlock) -> None:
         self._reference = reference
         self._block: Any = block  # its type says that a coroutine comes, which is so among coroutines only
+
+    @property
+    def block_id(self) -> UUID:
+        """Return the id of the block in Prefect."""
+        return UUID(str(self._block._block_document_id))  # noqa: SLF001 - Prefect has no other way to it
 
     def send(self, subject: str, body: str) -> None:
         """Let the block deliver the message."""

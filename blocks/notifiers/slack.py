@@ -41,13 +41,13 @@ class SlackNotifier:
     name = "slack"
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
-        self._url = url
+        self.url = url
         self._timeout_seconds = timeout_seconds
 
     def send(self, subject: str, body: str) -> None:
         """Post the message; the URL is a secret, so it stays out of every error."""
         try:
-            answer = httpx.post(self._url, json={"text": f"*{subject}*\n{body}"}, timeout=self._timeout_seconds)
+            answer = httpx.post(self.url, json={"text": f"*{subject}*\n{body}"}, timeout=self._timeout_seconds)
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise TransientError(f"Slack can't be reached ({type(error).__name__})") from None
         if answer.status_code in {301, 302, 303, 307, 308, 400, 403, 404, 410}:

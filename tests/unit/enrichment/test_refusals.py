@@ -62,6 +62,11 @@ def test_rows_become_figures() -> None:
             RefusedField("enr_x", "no_such_field", 400, (), 400),
             "enr_x: hubspot has no such field; 400 values were not written",
         ),
+        (RefusedField("phone", "too_long", 1, (), 1), "phone: 1 value longer than hubspot's field allows"),
+        (
+            RefusedField("enr_x", "read_only", 1),
+            "enr_x: hubspot doesn't let this field be written; 1 value was not written",
+        ),
         (RefusedField("State", "field_odd", 2), "State: 2 values refused by hubspot (field_odd)"),
     ],
 )

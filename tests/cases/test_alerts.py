@@ -1,0 +1,162 @@
+"""Nothing ends in silence: what fails says so in its books, its state, its title and one alert."""
+
+import pytest
+from prefect import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import FlowRunSort
+
+from blocks.automations import make_automations
+from enrichment.errors import ConfigurationError, EnrichmentError
+from enrichment.intake import EveryContact, ListedContacts
+from flows.enrich_contacts import enrich_contacts
+from flows.erase_contact import erase_contact
+from flows.ingest_contacts import ingest_contacts
+from flows.preview_contacts import preview_contacts
+from tasks.books import describe_fields
+from tests.integration.conftest import Pipeline, pipeline, prepared_server, shared_box
+
+__all__ = ["pipeline", "prepared_server", "shared_box"]
+
+WAREHOUSES = pytest.mark.parametrize("pipeline", ["sqlite", "postgres"], indirect=True)
+REFUSAL = '{"status":"error","category":"VALIDATION_ERROR","message":"Property values were not valid"}'
+
+
+def last_run() -> FlowRun:
+    """Return the newest flow run as Prefect's server has it."""
+    with get_client(sync_client=True) as client:
+        return client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)[0]
+
+
+def told(pipeline: Pipeline) -> list[str]:
+    """Return what Slack was sent since the last time."""
+    messages = [message.text for message in pipeline.box.world.slack.messages]
+    pipeline.box.world.slack._messages.clear()
+    return messages
+
+
+def refuse_updates(pipeline: Pipeline, *, times: int) -> None:
+    pipeline.box.world.faults.add(
+        kind="status",
+        service="hubspot",
+        path_contains="batch/update",
+        status=400,
+        body=REFUSAL,
+        content_type="application/json",
+        times=times,
+    )
+
+
+def books(pipeline: Pipeline) -> tuple[str, str | None, str | None]:
+    """Return state, stop and alert of the newest run's books."""
+    run = pipeline.warehouse.find_run(str(last_run().id))
+    assert run is not None
+    return run.state, run.stop_kind, run.alert_kind
+
+
+@WAREHOUSES
+def test_a_run_whose_contacts_fail_says_so_everywhere(pipeline: Pipeline) -> None:
+    """Title, state and message; the alert comes in that run, and again when as many more fail; the end is told."""
+    pipeline.new_world(1)
+    hubspot = pipeline.box.world.hubspot
+    ids = hubspot.create([{"email": f"hit+p{n}@firm.example"} for n in range(12)])
+    ingest_contacts(ListedContacts(crm_ids=ids[:8]))
+    refuse_updates(pipeline, times=0)
+    report = enrich_contacts()
+    run = last_run()
+    assert run.name == "enriched 8 contacts, wrote 0 to hubspot, 8 failed"
+    assert run.state is not None
+    assert run.state.name == "CompletedWithFailures"
+    assert run.state.message == f"8 of 8 contacts failed: 8 x {report.causes[0].reason} at write_back"
+    (message,) = told(pipeline)
+    assert "100.0% of 8 contacts failed" in message
+    assert "Nothing is lost" in message
+    assert "enrich stage --failed" in message
+    assert books(pipeline)[0] == "closed"
+    ingest_contacts(ListedContacts(crm_ids=ids[8:9]))
+    enrich_contacts()
+    assert told(pipeline) == []  # one more of the same
+    pipeline.box.world.faults.clear()
+    ingest_contacts(ListedContacts(crm_ids=ids[9:]))
+    enrich_contacts()
+    assert (last_run().name, last_run().state_name) == ("enriched 3 contacts, wrote 3 to hubspot", "Completed")
+    (message,) = told(pipeline)
+    assert "works again" in message
+
+
+@WAREHOUSES
+def test_a_run_that_dies_before_it_has_work_closes_its_books_and_alerts(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HubSpot answers 503 to its field descriptions: cause and advice once, until another cause or the end."""
+    pipeline.new_world(1)
+    faults = pipeline.box.world.faults
+    monkeypatch.setattr(describe_fields, "retries", 0)
+    faults.add(kind="status", service="hubspot", path_contains="properties", status=503, times=0)
+    for _ in range(2):
+        with pytest.raises(EnrichmentError):
+            enrich_contacts()
+        assert last_run().state_name == "Failed"
+        assert books(pipeline) == ("failed", "failed", "failed")
+    (message,) = told(pipeline)
+    assert "a run failed" in message
+    assert "HubSpot" in message
+    assert "Nothing is lost" in message
+    faults.clear()
+    pipeline.setenv("ENRICHMENT_PROVIDER", "zoominfoo")  # another cause, before the books open
+    with pytest.raises(ConfigurationError):
+        enrich_contacts()
+    assert books(pipeline) == ("failed", "failed", "failed")
+    (message,) = told(pipeline)
+    assert "zoominfoo" in message
+    pipeline.setenv("ENRICHMENT_PROVIDER", "zoominfo")
+    ingest_contacts(EveryContact())
+    enrich_contacts()
+    assert "works again" in told(pipeline)[0]
+
+
+def test_a_failure_alerts_while_the_warehouse_or_the_settings_are_wrong(pipeline: Pipeline) -> None:
+    """Where no books can be kept, the message goes out all the same; it names no contact."""
+    pipeline.new_world(1)
+    with pipeline.warehouse._transaction() as session:
+        session.execute("DROP TABLE enrichment_staging")
+    for start in (enrich_contacts, ingest_contacts, lambda: erase_contact("101000000001")):
+        with pytest.raises(ConfigurationError):
+            start()
+        (message,) = told(pipeline)
+        assert "enrich setup" in message
+    with pytest.raises(ConfigurationError):
+        preview_contacts()
+    assert told(pipeline) == []  # a person at a terminal sees it there
+    pipeline.setenv("ENRICHMENT_ALERT_THRESHOLD", "a little")
+    with pytest.raises(ConfigurationError, match="ENRICHMENT_ALERT_THRESHOLD"):
+        enrich_contacts()
+    (message,) = told(pipeline)
+    assert "ENRICHMENT_ALERT_THRESHOLD" in message
+
+
+def test_a_list_of_ids_of_another_portal_is_pointed_out(pipeline: Pipeline) -> None:
+    """Nothing was paid, no contact failed: the jump in invalid contacts alerts, with the likely cause."""
+    pipeline.new_world(1)
+    pipeline.setenv("ENRICHMENT_ABSENT_MINUTES", "0")
+    ingest_contacts(ListedContacts(crm_ids=[str(999_000_000 + n) for n in range(12)]))
+    enrich_contacts()
+    (message,) = told(pipeline)
+    assert "100% of the contacts are invalid" in message
+    assert "the ids may be of another account or portal" in message
+    assert not pipeline.box.world.zoominfo.lookups
+
+
+def test_setup_makes_automations_and_leaves_those_of_people_alone(pipeline: Pipeline) -> None:
+    """Each once; one that a person switched off stays so."""
+    pipeline.new_world(1)
+    assert make_automations(["slack", "email"], save=False)[1:] == []  # the server may use no URL that isn't saved
+    made = make_automations(["slack", "email"], save=True)
+    assert len(made) == 3
+    with get_client(sync_client=True) as client:
+        (late,) = client.read_automations_by_name("Contact enrichment: runs are late")
+        client.pause_automation(late.id)
+        assert make_automations(["slack", "email"], save=True) == []
+        assert not client.read_automations_by_name(late.name)[0].enabled
+        for automation in client.read_automations():
+            if automation.name in made:
+                client.delete_automation(automation.id)

@@ -38,6 +38,16 @@ def stop_kind_of_reply(outcome: Outcome, *, credentials: bool) -> str:
     return ""
 
 
+def stop_message(provider: str, kind: str, reason: str) -> str:
+    """Return what to say of a provider's reply that stops the run."""
+    if kind != REQUEST_REFUSED:
+        return f"{provider}: {reason}"
+    return (
+        f"{provider} refuses every call ({reason}): check with the provider whether the account may use this API and "
+        "its output fields, and with `enrich doctor` whether it is the right address"
+    )
+
+
 def stop_of(error: EnrichmentError) -> Stop | None:
     """Return why the run must stop, or None if only this chunk is concerned."""
     if not isinstance(error, RunStoppedError):

@@ -17,7 +17,7 @@ from enrichment.identifiers import email_key, is_about_person
 from enrichment.plan import RunPlan, rate_share
 from enrichment.records import CONCLUSIVE, CREDIT_CAP_REACHED, STOPS_RUN, Claim, Outcome, Returned, Settlement, Stop
 from enrichment.retry import settle_failure
-from enrichment.stops import graver
+from enrichment.stops import graver, stop_message
 from enrichment.text import escaped
 from lookup.cases import Case, Heard, Known, Pending, reuse_days
 from lookup.journal import read_journal
@@ -296,7 +296,7 @@ class Purchase:
     def _note_stop(self, replies: Iterable[Reply]) -> None:
         for reply in replies:
             if reply.stop and self.stop is None:
-                self.stop = Stop(reply.stop, f"{self.asked.name}: {reply.reason}")
+                self.stop = Stop(reply.stop, stop_message(self.asked.name, reply.stop, reply.reason))
 
 
 def _made_for(pending: Pending) -> list[MadeFor]:

@@ -29,6 +29,7 @@ class ZoomInfoSettings(ServiceSettings):
         remaining_unknown: whether the remaining counts are sent as -1.
         retry_after: form of the header of a 429.
         disallowed_fields: output fields that the account lacks.
+        names_fields: whether a refusal of such fields names them, one at a time.
         credits_left: new records that may still be bought.
         exhaustion: what happens without credits: `rows` for LIMIT_EXCEEDED, `error` for PFAPI0011
             for a call that needs more than there are, `rows_then_error` for rows in the call that
@@ -56,6 +57,7 @@ class ZoomInfoSettings(ServiceSettings):
     remaining_unknown: bool = False
     retry_after: RetryAfterForm = "seconds"
     disallowed_fields: tuple[str, ...] = ()
+    names_fields: bool = True
     credits_left: int = 1_000_000
     exhaustion: Literal["rows", "error", "rows_then_error"] = "rows_then_error"
     bill_partial_matches: bool = True
@@ -108,6 +110,8 @@ class ZoomInfoLegacySettings(SellerSettings):
         per_second: requests of the plan, beside those per minute.
         calls: that the account may make below `/enrich`.
         disallowed_fields: output fields that the account lacks.
+        refusal: how a refusal of such fields looks: with their names under `message`, with other names of its own in
+            lower case under `error`, or without names.
         shuffle: whether answers come in another order than the inputs.
     """
 
@@ -121,6 +125,7 @@ class ZoomInfoLegacySettings(SellerSettings):
     per_minute: int = 1500
     calls: tuple[str, ...] = ("contact", "company", "tech", "intent")
     disallowed_fields: tuple[str, ...] = ()
+    refusal: Literal["message", "error", "nameless"] = "message"
     shuffle: bool = False
 
 

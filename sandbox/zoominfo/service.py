@@ -26,7 +26,7 @@ from sandbox.zoominfo.envelope import (
     read_contact_query,
     topics_of,
 )
-from sandbox.zoominfo.errors import GatewayError, RefusalError
+from sandbox.zoominfo.errors import GatewayError, PlatformError, RefusalError
 from sandbox.zoominfo.tokens import TokenIssuer
 
 WINDOWS = {"second": 1.0, "hour": 3600.0, "day": 86_400.0}
@@ -195,7 +195,12 @@ class ZoomInfo(Service):
         return headers
 
     def _enrich_contacts(self, request: Request) -> Reply:
-        query = read_contact_query(request, self.settings.disallowed_fields)
+        try:
+            query = read_contact_query(request, self.settings.disallowed_fields)
+        except PlatformError as refusal:
+            if refusal.code != errors.DISALLOWED_FIELD or self.settings.names_fields:
+                raise
+            raise PlatformError(errors.MISSING_FIELDS, "Invalid field requested") from None
         call = ContactCall(self._directory, self._account, self.settings, self._lookups)
         return json_reply(call.answer(query), inputs=len(query.inputs))
 

@@ -122,8 +122,20 @@ class ZoomInfoLegacy(Seller[ZoomInfoLegacySettings]):
             raise _refusal(400, "The request has invalid fields", invalid=unknown)
         disallowed = [name for name in fields if name in self.settings.disallowed_fields]
         if disallowed:
-            raise _refusal(403, "You have requested fields that are not allowed", invalid=disallowed)
+            raise self._refused(disallowed)
         return inputs, fields
+
+    def _refused(self, fields: list[str]) -> RefusalError:
+        text = "You have requested fields that are not allowed"
+        if self.settings.refusal == "message":
+            return _refusal(403, text, invalid=fields)
+        if self.settings.refusal == "nameless":
+            return _refusal(403, text)
+        names = [name.lower() for name in fields]
+        text = "OutputFields invalid or disallowed. See the list of the output fields"
+        return RefusalError(
+            json_reply({"success": False, "statusCode": 400, "error": text, "invalidOutputFields": names}, 400)
+        )
 
     def _row(self, asked: Mapping[str, Any], key: str, fields: tuple[str, ...]) -> dict[str, Any]:
         echo = {name.lower(): value for name, value in asked.items()}

@@ -10,7 +10,7 @@ from blocks.crms.base import open_crm
 from blocks.settings import load_settings
 from blocks.warehouses.base import Warehouse
 from enrichment.plan import RunPlan
-from enrichment.records import Origin
+from enrichment.records import Origin, Stop
 from flows.plan import plan_run
 from sandbox.accounts import ACCOUNTS, account_settings
 from sandbox.server import Box
@@ -39,10 +39,18 @@ class Chain:
         for name, value in {**SETTINGS, "ENRICHMENT_WAREHOUSE": self.vendor}.items():
             self.setenv(name, value)
         for name in ACCOUNTS:
-            for setting, value in account_settings(name, self.box.url, self.world.services[name].options()).items():
-                self.setenv(setting, value)
+            self._open(name)
         with open_crm("hubspot") as crm:
             crm.ensure_fields()
+
+    def _open(self, name: str) -> None:
+        for setting, value in account_settings(name, self.box.url, self.world.services[name].options()).items():
+            self.setenv(setting, value)
+
+    def renew(self, name: str, **settings: Any) -> None:
+        """Give a provider or CRM a new account with such settings: nothing that was learnt of the old one holds."""
+        self.box.configure(**{name: {ACCOUNTS[name].identity: f"new-{uuid.uuid4().hex}", **settings}})
+        self._open(name)
 
     def plan(self, provider: str = "zoominfo") -> RunPlan:
         """Return the plan of a new run by today's settings."""
@@ -56,6 +64,14 @@ class Chain:
         for claimed in claim_chunks.fn(plan, 1, 1000):
             settle.fn(plan, write_back.fn(plan, store.fn(plan, look_up.fn(plan, claimed))))
         return plan
+
+    def stop_of(self, provider: str) -> Stop | None:
+        """Look up what waits, put it back, and return what stops the run."""
+        plan = self.plan(provider)
+        [claimed] = claim_chunks.fn(plan, 1, 1000)
+        done = look_up.fn(plan, claimed)
+        settle.fn(plan, done)
+        return done.contents.stop
 
     def ends(self, *crm_ids: str) -> list[str]:
         """Return how contacts ended last, as `<result>: <reason>`; of those that wait, `queued`."""

@@ -30,6 +30,7 @@ from blocks.providers.http.interpret import (
     same_replies,
     settled_replies,
 )
+from blocks.providers.http.narrowing import refused_among
 from blocks.providers.http.request import build_call, provider_input
 from blocks.providers.http.steps import Action, Step, next_step, trouble_of_answer, wait_of_pending
 from blocks.providers.spec.model import ProviderSpec
@@ -192,7 +193,7 @@ class Asking:
         return await self._kept(in_doubt(self._spec, group, replies)) if trouble.fault is Fault.LOST_ANSWER else replies
 
     async def _call(
-        self, group: Sequence[Request], attempt: int = 1, *, probes: bool = False
+        self, group: Sequence[Request], attempt: int = 1, *, probes: bool = False, among: Sequence[str] | None = None
     ) -> tuple[Answer, Step] | Unanswered:
         """
         Call the provider for some contacts.
@@ -201,6 +202,7 @@ class Asking:
             group: the requests of one call.
             attempt: the number of the first attempt.
             probes: whether it is a free call on which others wait, so that it is made once and before them.
+            among: the output fields to ask for; None for all that the account has.
 
         Returns:
             a whole answer with what follows from it, unless that is a repetition; or how the call failed.
@@ -209,7 +211,7 @@ class Asking:
         fields: list[str] = []
 
         def build() -> Call:
-            fields[:] = [name for name in self._spec.output_fields.names if name not in self._shared.dropped]
+            fields[:] = self._fields if among is None else among
             return build_call(self._spec, named, fields, self._min_confidence)
 
         async def judge(answer: Answer) -> tuple[Answer, Step] | Trouble:
@@ -292,11 +294,18 @@ class Asking:
                 "provider_calls_stopped provider=%s outcome=%s reason=%s", self._spec.id, stop.outcome, stop.reason
             )
 
+    @property
+    def _fields(self) -> list[str]:
+        return [name for name in self._spec.output_fields.names if name not in self._shared.dropped]
+
     async def _doubt(self, step: Step, group: Sequence[Request], answer: Answer, attempt: int) -> list[Reply]:
         async with self._probing:
             if self._form_passes is None:
                 with self._channel.paused():  # a wrong form isn't sent forty times
-                    self._form_passes = await self._probe()
+                    passes = await self._probe()
+                    self._form_passes = await self._narrow() if passes is False else passes
+        if not self._shared.dropped.isdisjoint(step.fields):  # by now it is known which of them are refused
+            return await self._ask_group(group, attempt)
         if self._form_passes is None:  # stopped meanwhile, or the free call failed for another reason
             open_end = Meaning(Outcome.RETRYABLE, step.meaning.reason)
             return self._stopped(group) if self._stop else same_replies(group, open_end)
@@ -306,16 +315,35 @@ class Asking:
         meaning = Meaning(Outcome.INVALID_INPUT, step.meaning.reason) if blame_contact else step.meaning
         return await self._kept(settled_replies(self._spec, group, answer, meaning))
 
-    async def _probe(self) -> bool | None:
+    async def _narrow(self) -> bool | None:
+        """Drop the output fields that keep the free call from passing, and return whether it does without them."""
+        try:
+            refused = await refused_among(self._fields, self._passes_with) if len(self._fields) > 1 else []
+        except TransientError:
+            return None
+        if refused:
+            self._drop(refused)
+        return bool(refused)
+
+    async def _passes_with(self, fields: Sequence[str]) -> bool:
+        passes = await self._probe(fields)
+        if passes is None:
+            raise TransientError("the free call failed for another reason")
+        return passes
+
+    async def _probe(self, among: Sequence[str] | None = None) -> bool | None:
         """Return, by a free call, whether requests of our form pass at all; None if it fails otherwise."""
         try:
-            outcome = await self._call([Request("", self._spec.request.probe or {})], probes=True)
+            outcome = await self._call([Request("", self._spec.request.probe or {})], probes=True, among=among)
         except (AskingStoppedError, EnrichmentError):
             return None
         if isinstance(outcome, Unanswered):
             return None
         step = outcome[1]
-        if step.action is Action.DOUBT:
+        if step.action is Action.DROP_FIELDS and among is None:
+            self._drop(step.fields)
+            return await self._probe()
+        if step.action in {Action.DOUBT, Action.DROP_FIELDS}:
             return False
         passed = step.action is Action.READ or (step.action is Action.SETTLE and step.meaning.outcome in CONCLUSIVE)
         return True if passed else None

@@ -28,6 +28,9 @@ from enrichment.stops import stop_kind_of_reply
 _STATUS, _BODY = "http_status", "body"
 
 _QUOTED_WORD = re.compile(r"['\"`]([A-Za-z]\w*)['\"`]")
+#: A name that no text holds by chance, as `companyName`.
+_CAMEL_CASE = re.compile(r"\b[a-z]+(?:[A-Z][a-z]*)+\b")
+_NO_LETTER = re.compile(r"[^a-z0-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +127,24 @@ def refused_fields(spec: ProviderSpec, answer: Answer, asked: Sequence[str]) -> 
     codes = spec.errors.codes.find(answer.seen)
     if answer.status != 400 or not set(_as_list(codes)) & set(spec.output_fields.drop_on):
         return []
-    texts = _as_list(spec.errors.texts.find(answer.seen))
-    return _among(asked, [word for text in texts for word in _QUOTED_WORD.findall(str(text))])
+    texts = [str(text) for text in _as_list(spec.errors.texts.find(answer.seen))]
+    return _among(asked, [word for text in texts for word in (*_QUOTED_WORD.findall(text), *_CAMEL_CASE.findall(text))])
 
 
 def _among(asked: Sequence[str], refused: Sequence[Any]) -> list[str]:
-    """Return the fields that are refused: ZoomInfo doesn't keep the case in which they were asked for."""
-    folded = {str(name).casefold() for name in refused}
-    return [name for name in asked if name.casefold() in folded]
+    """Return the fields that are refused: ZoomInfo keeps neither the case nor the form in which they were asked for."""
+    folded = {_bare(str(name)) for name in refused}
+    return [name for name in asked if _bare(name) in folded]
+
+
+def _bare(name: str) -> str:
+    return _NO_LETTER.sub("", name.casefold())
+
+
+def is_about_fields(spec: ProviderSpec, answer: Answer) -> bool:
+    """Return whether a refusal is about output fields, though it needn't name them."""
+    unnamed = spec.output_fields.unnamed
+    return unnamed is not None and not answer.success and unnamed.holds(answer.seen)
 
 
 def keepable(answer: Answer, body: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from blocks.providers.http.interpret import (
     Meaning,
     answer_meaning,
     error_code,
+    is_about_fields,
     refused_fields,
     request_id,
 )
@@ -48,6 +49,9 @@ class Action(StrEnum):
     """The call failed in a way that a retry may fix."""
 
 
+#: Why a call is refused that asks for fields which the account lacks, where the provider has no code for it.
+FIELDS_REFUSED = "output_fields_refused"
+
 _AGAIN = Meaning(Outcome.RETRYABLE)
 
 #: A retry without a wait would never end.
@@ -76,6 +80,8 @@ def next_step(spec: ProviderSpec, answer: Answer, asked_fields: Sequence[str]) -
     refused = refused_fields(spec, answer, asked_fields)
     if refused and len(refused) < len(asked_fields):
         return Step(Action.DROP_FIELDS, fields=tuple(refused))
+    if is_about_fields(spec, answer) and spec.request.probe:
+        return Step(Action.DOUBT, Meaning(Outcome.REJECTED, FIELDS_REFUSED), fields=tuple(asked_fields))
     meaning = answer_meaning(spec, answer)
     if meaning and meaning.outcome is not Outcome.RETRYABLE:
         return Step(Action.SETTLE, meaning)
@@ -83,7 +89,7 @@ def next_step(spec: ProviderSpec, answer: Answer, asked_fields: Sequence[str]) -
     fault = fault_of_status(answer.status) or (Fault.THROTTLED if meaning else None)
     if fault:
         return Step(Action.REPEAT, meaning or Meaning(Outcome.RETRYABLE, _reason(spec, answer)), fault)
-    return _read_or_doubt(spec, answer)
+    return _read_or_doubt(spec, answer, asked_fields)
 
 
 def trouble_of_answer(spec: ProviderSpec, answer: Answer, step: Step, contacts: int, now: datetime) -> Trouble:
@@ -131,13 +137,13 @@ def retry_policy(spec: ProviderSpec) -> RetryPolicy:
     )
 
 
-def _read_or_doubt(spec: ProviderSpec, answer: Answer) -> Step:
+def _read_or_doubt(spec: ProviderSpec, answer: Answer, asked_fields: Sequence[str]) -> Step:
     if answer.success:
         lost = Meaning(Outcome.RETRYABLE, CUT if answer.cut else UNREADABLE)
         return Step(Action.READ) if answer.readable else Step(Action.REPEAT, lost, Fault.LOST_ANSWER)
     refusal = Meaning(Outcome.REJECTED, _reason(spec, answer))
     if answer.status in {400, 422} and spec.request.probe:
-        return Step(Action.DOUBT, refusal)
+        return Step(Action.DOUBT, refusal, fields=tuple(asked_fields))
     return Step(Action.SPLIT if answer.status in spec.batch.split_on else Action.SETTLE, refusal)
 
 

@@ -305,17 +305,21 @@ class OutputFields(Part):
     """
     The provider's fields to ask for; those that a refusal names are dropped, and the call repeated.
 
+    What a refusal with 400 or 422 doesn't name is found by free calls, if the request has a probe.
+
     Args:
         names: of the fields.
         drop_on: codes of refusals whose texts quote the refused fields.
         refused: where a refusal lists them instead.
+        unnamed: whether a refusal with another status is about fields, too.
     """
 
     names: tuple[str, ...] = ()
     drop_on: tuple[str, ...] = ()
     refused: Expression | None = None
+    unnamed: Expression | None = None
 
-    @field_validator("refused")
+    @field_validator("refused", "unnamed")
     @classmethod
     def _sees_the_answer(cls, expression: Expression | None) -> Expression | None:
         check_names(expression, ANSWER_NAMES)

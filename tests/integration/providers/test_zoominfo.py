@@ -313,7 +313,7 @@ def test_a_wrong_form_of_request_stops_the_run(box: Box, provider: HttpProvider)
     replies = ask(provider, people(1000), journal)
     assert {(one.outcome, one.reason) for one in replies.values()} == {(Outcome.REJECTED, "PFAPI0002")}
     assert journal.replies == []
-    assert len(statuses(box)) <= 17
+    assert len(statuses(box)) <= 21
 
 
 def test_nothing_is_concluded_if_the_free_call_fails_otherwise(box: Box, provider: HttpProvider) -> None:
@@ -337,6 +337,41 @@ def test_fields_that_the_account_lacks_are_dropped(box: Box, provider: HttpProvi
     assert set(outcomes(ask(connect(box), people(30, "miss")))) == {Outcome.UNMATCHED}
     assert statuses(box)[calls:] == [200, 200]
     assert provider.request_key({"email": "a@x.example"}) == key
+
+
+@pytest.mark.parametrize(
+    "lacking", [("city",), ("firstName", "companyRevenueNumeric"), ("phone", "city", "companyState")]
+)
+def test_a_refusal_that_names_no_field_is_narrowed_down_for_free(
+    box: Box, provider: HttpProvider, lacking: tuple[str, ...]
+) -> None:
+    """By free calls with fewer fields; then everybody is asked for, and no one is blamed."""
+    box.configure(zoominfo={"disallowed_fields": lacking, "names_fields": False})
+    journal = Journal()
+    replies = ask(provider, people(120), journal)
+    assert outcomes(replies) == [Outcome.MATCHED] * 120
+    assert all(name not in reply.body["attributes"] for reply in replies.values() for name in lacking)
+    assert len(journal.replies) == 120
+    assert set(box.world.zoominfo.billed.values()) == {1}
+    assert statuses(box).count(200) < 50
+    calls = len(statuses(box))
+    assert outcomes(ask(connect(box), people(30, "miss"))) == [Outcome.UNMATCHED] * 30
+    assert statuses(box)[calls:] == [200, 200]
+
+
+def test_narrowing_down_that_fails_for_another_reason_blames_nobody(box: Box, provider: HttpProvider) -> None:
+    """The contacts may be tried another time."""
+    box.configure(zoominfo={"disallowed_fields": ("city",), "names_fields": False})
+    fault(box, "status", after=5, times=0, status=503)
+    assert {one.outcome for one in ask(provider, people(3)).values()} == {Outcome.RETRYABLE}
+
+
+def test_an_account_that_may_ask_for_nothing_stops_the_run(box: Box, provider: HttpProvider) -> None:
+    """If every field is refused, it isn't narrowed down for long."""
+    names = load_spec("zoominfo").output_fields.names
+    box.configure(zoominfo={"disallowed_fields": names, "names_fields": False})
+    assert {one.outcome for one in ask(provider, people(3)).values()} == {Outcome.REJECTED}
+    assert len(statuses(box)) <= 6
 
 
 def test_credits_that_end_within_a_batch(box: Box) -> None:

@@ -201,6 +201,29 @@ def test_fields_that_the_account_lacks_are_dropped(box: Box, provider: HttpProvi
     assert all("city" not in reply.body["data"][0] for reply in replies.values())
 
 
+@pytest.mark.parametrize("refusal", ["error", "nameless"])
+def test_a_refusal_of_another_form_drops_the_same_fields(box: Box, provider: HttpProvider, refusal: str) -> None:
+    """Names in lower case under another key's text, or no names at all: those are found by free calls."""
+    box.configure(zoominfo_legacy={"disallowed_fields": ("companyRevenueNumeric", "city"), "refusal": refusal})
+    journal = Journal()
+    replies = ask(provider, people(30), journal)
+    assert outcomes(replies) == [Outcome.MATCHED] * 30
+    assert all("city" not in reply.body["data"][0] for reply in replies.values())
+    assert len(journal.replies) == 30
+
+
+def test_names_that_were_not_asked_for_are_no_dead_end(box: Box, provider: HttpProvider) -> None:
+    """Where the refusal has names of its own, the fields are found by free calls, too."""
+    body = (
+        '{"success": false, "statusCode": 400, "error": "OutputFields invalid", "invalidOutputFields": ["linkedinurl"]}'
+    )
+    fault(box, ENRICH, "status", status=400, body=body, content_type="application/json", times=2)
+    box.configure(zoominfo_legacy={"disallowed_fields": ("externalUrls",), "refusal": "nameless"})
+    replies = ask(provider, people(5))
+    assert outcomes(replies) == [Outcome.MATCHED] * 5
+    assert all("externalUrls" not in reply.body["data"][0] for reply in replies.values())
+
+
 def test_credits_that_end(box: Box, provider: HttpProvider) -> None:
     """Rows within a batch, then a text in some case: what was bought is kept, the run stops."""
     box.configure(zoominfo_legacy={"credits_left": 10})

@@ -14,9 +14,12 @@ from blocks.providers.http.interpret import (
     settled_replies,
 )
 from blocks.providers.http.steps import Action, Step, next_step
+from blocks.providers.spec.model import load_spec
 from enrichment.records import CONCLUSIVE, Outcome
 from enrichment.retry import Fault
 from tests.unit.providers.samples import CARDFILE, ZOOMINFO, answer, item, request
+
+NAME = "companyName"
 
 
 @pytest.mark.parametrize(
@@ -158,8 +161,43 @@ def test_the_last_field_is_not_dropped() -> None:
     """A call must ask for something: if all is refused, the run stops."""
     body = {"errors": [{"code": "PFAPI0001", "detail": "'city'"}]}
     assert next_step(ZOOMINFO, answer(400, body), ["city"]) == Step(
-        Action.DOUBT, next_step(ZOOMINFO, answer(400, body), ()).meaning
+        Action.DOUBT, next_step(ZOOMINFO, answer(400, body), ()).meaning, fields=("city",)
     )
+
+
+@pytest.mark.parametrize(
+    ("body", "dropped"),
+    [
+        ({"errors": [{"code": "PFAPI0009", "detail": "Invalid field 'COMPANYNAME' in outputFields"}]}, ["companyName"]),
+        ({"errors": [{"code": "PFAPI0005", "detail": "Invalid field requested: companyName"}]}, ["companyName"]),
+        ({"errors": [{"code": "PFAPI0005", "detail": "Invalid field requested by city"}]}, []),
+        ({"errors": [{"code": "PFAPI0002", "detail": "'companyName'"}]}, []),
+    ],
+)
+def test_which_fields_a_refusal_names(body: dict[str, Any], dropped: list[str]) -> None:
+    """In quotes or as no text has them by chance, in any case; what it doesn't name is another step's business."""
+    step = next_step(ZOOMINFO, answer(400, body), ["id", "companyName", "city"])
+    assert list(step.fields if step.action is Action.DROP_FIELDS else ()) == dropped
+    assert step.action is (Action.DROP_FIELDS if dropped else Action.DOUBT)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "action", "fields"),
+    [
+        (400, {"error": "OutputFields invalid", "invalidOutputFields": ["companyname"]}, Action.DROP_FIELDS, [NAME]),
+        (403, {"message": "not allowed", "invalidOutputFields": ["company.name"]}, Action.DROP_FIELDS, [NAME]),
+        (400, {"error": "OutputFields invalid", "invalidOutputFields": ["other"]}, Action.DOUBT, ["id", NAME]),
+        (403, {"message": "You have requested fields that are not allowed"}, Action.DOUBT, ["id", NAME]),
+        (403, {"error": "You do not have access to this endpoint"}, Action.SETTLE, []),
+        (200, {"error": "OutputFields invalid"}, Action.READ, []),
+    ],
+)
+def test_a_list_of_refused_fields_has_names_of_its_own(
+    status: int, body: dict[str, Any], action: Action, fields: list[str]
+) -> None:
+    """Under either key, in whatever case; if none is recognised, the refusal is about fields all the same."""
+    step = next_step(load_spec("zoominfo_legacy"), answer(status, body), ["id", NAME])
+    assert (step.action, list(step.fields)) == (action, fields)
 
 
 def test_canonical_fields_are_read_with_their_types() -> None:

@@ -89,11 +89,11 @@ def stage(
     csv: Annotated[
         Path | None, typer.Option(help="CSV file with the column `crm_id` and, optionally, `email`.")
     ] = None,
-    ids: Annotated[str, typer.Option(help="CRM ids, comma-separated.")] = "",
+    ids: Annotated[str | None, typer.Option(help="CRM ids, comma-separated.")] = None,
     since: Annotated[datetime | None, typer.Option(help="Contacts created at or after this moment (UTC).")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every contact of the CRM.")] = False,
     failed: Annotated[bool, typer.Option(help="Failed contacts, to be tried again.")] = False,
-    run_id: Annotated[str, typer.Option(help="With --failed: only those of this run.")] = "",
+    run_id: Annotated[str | None, typer.Option(help="With --failed: only those of this run.")] = None,
     refresh: Annotated[
         bool,
         typer.Option("--refresh", help="Also look up contacts that were enriched recently; saved replies are reused."),
@@ -104,20 +104,24 @@ def stage(
     """Put contacts into the queue: those created since the last time, or those that an option names."""
     with reported_errors():
         only_one({"--csv": csv, "--ids": ids, "--since": since, "--all": everything, "--failed": failed})
-        if run_id and not failed:
+        if run_id is not None and not failed:
             raise ConfigurationError("`--run-id` needs `--failed`: it names the run whose failed contacts are queued")
+        for option, given in {"--ids": ids, "--run-id": run_id}.items():
+            if given is not None and not given.strip(" ,"):
+                raise ConfigurationError(f"`{option}` is empty: give an id, or leave the option out")
         from blocks.crms.base import contact_id  # noqa: PLC0415
         from blocks.settings import load_settings  # noqa: PLC0415
-        from tasks.intake import open_list  # noqa: PLC0415
+        from tasks.intake import check_run, open_list  # noqa: PLC0415
         from tasks.setup import check_ready, ensure_server  # noqa: PLC0415
 
-        intake = _intake(csv, ids, since, run_id, everything=everything, failed=failed)
+        intake = _intake(csv, ids or "", since, run_id or "", everything=everything, failed=failed)
         queue = checked_lane(lane)  # a wrong name or file is refused before Prefect starts
         if csv:
             say_notes(open_list(csv, load_settings().crm).notes)
         for crm_id in intake.crm_ids if intake.what == "listed" else ():
             contact_id(load_settings().crm, crm_id)
         check_ready()
+        check_run(load_settings().warehouse, run_id or "")
         ensure_server()
         from flows.ingest_contacts import ingest_contacts  # noqa: PLC0415
 

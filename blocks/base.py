@@ -9,6 +9,7 @@ with the prefix `ENRICHMENT_<VENDOR>_` override single fields.
 import functools
 import importlib
 import inspect
+import logging
 import os
 import pkgutil
 from pathlib import Path
@@ -21,6 +22,7 @@ from pydantic import ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from blocks.server import SILENT_SERVER, require_server, server_answers
 from enrichment.errors import ConfigurationError, TransientError
 
 
@@ -41,7 +43,13 @@ def not_installed(what: str, library: str, extra: str) -> ConfigurationError:
     return ConfigurationError(f"{what} needs {library}, which isn't installed: {install_extra(extra)}")
 
 
+logger = logging.getLogger(__name__)
+
 ENV_PREFIX = "ENRICHMENT_"
+#: Names the file of settings, if that isn't `.env`.
+ENV_FILE = f"{ENV_PREFIX}ENV_FILE"
+#: Windows' editors begin a file with a mark, which would become a part of the first name.
+ENV_FILE_ENCODING = "utf-8-sig"
 DEFAULT_DOCUMENT = "default"
 
 
@@ -113,7 +121,7 @@ def variable_prefix(vendor: str) -> str:
 
 
 class _Environment(BaseSettings):
-    model_config = SettingsConfigDict(extra="ignore", env_file_encoding="utf-8", env_ignore_empty=True)
+    model_config = SettingsConfigDict(extra="ignore", env_file_encoding=ENV_FILE_ENCODING, env_ignore_empty=True)
 
 
 def environment_values(cls: type[PipelineBlock]) -> dict[str, Any]:
@@ -135,14 +143,34 @@ def _environment_model(cls: type[PipelineBlock]) -> type[_Environment]:
 
 
 def env_file() -> Path:
-    """Return the file of settings beside the working directory's project."""
-    return Path(os.environ.get(f"{ENV_PREFIX}ENV_FILE", ".env"))
+    """
+    Return the file of settings, which need not be there unless a variable names it.
+
+    Raises:
+        ConfigurationError: it isn't there, or can't be read.
+    """
+    named = os.environ.get(ENV_FILE, "")
+    path = Path(named or ".env")
+    if named and not path.exists():
+        raise ConfigurationError(f"{ENV_FILE} names {path}, which doesn't exist: correct the path, or unset {ENV_FILE}")
+    try:
+        if path.is_file():
+            path.read_text(encoding=ENV_FILE_ENCODING)
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigurationError(f"{path}, line {line}: the file is not in UTF-8: save it in that encoding") from None
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be read ({error.strerror}): check its permissions") from None
+    return path
+
+
+_FLAWS = {"float_parsing": "must be a number; write 1 % as 0.01"}
 
 
 def explain(error: ValidationError, prefix: str) -> str:
     """Say which setting is wrong and why, without its value."""
     lines = [
-        f"{prefix}{'_'.join(str(part) for part in e['loc'])}".upper() + f": {e['msg']}"
+        f"{prefix}{'_'.join(str(part) for part in e['loc'])}".upper() + f": {_FLAWS.get(e['type'], e['msg'])}"
         for e in error.errors(include_input=False)
     ]
     return "wrong settings: " + "; ".join(lines)
@@ -152,6 +180,10 @@ def _saved_values(cls: type[PipelineBlock], document: str) -> dict[str, Any]:
     # Without a server, Prefect would start one only to say that it holds no block.
     if not document and not get_current_settings().api.url:
         return {}
+    if not document and environment_values(cls) and not server_answers():
+        logger.warning("%s; %s is taken from the environment and .env alone", SILENT_SERVER, cls.vendor)
+        return {}
+    require_server()
     try:
         saved: Any = cls.load(document or DEFAULT_DOCUMENT)
     except httpx.HTTPError as error:

@@ -10,6 +10,8 @@ import logging
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
+from enrichment.errors import EnrichmentError
+
 #: Top-level packages whose loggers are ours.
 PACKAGES = ("blocks", "lookup", "tasks", "flows", "triggers")
 
@@ -30,8 +32,21 @@ class _RunLog(logging.Handler):
         run_logger.log(record.levelno, "%s", record.getMessage())
 
 
+class _OneSentence(logging.Filter):
+    """Leaves the traceback out where Prefect logs an error of ours, whose message says all; safe to add again."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+        if isinstance(error, EnrichmentError):
+            record.exc_info = record.exc_text = None
+        return True
+
+
 def reach_runs() -> None:
     """Let what our packages log reach the log of the run that it arises in; safe to repeat."""
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        if not any(isinstance(each, _OneSentence) for each in logging.getLogger(name).filters):
+            logging.getLogger(name).addFilter(_OneSentence())
     for package in PACKAGES:
         logger = logging.getLogger(package)
         if not any(isinstance(handler, _RunLog) for handler in logger.handlers):

@@ -14,7 +14,8 @@ from blocks.providers.spec.model import spec_names
 from blocks.warehouses.base import WarehouseBlock
 from enrichment.errors import ConfigurationError
 
-_KINDS: dict[str, type[PipelineBlock]] = {
+#: Where the vendors are, but for the providers, each of which is a file.
+KINDS: dict[str, type[PipelineBlock]] = {
     "blocks.crms": CrmBlock,
     "blocks.warehouses": WarehouseBlock,
     "blocks.notifiers": NotifierBlock,
@@ -25,7 +26,7 @@ _KINDS: dict[str, type[PipelineBlock]] = {
 def block_classes() -> list[type[PipelineBlock]]:
     """Return every block class whose client library is installed."""
     classes: list[type[PipelineBlock]] = [provider_block_class(name) for name in spec_names()]
-    for package, kind in _KINDS.items():
+    for package, kind in KINDS.items():
         for vendor in module_names(package):
             try:
                 classes.append(block_class(package, vendor, kind))

@@ -16,6 +16,7 @@ from prefect.blocks.core import Block
 from pydantic import SecretStr
 
 from blocks.base import install_extra
+from blocks.server import require_server
 from enrichment.errors import ConfigurationError
 
 REFERENCE_PREFIX = "block:"
@@ -52,6 +53,7 @@ def reveal(secret: SecretStr | None, purpose: str) -> str:
 
 
 def _read_block(reference: str, purpose: str) -> Any:
+    require_server()
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.INFO)
     try:

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from blocks.base import ENV_PREFIX, env_file, explain
+from blocks.base import ENV_FILE_ENCODING, ENV_PREFIX, env_file, explain
 from enrichment.addresses import AddressKind, AddressPolicy
 from enrichment.alerts import Limits
 from enrichment.credits import ANY_PROVIDER
@@ -24,7 +24,9 @@ _CREDITS_OF_ONE = rf"\s*[a-z][a-z0-9_]*\s*=\s*{_CREDITS}\s*"
 class Settings(BaseSettings):
     """Read from the environment and `.env`, prefix `ENRICHMENT_`."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, extra="ignore", env_ignore_empty=True, env_file_encoding=ENV_FILE_ENCODING
+    )
 
     provider: str = Field(
         "zoominfo",

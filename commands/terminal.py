@@ -6,14 +6,16 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from enrichment.errors import ConfigurationError, EnrichmentError
+from enrichment.errors import ConfigurationError, EnrichmentError, UnexpectedError, where
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
@@ -41,15 +43,55 @@ def only_one(options: Mapping[str, object]) -> None:
 
 @contextmanager
 def reported_errors() -> Iterator[None]:
-    """Turn our errors into one line and an exit code."""
+    """Warn of misspelt settings, and turn every error into one sentence and an exit code."""
     try:
+        _warn_of_misspelt_settings()
         yield
     except ConfigurationError as error:
         err.print(f"[red]enrich:[/red] {escape(str(error))}")
         raise typer.Exit(MISCONFIGURED) from None
+    except UnexpectedError as error:
+        _report_foreign(error.kind, str(error))
     except EnrichmentError as error:
         err.print(f"[red]enrich:[/red] {escape(str(error))}")
         raise typer.Exit(FAILED) from None
+    except (typer.Exit, typer.Abort):
+        raise
+    except ValidationError as error:
+        flaws = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False)]
+        err.print(f"[red]enrich:[/red] wrong values: {escape('; '.join(flaws))}")
+        raise typer.Exit(MISCONFIGURED) from None
+    except Exception as error:  # noqa: BLE001 - whatever it is, people read a sentence and no traceback
+        _report_foreign(f"{type(error).__module__}.{type(error).__name__}", where(error), error)
+
+
+def _warn_of_misspelt_settings() -> None:
+    if Path(".env").exists() or any(name.upper().startswith("ENRICHMENT_") for name in os.environ):
+        from blocks.variables import unknown_variables  # noqa: PLC0415 - Prefect takes seconds to import
+
+        for sentence in unknown_variables():
+            err.print(f"[yellow]enrich: warning:[/yellow] {escape(sentence)}")
+
+
+#: Libraries by which we talk to Prefect's server; those of vendors have been translated where they are called.
+_PREFECT = ("prefect.", "httpx.", "httpcore.", "anyio.", "websockets.")
+
+
+def _report_foreign(kind: str, place: str, error: Exception | None = None) -> NoReturn:
+    name = kind.rpartition(".")[2]
+    if isinstance(error, OSError) and error.strerror:
+        said = f"{error.strerror}: {error.filename or name}"
+    elif kind.startswith(_PREFECT) or "Failed to reach API" in str(error):
+        said = (
+            f"Prefect's server can't be reached, or refused what was asked ({name}): check with `enrich doctor` that "
+            "PREFECT_API_URL leads to a server that runs, and run the command again"
+        )
+    else:
+        said = f"an unexpected error ({name}): run the command again with ENRICHMENT_TRACE=1, and report what it prints"
+    err.print(f"[red]enrich:[/red] {escape(said)}")
+    if os.environ.get("ENRICHMENT_TRACE"):
+        err.print(escape(place))
+    raise typer.Exit(FAILED) from None
 
 
 def say(value: Any, as_json: bool, text: Callable[[], Any]) -> None:

@@ -108,7 +108,17 @@ _STACK_DEPTH = 6
 
 
 class UnexpectedError(EnrichmentError):
-    """An unforeseen error; says where it arose, not what it said, since that may quote a contact."""
+    """
+    An unforeseen error; says where it arose, not what it said, since that may quote a contact.
+
+    Args:
+        place: class and places of the error.
+        kind: the full name of its class.
+    """
+
+    def __init__(self, place: str, kind: str = "") -> None:
+        super().__init__(place)
+        self.kind = kind
 
 
 def sealed(function: Callable[P, R]) -> Callable[P, R]:
@@ -121,7 +131,7 @@ def sealed(function: Callable[P, R]) -> Callable[P, R]:
         except EnrichmentError as error:
             raise error.with_traceback(None) from None
         except Exception as error:  # noqa: BLE001 - a driver's text may quote the row that it refused
-            raise UnexpectedError(where(error)) from None
+            raise UnexpectedError(where(error), f"{type(error).__module__}.{type(error).__name__}") from None
 
     return wrapper
 

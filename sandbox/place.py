@@ -95,7 +95,7 @@ def started(
         address = json.loads(box.stdout.readline() or "null")
         if not address:
             raise EnrichmentError(f"the sandbox didn't start: see {folder / 'sandbox.log'}")
-        environment = _environment(folder, address, combination) | warehouse
+        environment = _environment(address, combination) | warehouse
         environment |= stack.enter_context(prefect_server(folder))
         yield Place(folder, environment, address["url"])
 
@@ -168,10 +168,10 @@ def _inherited() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("ENRICHMENT_", "PREFECT_"))}
 
 
-def _environment(folder: Path, address: dict[str, Any], combination: Combination) -> dict[str, str]:
+def _environment(address: dict[str, Any], combination: Combination) -> dict[str, str]:
     url = address["url"]
     environment = _inherited() | {
-        "ENRICHMENT_ENV_FILE": str(folder / "none.env"),
+        "ENRICHMENT_ENV_FILE": os.devnull,
         "ENRICHMENT_CRM": combination.crm,
         "ENRICHMENT_PROVIDER": ",".join(combination.providers),
         "ENRICHMENT_WAREHOUSE": combination.warehouse,

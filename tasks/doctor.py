@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from prefect import get_client
 from prefect.settings import get_current_settings
 
 from blocks.crms.base import open_crm
 from blocks.notifiers.base import load_notifier
 from blocks.providers.block import load_provider
+from blocks.server import require_server
 from blocks.settings import load_settings
+from blocks.variables import unknown_variables
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import EnrichmentError, sealed
 
@@ -31,10 +32,23 @@ def examine() -> list[Finding]:
         (f"warehouse {settings.warehouse}", partial(_warehouse, settings.warehouse)),
         *((f"provider {name.strip()}", partial(_provider, name.strip())) for name in settings.provider.split(",")),
         (f"crm {settings.crm}", partial(_crm, settings.crm)),
-        ("prefect", _prefect),
+        *([("prefect", _prefect)] if get_current_settings().api.url else []),
         *((f"notifier {name}", partial(_notifier, name)) for name in settings.notifier_references),
     ]
-    return [_examine(system, check) for system, check in systems]
+    findings = [*_misspelt(), *(_examine(system, check) for system, check in systems)]
+    return _each_cause_once(findings)
+
+
+def _misspelt() -> list[Finding]:
+    return [Finding("settings", well=False, says=sentence) for sentence in unknown_variables()]
+
+
+def _each_cause_once(findings: list[Finding]) -> list[Finding]:
+    """Join the findings that report the same, such as a server that several systems' settings are in."""
+    causes: dict[tuple[bool, str], list[str]] = {}
+    for finding in findings:
+        causes.setdefault((finding.well, finding.says), []).append(finding.system)
+    return [Finding(", ".join(dict.fromkeys(systems)), well, says) for (well, says), systems in causes.items()]
 
 
 def _examine(system: str, check: Callable[[], str]) -> Finding:
@@ -63,10 +77,5 @@ def _crm(reference: str) -> str:
 
 
 def _prefect() -> str:
-    if not get_current_settings().api.url:
-        return "PREFECT_API_URL is not set; each command starts a temporary server"
-    with get_client(sync_client=True) as client:
-        error = client.api_healthcheck()
-    if error:
-        raise EnrichmentError(f"the server at PREFECT_API_URL doesn't answer ({type(error).__name__})")
+    require_server()
     return "the server answers"

@@ -9,7 +9,7 @@ from blocks.crms.base import Crm, NewContact, contact_id, open_crm
 from blocks.csv_files import Table, open_table
 from blocks.log import event
 from blocks.warehouses.base import NewRecord, Warehouse, open_warehouse
-from enrichment.errors import ConfigurationError
+from enrichment.errors import ConfigurationError, sealed
 from enrichment.headers import CRM_ID
 from enrichment.plan import Reference
 from tasks.steps import step
@@ -110,10 +110,22 @@ def stage_listed(
 @step(name="stage-failed")
 def stage_failed(warehouse: str, run_id: str) -> int:
     """Put dead letters back into the queue, all or one run's; return how many."""
+    check_run(warehouse, run_id)
     with open_warehouse(warehouse) as target:
         staged = target.restage_failed(run_id)
     event("failed_contacts_staged", staged=staged)
     return staged
+
+
+@sealed
+def check_run(warehouse: str, run_id: str) -> None:
+    """Raise a ConfigurationError if a run is named that doesn't exist."""
+    with open_warehouse(warehouse) as target:
+        if run_id and target.find_run(run_id) is None:
+            raise ConfigurationError(
+                f"no run has the id '{run_id}': take the id, not the name, from the alert or from the run's page in "
+                "Prefect; nothing was queued"
+            )
 
 
 def open_list(path: Path, crm: str, required: Collection[str] = (CRM_ID,)) -> Table:

@@ -10,6 +10,7 @@ from blocks.crms.base import open_crm
 from blocks.listeners.receiver import Receiver
 from blocks.notifiers.base import load_notifier
 from blocks.providers.block import load_provider
+from blocks.server import require_server
 from blocks.settings import Settings, load_settings
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import TransientError, sealed
@@ -22,8 +23,9 @@ def ensure_server() -> None:
     Start a temporary server if none is set; each process has at most one, which ends with it.
 
     Raises:
-        TransientError: it isn't up in time; the message says what to do instead.
+        TransientError: it isn't up in time, or the one that is set doesn't answer; the message says what to do instead.
     """
+    require_server()
     settings = get_current_settings()
     if settings.api.url or not settings.server.ephemeral.enabled:
         return

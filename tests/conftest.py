@@ -39,11 +39,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of the developer's machine reaches a test."""
     for name in [name for name in os.environ if name.startswith("ENRICHMENT_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("ENRICHMENT_ENV_FILE", str(tmp_path / "absent.env"))
+    monkeypatch.setenv("ENRICHMENT_ENV_FILE", os.devnull)
 
 
 @pytest.fixture(scope="session")

@@ -73,7 +73,7 @@ def org(tmp_path: Path) -> Iterator[Org]:
         }
         environment = inherited | {
             "PREFECT_HOME": str(tmp_path / "prefect"),
-            "ENRICHMENT_ENV_FILE": str(tmp_path / "none.env"),
+            "ENRICHMENT_ENV_FILE": os.devnull,
             "ENRICHMENT_SQLITE_PATH": str(tmp_path / "warehouse.db"),
             "ENRICHMENT_CRM": "salesforce",
             "ENRICHMENT_START_RUNS_BY": "schedule",

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from blocks.base import ENV_PREFIX, env_file
+from blocks.base import ENV_FILE_ENCODING, ENV_PREFIX, env_file
 from blocks.providers.spec.auth import Auth
 from blocks.providers.spec.expressions import Expression
 from blocks.providers.spec.follow_ups import FollowUp
@@ -227,7 +227,9 @@ class ProviderSpec(Part):
 
 
 class _Folder(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, extra="ignore", env_ignore_empty=True, env_file_encoding=ENV_FILE_ENCODING
+    )
 
     provider_dir: Path | None = None
 

@@ -34,6 +34,7 @@ CASES = {
     "fresh_days": Case("0", 0, ("-1", "3651", "a month")),
     "reply_days": Case("365", 365, ("0", "-1", "3651", "a year")),
     "miss_days": Case("365", 365, ("0", "-1", "3651", "a year")),
+    "absent_minutes": Case("30", 30, ("-1", "10081", "an hour")),
     "start_runs_by": Case("deployment", "deployment", ("cron", "Event")),
     "start_deployment": Case("enrich-contacts/mine", "enrich-contacts/mine", ()),
     "start_interval_seconds": Case("60", 60.0, ("0", "3601", "soon")),

@@ -48,6 +48,9 @@ CASES = {
         "zoominfo=500,hunter = 2.5", "zoominfo=500,hunter = 2.5", ("many", "zoominfo:5", "-1", "5,6")
     ),
     "price_book": Case("prices.yaml", Path("prices.yaml"), ()),
+    "refusal_threshold": Case("0.5", 0.5, ("-0.01", "1.01", "5%")),
+    "jump_factor": Case("2.5", 2.5, ("-1", "twice")),
+    "alert_minimum": Case("50", 50, ("-1", "some")),
     "alert_threshold": Case("0.05", 0.05, ("-0.01", "1.01", "5%")),
 }
 

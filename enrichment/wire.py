@@ -9,7 +9,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Any
@@ -52,6 +52,8 @@ class FieldDescription:
         rich: whether a text is HTML.
         precision: how many digits a number may have, or None.
         scale: how many of them stand behind the point, or None.
+        narrowed_by: the field whose value narrows a record's options; empty if all records have the same.
+        narrowed: by that value, the options that are left.
     """
 
     type: str
@@ -64,6 +66,15 @@ class FieldDescription:
     rich: bool = False
     precision: int | None = None
     scale: int | None = None
+    narrowed_by: str = ""
+    narrowed: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def of_record(self, current: Mapping[str, str | None]) -> "FieldDescription":
+        """Return the description as it holds for a record with these values."""
+        left = self.narrowed.get(current.get(self.narrowed_by) or "")
+        if left is None:
+            return self
+        return replace(self, options={value: label for value, label in self.options.items() if value in left})
 
 
 class UnfitError(Exception):

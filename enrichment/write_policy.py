@@ -107,7 +107,7 @@ def plan_write(
     Decide field by field what is written to one contact.
 
     Args:
-        current: the CRM's values now; blank is None or an empty text.
+        current: the CRM's values now; blank is None or an empty text. With those of fields that narrow others' options.
         values: canonical values by name; a missing or empty one changes nothing.
         rules: one per CRM field.
         descriptions: the CRM's own description of its fields.
@@ -125,17 +125,24 @@ def plan_write(
         before = current.get(rule.field) or None
         try:
             _check_field(rule, descriptions, protected)
-            after = to_wire(value, descriptions[rule.field])
+            description = descriptions[rule.field].of_record(current)
+            after = to_wire(value, description)
         except UnfitError as unfit:
             refusals.append(Refusal(rule.field, str(unfit), unfit.value))
             continue
-        if before and same(before, after, descriptions[rule.field], listed=isinstance(value, list)):
+        if before and same(before, after, description, listed=isinstance(value, list)):
             continue
         if not _permits(rule, before, (changed_at or {}).get(rule.field), received_at):
             refusals.append(Refusal(rule.field, rule.rule))
             continue
         (stamps if rule.stamp else changes).append(Change(rule.field, before, after))
     return WritePlan((*changes, *stamps) if changes else (), tuple(refusals))
+
+
+def fields_to_read(rules: Iterable[FieldRule], descriptions: Mapping[str, FieldDescription]) -> list[str]:
+    """Return the fields whose present values a plan needs: those of the rules, and those that narrow their options."""
+    narrowing = (known.narrowed_by for known in descriptions.values() if known.narrowed_by)
+    return list(dict.fromkeys((*(rule.field for rule in rules), *narrowing)))
 
 
 def _check_field(rule: FieldRule, descriptions: Mapping[str, FieldDescription], protected: frozenset[str]) -> None:

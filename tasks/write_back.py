@@ -26,7 +26,7 @@ from enrichment.refusals import kept
 from enrichment.retry import refused_record, settle_absent, settle_failure
 from enrichment.stops import STOP_KINDS, graver
 from enrichment.wire import same
-from enrichment.write_policy import Refusal, Rule, WritePlan, plan_write
+from enrichment.write_policy import Refusal, Rule, WritePlan, fields_to_read, plan_write
 
 
 def values_of(enrichment: Enrichment) -> dict[str, object]:
@@ -61,7 +61,7 @@ def read_and_plan(
     """
     changed_when = [rule.field for rule in crm.rules if rule.rule is Rule.IF_NEWER]
     ids = [item.record.crm_id for item in found]
-    contacts = crm.read(ids, [rule.field for rule in crm.rules], history=changed_when)
+    contacts = crm.read(ids, fields_to_read(crm.rules, plan.descriptions), history=changed_when)
     plans = {
         item.record.record_id: _plan_contact(plan, crm, contacts[item.record.crm_id], item.enrichment)
         for item in found

@@ -272,14 +272,15 @@ class UpdateWriter(ABC):
                 raise self.stop  # another batch has learnt that no call can succeed any more
             body = self.ask(batch)
         except RequestRefusedError as refusal:
-            return self.divide(batch, refusal.complaint) if self.blames_a_record(refusal) else self.fail(batch, refusal)
+            divisible = self.blames_a_record(refusal) or self._lost_by(batch, refusal.complaint)
+            return self.divide(batch, refusal.complaint) if divisible else self.fail(batch, refusal)
         except EnrichmentError as error:
             return self.fail(batch, error)
         return self.account_for(batch, body)
 
     def divide(self, batch: Sequence[Input], complaint: Any) -> list[Ending]:
         """Divide a batch that was refused as a whole until exactly the bad records are left."""
-        lost = [fault for each in batch for fault in self.faults(each, complaint) if fault.reason in _LASTING]
+        lost = self._lost_by(batch, complaint)
         if lost:
             self.lost.note(lost)
             return self.send(batch)
@@ -288,6 +289,10 @@ class UpdateWriter(ABC):
             self._unfit |= {(fault.field, batch[0].fields[fault.field]): fault for fault in ending.faults}
             return [ending]
         return [ending for part in self._parts(batch, complaint) for ending in self.send(part)]
+
+    def _lost_by(self, batch: Sequence[Input], complaint: Any) -> list[Refusal]:
+        """Return the fields of a batch that no value could save, as a complaint says."""
+        return [fault for each in batch for fault in self.faults(each, complaint) if fault.reason in _LASTING]
 
     def _parts(self, batch: Sequence[Input], complaint: Any) -> list[Sequence[Input]]:
         """Return a batch in two parts, those apart that have nothing of what the complaint names."""

@@ -51,6 +51,7 @@ _CUSTOM: Mapping[str, tuple[str, int]] = {
 #: How many decimals the numbers have.
 _SCALES: Mapping[str, int] = {"Enr_Confidence__c": 4}
 MOST_DIGITS = 18
+RECORD_TYPE = "RecordTypeId"
 #: Longer texts can't be named in a condition.
 LONGEST_FILTERABLE = 255
 ACCOUNT_FIELDS = frozenset({"Id", "Name"})
@@ -169,8 +170,13 @@ def _check_choice(name: str, value: Any, definition: Mapping[str, Any]) -> None:
     known = {each["value"] for each in definition["picklistValues"] if each["active"]}
     parts = [part.strip() for part in str(value).split(";")] if definition["type"] == "multipicklist" else [value]
     if definition["restrictedPicklist"] and not known.issuperset(parts):
-        message = f"{name}: bad value for restricted picklist field: {value}"
-        raise RecordError("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message, [name])
+        raise bad_value(name, value)
+
+
+def bad_value(name: str, value: Any) -> RecordError:
+    """Return the error of a value that a restricted picklist, or the record's type, doesn't have."""
+    message = f"{name}: bad value for restricted picklist field: {value}"
+    return RecordError("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message, [name])
 
 
 def _check_number(name: str, value: Any, definition: Mapping[str, Any]) -> None:

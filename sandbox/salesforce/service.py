@@ -17,7 +17,7 @@ from sandbox.salesforce.creations import ContactCreations
 from sandbox.salesforce.errors import RecordError, SalesforceError, expired, malformed, over_limit, unknown_path
 from sandbox.salesforce.event_bus import EventBus
 from sandbox.salesforce.event_feed import EventFeed
-from sandbox.salesforce.fields import contact_fields
+from sandbox.salesforce.fields import RECORD_TYPE, contact_fields, definition
 from sandbox.salesforce.reads import ContactReads
 from sandbox.salesforce.sessions import Sessions
 from sandbox.salesforce.store import OrgStore, Record
@@ -26,6 +26,8 @@ from sandbox.service import Service
 from sandbox.settings import SalesforceSettings
 
 _DATA = re.compile(r"(?P<root>/services/data/v\d{2,3}\.0/)(?P<tail>.*)")
+_DESCRIBE = "sobjects/Contact/describe"
+_PICKLIST_VALUES = "ui-api/object-info/Contact/picklist-values/"
 _TOKEN = "/services/oauth2/token"
 
 
@@ -116,6 +118,13 @@ class Salesforce(Service):
     def remove(self, name: str) -> None:
         """Delete a field of Contact, or hide it from the user, which looks the same."""
         del self._fields[name]
+
+    def make_record_types(self, record_types: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
+        """Give Contact record types, by id, each with what it leaves of some picklists."""
+        self.define(definition(RECORD_TYPE, "reference", 18))
+        self._writes.record_types |= {
+            each: {n: list(v) for n, v in left.items()} for each, left in record_types.items()
+        }
 
     def forbid(self, field: str, value: str, code: str, message: str, fields: Sequence[str] = ()) -> None:
         """Let a rule of the org refuse a value, with this error."""
@@ -208,8 +217,8 @@ class Salesforce(Service):
             return self._collection(request, tail.removeprefix("composite/sobjects").strip("/"))
         if tail.startswith("jobs/ingest"):
             return self._bulk.answer(request, tail.removeprefix("jobs/ingest").strip("/"), self.settings)
-        if tail == "sobjects/Contact/describe":
-            return json_reply({"name": "Contact", "keyPrefix": "003", "fields": list(self._fields.values())})
+        if tail == _DESCRIBE or tail.startswith(_PICKLIST_VALUES):
+            return self._metadata(tail)
         if tail.startswith("sobjects/"):
             return self._creations.answer(request, tail.removeprefix("sobjects/").strip("/"))
         if tail.rstrip("/") == "limits":
@@ -246,6 +255,25 @@ class Salesforce(Service):
         if request.method == "POST" and kind in ("Contact", "Account"):
             return self._reads.retrieve(kind, body)
         raise unknown_path()
+
+    def _metadata(self, tail: str) -> Reply:
+        if tail != _DESCRIBE:
+            return self._picklist_values(tail.removeprefix(_PICKLIST_VALUES))
+        types = [{"recordTypeId": "012000000000000AAA", "active": True, "master": True}]
+        types += [{"recordTypeId": each, "active": True, "master": False} for each in self._writes.record_types]
+        fields = list(self._fields.values())
+        return json_reply({"name": "Contact", "keyPrefix": "003", "fields": fields, "recordTypeInfos": types})
+
+    def _picklist_values(self, record_type: str) -> Reply:
+        left = self._writes.record_types.get(record_type)
+        if left is None:
+            raise unknown_path()
+        names = [name for name, each in self._fields.items() if each["picklistValues"]]
+        listed = {
+            name: left.get(name, [each["value"] for each in self._fields[name]["picklistValues"]]) for name in names
+        }
+        values = {name: {"values": [{"value": each, "label": each} for each in listed[name]]} for name in names}
+        return json_reply({"picklistFieldValues": values})
 
     def _limits(self) -> Reply:
         if not self.settings.limits_visible:

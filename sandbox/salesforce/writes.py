@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sandbox.clock import Clock
 from sandbox.exchange import Reply, json_reply
 from sandbox.salesforce.errors import RecordError, malformed
-from sandbox.salesforce.fields import check, fits_json, no_such_column, stored
+from sandbox.salesforce.fields import RECORD_TYPE, bad_value, check, fits_json, no_such_column, stored
 from sandbox.salesforce.store import OrgStore, Record
 
 MOST_RECORDS = 200
@@ -41,6 +41,7 @@ class ContactWrites:
         self._locks: Counter[str] = Counter()
         self.rules: list[RecordRule] = []
         self._alike: dict[str, bool] = {}
+        self.record_types: dict[str, dict[str, list[str]]] = {}
 
     def lock(self, contact_id: str, times: int) -> None:
         """Let this many updates of a contact meet the lock of another process."""
@@ -84,6 +85,10 @@ class ContactWrites:
         return record
 
     def _obey_rules(self, record: Record, values: Mapping[str, Any], *, passes_warnings: bool) -> None:
+        permitted = self.record_types.get(str(record.get(RECORD_TYPE)), {})
+        for name in values.keys() & permitted.keys():
+            if not set(str(values[name]).split(";")) <= {*permitted[name]}:
+                raise bad_value(name, values[name])
         for rule in self.rules:
             if str(values.get(rule.field)) == rule.value:
                 raise rule.error

@@ -360,6 +360,30 @@ def test_an_error_of_a_record_that_names_a_field_costs_that_field(desk: Desk) ->
     assert "ada" not in failure.error
 
 
+@pytest.mark.parametrize("desk", [("salesforce", "sqlite"), ("salesforce", "postgres")], indirect=True, ids="-".join)
+def test_a_record_type_narrows_the_options(desk: Desk) -> None:
+    """What the contact's record type leaves is known before the write; a contact without one has all options."""
+    sales, service, hidden = "0125e0000000001AAA", "0125e0000000002AAA", "0125e0000000003AAA"
+    desk.side.make_record_types({sales: {"Sector__c": ["RETAIL"]}, service: {}})
+    ids = desk.contacts(4)
+    for crm_id, record_type in zip(ids, (sales, service, hidden), strict=False):
+        desk.side.edit(crm_id, {"RecordTypeId": record_type})
+    industries = ("Computer Software", "Computer Software", "Computer Software", "Retail")
+    known = {crm_id: {"company_name": "Acme", "industry": one} for crm_id, one in zip(ids, industries, strict=True)}
+    desk.enrich(known)
+    assert [desk.held(crm_id, "sector") for crm_id in ids] == [None, *["COMPUTER_SOFTWARE"] * 2, "RETAIL"]
+    assert desk.refusals(ids[0]) == {"Sector__c": ("not_an_option", "Computer Software")}
+    assert desk.ends(ids) == ["written"] * 4
+    assert desk.writing_calls() == [200]
+    # An org whose user may not ask for it finds out by the answer.
+    desk.side.edit(ids[3], {"RecordTypeId": sales})
+    body = [{"errorCode": "API_DISABLED_FOR_ORG", "message": "no"}]
+    desk.chain.answer("salesforce", "ui-api", body, status=403, times=0)
+    desk.enrich({ids[3]: {"company_name": "Acme 2", "industry": "Computer Software"}})
+    assert desk.held(ids[3], COMPANY[desk.crm]) == "Acme 2"
+    assert desk.refusals(ids[3]) == {"Sector__c": ("not_an_option", "COMPUTER_SOFTWARE")}
+
+
 @EVERYWHERE
 def test_a_value_before_that_holds_half_a_character_is_kept(desk: Desk) -> None:
     """The table of writes has it in a form that every engine stores; the new value is written."""

@@ -33,6 +33,8 @@ _REASONS: Mapping[str, str] = {
     "INVALID_DATE": NOT_A_DATE,
     **dict.fromkeys(("INVALID_LONG", "INVALID_INTEGER", "INVALID_DOUBLE", "INVALID_NUMBER"), NOT_A_NUMBER),
 }
+#: They concern the property, whoever's value it is.
+_NO_RECORDS_FAULT = frozenset({"PROPERTY_DOESNT_EXIST", "READ_ONLY_VALUE"})
 _PERMANENT_CATEGORIES = frozenset({"VALIDATION_ERROR", OBJECT_NOT_FOUND})
 
 
@@ -81,6 +83,9 @@ class HubSpotWriter(UpdateWriter):
 
     def blames_a_record(self, refusal: RequestRefusedError) -> bool:
         """Return whether one record can have brought a refusal upon its whole batch."""
+        codes = {flaw.code for flaw in refusal.complaint.flaws}
+        if codes and codes <= _NO_RECORDS_FAULT:
+            return False
         # A 404 without this category means the path itself, which no division of the batch would fix.
         return refusal.status in _STATUSES_OF_A_BAD_RECORD or refusal.complaint.category == OBJECT_NOT_FOUND
 

@@ -197,11 +197,12 @@ def calls_left(headers: Mapping[str, str]) -> tuple[int, int] | None:
 
 def _complaint(code: str, fields: Any, message: str) -> Complaint:
     trigger, column = _TRIGGER.match(message), _COLUMN.search(message)
-    part = _ADDRESS_PART.search(message) if code == _INTEGRITY and not fields else None
-    named = [*fields, *(found["name"] for found in (column, part) if found)]
+    given = list(filter(None, map(word, fields)))
+    part = _ADDRESS_PART.search(message) if code == _INTEGRITY and not given else None
+    named = [*given, *(found["name"] for found in (column, part) if found)]
     return Complaint(
         code=code,
-        fields=tuple(dict.fromkeys(filter(None, map(word, named)))),
+        fields=tuple(dict.fromkeys(named)),
         trigger=f"{trigger['name']} {trigger['event']}" if trigger else "",
         locked=code == _LOCKED or _LOCKED in message,
         concurrent=_CONCURRENT in message.lower(),

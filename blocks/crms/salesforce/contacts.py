@@ -10,6 +10,7 @@ from blocks.calls.messages import Call
 from blocks.crms.base import CrmContact, FieldSet, NewContact
 from blocks.crms.salesforce.api import COLLECTIONS, INVALID_FIELD, SalesforceApi
 from blocks.crms.salesforce.ids import is_contact_id, short
+from blocks.crms.salesforce.record_types import narrowed
 from blocks.crms.updates import batches, lost_fields
 from enrichment.errors import ConfigurationError, RequestRefusedError
 from enrichment.identifiers import normalise_email
@@ -73,6 +74,7 @@ class FieldCatalog:
         self._api = api
         wanted = {prefix + name: kind for name, (_, kind) in OUR_FIELDS.items()}
         self._ours = {r.field: wanted[r.field] for r in rules if r.field in wanted and r.rule is not Rule.NEVER}
+        self._written = [rule.field for rule in rules if rule.rule is not Rule.NEVER]
         self._known: Mapping[str, FieldDescription] | None = None
         self._unfilterable: frozenset[str] = frozenset()
 
@@ -80,7 +82,8 @@ class FieldCatalog:
         """Return Salesforce's own description of the fields, as it was at the first call."""
         if self._known is None:
             listed = self._api.ask(Call("GET", "sobjects/Contact/describe"), _lists_fields).body
-            self._known = {each["name"]: describe_field(each) for each in listed["fields"]}
+            known = {each["name"]: describe_field(each) for each in listed["fields"]}
+            self._known = narrowed(self._api, listed, known, self._written)
             lost_fields(self._api.credential).forget()
             self._unfilterable = frozenset(each["name"] for each in listed["fields"] if each.get("filterable") is False)
             _types[self._api.credential] = {name: known.type for name, known in self._known.items()}

@@ -15,6 +15,7 @@ from blocks.calls.messages import Call
 from blocks.crms.salesforce.api import (
     COLLECTIONS,
     DUPLICATES,
+    INVALID_FIELD,
     Complaint,
     SalesforceApi,
     faults,
@@ -108,7 +109,8 @@ class SalesforceWriter(UpdateWriter):
 
     def blames_a_record(self, refusal: RequestRefusedError) -> bool:
         """Return whether one record can have brought a refusal upon its whole batch."""
-        return refusal.status == 400
+        # A column that isn't there is no record's fault.
+        return refusal.status == 400 and refusal.complaint.code != INVALID_FIELD
 
     def refused(self, each: Input, complaint: Complaint) -> Ending:
         """Return the ending of an input that Salesforce finds fault with."""

@@ -6,7 +6,7 @@ import pytest
 
 from blocks.crms.base import Update
 from blocks.crms.updates import NOT_CONFIRMED, NOT_FOUND, UNAVAILABLE
-from enrichment.stops import QUOTA_EXHAUSTED
+from enrichment.stops import QUOTA_EXHAUSTED, REQUEST_REFUSED
 from tests.integration.crms.conftest import READ, UPDATE, Account, company, reasons, refusals, update
 
 
@@ -100,6 +100,16 @@ def test_a_property_that_is_gone_is_dropped_for_all_at_once(account: Account) ->
     assert set(reasons(updates, results)) == {""}
     assert refusals(updates, results) == [{"enr_vanished": "no_such_field"} if n % 2 else {} for n in range(40)]
     assert account.calls(UPDATE) == [400, 200]
+
+
+def test_a_property_that_no_update_has_stops_the_writing(account: Account) -> None:
+    """It is no record's fault, so nothing is divided."""
+    flaw = json.dumps([{"name": "elsewhere", "error": "PROPERTY_DOESNT_EXIST"}])
+    body = {"category": "VALIDATION_ERROR", "message": f"Property values were not valid: {flaw}"}
+    account.answer_instead(json.dumps(body), status=400, times=0)
+    updates = [company(crm_id) for crm_id in _many(account, 100)]
+    assert set(reasons(updates, account.crm().write(updates))) == {REQUEST_REFUSED}
+    assert account.calls(UPDATE) == [400]
 
 
 def test_an_error_that_names_nobody_is_traced_to_its_record(account: Account) -> None:

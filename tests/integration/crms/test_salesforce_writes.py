@@ -6,6 +6,7 @@ import pytest
 
 from blocks.crms.base import Update
 from blocks.crms.updates import NOT_CONFIRMED, NOT_FOUND, UNAVAILABLE, UNPROCESSED
+from enrichment.stops import REQUEST_REFUSED
 from sandbox.salesforce.fields import definition
 from tests.integration.crms.conftest import refusals
 from tests.integration.crms.salesforce_org import COLLECTIONS, Org, reasons, title, update
@@ -269,6 +270,17 @@ def test_a_column_that_is_gone_costs_one_more_call(org: Org, threshold: int) -> 
     org.impatient(concurrency=1).write(again)
     assert org.calls(COLLECTIONS) == [400, 200, 200, 200]
     assert {org.salesforce.contacts[crm_id]["Title"] for crm_id in ids[:5]} == {"CEO"}
+
+
+def test_a_column_that_no_update_has_stops_the_writing(org: Org) -> None:
+    """It is no record's fault, so nothing is divided: the run stops with the name, and the contacts wait."""
+    body = [{"message": "No such column 'Elsewhere__c' on sobject of type Contact", "errorCode": "INVALID_FIELD"}]
+    org.answer_instead(json.dumps(body), status=400, times=0)
+    updates = [title(crm_id) for crm_id in _many(org, 200)]
+    results = org.impatient(concurrency=1).write(updates)
+    assert set(reasons(updates, results)) == {REQUEST_REFUSED}
+    assert "INVALID_FIELD: Elsewhere__c" in results[0].detail
+    assert org.calls(COLLECTIONS) == [400]
 
 
 def test_locked_rows_of_a_bulk_job_are_sent_again(org: Org) -> None:

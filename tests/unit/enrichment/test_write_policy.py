@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enrichment.wire import FieldDescription
-from enrichment.write_policy import Change, FieldRule, Refusal, Rule, WritePlan, plan_write
+from enrichment.write_policy import Change, FieldRule, Refusal, Rule, WritePlan, fields_to_read, plan_write
 
 TEXT, NUMBER, BOOL = FieldDescription("string"), FieldDescription("number"), FieldDescription("bool")
 RECEIVED = datetime(2026, 1, 15, tzinfo=UTC)
@@ -281,6 +281,19 @@ def test_a_value_that_does_not_fit_is_refused(
     """A bad value stays out, with its reason, and breaks nothing."""
     plan = plan_one(value, description=description, rule=rule)
     assert (plan.changes, [(each.field, each.reason) for each in plan.refusals]) == ((), [("f", reason)])
+
+
+@pytest.mark.parametrize(
+    ("held", "reason"), [("a", ""), ("b", "not_an_option"), ("elsewhere", ""), (None, ""), ("", "")]
+)
+def test_the_options_may_depend_on_another_field(held: str | None, reason: str) -> None:
+    """Where nothing is known of that field's value, all options count."""
+    narrowed = {"a": frozenset({"Retail"}), "b": frozenset({"Software"})}
+    description = FieldDescription("enumeration", INDUSTRIES, narrowed_by="kind", narrowed=narrowed)
+    rules = [FieldRule("f", "s", Rule.ALWAYS)]
+    assert fields_to_read(rules, {"f": description}) == ["f", "kind"]
+    plan = plan_write({"f": None, "kind": held}, {"s": "Retail"}, rules, {"f": description})
+    assert [refusal.reason for refusal in plan.refusals] == [reason] * bool(reason)
 
 
 @pytest.mark.parametrize("options", [{"IT", "It"}, {"IT", "It", "it"}])

@@ -275,6 +275,13 @@ def canonical(field: Field, value: Any, unit: str = "") -> Any:
     return typed if typed is not None and _is_within(field, typed) else None
 
 
+def is_left_out(field: Field, value: Any) -> bool:
+    """Return whether a value that isn't a valid one was meant as a number: too large or small, or unreadable."""
+    counts = field.type in ("integer", "number") or field.form is forms.size_range
+    # What stands in the field of a number is often a range, which has a field of its own.
+    return counts and value not in (None, "", [], {}) and value is not True and forms.size_range(value) is None
+
+
 def text(value: Any) -> str | None:
     """Return a text without blanks around it; None for anything that isn't a text or number."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):

@@ -184,13 +184,14 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Enrichment:
-    """The canonical fields of one contact, as one provider knows them."""
+    """The canonical fields of one contact, as one provider knows them, and those whose values weren't valid numbers."""
 
     provider: str
     provider_record_id: str | None
     confidence: float | None
     fields: Mapping[str, Any]
     received_at: str
+    left_out: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

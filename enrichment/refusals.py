@@ -1,16 +1,20 @@
 """Which fields a CRM didn't take: what is kept of each refusal, and what people read of many."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from enrichment.fields import SOURCES
-from enrichment.write_policy import FieldRule, Refusal
+from enrichment.records import Enrichment
+from enrichment.write_policy import FieldRule, Refusal, Rule
 
 #: How many characters of a refused value are kept.
 _LONGEST_VALUE = 200
 
 #: Reasons that hold for every contact: the field is at fault, not the value.
 OF_THE_FIELD = frozenset({"no_such_field", "read_only"})
+
+#: Why a field stays as it is whose value the reading has left out.
+OUT_OF_RANGE = "out_of_range"
 
 #: What is wrong, as a sentence about one value; `{crm}` stands for the CRM's name.
 _ONE: Mapping[str, str] = {
@@ -21,6 +25,7 @@ _ONE: Mapping[str, str] = {
     "field_custom_validation_exception": "refused by a validation rule of {crm}",
     "field_integrity_exception": "not in {crm}'s list of states and countries",
     "not_a_number": "not a number",
+    OUT_OF_RANGE: "not a number that the field can have",
     "not_a_boolean": "neither true nor false",
     "not_a_date": "not a date",
     "not_a_datetime": "not a time",
@@ -67,6 +72,13 @@ def kept(refusals: Iterable[Refusal], rules: Sequence[FieldRule]) -> tuple[Refus
         for one in refusals
         if not one.by_policy
     )
+
+
+def left_out(rules: Sequence[FieldRule], enrichment: Enrichment) -> Iterator[Refusal]:
+    """Yield the CRM fields that stay as they are because the provider's value was no number in the field's range."""
+    for rule in rules:
+        if rule.source in enrichment.left_out - enrichment.fields.keys() and rule.rule is not Rule.NEVER:
+            yield Refusal(rule.field, OUT_OF_RANGE)
 
 
 def _may_be_shown(source: str) -> bool:

@@ -112,7 +112,14 @@ class LookUp:
             if fields is reading.fields:  # else the company isn't theirs, and nothing more is to be paid for it
                 case.replies[provider.name] = known.body
             case.found.append(
-                Enrichment(provider.name, reading.provider_record_id, reading.confidence, fields, known.received_at)
+                Enrichment(
+                    provider.name,
+                    reading.provider_record_id,
+                    reading.confidence,
+                    fields,
+                    known.received_at,
+                    reading.left_out,
+                )
             )
             return
         disposition = DISPOSITION_OF_OUTCOME.get(reading.outcome)

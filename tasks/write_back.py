@@ -22,7 +22,7 @@ from enrichment.records import (
     StagedRecord,
     Stop,
 )
-from enrichment.refusals import kept
+from enrichment.refusals import kept, left_out
 from enrichment.retry import refused_record, settle_absent, settle_failure
 from enrichment.stops import STOP_KINDS, graver
 from enrichment.wire import same
@@ -40,7 +40,7 @@ def values_of(enrichment: Enrichment) -> dict[str, object]:
 
 
 def _plan_contact(plan: RunPlan, crm: Crm, contact: CrmContact, enrichment: Enrichment) -> WritePlan:
-    return plan_write(
+    written = plan_write(
         contact.values,
         values_of(enrichment),
         crm.rules,
@@ -49,6 +49,7 @@ def _plan_contact(plan: RunPlan, crm: Crm, contact: CrmContact, enrichment: Enri
         changed_at=contact.changed_at,
         received_at=datetime.fromisoformat(enrichment.received_at),
     )
+    return replace(written, refusals=(*written.refusals, *left_out(crm.rules, enrichment)))
 
 
 def read_and_plan(

@@ -66,7 +66,8 @@ class Reading:
     """
     A reply's meaning: the outcome with its reason, and the canonical fields of a contact that the provider has.
 
-    `addresses` are those that it gives the person, normalised.
+    `addresses` are those that it gives the person, normalised. `left_out` are the fields whose value is no number in
+    the field's range.
     """
 
     outcome: Outcome
@@ -75,6 +76,7 @@ class Reading:
     confidence: float | None
     fields: Mapping[str, Any]
     addresses: frozenset[str] = frozenset()
+    left_out: frozenset[str] = frozenset()
 
 
 class Asked(Protocol):

@@ -37,7 +37,8 @@ _CONFLICT = re.compile(
 )
 #: So are these, but a value is at fault.
 _BAD_VALUE = re.compile(
-    r"out of range|overflow|\bbad (int64|double|bool|timestamp|date) value|invalid (cast|json|input|string|utf)"
+    r"out of range|overflow|\bbad (int64|double|bool|timestamp|date) value"
+    r"|invalid (cast|json|input|string|utf|date|time)"
     r"|could not (cast|convert|parse)|syntax error while parsing|parse_json|nesting|exceeds the maximum",
     re.IGNORECASE,
 )

@@ -1,7 +1,7 @@
 """Snowflake through prefect-snowflake's credentials and plain cursors of its connector."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, ClassVar, Literal
 
@@ -267,10 +267,7 @@ class _SnowflakeSession(Session):
                 rows = [decode(dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
                 return cursor.rowcount or 0, rows
         except errors.Error as error:
-            if (error.sqlstate or "")[:2] in _BAD_VALUE:
-                code = f"error {error.errno}, SQLSTATE {error.sqlstate}"
-                raise refusal("Snowflake", code, error.msg or "", values or {}) from None
-            raise explain_statement(error, self._place) from None
+            raise explain_statement(error, self._place, values or {}) from None
 
 
 class _ClaimSession(_SnowflakeSession):
@@ -291,7 +288,7 @@ def _explain_sign_in(error: errors.Error) -> EnrichmentError:
     )
 
 
-def explain_statement(error: errors.Error, place: str) -> EnrichmentError:
+def explain_statement(error: errors.Error, place: str, values: Mapping[str, Any]) -> EnrichmentError:
     """
     Say why a statement failed.
 
@@ -300,6 +297,7 @@ def explain_statement(error: errors.Error, place: str) -> EnrichmentError:
     Args:
         error: the connector's error.
         place: database and schema, for the message.
+        values: of the statement.
     """
     facts = f"error {error.errno}, SQLSTATE {error.sqlstate}, query {error.sfqid}"
     if _is_conflict(error):
@@ -322,6 +320,8 @@ def explain_statement(error: errors.Error, place: str) -> EnrichmentError:
             f"the session has no virtual warehouse ({facts}): check ENRICHMENT_SNOWFLAKE_WAREHOUSE, "
             "and grant the role USAGE on it"
         )
+    if (error.sqlstate or "")[:2] in _BAD_VALUE:
+        return refusal("Snowflake", facts, error.msg or "", values)
     return ContractError(f"Snowflake rejected a statement ({facts}): its query history has the text")
 
 

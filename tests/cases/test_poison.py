@@ -14,6 +14,8 @@ from enrichment.records import Origin
 from sandbox.zoominfo.directory import person_id
 from tasks.intake import stage_listed
 from tests.cases.chain import HUBSPOT, Chain
+from triggers.hubspot_events import read_delivery
+from triggers.submissions import InvalidContactsError, read_contacts
 
 WAREHOUSES = pytest.mark.parametrize("chain", ["sqlite", "postgres"], indirect=True)
 
@@ -127,8 +129,10 @@ def test_a_number_outside_its_field_s_range_is_left_out(chain: Chain) -> None:
             for name, value in names.items()
         },
     )
-    chain.run("apollo")
+    plan = chain.run("apollo")
     assert chain.ends(*ids.values()) == ["written"] * len(ids)
+    (counted,) = chain.warehouse.count_refusals(plan.run_id)
+    assert (counted.field, counted.reason, counted.contacts) == ("enr_employee_count", "out_of_range", 5)
     found = {
         value: chain.values(ids[name], "enr_employee_count")["enr_employee_count"] for name, value in names.items()
     }
@@ -300,6 +304,35 @@ def test_malformed_json_is_a_permanent_fault(chain: Chain) -> None:
     """SQLite words it as an operational error, and PostgreSQL as one of the text."""
     with pytest.raises(RecordRefusedError), chain.warehouse._transaction() as session:
         session.run("keep_replies", provider="x", run_id="r", rows='[{"reply": NaN}]')
+
+
+def test_an_odd_event_holds_up_no_other(chain: Chain) -> None:
+    """HubSpot's deliveries are read whole, and every contact that they name is staged."""
+    created = b'{"subscriptionType":"contact.creation","objectId":%d,"occurredAt":%s}'
+    times = (b"1e999", b"NaN", b"9" * 5000, b"1790000000000", b"[" * 500 + b"]" * 500)
+    events = [created % (place, at) for place, at in enumerate(times, 1)]
+    events.append(
+        rb'{"subscriptionType":"contact.propertyChange","objectId":9,"propertyName":"email","propertyValue":"a\ud83d\u0000@b"}'
+    )
+    batch = read_delivery(b"[" + b",".join(events) + b"]", "").batch
+    assert chain.warehouse.stage(batch.records, changed=batch.changed) == 6
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        rb'{"crm_id": "1", "email": "a\ud83d@b.example"}',
+        rb'[{"crm_id": "2"}, {"crm_id": "1\u0000"}]',
+        b'{"crm_id": NaN}',
+        b"[" * 100_000,
+        '{"crm_id": "1", "email": "ü@b.example"}'.encode("latin-1"),
+    ],
+)
+def test_an_odd_submission_is_refused_with_its_place(body: bytes) -> None:
+    """A form that hands in such a contact hears at once what is wrong and where; an id is never altered."""
+    with pytest.raises(InvalidContactsError) as caught:
+        read_contacts(body, crm="hubspot", crms=["hubspot"])
+    assert all(flaw["where"] and flaw["what"] for flaw in caught.value.flaws)
 
 
 @WAREHOUSES

@@ -19,7 +19,7 @@ from blocks.providers.spec.model import ProviderSpec
 from blocks.providers.spec.sections import CanonicalField, Rule
 from blocks.providers.spec.transforms import TRANSFORMS, short_code
 from enrichment.errors import ContractError
-from enrichment.fields import FIELDS, RESULT_FIELDS, Field, canonical
+from enrichment.fields import FIELDS, RESULT_FIELDS, Field, canonical, is_left_out
 from enrichment.identifiers import same_text, valid_addresses
 from enrichment.records import CONCLUSIVE, ENRICHED, Outcome
 from enrichment.stops import stop_kind_of_reply
@@ -165,9 +165,8 @@ def read_reply(spec: ProviderSpec, body: Any) -> Reading:
     record_id = spec.record_id.find(seen) if spec.record_id else None
     confidence = _value(RESULT_FIELDS["confidence"], spec.confidence, seen) if spec.confidence else None
     text_id = None if record_id is None else str(record_id)
-    return Reading(
-        meaning.outcome, meaning.reason, text_id, confidence, _canonical(spec, body), addresses_of(spec, body)
-    )
+    fields, left_out = _canonical(spec, body)
+    return Reading(meaning.outcome, meaning.reason, text_id, confidence, fields, addresses_of(spec, body), left_out)
 
 
 def addresses_of(spec: ProviderSpec, item: Any) -> frozenset[str]:
@@ -184,17 +183,22 @@ def _unexplained(spec: ProviderSpec, answer: Answer) -> Meaning:
     return Meaning(Outcome.RETRYABLE, "unreadable_answer")
 
 
-def _canonical(spec: ProviderSpec, item: Any) -> dict[str, Any]:
+def _canonical(spec: ProviderSpec, item: Any) -> tuple[dict[str, Any], frozenset[str]]:
+    """Return the record's canonical fields, and the names of those whose value was no valid number."""
     record = spec.record.find(item)
-    found = {name: _value(FIELDS[name], mapped, record) for name, mapped in spec.fields.items()}
-    return {name: value for name, value in found.items() if value is not None}
+    given = {name: _given(mapped, record) for name, mapped in spec.fields.items()}
+    found = {name: canonical(FIELDS[name], value, spec.fields[name].unit) for name, value in given.items()}
+    left_out = (name for name, value in found.items() if value is None and is_left_out(FIELDS[name], given[name]))
+    return {name: value for name, value in found.items() if value is not None}, frozenset(left_out)
 
 
 def _value(field: Field, mapped: CanonicalField, seen: Any) -> Any:
+    return canonical(field, _given(mapped, seen), mapped.unit)
+
+
+def _given(mapped: CanonicalField, seen: Any) -> Any:
     value = mapped.path.find(seen)
-    if value is not None and mapped.transform:
-        value = TRANSFORMS[mapped.transform](value)
-    return canonical(field, value, mapped.unit)
+    return TRANSFORMS[mapped.transform](value) if value is not None and mapped.transform else value
 
 
 def _first_hit(rules: Sequence[Rule], seen: Mapping[str, Any]) -> Meaning | None:

@@ -9,8 +9,8 @@ import pytest
 
 from blocks.providers.base import Reply
 from blocks.warehouses.base import NewRecord, RunStart, Warehouse, load_warehouse
-from blocks.warehouses.bigquery import BigQueryWarehouse
-from enrichment.errors import ConfigurationError, ContractError, TransientError
+from blocks.warehouses.bigquery import _BAD_VALUE, BigQueryWarehouse
+from enrichment.errors import ConfigurationError, ContractError, RecordRefusedError, TransientError
 from enrichment.records import Disposition, Finished, Origin, Outcome
 
 HUBSPOT = Origin("hubspot")
@@ -52,10 +52,26 @@ def test_a_text_as_reply_stays_a_text(bigquery: Warehouse) -> None:
 
 def test_a_failed_statement_tells_nothing_of_a_row(bigquery: Warehouse) -> None:
     """The service's own words may repeat a value, ours don't."""
-    with pytest.raises((ContractError, TransientError)) as caught:
+    with pytest.raises((RecordRefusedError, ContractError, TransientError)) as caught:
         bigquery.stage([NewRecord("hubspot", "1", None, "manual", "live", "no-time-at-all")])
     assert "no-time" not in str(caught.value)
     assert bigquery.count_queue() == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Bad int64 value: Ada",
+        "int64 overflow: 10000000000 * 10000000000",
+        "Invalid input to PARSE_JSON: syntax error while parsing value - invalid literal; last read: 'N'",
+        "Could not cast literal 'Ada' to type TIMESTAMP",
+        "Invalid timestamp: 'Ada'",
+    ],
+)
+def test_the_words_for_a_bad_value_are_known(words: str) -> None:
+    """The reason code is the same as for a wrong statement, so that only the words tell that a value is at fault."""
+    assert _BAD_VALUE.search(words)
+    assert not _BAD_VALUE.search("Syntax error: Expected end of input but got keyword SELECT")
 
 
 def test_an_unreachable_service_may_heal(bigquery: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from snowflake.connector import errors
 from blocks.warehouses._session import ConflictError, replayed
 from blocks.warehouses.base import NewRecord, Warehouse, load_warehouse
 from blocks.warehouses.snowflake import explain_statement
-from enrichment.errors import ConfigurationError, ContractError, EnrichmentError, TransientError
+from enrichment.errors import ConfigurationError, ContractError, EnrichmentError, RecordRefusedError, TransientError
 from enrichment.records import Origin
 
 MakeWarehouse = Callable[[str], Warehouse]
@@ -122,15 +122,18 @@ def test_a_refused_sign_in_is_told_from_an_outage(
         (errors.OperationalError(msg="no route", errno=250001), TransientError),
         (
             errors.ProgrammingError(msg="value 'a@b.example' is no number", errno=100038, sqlstate="22018"),
-            ContractError,
+            RecordRefusedError,
         ),
+        (errors.ProgrammingError(msg="syntax error at 'a@b.example'", errno=1003, sqlstate="42000"), ContractError),
     ],
 )
 def test_errors_become_ours_without_row_data(error: errors.Error, expected: type[EnrichmentError]) -> None:
     """Each error of the connector gets its meaning, and its text stays behind."""
-    explained = explain_statement(error, "CRM.ENRICHMENT_PIPELINE")
+    row = {"crm_id": "1", "attributes": {"title": "a@b.example"}}
+    explained = explain_statement(error, "CRM.ENRICHMENT_PIPELINE", {"rows": [row]})
     assert type(explained) is expected
     assert "a@b.example" not in str(explained)
+    assert ("in the column attributes.title" in str(explained)) == (expected is RecordRefusedError)
 
 
 def test_a_conflict_is_replayed_and_other_errors_are_not() -> None:

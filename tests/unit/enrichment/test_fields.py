@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enrichment.fields import CONVERSIONS, FIELDS, RESULT_FIELDS, SOURCES, Field, canonical, nearest, unknown_field
+from enrichment.fields import (
+    CONVERSIONS,
+    FIELDS,
+    RESULT_FIELDS,
+    SOURCES,
+    Field,
+    canonical,
+    is_left_out,
+    nearest,
+    unknown_field,
+)
 
 
 @pytest.mark.parametrize(("name", "field"), SOURCES.items())
@@ -132,3 +142,25 @@ def test_an_unknown_name_is_answered_with_what_helps() -> None:
     assert unknown_field("zzz", RESULT_FIELDS) == (
         "unknown field 'zzz': choose one of provider, confidence, received_at"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "left_out"),
+    [
+        ("employee_count", 7_900_000_000, True),
+        ("employee_count", "1e30", True),
+        ("employee_count", "51_200", True),
+        ("employee_count", -1, True),
+        ("employee_range", "51_200", True),
+        ("confidence", 1000, True),
+        ("employee_count", None, False),
+        ("employee_count", "", False),
+        ("employee_count", [], False),
+        ("employee_count", "11-50", False),
+        ("employee_count", True, False),
+        ("title", {"not": "a text"}, False),
+    ],
+)
+def test_a_figure_that_makes_no_sense_is_told_from_one_that_is_absent(name: str, value: Any, left_out: bool) -> None:
+    """What the plan hides is true, and a range stands in the field of a range."""
+    assert is_left_out(SOURCES[name], value) is left_out

@@ -3,7 +3,16 @@
 import pytest
 
 from enrichment.fields import SOURCES
-from enrichment.refusals import RefusedField, in_words, kept, refusals_by_field, refused_fields, refused_line
+from enrichment.records import Enrichment
+from enrichment.refusals import (
+    RefusedField,
+    in_words,
+    kept,
+    left_out,
+    refusals_by_field,
+    refused_fields,
+    refused_line,
+)
 from enrichment.write_policy import FieldRule, Refusal, Rule
 
 RULES = [FieldRule(name, name, Rule.ALWAYS) for name in SOURCES]
@@ -93,3 +102,12 @@ def test_a_rule_of_the_user_is_named(rule: str) -> None:
     """The dry run shows it, in words."""
     assert in_words(rule, "hubspot")[0].islower()
     assert "refused by" not in in_words(rule, "hubspot")
+
+
+def test_a_figure_that_was_left_out_is_a_refusal_of_its_fields() -> None:
+    """Unless another provider has the figure, or the field is never written."""
+    out = frozenset({"employee_count", "founded_year", "annual_revenue"})
+    found = Enrichment("apollo", None, None, {"founded_year": 1999}, "2026-01-01T00:00:00Z", out)
+    rules = [*RULES, FieldRule("never", "employee_count", Rule.NEVER)]
+    refused = [Refusal("annual_revenue", "out_of_range"), Refusal("employee_count", "out_of_range")]
+    assert sorted(left_out(rules, found), key=lambda one: one.field) == refused

@@ -5,6 +5,7 @@ Only what clearly contradicts the question counts: names are shortened, joined, 
 scripts, and a company has many names and domains. What can't be compared contradicts nothing.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ _PARTICLE_WORDS = """
     dr prof mr mrs ms
 """
 _PARTICLES = frozenset(_PARTICLE_WORDS.split())
+#: What an address says before its host, if it is a given and a family name.
+_WHOLE_NAME = re.compile(r"([^\W\d_]{3,})[._-]([^\W\d_]{3,})\d*")
 #: Names this short are transcribed in several ways that share little, such as Lee and Li.
 _SHORT = 3
 
@@ -49,6 +52,8 @@ def _doubt_of_address(address: str, contact: Contact, fields: Mapping[str, Any],
     # Either name alone changes: by marriage, or by a nickname.
     if _surnames_differ(contact.last_name, fields) and _given_names_differ(contact.first_name, fields):
         return DOUBTFUL_NAME
+    if not contact.last_name and _is_another_name(address, fields):
+        return DOUBTFUL_NAME
     if is_free_mail(address):
         return ""  # its host says nothing of a company
     domain = _company_of(address)
@@ -74,6 +79,15 @@ def _surnames_differ(known: str | None, fields: Mapping[str, Any]) -> bool:
         return False
     both = {*stated, *_name(fields.get("first_name"))}  # in some cultures, and some columns, the order is another one
     return both.isdisjoint(wanted) and not _names_alike("".join(wanted), "".join(stated))
+
+
+def _is_another_name(address: str, fields: Mapping[str, Any]) -> bool:
+    """Return whether an address such as `ada.byron@` says a whole name, and nothing of it is in the answer's."""
+    said = _WHOLE_NAME.fullmatch(address.rpartition("@")[0])
+    given, family = _name(fields.get("first_name")), _name(fields.get("last_name"))
+    parts = words_of(" ".join(said.groups())) if said and given and family else []
+    pairs = [(part, name) for part in parts for name in (*given, *family)]
+    return bool(pairs) and not any(part[:2] == name[:2] or alike(part, name) for part, name in pairs)
 
 
 def _names_alike(one: str, other: str) -> bool:

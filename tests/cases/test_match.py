@@ -31,6 +31,7 @@ ONE_BY_ONE: list[tuple[str, dict[str, Any], str, dict[str, str | None]]] = [
     ("ada@firm.example", clearbit(BOB, GLOBEX), "unmatched: doubtful_company", NOTHING),
     ("ada@firm.example", clearbit({**BOB, "email": "ada@firm.example"}, GLOBEX), "written", {}),
     ("ada@firm.example", clearbit(ADA, GLOBEX), "written", {}),
+    ("ada.byron@firm.example", clearbit({**BOB, "email": None}, None), "unmatched: doubtful_name", NOTHING),
     ("ada@mailinator.com", clearbit(ADA, GLOBEX), "invalid: disposable_address", NOTHING),
 ]
 

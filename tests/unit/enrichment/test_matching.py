@@ -90,6 +90,31 @@ def test_who_was_asked_for_by_address(
     assert doubt(ADDRESS, Contact("1", **contact), answered, addresses) == reason
 
 
+@pytest.mark.parametrize(
+    ("local", "answered", "reason"),
+    [
+        ("ada.byron", ("Bob", "Smith"), "doubtful_name"),
+        ("byron_ada", ("Grace", "Hopper"), "doubtful_name"),
+        ("ada.byron", ("Ada", "Lovelace"), ""),
+        ("ada.byron", ("Augusta", "Byron"), ""),
+        ("bob.smith", ("Robert", "Smith"), ""),
+        ("bjoern.mueller", ("Björn", "Müller"), ""),
+        ("wei.zhang", ("伟", "张"), ""),
+        ("ada.byron", ("Bob", None), ""),
+        ("abyron", ("Bob", "Smith"), ""),
+        ("a.byron", ("Bob", "Smith"), ""),
+    ],
+)
+def test_an_address_may_say_a_whole_name(local: str, answered: tuple[str, str | None], reason: str) -> None:
+    """Then an answer with nothing of it is about somebody else, unless the contact's own name says otherwise."""
+    fields = {name: value for name, value in zip(("first_name", "last_name"), answered, strict=True) if value}
+    asked = {"email": f"{local}@analytical.example"}
+    assert doubt(asked, Contact("1"), fields, []) == reason
+    assert doubt(asked, Contact("1"), fields, ["bob@analytical.example"]) == reason
+    assert doubt(asked, Contact("1"), fields, [asked["email"]]) == ""
+    assert doubt(asked, Contact("1", None, *answered), fields, []) == (reason if answered[1] is None else "")
+
+
 def test_a_mail_host_says_nothing_of_a_company() -> None:
     """Who has a private address works somewhere else."""
     assert doubt({"email": "ada@gmail.com"}, Contact("1"), NAVY, ["ada@navy.example"]) == ""

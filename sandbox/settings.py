@@ -209,6 +209,7 @@ class HubSpotSettings(ServiceSettings):
         per_day: instead of the tier's limit.
         search_per_second: of the whole account.
         index_lag_seconds: until a new contact is found by search.
+        read_lag_seconds: until a new contact is found by its id in a batch.
         trace_ids_cover_validation: whether trace ids make refused values a partial failure.
         portal_id: of the account.
         app_id: of the app that has the token and the webhooks.
@@ -239,6 +240,7 @@ class HubSpotSettings(ServiceSettings):
     per_day: int | None = None
     search_per_second: int = 5
     index_lag_seconds: float = 0.0
+    read_lag_seconds: float = 0.0
     trace_ids_cover_validation: bool = False
     portal_id: int = 24_680_135
     app_id: int = 54_321

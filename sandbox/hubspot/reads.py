@@ -48,14 +48,19 @@ class ContactReads:
         names = (split_names(query.get(each, [])) for each in ("properties", "propertiesWithHistory"))
         return json_reply(view_of(self._catalog.definitions, *names).render(record), inputs=1)
 
-    def batch(self, request: Request) -> Reply:
-        """Read up to a hundred contacts; of a merged one comes the survivor, under its own id."""
+    def batch(self, request: Request, lag_seconds: float) -> Reply:
+        """Read up to a hundred contacts, but for the newest; of a merged one comes the survivor, under its own id."""
         body = json_object(request)
         history = body.get("propertiesWithHistory") or ()
         inputs = batch_inputs(body, LARGEST_PAGE_WITH_HISTORY if history else LARGEST_PAGE)
         found = self._look_up([each.get("id") for each in inputs], str(body.get("idProperty") or ""))
         archived = _is_true(request.query(), "archived")
-        missing = [wanted for wanted, record in found.items() if record is None or record.archived is not archived]
+        newest_ms = self._clock.milliseconds() - int(lag_seconds * 1000)
+        missing = [
+            wanted
+            for wanted, record in found.items()
+            if record is None or record.archived is not archived or (lag_seconds and record.created_ms > newest_ms)
+        ]
         records = {r.id: r for wanted, r in found.items() if r and wanted not in missing}
         view = view_of(self._catalog.definitions, body.get("properties") or (), history)
         results = [view.render(records[each]) for each in sorted(records, key=int)]

@@ -77,7 +77,7 @@ class HubSpot(Service):
         self._contact_calls: Mapping[tuple[str, str], Callable[[Request], Reply]] = {
             ("GET", ""): self._reads.page,
             ("POST", ""): self._writes.create_one,
-            ("POST", "/batch/read"): self._reads.batch,
+            ("POST", "/batch/read"): self._batch_read,
             ("POST", "/batch/update"): self._update_many,
             ("POST", "/batch/create"): self._writes.create_many,
             ("POST", "/batch/archive"): self._writes.delete_many,
@@ -235,6 +235,9 @@ class HubSpot(Service):
         scope = f"{family}.{'read' if reading else 'write'}"
         if scope not in self.settings.scopes:
             raise missing_scope(scope)
+
+    def _batch_read(self, request: Request) -> Reply:
+        return self._reads.batch(request, self.settings.read_lag_seconds)
 
     def _search(self, request: Request) -> Reply:
         return self._reads.search(request, self.settings.index_lag_seconds)

@@ -11,7 +11,7 @@ from tasks.chunk import look_up, store, write_back
 from tasks.intake import stage_listed
 from tasks.preview import preview
 from tasks.queue import claim_chunks
-from tests.cases.chain import Chain
+from tests.cases.chain import HUBSPOT, Chain
 from triggers.submissions import read_contacts
 
 WAREHOUSES = pytest.mark.parametrize("chain", ["sqlite", "postgres"], indirect=True)
@@ -77,6 +77,26 @@ def test_a_contact_that_is_not_readable_yet_is_enriched_later(chain: Chain) -> N
     chain.run()
     assert chain.ends(early, late) == ["written", "written"]
     assert max(chain.world.zoominfo.lookups.values()) == 1
+
+
+@WAREHOUSES
+def test_a_new_contact_that_hubspot_cannot_read_yet(chain: Chain) -> None:
+    """Its answer is 207 with OBJECT_NOT_FOUND for that one id; a minute later the contact is enriched."""
+    chain.renew("hubspot", read_lag_seconds=60)
+    chain.world.clock.advance(3600)
+    (new,) = chain.world.hubspot.create([{"email": "hit+new@firm.example"}])
+    chain.warehouse.stage([NewRecord("hubspot", new, None, "webhook", "live")])
+    plan = chain.plan()
+    [claimed] = claim_chunks.fn(plan, 1, 10)
+    done = look_up.fn(plan, claimed)
+    (back,) = done.contents.settlements
+    assert back == Returned(claimed.contents.records[0].record_id, "contact_absent", 30.0, costs_attempt=False)
+    at_once = [Returned(back.record_id, back.reason, costs_attempt=False)]
+    chain.warehouse.settle(claimed.contents, plan.origin, at_once, [])
+    chain.world.clock.advance(60)
+    chain.run()
+    assert chain.ends(new) == ["written"]
+    assert chain.warehouse.read_story(HUBSPOT, new).ledger[0].attempts == 1
 
 
 def test_contacts_that_the_crm_named_itself_cost_no_further_call(chain: Chain) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from blocks.crms.base import Crm
 from blocks.log import event
-from blocks.providers.base import FollowUp, Provider, Reading, Reply, Request
+from blocks.providers.base import BELOW_MIN_CONFIDENCE, FollowUp, Provider, Reading, Reply, Request
 from blocks.providers.block import load_provider
 from blocks.warehouses.base import Warehouse
 from enrichment.addresses import COMPANY_OF_MAIL_HOST, theirs
@@ -105,9 +105,9 @@ class LookUp:
         case.request_key = case.request_key or known.key
         identifier = ", ".join(request.lookup_input.values())
         if reading.outcome in ENRICHED:
-            fields, doubt = self._accepted(case, request, reading)
-            if doubt:  # the reply is kept, and another provider may know better
-                case.misses.append(Miss(Disposition.UNMATCHED, doubt, identifier, known.key, doubtful=True))
+            fields, contradiction = self._accepted(case, request, reading)
+            if contradiction:  # the reply is kept, and another provider may know better
+                case.misses.append(Miss(Disposition.UNMATCHED, contradiction, identifier, known.key, doubtful=True))
                 return
             if fields is reading.fields:  # else the company isn't theirs, and nothing more is to be paid for it
                 case.replies[provider.name] = known.body
@@ -129,7 +129,8 @@ class LookUp:
             final = reading.reason == UNREADABLE
             self._miss_reply(case, provider, Reply(known.key, Outcome.RETRYABLE, known.body, reason, final=final))
             return
-        case.misses.append(Miss(disposition, reading.reason, identifier, known.key))
+        doubtful = reading.reason == BELOW_MIN_CONFIDENCE
+        case.misses.append(Miss(disposition, reading.reason, identifier, known.key, doubtful))
         if disposition is Disposition.SUPPRESSED:  # an opt-out holds whatever the others know
             case.found.clear()
             self._conclude(case)

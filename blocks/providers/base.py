@@ -9,6 +9,7 @@ from enrichment.records import Contact, Outcome
 from enrichment.stops import CREDENTIALS_REJECTED
 
 __all__ = [
+    "BELOW_MIN_CONFIDENCE",
     "CREDENTIALS_REJECTED",
     "Asked",
     "FollowUp",
@@ -17,6 +18,10 @@ __all__ = [
     "Reply",
     "Request",
 ]
+
+
+#: Why an answer is no match that the provider isn't sure enough of: a lower limit makes it one.
+BELOW_MIN_CONFIDENCE = "below_min_confidence"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import httpx
 from blocks.base import variable_prefix
 from blocks.calls.loop import Purpose, make_call
 from blocks.calls.messages import Answer, Call
-from blocks.providers.base import Reading, Reply, Request
+from blocks.providers.base import BELOW_MIN_CONFIDENCE, Reading, Reply, Request
 from blocks.providers.http.asking import Asking
 from blocks.providers.http.auth import credential_names
 from blocks.providers.http.channel import (
@@ -40,8 +40,6 @@ from enrichment.errors import (
     TransientError,
 )
 from enrichment.records import ENRICHED, Contact, Outcome
-
-BELOW_MIN_CONFIDENCE = "below_min_confidence"
 
 
 class HttpProvider:

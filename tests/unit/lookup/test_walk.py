@@ -191,6 +191,7 @@ ELSEWHERE = Answer(
         (ELSEWHERE, BAD_INPUT, {}, "unmatched: doubtful_company"),
         (miss(), ELSEWHERE, {}, "unmatched: doubtful_company"),
         (ELSEWHERE, OPT_OUT, {}, "suppressed: opted_out"),
+        (miss(reason="below_min_confidence"), miss(), {}, "unmatched: below_min_confidence"),
         (ELSEWHERE, None, {"doubtful_matches_count": True}, "found"),
     ],
 )

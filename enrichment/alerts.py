@@ -138,7 +138,9 @@ _TWICE, _FAR = 2.0, 0.2
 _LIKELY: Mapping[str, str] = {
     "contact_gone": "the CRM doesn't have them: the ids may be of another account or portal",
     "email_malformed": "their e-mail addresses are malformed: another column may have been taken for the addresses",
-    "": "they have no e-mail address, nor name and company: the column of the addresses may not have been recognised",
+    "invalid": "they have no e-mail address, nor name and company: the column of the addresses may not have been "
+    "recognised",
+    "doubtful": "the answers contradict what was asked: columns may be mixed up, such as names and companies",
     "unmatched": "the addresses may be malformed or of another kind of contact, or the provider's account may lack the "
     "data",
 }
@@ -153,7 +155,7 @@ def concerns_of(
     refusals: Sequence[RefusedField] = (),
     crm: str = "",
     before: Shares | None = None,
-    reasons: Mapping[str, int] | None = None,
+    reasons: Mapping[str, Mapping[str, int]] | None = None,
 ) -> list[Concern]:
     """
     Return what people should know of a run, the gravest first.
@@ -166,7 +168,7 @@ def concerns_of(
         refusals: what CRM fields refused.
         crm: by which name people know the CRM.
         before: what came of the last runs' contacts; None if that isn't known.
-        reasons: the run's invalid contacts by reason.
+        reasons: the run's contacts by reason, for each result that may have jumped.
     """
     kind, message = stop
     found = [Concern(kind, likeness(message), text=message)] if kind else []
@@ -185,7 +187,7 @@ def concerns_of(
     for name in ("invalid", "unmatched"):
         share = jump(name, shares_of(books), before or Shares(), limits)
         if share is not None:
-            found.append(Concern(name, size=share, text=_jump_line(name, books, share, reasons or {})))
+            found.append(Concern(name, size=share, text=_jump_line(name, books, share, (reasons or {}).get(name, {}))))
     return found
 
 
@@ -332,11 +334,11 @@ def _cause_line(one: Cause) -> str:
 
 
 def _jump_line(name: str, books: Books, share: float, reasons: Mapping[str, int]) -> str:
-    reason = max(reasons, key=lambda each: reasons[each], default="") if name == "invalid" else "unmatched"
-    count = books.count(Disposition(name))
-    likely = _LIKELY.get(reason, _LIKELY[""])
-    said = f" ({reason})" if name == "invalid" and reason else ""
-    return f"{count:,} contacts, {share:.0%}, are {name}{said}, far more than usual: {likely}"
+    reason = max(reasons, key=lambda each: reasons[each], default="")
+    kind = "doubtful" if reason.startswith("doubtful") else reason
+    likely = _LIKELY.get(kind, _LIKELY[name])
+    said = f" ({reason})" if reason else ""
+    return f"{books.count(Disposition(name)):,} contacts, {share:.0%}, are {name}{said}, far more than usual: {likely}"
 
 
 def compose_version_notice(provider: str, before: Sequence[str], now: Sequence[str], *, run: str) -> Alert:

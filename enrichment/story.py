@@ -1,10 +1,11 @@
 """One contact's whole story, put in order of time."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from enrichment.records import Enrichment
 from enrichment.refusals import in_words
+from enrichment.write_policy import PROTECTED, FieldRule, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +159,25 @@ class StoryLine:
     what: str
 
 
-def tell_story(story: Story) -> list[StoryLine]:
-    """Return the story, line by line."""
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Which fields of a CRM may be filled, and when, by today's mapping."""
+
+    crm: str
+    rules: Sequence[FieldRule]
+    protected: frozenset[str] = frozenset()
+
+
+def tell_story(story: Story, policy: Policy | None = None) -> list[StoryLine]:
+    """
+    Return the story, line by line.
+
+    Args:
+        story: what the tables say.
+        policy: by which fields were left alone; None if it isn't known.
+    """
     lines = [
+        *(_left_alone(story, policy) if policy else []),
         *(line for one in story.suppressions for line in _suppression(one)),
         *(StoryLine(one.allowed_at, f"taken off the suppression list by {one.allowed_by}") for one in story.allowances),
         *(line for one in story.staging for line in _staging(one)),
@@ -223,6 +240,32 @@ def _write(row: FieldWrite) -> list[StoryLine]:
 def _refusal(row: FieldRefusal) -> list[StoryLine]:
     value = f" ({row.value})" if row.value else ""
     return [StoryLine(row.refused_at, f"not written: {row.field}{value}: {in_words(row.reason, row.crm)}")]
+
+
+#: What people read of a field that its rule left alone; the CRM may have had the same value.
+_LEFT: Mapping[str, str] = {
+    Rule.NEVER: "its rule is never",
+    Rule.FILL_BLANK: "the CRM had a value (rule fill_blank)",
+    Rule.IF_NEWER: "the CRM had this value, or a newer one (rule if_newer)",
+    PROTECTED: "it is protected",
+}
+
+
+def _left_alone(story: Story, policy: Policy) -> list[StoryLine]:
+    """Return what the last run had a value for, and wrote nothing because the user's own rule forbids it."""
+    ended = [one for one in story.ledger if one.crm == policy.crm and one.disposition in {"written", "unchanged"}]
+    stored = story.stored.get(policy.crm)
+    if not ended or stored is None:
+        return []
+    last = ended[-1]
+    handled = {one.field for one in story.writes if one.run_id == last.run_id}
+    handled |= {one.field for one in story.refusals if one.run_id == last.run_id}
+    return [
+        StoryLine(last.finished_at, f"not written: {rule.field}: {_LEFT[kind]}")
+        for rule in policy.rules
+        if stored.fields.get(rule.source) and rule.field not in handled
+        if (kind := PROTECTED if rule.field in policy.protected else rule.rule) in _LEFT
+    ]
 
 
 def _failure(row: FailedContact) -> list[StoryLine]:

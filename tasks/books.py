@@ -114,7 +114,8 @@ def _end_of(report: RunReport) -> tuple[str, str]:
 def _concerns(
     plan: RunPlan, warehouse: Warehouse, report: RunReport, ended: tuple[str, str], limits: Limits
 ) -> list[Concern]:
-    invalid = report.books.count(Disposition.INVALID) >= limits.minimum
+    looked_at = [one for one in (Disposition.INVALID, Disposition.UNMATCHED) if report.books.count(one)]
+    judged = looked_at if report.books.finished >= limits.minimum else []
     return concerns_of(
         report.books,
         limits,
@@ -123,7 +124,7 @@ def _concerns(
         refusals=report.refusals,
         crm=plan.crm_name,
         before=warehouse.results_before(plan.provider, plan.crm, plan.lane, plan.run_id),
-        reasons=warehouse.count_reasons(plan.run_id, Disposition.INVALID) if invalid else {},
+        reasons={one: warehouse.count_reasons(plan.run_id, one) for one in judged},
     )
 
 

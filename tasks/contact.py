@@ -9,15 +9,15 @@ from typing import Any
 from prefect.runtime import flow_run
 
 from blocks.base import module_names
-from blocks.crms.base import contact_id, crm_name
+from blocks.crms.base import contact_id, crm_name, open_crm
 from blocks.log import event
 from blocks.settings import load_settings
 from blocks.warehouses.base import Erased, Warehouse, open_warehouse
-from enrichment.errors import ConfigurationError, sealed
+from enrichment.errors import ConfigurationError, EnrichmentError, sealed
 from enrichment.identifiers import suppression_keys
 from enrichment.plan import Reference
 from enrichment.records import Contact, Origin
-from enrichment.story import ProviderAnswer, Story, StoryLine, tell_story
+from enrichment.story import Policy, ProviderAnswer, Story, StoryLine, tell_story
 from enrichment.waterfall import FOLLOW_UPS
 from tasks.steps import step
 
@@ -145,7 +145,17 @@ def read_story(crm_id: str, crm: str = "") -> list[StoryLine]:
         _read(settings.warehouse, Origin(crm), one, [name for name in ids if ids[name] == one])
         for one in dict.fromkeys(ids.values())
     ]
-    return [line for story in stories for line in tell_story(story)]
+    policy = _policy(settings.crm)
+    return [line for story in stories for line in tell_story(story, policy)]
+
+
+def _policy(reference: str) -> Policy | None:
+    """Return what the configured CRM's mapping permits; None if the CRM isn't configured here."""
+    try:
+        with open_crm(reference) as crm:
+            return Policy(Reference.parse(reference).name, crm.rules, crm.protected)
+    except EnrichmentError:
+        return None
 
 
 def _ids_in(crms: Sequence[str], text: str) -> dict[str, str]:

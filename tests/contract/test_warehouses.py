@@ -24,6 +24,7 @@ from blocks.warehouses.base import (
     WrittenField,
     load_warehouse,
 )
+from enrichment.alerts import Shares
 from enrichment.books import check_books
 from enrichment.credits import CreditCaps
 from enrichment.errors import ConfigurationError
@@ -607,11 +608,13 @@ def test_a_run_leaves_its_books(warehouse: Warehouse) -> None:
     open_run(warehouse, "run-1")
     stage(warehouse, "1")
     claim(warehouse, "run-1")
-    end = RunEnd(0.5, "", "failure_rate", alert_sent=True, credits=3.0, api_versions=["v1"])
+    end = RunEnd(0.5, "", "failure_rate", alert_sent=True, alert_state='{"a|b": 1}', credits=3.0, api_versions=["v1"])
     warehouse.close_run("run-1", end)
     open_run(warehouse, "run-2")
     last = warehouse.read_last_run("zoominfo", "hubspot", "run-2")
-    assert last == warehouse.read_run("run-1")
+    assert last == warehouse.read_run("run-1") == warehouse.find_run("run-1")
+    assert last.alert_state == '{"a|b": 1}'
+    assert warehouse.find_run("run-9") is None
     assert (last.run_id, last.alert_kind, last.alert_sent, last.api_versions) == ("run-1", "failure_rate", True, ["v1"])
     assert warehouse.read_last_run("clearbit", "hubspot", "run-2") is None
 
@@ -792,3 +795,21 @@ def test_refused_fields_are_counted_with_their_most_frequent_values(warehouse: W
         ("hubspot", "industry", "not_an_option", "Mining", "run-1"),
     ]
     assert count(warehouse, "field_refusals", "value") == 14
+
+
+def test_what_came_of_the_last_runs_is_summed(warehouse: Warehouse) -> None:
+    """Of the same provider, CRM and lane, without runs whose results had jumped; and a run's reasons are counted."""
+    assert warehouse.results_before("zoominfo", "hubspot", "", "run-3") == Shares()
+    ends = {"run-1": RunEnd(0.0, invalid=1, unmatched=2, known=7), "run-2": RunEnd(0.0, "", "invalid", invalid=9)}
+    for run_id, end in ends.items():
+        open_run(warehouse, run_id)
+        stage(warehouse, f"{run_id}-a", f"{run_id}-b")
+        mine = claim(warehouse, run_id)
+        reasons = [Finished(one.record_id, Disposition.INVALID, one.crm_id[-1]) for one in mine.records]
+        warehouse.settle(mine, HUBSPOT, reasons, [])
+        warehouse.close_run(run_id, end)
+    assert warehouse.results_before("zoominfo", "hubspot", "", "run-3") == Shares(1, 2, 7)
+    assert warehouse.results_before("zoominfo", "hubspot", "", "run-1") == Shares()
+    assert warehouse.results_before("zoominfo", "hubspot", "live", "run-3") == Shares()
+    assert warehouse.count_reasons("run-1", Disposition.INVALID) == {"a": 1, "b": 1}
+    assert warehouse.count_reasons("run-1", Disposition.UNMATCHED) == {}

@@ -152,12 +152,14 @@ def test_a_jump_is_a_share_far_above_the_last_runs(name: str, now: Shares, befor
         ("invalid", {"no_usable_identifier": 20}, "the column of the addresses may not have been recognised"),
         ("invalid", {}, "may not have been recognised"),
         ("unmatched", {}, "the provider's account may lack"),
+        ("unmatched", {"NO_MATCH": 20}, "the provider's account may lack"),
+        ("unmatched", {"doubtful_name": 15, "NO_MATCH": 5}, "columns may be mixed up"),
     ],
 )
 def test_a_jump_names_the_likely_cause(ended: str, reasons: dict[str, int], words: str) -> None:
     """By the most frequent reason, with the share and the number of contacts."""
     books = Books(20, 0, {Disposition(ended): 20})
-    (one,) = concerns_of(books, Limits(), reasons=reasons)
+    (one,) = concerns_of(books, Limits(), reasons={ended: reasons})
     alert = compose_alert([one], [one], {}, Occasion("r", REPLAY, books))
     assert alert is not None
     assert alert.subject == f"Contact enrichment: 100% of the contacts are {ended}"

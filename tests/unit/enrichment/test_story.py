@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from enrichment.records import Enrichment
 from enrichment.story import (
     Allowance,
     EndedContact,
     FailedContact,
     FieldRefusal,
     FieldWrite,
+    Policy,
     ProviderAnswer,
     QueuedContact,
     Story,
@@ -19,6 +21,7 @@ from enrichment.story import (
     UnmatchedContact,
     tell_story,
 )
+from enrichment.write_policy import FieldRule, Rule
 
 STAGED = QueuedContact(
     crm="hubspot",
@@ -217,3 +220,38 @@ def test_a_story_can_leave_out_the_contacts_of_a_crm() -> None:
     assert [one.crm for one in left.staging] == ["salesforce"]
     assert not any((left.ledger, left.unmatched, left.writes, left.refusals, left.failures))
     assert left.suppressions == [SUPPRESSION]
+
+
+RULES = [
+    FieldRule("company", "company_name", Rule.FILL_BLANK),
+    FieldRule("industry", "industry", Rule.FILL_BLANK),
+    FieldRule("phone", "phone", Rule.FILL_BLANK),
+    FieldRule("jobtitle", "title", Rule.NEVER),
+    FieldRule("city", "city", Rule.IF_NEWER),
+    FieldRule("email", "first_name", Rule.ALWAYS),
+    FieldRule("enr_title", "title", Rule.ALWAYS),
+    FieldRule("enr_size", "employee_count", Rule.ALWAYS),
+]
+VALUES = {"company_name": "Acme", "industry": "Mining", "title": "CTO", "city": "Köln", "first_name": "Ada"}
+
+
+def test_what_the_users_own_rules_left_alone_is_said() -> None:
+    """Fields of the last run that have a value, and were neither written nor refused; others have nothing to say."""
+    last = replace(LEDGER, disposition="unchanged", run_id="r1")
+    stored = {"hubspot": Enrichment("zoominfo", None, None, VALUES, "2026-01-01T10:00:00.000Z")}
+    story = Story(ledger=[last], refusals=[REFUSAL], stored=stored)
+    policy = Policy("hubspot", RULES, frozenset({"email"}))
+    told = [line.what for line in tell_story(story, policy) if line.what.startswith("not written")]
+    assert sorted(told) == [
+        "not written: city: the CRM had this value, or a newer one (rule if_newer)",
+        "not written: company: the CRM had a value (rule fill_blank)",
+        "not written: email: it is protected",
+        "not written: industry (Mining): not in hubspot's list",
+        "not written: jobtitle: its rule is never",
+    ]
+    for other in (
+        tell_story(replace(story, refusals=[]), replace(policy, crm="salesforce")),
+        tell_story(replace(story, refusals=[], ledger=[replace(last, disposition="failed")]), policy),
+        tell_story(replace(story, refusals=[], stored={}), policy),
+    ):
+        assert not [line for line in other if line.what.startswith("not written")]

@@ -12,11 +12,12 @@ from uuid import UUID
 
 from prefect import get_client
 from prefect.blocks.core import Block
-from prefect.blocks.notifications import SlackWebhook
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.exceptions import PrefectHTTPStatusError
+from prefect.types import SecretDict
 
 from blocks.log import event
 from blocks.notifiers.base import load_notifier
@@ -67,9 +68,16 @@ def _notification_block(reference: str, *, save: bool) -> UUID | None:
 
 def _slack_block(notifier: SlackNotifier, *, save: bool) -> UUID | None:
     if save:
-        return UUID(str(SlackWebhook(url=notifier.url).save(SLACK_BLOCK, overwrite=True)))
+        # Prefect's own Slack block takes no other host than Slack's, and so no compatible service.
+        block = CustomWebhookNotificationBlock(
+            name="Slack",
+            url="{{webhook}}",
+            json_data={"text": "*{{subject}}*\n{{body}}"},
+            secrets=SecretDict({"webhook": notifier.url}),
+        )
+        return UUID(str(block.save(SLACK_BLOCK, overwrite=True)))
     try:
-        loaded: Any = Block.load(f"slack-webhook/{SLACK_BLOCK}")
+        loaded: Any = Block.load(f"{CustomWebhookNotificationBlock.get_block_type_slug()}/{SLACK_BLOCK}")
     except ValueError:
         return None
     return UUID(str(loaded._block_document_id))  # noqa: SLF001 - Prefect has no other way to it

@@ -128,7 +128,7 @@ class JournalVerbs(Transactions):
 
     @replayed
     def note_doubt(self, provider: str, run_id: str, credits_billed: float) -> None:
-        """Remember credits that may have been billed for answers that were lost: caps count them."""
+        """Remember credits that may have been billed for answers that were lost, or can't be read: caps count them."""
         with self._transaction() as session:
             session.run("note_doubt", provider=provider, run_id=run_id, credits=float(credits_billed))
 

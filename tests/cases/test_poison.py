@@ -196,6 +196,25 @@ def test_a_paid_answer_that_cannot_be_read_is_kept_and_not_bought_again_and_agai
     assert booked(chain) == (0, 6 if cut else 3)
 
 
+def test_a_page_in_place_of_every_answer_is_not_paid_for_again_and_again(chain: Chain) -> None:
+    """After a few such answers the rest waits at no attempt; one call shows that it is over."""
+    chain.setenv("ENRICHMENT_APOLLO_CONCURRENCY", "1")
+    ids = queue(chain, *(f"x{place:02}" for place in range(60)))
+    chain.world.faults.add(service="apollo", times=0, path_contains="bulk_match", **UNREADABLE["page"])
+    for _ in range(2):
+        chain.run("apollo")
+        make_due(chain)
+    assert len(chain.world.apollo.requests) == 3 + 1
+    assert chain.ends(*ids.values()).count("failed: unreadable_answer") == 40
+    assert booked(chain) == (0, 40)
+    chain.world.faults.clear()
+    chain.run("apollo")
+    assert chain.ends(*ids.values()).count("written") == 20
+    assert {
+        row["attempts"] for row in rows(chain, "SELECT attempts FROM record_ledger WHERE disposition = 'written'")
+    } == {1}
+
+
 @pytest.mark.parametrize("how", UNREADABLE)
 def test_an_answer_that_is_billed_once_is_asked_for_again(chain: Chain, how: str) -> None:
     """Clearbit bills a question once: it is asked again at once, and booked once, whether it can be read or not."""

@@ -44,6 +44,10 @@ logger = logging.getLogger(__name__)
 #: So many parts of a divided batch may fail in a row before it isn't divided further.
 _MOST_IN_VAIN = 8
 
+#: After so many paid answers in a row that can't be read, no more are paid for until one call shows that it is over.
+_MOST_UNREADABLE = 3
+_UNREADABLE_WAIT_SECONDS = 300.0
+
 Keep = Callable[[Sequence[Reply]], None]
 
 
@@ -117,7 +121,11 @@ class Asking:
     async def ask(self, requests: Sequence[Request]) -> list[Reply]:
         """Return one reply for each request."""
         size = self._batch_size
-        return await self._ask_all([requests[start : start + size] for start in range(0, len(requests), size)])
+        groups = [requests[start : start + size] for start in range(0, len(requests), size)]
+        if self._shared.unreadable < _MOST_UNREADABLE:
+            return await self._ask_all(groups)
+        # Perhaps a page that says that the service is down: one call shows if it still is.
+        return [*await self._ask_all(groups[:1]), *await self._ask_all(groups[1:])]
 
     async def _ask_all(
         self, groups: Sequence[Sequence[Request]], attempt: int = 1, division: Division | None = None
@@ -222,6 +230,7 @@ class Asking:
             if answer.success and not probes:
                 raw = await self._kept(raw_replies(self._spec, group, answer))
                 self._unread.update({one.key: one for one in raw})
+                self._note_unreadable(raw)
             return trouble_of_answer(self._spec, answer, step, len(group), datetime.now(UTC))
 
         form = self._spec.request
@@ -234,12 +243,18 @@ class Asking:
             partial(self._channel.gate, urgent=probes),
         )
 
+    def _note_unreadable(self, raw: Sequence[Reply]) -> None:
+        """Make no further call for now if one paid answer after the other can't be read."""
+        self._shared.unreadable += any(one.doubt for one in raw)
+        if self._shared.unreadable >= _MOST_UNREADABLE:
+            self._halt(Reply("", Outcome.RETRYABLE, reason="answers_unreadable", wait_seconds=_UNREADABLE_WAIT_SECONDS))
+
     async def _follow(
         self, step: Step, group: Sequence[Request], answer: Answer, attempt: int, division: Division | None
     ) -> list[Reply]:
         match step.action:
             case Action.READ:
-                self._form_passes = True
+                self._form_passes, self._shared.unreadable = True, 0
                 if len(group) > 1 and miscounted(self._spec, answer, len(group)):
                     return await self._one_by_one(group, answer, attempt)
                 return await self._kept(item_replies(self._spec, group, answer))

@@ -63,11 +63,13 @@ class Shared:
         credentials: the source of tokens.
         pacer: the rate limiter.
         dropped: output fields that the account lacks.
+        unreadable: how many paid answers in a row couldn't be read.
     """
 
     credentials: CredentialSource[str]
     pacer: Pacer
     dropped: set[str] = field(default_factory=set)
+    unreadable: int = 0
 
 
 _shared: dict[Hashable, Shared] = {}

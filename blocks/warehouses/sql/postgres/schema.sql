@@ -297,7 +297,7 @@ CREATE TABLE paused_lanes (
     paused_at TIMESTAMPTZ NOT NULL -- since when
 );
 
--- Credits that may have been billed for answers that were lost; caps count them.
+-- Credits that may have been billed for answers that were lost, or can't be read; caps count them.
 -- Example: SELECT provider, sum(credits) AS credits FROM doubtful_credits GROUP BY provider
 CREATE TABLE doubtful_credits (
     provider TEXT NOT NULL, -- provider that may have billed them

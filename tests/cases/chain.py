@@ -78,7 +78,7 @@ class Chain:
         found = []
         for crm_id in crm_ids:
             ledger = self.warehouse.read_story(Origin(self.crm), crm_id).ledger
-            last = ledger[-1] if ledger else None
+            last = max(ledger, key=lambda one: one.finished_at, default=None)
             found.append(f"{last.disposition}: {last.reason}".removesuffix(": ") if last else "queued")
         return found
 

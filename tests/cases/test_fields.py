@@ -109,16 +109,6 @@ class Desk:
         kept = self.chain.warehouse.read_story(Origin(self.crm), crm_id).refusals
         return {one.field: (one.reason, one.value or "") for one in kept}
 
-    def ends(self, ids: Sequence[str]) -> list[str]:
-        """Return how contacts ended last."""
-        ended = []
-        for crm_id in ids:
-            last = max(
-                self.chain.warehouse.read_story(Origin(self.crm), crm_id).ledger, key=lambda one: one.finished_at
-            )
-            ended.append(f"{last.disposition}: {last.reason}".removesuffix(": "))
-        return ended
-
     def writing_calls(self) -> list[int]:
         """Return the statuses of the calls that wrote."""
         path = "batch/update" if self.crm == "hubspot" else "composite/sobjects"
@@ -235,7 +225,7 @@ def test_a_value_that_does_not_fit_costs_its_field(desk: Desk) -> None:
     for crm_id, case in zip(ids, cases, strict=True):
         assert {field: desk.held(crm_id, field) for field in case.held} == dict(case.held)
         assert desk.refusals(crm_id) == {desk.named(field): why for field, why in case.refused.items()}
-    assert desk.ends(ids) == ["written"] * len(ids)
+    assert desk.chain.ends(*ids) == ["written"] * len(ids)
     assert {desk.held(crm_id, COMPANY[desk.crm]) for crm_id in ids} == {"Acme"}
     assert {str(desk.held(crm_id, "score")) for crm_id in ids} <= {"0.00001", "1e-05"}
     found = {(one.field, one.reason): one for one in desk.chain.warehouse.count_refusals(plan.run_id)}
@@ -244,7 +234,7 @@ def test_a_value_that_does_not_fit_costs_its_field(desk: Desk) -> None:
     before = desk.side.updates_by_contact
     desk.enrich(known, confidence=0.00001)
     assert desk.side.updates_by_contact == before
-    assert desk.ends(ids) == ["unchanged"] * len(ids)
+    assert desk.chain.ends(*ids) == ["unchanged"] * len(ids)
 
 
 @AT_BOTH
@@ -266,7 +256,7 @@ def test_a_field_that_is_gone_is_dropped_for_the_run(desk: Desk) -> None:
     remove = desk.side.archive_property if desk.crm == "hubspot" else desk.side.remove
     plan = desk.enrich({crm_id: {"company_name": "Acme", "industry": "Retail"} for crm_id in ids}, lambda: remove(lost))
     assert {desk.held(crm_id, COMPANY[desk.crm]) for crm_id in ids} == {"Acme"}
-    assert set(desk.ends(ids)) == {"written"}
+    assert set(desk.chain.ends(*ids)) == {"written"}
     # Salesforce refuses the read already, which then spares the write.
     assert desk.writing_calls() == ([400, 200] if desk.crm == "hubspot" else [200])
     (refused,) = desk.chain.warehouse.count_refusals(plan.run_id)
@@ -284,7 +274,7 @@ def test_of_a_contact_with_nothing_left_nothing_is_written(desk: Desk) -> None:
     lost = desk.named("revenue")
     remove = desk.side.archive_property if desk.crm == "hubspot" else desk.side.remove
     desk.enrich({crm_id: {"company_name": "Acme", "annual_revenue": 7} for crm_id in ids}, lambda: remove(lost))
-    assert desk.ends(ids) == ["unchanged"] * 2
+    assert desk.chain.ends(*ids) == ["unchanged"] * 2
     assert [desk.refusals(crm_id) for crm_id in ids] == [{lost: ("no_such_field", "")}] * 2
     assert desk.side.updates_by_contact == before
     assert [desk.held(crm_id, STAMP[desk.crm]) for crm_id in ids] == stamps
@@ -307,7 +297,7 @@ def test_an_option_that_is_gone_is_found_by_the_answer(desk: Desk) -> None:
         for n, crm_id in enumerate(ids)
     }
     desk.enrich(known, edit)
-    assert desk.ends(ids) == ["written"] * 20
+    assert desk.chain.ends(*ids) == ["written"] * 20
     assert {desk.held(crm_id, COMPANY[desk.crm]) for crm_id in ids} == {"Acme"}
     for crm_id, values in known.items():
         lacks = values["industry"] == "Retail"
@@ -347,14 +337,14 @@ def test_an_error_of_a_record_that_names_a_field_costs_that_field(desk: Desk) ->
     known[ids[-1]]["title"] = "Nameless"
     desk.enrich(known)
     *ruled, untouched, failed = ids
-    assert desk.ends([*ruled, untouched]) == ["written"] * (len(ids) - 1)
+    assert desk.chain.ends(*ruled, untouched) == ["written"] * (len(ids) - 1)
     assert {desk.held(crm_id, COMPANY[desk.crm]) for crm_id in (*ruled, untouched)} == {"Acme"}
     assert [desk.refusals(crm_id) for crm_id in ruled] == [
         {desk.named(name): (code.lower(), "")} for name, _, code, *_ in RULES.values()
     ]
     assert desk.writing_calls() == [200, 200]
     # A code that isn't known and names nothing is the contact's end at its first attempt, and says so.
-    assert desk.ends([failed]) == ["failed: brand_new_code"]
+    assert desk.chain.ends(failed) == ["failed: brand_new_code"]
     (failure,) = desk.chain.warehouse.read_story(Origin("salesforce"), failed).failures
     assert "BRAND_NEW_CODE; Salesforce's code isn't known here" in failure.error
     assert "ada" not in failure.error
@@ -373,7 +363,7 @@ def test_a_record_type_narrows_the_options(desk: Desk) -> None:
     desk.enrich(known)
     assert [desk.held(crm_id, "sector") for crm_id in ids] == [None, *["COMPUTER_SOFTWARE"] * 2, "RETAIL"]
     assert desk.refusals(ids[0]) == {"Sector__c": ("not_an_option", "Computer Software")}
-    assert desk.ends(ids) == ["written"] * 4
+    assert desk.chain.ends(*ids) == ["written"] * 4
     assert desk.writing_calls() == [200]
     # An org whose user may not ask for it finds out by the answer.
     desk.side.edit(ids[3], {"RecordTypeId": sales})
@@ -395,7 +385,7 @@ def test_a_value_before_that_holds_half_a_character_is_kept(desk: Desk) -> None:
     else:
         desk.chain.answer("salesforce", "composite/sobjects/Contact", [{"Id": crm_id, **held} for crm_id in ids])
     plan = desk.enrich({crm_id: {"company_name": "Acme", "title": "CTO"} for crm_id in ids})
-    assert desk.ends(ids) == ["written"] * 3
+    assert desk.chain.ends(*ids) == ["written"] * 3
     written = desk.chain.warehouse.read_written(plan.run_id, Origin(desk.crm))
     assert [one.before for one in written if one.field == desk.named("headline")] == ["Growth "] * 3
 

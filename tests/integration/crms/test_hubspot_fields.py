@@ -8,7 +8,7 @@ import pytest
 from blocks.crms.hubspot.contacts import OUR_FIELDS
 from enrichment.errors import ConfigurationError, TransientError
 from enrichment.write_policy import WritePlan, plan_write
-from tests.integration.crms.conftest import Account, company, reasons, update
+from tests.integration.crms.conftest import Account, company, reasons, refusals, update
 
 
 def test_our_properties_are_created_once(account: Account) -> None:
@@ -84,7 +84,28 @@ def test_properties_are_described_for_the_write_policy(account: Account) -> None
     assert known["company"].max_length == 65_536
     assert known["createdate"].read_only
     assert known["lifecyclestage"].type == "enumeration"
+    assert (known["hs_buying_role"].several, known["lifecyclestage"].several) == (True, False)
+    assert (known["jobtitle"].single_line, known["enr_tech_stack"].single_line) == (True, False)
+    # Owners are kept elsewhere: whether a value is one, HubSpot's answer says.
+    assert (known["hubspot_owner_id"].restricted, known["lifecyclestage"].restricted) == (False, True)
     assert "lead" in known["lifecyclestage"].options
+
+
+def test_an_archived_property_is_none(account: Account) -> None:
+    """HubSpot may list it all the same; a write to it would be refused."""
+    listed = {"type": "string", "fieldType": "text"}
+    properties = [{"name": "there", **listed}, {"name": "gone", "archived": True, **listed}]
+    account.answer_instead(json.dumps({"results": properties}), "properties")
+    assert account.crm().describe_fields().keys() == {"there"}
+
+
+def test_an_owner_that_is_none_costs_its_field(account: Account) -> None:
+    """The answer names it, and the rest is written."""
+    crm = account.crm()
+    updates = [update(crm_id, hubspot_owner_id="nobody", company="Acme") for crm_id in account.ids]
+    results = crm.write(updates)
+    assert refusals(updates, results) == [{"hubspot_owner_id": "invalid_owner_id"}] * 5
+    assert {values["company"] for values in account.hubspot.contacts.values()} == {"Acme"}
 
 
 def test_descriptions_are_asked_for_once(account: Account) -> None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enrichment.wire import FieldDescription
-from enrichment.write_policy import Change, FieldRule, Refusal, Rule, WritePlan, fields_to_read, plan_write
+from enrichment.wire import FieldDescription, option_labels
+from enrichment.write_policy import Change, FieldRule, Refusal, Rule, WritePlan, fields_to_read, plan_write, stamps_of
 
 TEXT, NUMBER, BOOL = FieldDescription("string"), FieldDescription("number"), FieldDescription("bool")
 RECEIVED = datetime(2026, 1, 15, tzinfo=UTC)
@@ -398,6 +398,16 @@ def test_a_stamp_is_written_only_with_another_change(
     """A mark of time is no change of its own, and stands behind the changes that it marks."""
     plan = plan_write(current, values | {"received_at": "2026-01-15T00:00:00Z"}, STAMPED, STAMPED_FIELDS)
     assert [change.field for change in plan.changes] == changed
+
+
+def test_the_stamps_are_known_by_their_rules() -> None:
+    """An adapter leaves them out where nothing else is left to write."""
+    assert stamps_of(STAMPED) == {"enriched_at"}
+
+
+def test_an_option_without_a_label_is_called_by_its_value() -> None:
+    """Whatever the CRM's types of value and label are; an entry without a value is none."""
+    assert option_labels([("a", "A"), (1, None), (True, ""), (None, "x")]) == {"a": "A", "1": "1", "True": "True"}
 
 
 # What holds whatever comes together.

@@ -15,6 +15,7 @@ from commands.contact import allow, erase, suppress, why
 from commands.listeners import listen
 from commands.terminal import (
     FAILED,
+    MOMENTS,
     Json,
     allow_slow_start,
     checked_lane,
@@ -90,7 +91,14 @@ def stage(
         Path | None, typer.Option(help="CSV file with the column `crm_id` and, optionally, `email`.")
     ] = None,
     ids: Annotated[str | None, typer.Option(help="CRM ids, comma-separated.")] = None,
-    since: Annotated[datetime | None, typer.Option(help="Contacts created at or after this moment (UTC).")] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=MOMENTS,
+            metavar="TIME",
+            help="Contacts created at or after this moment (UTC unless it names a time zone).",
+        ),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every contact of the CRM.")] = False,
     failed: Annotated[bool, typer.Option(help="Failed contacts, to be tried again.")] = False,
     run_id: Annotated[str | None, typer.Option(help="With --failed: only those of this run.")] = None,

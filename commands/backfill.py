@@ -6,7 +6,17 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.terminal import Json, checked_lane, only_one, pairs_table, reported_errors, say, say_notes, say_run
+from commands.terminal import (
+    MOMENTS,
+    Json,
+    checked_lane,
+    only_one,
+    pairs_table,
+    reported_errors,
+    say,
+    say_notes,
+    say_run,
+)
 from enrichment.errors import ConfigurationError
 from enrichment.estimate import estimate_lines
 from enrichment.intake import Selection, select_by
@@ -18,9 +28,21 @@ def backfill(  # noqa: PLR0913 - one parameter for each option
     *,
     everything: Annotated[bool, typer.Option("--all", help="Every contact of the CRM.")] = False,
     created_from: Annotated[
-        datetime | None, typer.Option(help="Contacts created at or after this moment (UTC).")
+        datetime | None,
+        typer.Option(
+            formats=MOMENTS,
+            metavar="TIME",
+            help="Contacts created at or after this moment (UTC unless it names a time zone).",
+        ),
     ] = None,
-    created_until: Annotated[datetime | None, typer.Option(help="Contacts created before this moment (UTC).")] = None,
+    created_until: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=MOMENTS,
+            metavar="TIME",
+            help="Contacts created before this moment (UTC unless it names a time zone).",
+        ),
+    ] = None,
     owner: Annotated[str, typer.Option(help="Contacts owned by this user of the CRM, by id.")] = "",
     list_id: Annotated[
         str, typer.Option("--list", help="Contacts in this HubSpot list or Salesforce campaign, by id.")

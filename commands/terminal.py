@@ -32,6 +32,15 @@ def allow_slow_start() -> None:
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
 
 
+#: How a moment may be written; without a time zone it is in UTC.
+MOMENTS = [
+    f"{day}{zone}"
+    for day in ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S")
+    for zone in ("", "%z")
+    if day != "%Y-%m-%d" or not zone
+]
+
+
 def only_one(options: Mapping[str, object]) -> None:
     """Raise a ConfigurationError if several of some options are given that exclude each other."""
     given = [name for name, value in options.items() if value]

@@ -1,20 +1,16 @@
 """Which contacts are staged: by conditions (a selection), or in one of several other ways, each with its options."""
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from enrichment.errors import ConfigurationError
-
-
-def _in_utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
+from enrichment.moments import in_utc
 
 #: A moment; without a time zone it is in UTC.
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
+Moment = Annotated[datetime, AfterValidator(in_utc)]
 
 
 class Selection(BaseModel):

@@ -7,11 +7,12 @@ The caller passes the time and the random number, so that each decision can be t
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 from enrichment.errors import cause
+from enrichment.moments import in_utc, read_moment
 from enrichment.records import Disposition, Finished, Returned, Settlement, StagedRecord
 
 #: A wait up to this many seconds is slept inside the call; a longer one sends the records back to the queue.
@@ -204,18 +205,15 @@ def _http_date(value: str) -> datetime | None:
         moment = parsedate_to_datetime(value)
     except (TypeError, ValueError, OverflowError):
         return None
-    # The asctime form and "-0000" carry no zone; HTTP dates are UTC.
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return in_utc(moment)  # the asctime form and "-0000" carry no zone
 
 
 def _until_reset(value: str, form: str, now: datetime) -> float | None:
     if form == "iso8601":
         try:
-            moment = datetime.fromisoformat(value)
+            return max(0.0, (read_moment(value) - now).total_seconds())
         except ValueError:
             return None
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return max(0.0, (aware - now).total_seconds())
     if form == "delta_s":
         return _seconds(value)
     try:

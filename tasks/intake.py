@@ -11,6 +11,7 @@ from blocks.log import event
 from blocks.warehouses.base import NewRecord, Warehouse, open_warehouse
 from enrichment.errors import ConfigurationError, sealed
 from enrichment.headers import CRM_ID
+from enrichment.moments import in_utc, read_moment
 from enrichment.plan import Reference
 from tasks.steps import step
 
@@ -56,11 +57,11 @@ def stage_created(
     Returns:
         how many were new in the queue.
     """
-    staged, newest = 0, since.isoformat()
+    staged, newest = 0, in_utc(since)
     for page in source.created_since(since):
-        newest = max([newest, *(contact.created_at for contact in page if contact.created_at)])
+        newest = max([newest, *(read_moment(contact.created_at) for contact in page if contact.created_at)])
         records = [_record(name, contact, "schedule", lane) for contact in page]
-        staged += target.stage(records, cursor=(cursor, newest) if cursor else None)
+        staged += target.stage(records, cursor=(cursor, newest.isoformat()) if cursor else None)
     return staged
 
 
@@ -170,7 +171,7 @@ def _listed(table: Table, crm: str) -> Iterator[NewContact]:
 
 def _position(warehouse: Warehouse, crm: str) -> datetime:
     cursor = warehouse.read_cursor(_cursor_name(crm))
-    return (datetime.fromisoformat(cursor) - OVERLAP) if cursor else datetime.now(UTC) - FIRST_WINDOW
+    return (read_moment(cursor) - OVERLAP) if cursor else datetime.now(UTC) - FIRST_WINDOW
 
 
 def _cursor_name(crm: str) -> str:

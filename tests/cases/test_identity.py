@@ -1,20 +1,27 @@
 """One form of each address and id, at every door: nobody is paid for twice, mixed up, or asked for after an erasure."""
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import cast
 
+import click
 import pytest
+import typer.main
 from click.testing import Result
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from blocks.crms.base import contact_id
+from blocks.crms.base import contact_id, open_crm
 from blocks.warehouses.base import NewRecord
 from cli import app
 from enrichment.errors import ConfigurationError
 from enrichment.identifiers import email_key, normalise_email, request_key, valid_addresses
+from enrichment.intake import NewContacts, select_by
+from enrichment.moments import read_moment
 from tasks.intake import stage_listed
 from tasks.preview import preview
 from tests.cases.chain import Chain
@@ -244,3 +251,49 @@ def test_the_long_form_of_an_id_is_its_own_and_says_the_case(short: str) -> None
     long = contact_id("salesforce", short)
     assert long[:15] == short
     assert {contact_id("salesforce", one) for one in (long, long.upper(), long.lower())} == {long}
+
+
+@pytest.fixture
+def in_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Give a switch of this machine's time zone."""
+
+    def switch(zone: str) -> None:
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+
+    yield switch
+    monkeypatch.undo()
+    time.tzset()
+
+
+def since(text: str) -> datetime:
+    """Return what the option of the command makes of a text."""
+    command = cast("click.Group", typer.main.get_command(app)).commands["stage"]
+    found = NewContacts(since=command.make_context("stage", ["--since", text]).params["since"]).since
+    assert found is not None
+    return found
+
+
+def test_a_moment_without_a_zone_is_in_utc_wherever_the_machine_is(
+    chain: Chain, in_zone: Callable[[str], None]
+) -> None:
+    """The same contacts by the command's option, by a selection and by a bare moment, in any zone; a zone counts."""
+    chain.world.hubspot.create([{"email": f"p{n}@acme.example"} for n in range(3)])
+    created = max(read_moment(one["createdate"] or "") for one in chain.world.hubspot.contacts.values())
+    moment = created.replace(microsecond=0)
+    naive, zoned = moment.replace(tzinfo=None).isoformat(), moment.astimezone(timezone(timedelta(hours=9))).isoformat()
+    found = set()
+    for zone in ("America/Los_Angeles", "Asia/Tokyo", "UTC"):
+        in_zone(zone)
+        moments = [
+            since(naive),
+            since(zoned),
+            select_by(created_from=naive).created_from,
+            datetime.fromisoformat(naive),
+        ]
+        with open_crm("hubspot") as crm:
+            for one in moments:
+                pages = list(crm.created_since(cast("datetime", one)))
+                found.add(tuple(contact.crm_id for page in pages for contact in page))
+    assert len(found) == 1
+    assert len(found.pop()) >= 3

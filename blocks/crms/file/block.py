@@ -39,6 +39,7 @@ from blocks.crms.mapping import read_rules
 from blocks.crms.selection import lacks_one, named_fields, refuse_conditions
 from enrichment.errors import ConfigurationError, TransientError
 from enrichment.intake import Selection
+from enrichment.moments import read_moment
 from enrichment.wire import NOT_A_NUMBER, FieldDescription, read_number
 from enrichment.write_policy import NO_SUCH_FIELD, FieldRule, Refusal
 
@@ -283,7 +284,7 @@ class FileCrm:
         given = _modified_at(self._path)
         ours = _modified_at(self._output)
         with suppress(ValueError):
-            ours = datetime.fromisoformat(enriched_at or "")
+            ours = read_moment(enriched_at or "")
         return {field: given if field in self._given.header else ours for field in fields}
 
     @contextmanager

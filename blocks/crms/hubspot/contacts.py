@@ -12,6 +12,7 @@ from blocks.crms.hubspot.api import OBJECT_NOT_FOUND, HubSpotApi, complaints, ha
 from blocks.crms.ids import plain_id, wrong_id
 from blocks.crms.updates import batches, lost_fields
 from enrichment.errors import ConfigurationError, RequestRefusedError, TransientError
+from enrichment.moments import in_utc, read_moment
 from enrichment.records import Contact
 from enrichment.wire import FieldDescription, option_labels
 from enrichment.write_policy import FieldRule, Rule
@@ -207,10 +208,9 @@ class ContactReader:
         Each page asks for ids above the last one, instead of for the next page: paging ends at 10,000 results, and
         shifts when contacts are created meanwhile.
         """
-        last = 0
+        last, created = 0, _filter("createdate", "GTE", int(in_utc(since).timestamp() * 1000))
         while True:
-            filters = [_filter("createdate", "GTE", int(since.timestamp() * 1000)), _filter("hs_object_id", "GT", last)]
-            page = self.search([filters])
+            page = self.search([[created, _filter("hs_object_id", "GT", last)]])
             results = page["results"]
             if results:
                 yield [self.new_contact(record) for record in results]
@@ -335,7 +335,7 @@ def _properties(record: Mapping[str, Any]) -> dict[str, str | None]:
 def _changed_at(record: Mapping[str, Any], fields: Sequence[str]) -> dict[str, datetime]:
     history = record.get("propertiesWithHistory") or {}
     return {
-        field: max(datetime.fromisoformat(version["timestamp"]) for version in history[field])
+        field: max(read_moment(version["timestamp"]) for version in history[field])
         for field in fields
         if history.get(field)
     }

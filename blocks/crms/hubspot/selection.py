@@ -13,6 +13,7 @@ from blocks.crms.selection import is_created_within, lacks_one
 from blocks.crms.updates import batches
 from enrichment.errors import ConfigurationError, RequestRefusedError
 from enrichment.intake import Selection
+from enrichment.moments import read_moment
 
 LISTS_SCOPE = "crm.lists.read"
 CONTACTS = "0-1"
@@ -144,7 +145,7 @@ def _milliseconds(moment: datetime) -> str:
 def _fulfils(selection: Selection, missing: Sequence[str], contact: CrmContact) -> bool:
     created = contact.values[_CREATED]
     return (
-        is_created_within(selection, datetime.fromisoformat(created) if created else None)
+        is_created_within(selection, read_moment(created) if created else None)
         and (not selection.owner or contact.values[_OWNER] == record_id(selection.owner, "owner"))
         and lacks_one(contact.values, missing)
     )

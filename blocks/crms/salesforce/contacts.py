@@ -14,6 +14,7 @@ from blocks.crms.salesforce.record_types import narrowed
 from blocks.crms.updates import batches, lost_fields
 from enrichment.errors import ConfigurationError, RequestRefusedError
 from enrichment.identifiers import normalise_email
+from enrichment.moments import in_utc, read_moment
 from enrichment.records import Contact
 from enrichment.wire import FieldDescription, digits, option_labels, read_number
 from enrichment.write_policy import NO_SUCH_FIELD, FieldRule, Refusal, Rule
@@ -269,11 +270,11 @@ def _page_query(condition: str) -> str:
 
 def literal(moment: datetime) -> str:
     """Return a moment as a query has it."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return in_utc(moment).astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
+    return read_moment(text).astimezone(UTC)
 
 
 def new_contact(row: Mapping[str, Any]) -> NewContact:

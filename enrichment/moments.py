@@ -1,0 +1,13 @@
+"""Moments: one rule, at every door, for what has no time zone. It is in UTC, whatever zone the machine is in."""
+
+from datetime import UTC, datetime
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Return a moment with its time zone; without one it is in UTC."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def read_moment(text: str) -> datetime:
+    """Return the moment of an ISO-8601 text, with its time zone; raise ValueError if it isn't one."""
+    return in_utc(datetime.fromisoformat(text.strip()))

@@ -31,6 +31,8 @@ class Field:
         own_column: whether `enriched_contacts` has a column of this name; the others stand in `attributes`.
         description: what it means, in a sentence.
         form: gives a value its one form, or None; it goes before the type.
+        real: values that are placeholders elsewhere.
+        sibling: the field that takes a value which isn't one of this field, and has no other.
     """
 
     name: str
@@ -45,6 +47,14 @@ class Field:
     own_column: bool = False
     description: str = ""
     form: Callable[[Any], Any] | None = None
+    real: frozenset[str] = frozenset()
+    sibling: str = ""
+
+
+#: Names of people and places.
+_REAL_NAMES = frozenset({"Na", "Nan", "Nil", "Null"})
+#: The code of Namibia.
+_REAL_CODES = frozenset({"NA"})
 
 
 def _by_name(*fields: Field) -> Mapping[str, Field]:
@@ -70,6 +80,8 @@ FIELDS: Mapping[str, Field] = _by_name(
         most=10_000_000,
         own_column=True,
         description="How many people work there; only where the provider gives a number.",
+        form=forms.count,
+        sibling="employee_range",
     ),
     Field("industry", "text", "industry", "company", own_column=True, description="The provider's own word for it."),
     Field(
@@ -91,8 +103,8 @@ FIELDS: Mapping[str, Field] = _by_name(
         own_column=True,
         description="Topics that the company shows interest in.",
     ),
-    Field("first_name", "text", "first name", "person", description="Given name."),
-    Field("last_name", "text", "last name", "person", description="Family name."),
+    Field("first_name", "text", "first name", "person", description="Given name.", real=_REAL_NAMES),
+    Field("last_name", "text", "last name", "person", description="Family name.", real=_REAL_NAMES),
     Field("title", "text", "job title", "person", description="As the person or the company writes it."),
     Field(
         "seniority",
@@ -130,7 +142,7 @@ FIELDS: Mapping[str, Field] = _by_name(
         description="Mobile number; left out if it can't be read for certain or must not be called.",
         form=forms.phone,
     ),
-    Field("city", "text", "city", "person", description="Where the person works."),
+    Field("city", "text", "city", "person", description="Where the person works.", real=_REAL_NAMES),
     Field(
         "state",
         "text",
@@ -140,6 +152,7 @@ FIELDS: Mapping[str, Field] = _by_name(
         vocabulary=True,
         description="State or region where the person works.",
         form=forms.state,
+        real=_REAL_CODES,
     ),
     Field(
         "country",
@@ -150,6 +163,7 @@ FIELDS: Mapping[str, Field] = _by_name(
         vocabulary=True,
         description="Country where the person works.",
         form=forms.country,
+        real=_REAL_CODES,
     ),
     Field(
         "company_domain",
@@ -166,7 +180,7 @@ FIELDS: Mapping[str, Field] = _by_name(
         "company",
         unit="URL",
         description="The company's page.",
-        form=forms.linkedin_url,
+        form=forms.company_linkedin_url,
     ),
     Field(
         "annual_revenue",
@@ -174,7 +188,7 @@ FIELDS: Mapping[str, Field] = _by_name(
         "annual revenue",
         "company",
         unit="usd",
-        least=0,
+        least=1,
         most=10_000_000_000_000,
         description="Revenue of a year in whole US dollars.",
     ),
@@ -186,6 +200,7 @@ FIELDS: Mapping[str, Field] = _by_name(
         unit="people",
         description="Size as a range, such as `11-50` or `10001+`.",
         form=forms.size_range,
+        sibling="employee_count",
     ),
     Field(
         "founded_year",
@@ -198,7 +213,14 @@ FIELDS: Mapping[str, Field] = _by_name(
         description="Year in which the company was founded.",
         form=forms.year,
     ),
-    Field("company_city", "text", "company city", "company", description="Where the company has its seat."),
+    Field(
+        "company_city",
+        "text",
+        "company city",
+        "company",
+        description="Where the company has its seat.",
+        real=_REAL_NAMES,
+    ),
     Field(
         "company_state",
         "text",
@@ -207,6 +229,7 @@ FIELDS: Mapping[str, Field] = _by_name(
         unit="ISO 3166-2 in the US and Canada, else the name",
         description="State or region of its seat.",
         form=forms.state,
+        real=_REAL_CODES,
     ),
     Field(
         "company_country",
@@ -216,6 +239,7 @@ FIELDS: Mapping[str, Field] = _by_name(
         unit="ISO 3166-1 alpha-2",
         description="Country of its seat.",
         form=forms.country,
+        real=_REAL_CODES,
     ),
 )
 
@@ -268,18 +292,31 @@ def canonical(field: Field, value: Any, unit: str = "") -> Any:
         value: as the provider gives it.
         unit: of the value, one of the field's CONVERSIONS; empty if it is the canonical one.
     """
-    formed = field.form(value) if field.form and value is not None else value
+    given = forms.cleaned(value, field.real)
+    formed = field.form(given) if field.form and given is not None else given
     if unit:
         formed = _converted(field, number(formed), CONVERSIONS[field.unit][unit])
-    typed = _TYPES[field.type](formed)
+    typed = _TYPES[field.type](_first(formed) if field.type == "text" else formed)
     return typed if typed is not None and _is_within(field, typed) else None
 
 
-def is_left_out(field: Field, value: Any) -> bool:
-    """Return whether a value that isn't a valid one was meant as a number: too large or small, or unreadable."""
-    counts = field.type in ("integer", "number") or field.form is forms.size_range
-    # What stands in the field of a number is often a range, which has a field of its own.
-    return counts and value not in (None, "", [], {}) and value is not True and forms.size_range(value) is None
+#: Why a provider's value isn't used: it stands for none, is no number that the field can have, or can't be read for sure.
+PLACEHOLDER, OUT_OF_RANGE, UNREADABLE = "placeholder", "out_of_range", "unreadable"
+
+
+def why_left_out(field: Field, value: Any) -> str:
+    """Return why a provider's value, which isn't a valid one, was left out, as a short code; empty if it has none."""
+    first = value[0] if isinstance(value, list) and value else value  # a number or place stands before its country
+    if first is None or isinstance(first, bool) or first in ("", [], {}):  # true stands for what the plan hides
+        return ""
+    if forms.cleaned(first) is None:
+        return PLACEHOLDER
+    return OUT_OF_RANGE if field.type in ("integer", "number") or field.form is forms.size_range else UNREADABLE
+
+
+def _first(value: Any) -> Any:
+    """Return the first value of a list, of what has a value at all; providers write a single one either way."""
+    return next((item for item in value if item is not None), None) if isinstance(value, list) else value
 
 
 def text(value: Any) -> str | None:
@@ -316,8 +353,8 @@ def boolean(value: Any) -> bool | None:
 
 
 def text_list(value: Any) -> list[str] | None:
-    """Return the texts of a list, each once."""
-    found = [text(item) for item in value] if isinstance(value, list) else []
+    """Return the texts of a list, each once; a single text is a list of it."""
+    found = [text(item) for item in (value if isinstance(value, list) else [value])]
     return list(dict.fromkeys(item for item in found if item)) or None
 
 

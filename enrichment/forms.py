@@ -1,9 +1,12 @@
 """The one form of each kind of canonical value, read from the many in which providers write it."""
 
+import html
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from html.entities import html5
 from typing import Any
+from urllib.parse import unquote
 
 import idna
 
@@ -19,8 +22,68 @@ def visible(text: str, keep: str = "") -> str:
 
 
 def _is_unseen(character: str) -> bool:
-    variation = "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
-    return variation or character in _BLANK or unicodedata.category(character) == "Cf"
+    return _is_variation(character) or character in _BLANK or unicodedata.category(character) == "Cf"
+
+
+def _is_variation(character: str) -> bool:
+    return "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
+
+
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|([A-Za-z][A-Za-z0-9]{1,30}));")
+
+
+def unescaped(text: str) -> str:
+    """Return a text with `&` in place of `&amp;` and so on, however often it was escaped."""
+    while (plain := _ENTITY.sub(_character, text)) != text:
+        text = plain
+    return text
+
+
+def _character(entity: re.Match[str]) -> str:
+    known = entity[1] is None or f"{entity[1]};" in html5
+    return html.unescape(entity[0]) if known else entity[0]
+
+
+#: What is written where nothing is known, in lower case and without what stands around it.
+_NOTHING = frozenset(
+    """
+n/a|n\\a|n.a|n. a|na|n/d|n/k|k.a|k. a|nil|nan|null|none|undefined|unknown|unspecified|unavailable|blank|empty|missing
+not available|not applicable|not specified|not provided|not found|not known|not set|not disclosed|not listed|no data
+no value|no info|no information|no name|none given|none provided|tbd|tba|tbc|to be determined|to be announced
+to be confirmed|placeholder|object object|unbekannt|keine angabe|nicht verfügbar|inconnu|non renseigné|desconocido
+sconosciuto|onbekend
+""".strip()
+    .replace("\n", "|")
+    .split("|")
+)
+_CELL_ERROR = re.compile(r"#(?:n/a|ref!|value!|name\?|null!|div/0!|num!|error!?|spill!|calc!)", re.IGNORECASE)
+_AROUND = " ()[]{}<>\"'*_-.:;,#!?~=/\u2013\u2014\u2026"
+
+
+def is_placeholder(text: str) -> bool:
+    """Return whether a text only stands where nothing is known: `N/A`, `-`, `unknown`, a spreadsheet's error."""
+    word = text.casefold().strip(_AROUND)
+    return not any(map(str.isalnum, word)) or word in _NOTHING or bool(_CELL_ERROR.fullmatch(text.strip()))
+
+
+def cleaned(value: Any, real: Collection[str] = ()) -> Any:
+    """
+    Return a text of a provider without what isn't part of it, or None if it is a placeholder; of a list, each item.
+
+    Args:
+        value: as the provider gives it; what is no text stays as it is.
+        real: words that are placeholders elsewhere and mean something here, in their usual case.
+    """
+    if isinstance(value, list):
+        return [cleaned(item, real) if isinstance(item, str) else item for item in value]
+    if not isinstance(value, str):
+        return value
+    text = " ".join(unescaped(value).split())
+    while text and _is_unseen(text[0]):
+        text = text[1:].lstrip()
+    while text and _is_unseen(text[-1]) and not _is_variation(text[-1]):
+        text = text[:-1].rstrip()
+    return None if is_placeholder(text) and text not in real else text
 
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -147,14 +210,31 @@ YT Yukon|Yukon Territory
 }
 
 
-_LINKEDIN = re.compile(r"(?:https?://)?(?:[a-z]{2,3}\.)?linkedin\.com/(?P<path>.+)", re.IGNORECASE)
-_DOMAIN = re.compile(
-    r"(?:https?://)?(?:www\.)?(?P<host>[^\s/?#:@.]+(?:\.[^\s/?#:@.]+)+)\.?(?::\d+)?(?:[/?#].*)?", re.IGNORECASE
+_LINKEDIN = re.compile(
+    r"(?:(?:https?:)?//)?(?:[a-z]{1,3}\.)?linkedin\.com/(?P<path>[^\s?#]+)(?:[?#].*)?", re.IGNORECASE
 )
-_NUMBER = r"([0-9][0-9,]{0,12})\s*([kK]?)"
-_BOTH_ENDS = re.compile(rf"{_NUMBER}\s*(?:[-–]|to)\s*{_NUMBER}")  # noqa: RUF001  providers write both dashes
-_AND_MORE = re.compile(rf"{_NUMBER}\s*\+")
-_OVER = re.compile(rf"(?:over|more than|>)\s*{_NUMBER}", re.IGNORECASE)
+_DOMAIN = re.compile(r"(?:(?:https?:)?//)?(?:www\.)?(?P<host>[^\s/?#:@]+)(?::\d+)?(?P<rest>[/?#].*)?", re.IGNORECASE)
+#: A page at one of these is a company's page there; the domain isn't the company's own.
+_PLATFORMS = re.compile(
+    r"(?:linkedin|facebook|fb|twitter|x|instagram|youtube|xing|crunchbase|github|sites\.google)\.com"
+    r"|t\.me|linktr\.ee|(?:[a-z]+\.)?wikipedia\.org"
+)
+_FIGURES = (
+    r"[0-9]{1,3}(?:[,'\u2019\u00a0\u202f][0-9]{3})+",
+    r"[0-9]{1,9}\.0",
+    r"[0-9]{1,3}\.[0-9]{1,2}(?=[ ]?[kKmM])",
+    r"[0-9]{1,9}",
+)
+_NUMBER = rf"(?!0[0-9])({'|'.join(_FIGURES)})[ ]?([kKmM]?)"
+_PEOPLE = re.compile(r"\s*(?:employees?|people|persons?|staff|staff members|workers|FTEs?)$", re.IGNORECASE)
+_EXACTLY = re.compile(_NUMBER)
+_BOTH_ENDS = re.compile(rf"{_NUMBER}\s*(?:[-~\u2010-\u2015\u2212\u301c]|to)\s*{_NUMBER}", re.IGNORECASE)
+_AND_MORE = re.compile(rf"{_NUMBER}\s*(?:\+|(?:or|and) (?:more|over|above|up))", re.IGNORECASE)
+#: What to add to a bound for the least, or the most, that it permits.
+_LEAST = {"over": 1, "more than": 1, "above": 1, ">": 1, "at least": 0, ">=": 0, "\u2265": 0}
+_MOST = {"under": -1, "less than": -1, "fewer than": -1, "below": -1, "<": -1, "up to": 0, "at most": 0, "<=": 0}
+_BOUND = re.compile(rf"({'|'.join((*_LEAST, *_MOST))})\s*{_NUMBER}", re.IGNORECASE)
+_LARGEST = 10_000_000
 _YEAR = re.compile(r"([0-9]{4})(?:\D.*)?")
 
 #: Countries whose numbers are written without the country's code, and are ten digits long with it being 1.
@@ -179,29 +259,102 @@ SENIORITIES = tuple(_SENIORITIES)
 _LEVELS = {word: level for level, words in _SENIORITIES.items() for word in (level, *words)}
 
 
-def linkedin_url(value: Any) -> str | None:
-    """Return one spelling of a LinkedIn address, from a URL with or without scheme and country, or None."""
+def linkedin_page(value: Any) -> str | None:
+    """Return one spelling of the address of a page at LinkedIn, from a URL with or without scheme and country."""
     found = _LINKEDIN.fullmatch(str(value).strip())
-    path = found["path"].split("?")[0].split("#")[0].strip("/") if found else ""
+    path = "/".join(filter(None, found["path"].split("/"))) if found else ""
     return f"https://www.linkedin.com/{path}" if path else None
 
 
+def linkedin_url(value: Any) -> str | None:
+    """Return one spelling of the address of a person's profile at LinkedIn, or None, as of a company's page."""
+    return _page_of_kind(value, ("in", "pub"))
+
+
+def company_linkedin_url(value: Any) -> str | None:
+    """Return one spelling of the address of a company's page at LinkedIn, or None, as of a person's profile."""
+    return _page_of_kind(value, ("company", "school", "showcase"))
+
+
+def _page_of_kind(value: Any, kinds: Collection[str]) -> str | None:
+    page = linkedin_page(value) or ""
+    kind, _, path = page.removeprefix("https://www.linkedin.com/").partition("/")
+    name = path.partition("/")[0]
+    if kind.lower() not in kinds or is_placeholder(unquote(path)) or is_placeholder(unquote(name)):
+        return None
+    # What follows a name is a language or a part of the page; in old addresses of people it is part of the name.
+    return f"https://www.linkedin.com/{kind.lower()}/{path if kind.lower() == 'pub' else name}"
+
+
 def domain(value: Any) -> str | None:
-    """Return the domain of a website, in lower case and without `www.`, from a URL or a bare domain, or None."""
+    """
+    Return the domain of a website, in ASCII and without `www.`, from a URL or a bare domain, or None.
+
+    A page at a platform, such as a profile, has no domain of its own.
+    """
     found = _DOMAIN.fullmatch(value.strip()) if isinstance(value, str) else None
-    return found["host"].lower() if found else None
+    host = ascii_host(found["host"]) if found else None
+    is_page = host and _PLATFORMS.fullmatch(host) and found and (found["rest"] or "").strip("/")
+    return None if is_page else host
+
+
+def count(value: Any) -> int | None:
+    """Return a number of people, from a number or from `3,508`, `1.5K` or `50 employees`, or None."""
+    least, most = _size(value) or (0, 1)
+    return least if least == most else None
 
 
 def size_range(value: Any) -> str | None:
-    """Return a range of numbers as `11-50` or `10001+`, from `1K-5K`, `1,000 - 5,000` or `Over 10,000`, or None."""
-    text = value.strip() if isinstance(value, str) else ""
-    if found := _BOTH_ENDS.fullmatch(text):
-        least, most = _number(*found.groups()[:2]), _number(*found.groups()[2:])
-        return f"{least}-{most}" if least <= most else None
+    """
+    Return a range of numbers of people as `11-50` or `10001+`, or None.
+
+    It is read from `1K-5K`, `1,000 - 5,000 employees`, `25 to 50`, `Over 10,000` or `<10`. What can be read in two ways
+    is none: `1-5K`, `1.000-5.000`, `51_200`.
+    """
+    least, most = _size(value) or (0, 0)
+    if least == most:
+        return None
+    return f"{least}+" if most is None else f"{least}-{most}"
+
+
+def _size(value: Any) -> tuple[int, int | None] | None:
+    """Return the least and the most that a size means, None for no most; one of nobody or of too many isn't one."""
+    if isinstance(value, str):
+        text = _PEOPLE.sub("", value.strip())
+        found = _exact_size(text) or _range_of_both_ends(text) or _open_size(text)
+    else:
+        whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
+        found = (int(value), int(value)) if whole and abs(value) <= _LARGEST else None
+    if found is None:
+        return None
+    least, most = found
+    ordered = least >= 1 if most is None else 0 <= least <= most
+    return found if ordered and 1 <= (least if most is None else most) <= _LARGEST else None
+
+
+def _exact_size(text: str) -> tuple[int, int | None] | None:
+    found = _EXACTLY.fullmatch(text)
+    return (_number(*found.groups()),) * 2 if found else None
+
+
+def _range_of_both_ends(text: str) -> tuple[int, int | None] | None:
+    found = _BOTH_ENDS.fullmatch(text)
+    if not found:
+        return None
+    first, unit, second, last_unit = found.groups()
+    if last_unit and not unit and _number(first, "") < _number(second, ""):
+        return None  # of 1-5K, the one may be a thousand
+    least, most = _number(first, unit), _number(second, last_unit)
+    return (least, most) if least <= most else None
+
+
+def _open_size(text: str) -> tuple[int, int | None] | None:
     if found := _AND_MORE.fullmatch(text):
-        return f"{_number(*found.groups())}+"
-    found = _OVER.fullmatch(text)
-    return f"{_number(*found.groups()) + 1}+" if found else None
+        return _number(*found.groups()), None
+    if found := _BOUND.fullmatch(text):
+        word, bound = found[1].lower(), _number(found[2], found[3])
+        return (bound + _LEAST[word], None) if word in _LEAST else (1, bound + _MOST[word])
+    return None
 
 
 def phone(value: Any) -> str | None:
@@ -228,7 +381,7 @@ def country(value: Any) -> str | None:
 def state(value: Any) -> str | None:
     """Return a state, by its code in the United States and Canada; the value is it, or a list of it and its country."""
     name, code = _with_country(value)
-    return state_code(name, code) if name else None
+    return None if is_placeholder(name) else state_code(name, code)
 
 
 def year(value: Any) -> int | None:
@@ -246,8 +399,10 @@ def seniority(value: Any) -> str | None:
     return next((level for level in SENIORITIES if level in levels), None)
 
 
-def _number(digits: str, thousands: str) -> int:
-    return int(digits.replace(",", "")) * (1000 if thousands else 1)
+def _number(digits: str, unit: str) -> int:
+    return round(
+        float(re.sub(r"[,'\u2019\u00a0\u202f]", "", digits)) * {"": 1, "k": 1_000, "m": 1_000_000}[unit.lower()]
+    )
 
 
 def _with_country(value: Any) -> tuple[str, str | None]:

@@ -1,7 +1,6 @@
 """What makes a contact findable, and the keys under which it is remembered."""
 
 import hashlib
-import html
 import json
 import re
 import unicodedata
@@ -9,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from enrichment.forms import JOINERS, ascii_host, visible
+from enrichment.fields import FIELDS, canonical
+from enrichment.forms import JOINERS, ascii_host, unescaped, visible
 from enrichment.records import Contact, Origin
 
 #: Identifiers that are a person's; a request that asks by others only is about a company.
@@ -19,7 +19,6 @@ _TEXTS = _PERSONAL | {"company_name", "domain"}
 
 #: What people and programs write, and the character that an address has in its place.
 _TYPED = str.maketrans({0xFF01 + place: 0x21 + place for place in range(94)} | dict.fromkeys("\u2018\u2019\u02bc", "'"))
-_ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,8});", re.IGNORECASE)
 _LINK = re.compile(r"mailto:(?://)?([^\s?<>\"]+)(?:\?[^\s<>\"]*)?", re.IGNORECASE)
 #: A display name, which may itself look like an address; the address is what follows in angle brackets.
 _DISPLAY_NAME = re.compile(r"(?:\"[^\"]*\"\s*|[^,;<>\"\n]*)<(?=[^<>]*@)")
@@ -60,7 +59,7 @@ def valid_addresses(text: str | None) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    typed = _ENTITY.sub(lambda found: html.unescape(found[0]), unicodedata.normalize("NFC", text)).translate(_TYPED)
+    typed = unescaped(unicodedata.normalize("NFC", text)).translate(_TYPED)
     return visible(_LINK.sub(lambda found: unquote(found[1]), typed), keep=JOINERS)
 
 
@@ -75,9 +74,9 @@ def identifiers(contact: Contact) -> dict[str, str]:
     """Return the contact's usable identifiers by name, normalised; an unusable one is left out."""
     given = {
         "email": normalise_email(contact.email),
-        "first_name": (contact.first_name or "").strip(),
-        "last_name": (contact.last_name or "").strip(),
-        "company_name": (contact.company_name or "").strip(),
+        "first_name": canonical(FIELDS["first_name"], contact.first_name),
+        "last_name": canonical(FIELDS["last_name"], contact.last_name),
+        "company_name": canonical(FIELDS["company_name"], contact.company_name),
     }
     return {name: value for name, value in given.items() if value}
 

@@ -1,7 +1,7 @@
 """The seam to a provider."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from enrichment.estimate import Terms
@@ -69,10 +69,16 @@ class Reply:
 @dataclass(frozen=True, slots=True)
 class Reading:
     """
-    A reply's meaning: the outcome with its reason, and the canonical fields of a contact that the provider has.
+    A reply's meaning.
 
-    `addresses` are those that it gives the person, normalised. `left_out` are the fields whose value is no number in
-    the field's range.
+    Args:
+        outcome: with its reason.
+        reason: a short code.
+        provider_record_id: of a contact that the provider has.
+        confidence: from 0 to 100.
+        fields: canonical ones of a contact that the provider has.
+        addresses: that it gives the person, normalised.
+        left_out: why the provider's value of a canonical field isn't among them, see `why_left_out`.
     """
 
     outcome: Outcome
@@ -81,7 +87,7 @@ class Reading:
     confidence: float | None
     fields: Mapping[str, Any]
     addresses: frozenset[str] = frozenset()
-    left_out: frozenset[str] = frozenset()
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 class Asked(Protocol):

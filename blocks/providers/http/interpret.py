@@ -19,7 +19,7 @@ from blocks.providers.spec.model import ProviderSpec
 from blocks.providers.spec.sections import CanonicalField, Rule
 from blocks.providers.spec.transforms import TRANSFORMS, short_code
 from enrichment.errors import ContractError
-from enrichment.fields import FIELDS, RESULT_FIELDS, Field, canonical, is_left_out
+from enrichment.fields import FIELDS, RESULT_FIELDS, Field, canonical, why_left_out
 from enrichment.identifiers import same_text, valid_addresses
 from enrichment.records import CONCLUSIVE, ENRICHED, Outcome
 from enrichment.stops import stop_kind_of_reply
@@ -183,13 +183,21 @@ def _unexplained(spec: ProviderSpec, answer: Answer) -> Meaning:
     return Meaning(Outcome.RETRYABLE, "unreadable_answer")
 
 
-def _canonical(spec: ProviderSpec, item: Any) -> tuple[dict[str, Any], frozenset[str]]:
-    """Return the record's canonical fields, and the names of those whose value was no valid number."""
+def _canonical(spec: ProviderSpec, item: Any) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the canonical fields of an item, and why a value that it has of one of the others was left out."""
     record = spec.record.find(item)
     given = {name: _given(mapped, record) for name, mapped in spec.fields.items()}
     found = {name: canonical(FIELDS[name], value, spec.fields[name].unit) for name, value in given.items()}
-    left_out = (name for name, value in found.items() if value is None and is_left_out(FIELDS[name], given[name]))
-    return {name: value for name, value in found.items() if value is not None}, frozenset(left_out)
+    left_out: dict[str, str] = {}
+    for name in [name for name, value in found.items() if value is None]:
+        field = FIELDS[name]  # 11-50 where a number is expected is a range all the same
+        other = canonical(FIELDS[field.sibling], given[name]) if field.sibling else None
+        if other is None:
+            left_out[name] = why_left_out(field, given[name])
+        elif found.get(field.sibling) is None:
+            found[field.sibling] = other
+    known = {name: value for name, value in found.items() if value is not None}
+    return known, {name: reason for name, reason in left_out.items() if reason and name not in known}
 
 
 def _value(field: Field, mapped: CanonicalField, seen: Any) -> Any:
@@ -197,7 +205,7 @@ def _value(field: Field, mapped: CanonicalField, seen: Any) -> Any:
 
 
 def _given(mapped: CanonicalField, seen: Any) -> Any:
-    value = mapped.path.find(seen)
+    value = mapped.path.pick(seen)
     return TRANSFORMS[mapped.transform](value) if value is not None and mapped.transform else value
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import jmespath
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 from jmespath.functions import Functions, signature
+from jmespath.visitor import TreeInterpreter
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
@@ -32,6 +33,23 @@ class _OurFunctions(Functions):
 
 
 _OPTIONS = jmespath.Options(custom_functions=_OurFunctions())
+
+
+class _Lenient(TreeInterpreter):
+    """Takes a text or number for a list of it."""
+
+    def visit_index(self, node: Any, value: Any) -> Any:
+        return super().visit_index(node, _listed(value))
+
+    def visit_flatten(self, node: Any, value: Any) -> Any:
+        found = super().visit_flatten(node, value)
+        single = _listed(self.visit(node["children"][0], value)) if found is None else None
+        return single if isinstance(single, list) else found
+
+
+def _listed(value: Any) -> Any:
+    single = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return [value] if single else value
 
 
 class Expression:
@@ -81,6 +99,13 @@ class Expression:
         """Return what the expression finds; null also where a value has another type than the expression expects."""
         try:
             return self._compiled.search(value, options=_OPTIONS)
+        except JMESPathTypeError:
+            return None
+
+    def pick(self, value: Any) -> Any:
+        """Return what `find` finds, also where a single value stands in place of a list of it."""
+        try:
+            return _Lenient(_OPTIONS).visit(self._compiled.parsed, value)
         except JMESPathTypeError:
             return None
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from enrichment.forms import linkedin_url
+from enrichment.forms import linkedin_page
 
 # Free text may quote the input, and so personal data; a code doesn't.
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -24,8 +24,8 @@ def linkedin_handle(value: Any) -> str | None:
     if not handle or " " in handle:
         return None
     if "linkedin.com/" in handle.lower():
-        return linkedin_url(handle)
-    return linkedin_url(f"linkedin.com/{handle if '/' in handle else f'in/{handle}'}")
+        return linkedin_page(handle)
+    return linkedin_page(f"linkedin.com/{handle if '/' in handle else f'in/{handle}'}")
 
 
 def words(value: Any) -> str | None:

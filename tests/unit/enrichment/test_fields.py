@@ -7,13 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enrichment.fields import (
+    OUT_OF_RANGE,
+    PLACEHOLDER,
+    UNREADABLE,
+    why_left_out,
     CONVERSIONS,
     FIELDS,
     RESULT_FIELDS,
     SOURCES,
     Field,
     canonical,
-    is_left_out,
     nearest,
     unknown_field,
 )
@@ -145,22 +148,26 @@ def test_an_unknown_name_is_answered_with_what_helps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "left_out"),
+    ("name", "value", "reason"),
     [
-        ("employee_count", 7_900_000_000, True),
-        ("employee_count", "1e30", True),
-        ("employee_count", "51_200", True),
-        ("employee_count", -1, True),
-        ("employee_range", "51_200", True),
-        ("confidence", 1000, True),
-        ("employee_count", None, False),
-        ("employee_count", "", False),
-        ("employee_count", [], False),
-        ("employee_count", "11-50", False),
-        ("employee_count", True, False),
-        ("title", {"not": "a text"}, False),
+        ("employee_count", 7_900_000_000, OUT_OF_RANGE),
+        ("employee_count", "1e30", OUT_OF_RANGE),
+        ("employee_count", "51_200", OUT_OF_RANGE),
+        ("employee_count", -1, OUT_OF_RANGE),
+        ("employee_range", "51_200", OUT_OF_RANGE),
+        ("confidence", 1000, OUT_OF_RANGE),
+        ("title", {"not": "a text"}, UNREADABLE),
+        ("phone", ["ext. 12", "US"], UNREADABLE),
+        ("phone", [None, "US"], ""),
+        ("phone", [False, "US"], ""),
+        ("phone", ["N/A", "US"], PLACEHOLDER),
+        ("employee_count", "N/A", PLACEHOLDER),
+        ("employee_count", None, ""),
+        ("employee_count", "", ""),
+        ("employee_count", [], ""),
+        ("employee_count", True, ""),
     ],
 )
-def test_a_figure_that_makes_no_sense_is_told_from_one_that_is_absent(name: str, value: Any, left_out: bool) -> None:
-    """What the plan hides is true, and a range stands in the field of a range."""
-    assert is_left_out(SOURCES[name], value) is left_out
+def test_a_value_that_is_left_out_has_a_reason(name: str, value: Any, reason: str) -> None:
+    """Unless there is none: what the plan hides is true, and of a pair the one before its country counts."""
+    assert why_left_out(SOURCES[name], value) == reason

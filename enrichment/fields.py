@@ -300,7 +300,7 @@ def canonical(field: Field, value: Any, unit: str = "") -> Any:
     return typed if typed is not None and _is_within(field, typed) else None
 
 
-#: Why a provider's value isn't used: it stands for none, is no number that the field can have, or can't be read for sure.
+#: Why a provider's value isn't used: it stands for none, is no number that the field can have, or isn't clear.
 PLACEHOLDER, OUT_OF_RANGE, UNREADABLE = "placeholder", "out_of_range", "unreadable"
 
 

@@ -184,14 +184,24 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Enrichment:
-    """The canonical fields of one contact, as one provider knows them, and those whose values weren't valid numbers."""
+    """
+    The canonical fields of one contact, as one provider knows them.
+
+    Args:
+        provider: that knows the contact.
+        provider_record_id: of the contact, there.
+        confidence: from 0 to 100.
+        fields: the values, by canonical field.
+        received_at: when they were received.
+        left_out: why the provider's value of another field couldn't be used, by canonical field; not stored.
+    """
 
     provider: str
     provider_record_id: str | None
     confidence: float | None
     fields: Mapping[str, Any]
     received_at: str
-    left_out: frozenset[str] = frozenset()
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from enrichment.fields import SOURCES
+from enrichment.fields import OUT_OF_RANGE, PLACEHOLDER, SOURCES, UNREADABLE
 from enrichment.records import Enrichment
 from enrichment.write_policy import FieldRule, Refusal, Rule
 
@@ -13,14 +13,11 @@ _LONGEST_VALUE = 200
 #: Reasons that hold for every contact: the field is at fault, not the value.
 OF_THE_FIELD = frozenset({"no_such_field", "read_only"})
 
-#: Why a field stays as it is whose value the reading has left out.
-OUT_OF_RANGE = "out_of_range"
-
 #: What is wrong, as a sentence about one value; `{crm}` stands for the CRM's name.
 _ONE: Mapping[str, str] = {
     "not_an_option": "not in {crm}'s list",
     "too_long": "longer than {crm}'s field allows",
-    "out_of_range": "with more digits than {crm}'s field has",
+    UNREADABLE: "not readable for certain",
     "several_values": "a list where the field takes one value",
     "field_custom_validation_exception": "refused by a validation rule of {crm}",
     "field_integrity_exception": "not in {crm}'s list of states and countries",
@@ -75,10 +72,11 @@ def kept(refusals: Iterable[Refusal], rules: Sequence[FieldRule]) -> tuple[Refus
 
 
 def left_out(rules: Sequence[FieldRule], enrichment: Enrichment) -> Iterator[Refusal]:
-    """Yield the CRM fields that stay as they are because the provider's value was no number in the field's range."""
+    """Yield the CRM fields that stay as they are because the provider's value, which wasn't blank, wasn't valid."""
     for rule in rules:
-        if rule.source in enrichment.left_out - enrichment.fields.keys() and rule.rule is not Rule.NEVER:
-            yield Refusal(rule.field, OUT_OF_RANGE)
+        reason = enrichment.left_out.get(rule.source, PLACEHOLDER)
+        if reason != PLACEHOLDER and rule.source not in enrichment.fields and rule.rule is not Rule.NEVER:
+            yield Refusal(rule.field, reason)
 
 
 def _may_be_shown(source: str) -> bool:

@@ -75,9 +75,10 @@ def merge(found: Sequence[Enrichment]) -> Enrichment:
     fields |= {FOLLOW_UPS: steps} if steps else {}
     first = found[0]
     received_at = max(one.received_at for one in found)
-    left_out = frozenset[str]().union(*(one.left_out for one in found))
-    known = _with(fields, sources)
-    return Enrichment(first.provider, first.provider_record_id, first.confidence, known, received_at, left_out)
+    left_out = {name: reason for one in found for name, reason in one.left_out.items() if name not in fields}
+    return Enrichment(
+        first.provider, first.provider_record_id, first.confidence, _with(fields, sources), received_at, left_out
+    )
 
 
 def _steps(one: Enrichment) -> Mapping[str, Any]:

@@ -1,5 +1,6 @@
 """The walk: one provider after the other, with its follow-ups, until enough is known of each contact."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,6 +54,7 @@ class LookUp:
         crm: knows the contacts.
         asker: gets the replies.
         providers: by reference, in the order in which they are queried.
+        left_out: how many values weren't usable, by provider, canonical field and reason.
     """
 
     plan: RunPlan
@@ -63,6 +65,7 @@ class LookUp:
     found: list[Found] = field(default_factory=list)
     unmatched: list[Unmatched] = field(default_factory=list)
     settlements: list[Settlement] = field(default_factory=list)
+    left_out: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     def run(self, records: Iterable[StagedRecord]) -> "LookUp":
         """Look the records up, and return this."""
@@ -75,6 +78,8 @@ class LookUp:
         for case in cases:
             if case.open and not case.unanswered:
                 self._conclude(case)
+        for (name, field_name, reason), contacts in sorted(self.left_out.items()):
+            event("values_left_out", provider=name, field=field_name, reason=reason, contacts=contacts)
         return self
 
     def _needs_more(self, case: Case) -> bool:
@@ -111,6 +116,7 @@ class LookUp:
                 return
             if fields is reading.fields:  # else the company isn't theirs, and nothing more is to be paid for it
                 case.replies[provider.name] = known.body
+            self.left_out.update((provider.name, name, reason) for name, reason in reading.left_out.items())
             case.found.append(
                 Enrichment(
                     provider.name,

@@ -16,6 +16,7 @@ from sandbox.accounts import ACCOUNTS, account_settings
 from sandbox.server import Box
 from tasks.books import describe_fields
 from tasks.chunk import look_up, settle, store, write_back
+from tasks.intake import stage_listed
 from tasks.queue import claim_chunks
 
 HUBSPOT = Origin("hubspot")
@@ -57,6 +58,10 @@ class Chain:
         plan = plan_run(load_settings(), provider=provider, crm=self.crm, warehouse=self.vendor, lane="")
         plan = replace(plan, run_id=uuid.uuid4().hex)
         return replace(plan, descriptions=describe_fields.fn(plan))
+
+    def stage(self, crm_ids: list[str]) -> None:
+        """Put contacts into the queue, as a list of ids does."""
+        stage_listed.fn(self.crm, self.vendor, "live", crm_ids, "")
 
     def run(self, provider: str = "zoominfo") -> RunPlan:
         """Take what waits through the whole chain, and return the run's plan."""

@@ -7,18 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enrichment.fields import (
-    OUT_OF_RANGE,
-    PLACEHOLDER,
-    UNREADABLE,
-    why_left_out,
     CONVERSIONS,
     FIELDS,
+    OUT_OF_RANGE,
+    PLACEHOLDER,
     RESULT_FIELDS,
     SOURCES,
+    UNREADABLE,
     Field,
     canonical,
     nearest,
     unknown_field,
+    why_left_out,
 )
 
 
@@ -79,12 +79,12 @@ def test_a_unit_is_what_its_conversions_lead_to(units: tuple[str, dict[str, floa
         ("company_name", 5, "", "5"),
         ("company_name", " ", "", None),
         ("company_name", True, "", None),
-        ("company_name", ["a"], "", None),
+        ("company_name", ["a"], "", "a"),
         ("country", "Germany", "", "DE"),
         ("country", None, "", None),
         ("tech_stack", ["a", " a", None, "", "b", {}], "", ["a", "b"]),
         ("tech_stack", [], "", None),
-        ("tech_stack", "a", "", None),
+        ("tech_stack", "a", "", ["a"]),
     ],
 )
 def test_a_value_becomes_canonical(name: str, value: Any, unit: str, expected: Any) -> None:

@@ -20,7 +20,7 @@ from enrichment import forms
         (forms.domain, "www.Acme.example", "acme.example"),
         (forms.domain, "http://acme.example/", "acme.example"),
         (forms.domain, "https://shop.acme.co.uk:8443/a?b#c", "shop.acme.co.uk"),
-        (forms.domain, "weiß.example", "weiß.example"),
+        (forms.domain, "weiß.example", "xn--wei-7ka.example"),
         (forms.domain, "ada@acme.example", None),
         (forms.domain, "localhost", None),
         (forms.domain, "not known", None),

@@ -106,7 +106,7 @@ def test_a_rule_of_the_user_is_named(rule: str) -> None:
 
 def test_a_figure_that_was_left_out_is_a_refusal_of_its_fields() -> None:
     """Unless another provider has the figure, or the field is never written."""
-    out = frozenset({"employee_count", "founded_year", "annual_revenue"})
+    out = dict.fromkeys(("employee_count", "founded_year", "annual_revenue"), "out_of_range") | {"title": "placeholder"}
     found = Enrichment("apollo", None, None, {"founded_year": 1999}, "2026-01-01T00:00:00Z", out)
     rules = [*RULES, FieldRule("never", "employee_count", Rule.NEVER)]
     refused = [Refusal("annual_revenue", "out_of_range"), Refusal("employee_count", "out_of_range")]

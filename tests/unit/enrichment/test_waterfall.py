@@ -1,6 +1,7 @@
 """Several providers one after the other."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -95,3 +96,9 @@ def test_follow_ups_of_several_providers_are_kept_together() -> None:
 def test_the_lists_of_several_pages_are_one(pages: list[Mapping[str, Any]], fields: dict[str, Any]) -> None:
     """Each value once, in the order of the pages; of other values the first counts."""
     assert unite(pages) == fields
+
+
+def test_what_one_provider_could_not_say_another_one_may() -> None:
+    """A value that was left out counts only if no provider has filled the field."""
+    first = replace(known("a", title="CTO"), left_out={"industry": "placeholder", "employee_count": "unreadable"})
+    assert merge([first, known("b", industry="Software")]).left_out == {"employee_count": "unreadable"}

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from enrichment.errors import ConfigurationError
+from enrichment.fields import UNREADABLE
 from enrichment.identifiers import suppression_keys
 from enrichment.plan import RunPlan
 from enrichment.records import Contact, Finished, Outcome, Returned
@@ -257,3 +258,16 @@ def test_who_is_asked_for_by_name_is_judged_by_name(world: World) -> None:
     world.stage(ada=None, ben=None)
     buyer = world.buyer()
     assert ends(world.look_up(buyer), buyer.claim) == {"ada": "found", "ben": "unmatched: doubtful_name"}
+
+
+def test_values_that_cannot_be_read_are_counted(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """By provider and field, without the value."""
+    world.sell(ada=match(employee_count=UNREADABLE, title="CTO"), ben=match(employee_count=UNREADABLE, industry="x"))
+    world.stage("ada", "ben")
+    with caplog.at_level("INFO", logger="tasks"):
+        done = world.buy()
+    assert {one.record.crm_id: dict(one.enrichment.left_out) for one in done.found} == {
+        "ada": {"employee_count": UNREADABLE},
+        "ben": {"employee_count": UNREADABLE},
+    }
+    assert "values_left_out provider=first field=employee_count reason=unreadable contacts=2" in caplog.messages

@@ -9,6 +9,7 @@ from blocks.crms.base import Crm, CrmContact
 from blocks.providers.base import Reading, Reply, Request
 from blocks.warehouses.base import NewRecord, Warehouse
 from enrichment.estimate import Terms
+from enrichment.fields import UNREADABLE
 from enrichment.identifiers import choose_input, follow_up_key, request_key
 from enrichment.plan import RunPlan
 from enrichment.records import (
@@ -127,8 +128,10 @@ class Calls:
         """Return what the reply says of itself; one that says that it is broken can't be read."""
         if body["reason"] == "broken":
             raise KeyError(body["fields"])
+        fields = {name: value for name, value in body["fields"].items() if value != UNREADABLE}
+        left_out = dict.fromkeys(body["fields"].keys() - fields, UNREADABLE)
         addresses = frozenset(body["addresses"])
-        return Reading(Outcome(body["outcome"]), body["reason"], None, None, body["fields"], addresses)
+        return Reading(Outcome(body["outcome"]), body["reason"], None, None, fields, addresses, left_out)
 
     def share(self, fraction: float) -> None:
         """Note the part of the rate."""

@@ -10,7 +10,7 @@ from prefect import get_client
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.runtime import flow_run
 
-from blocks.crms.base import open_crm
+from blocks.crms.base import Crm, open_crm
 from blocks.log import event
 from blocks.notifiers.base import notify
 from blocks.providers.block import load_provider
@@ -60,7 +60,12 @@ def describe_fields(plan: RunPlan) -> dict[str, FieldDescription]:
         ConfigurationError: a mapped field doesn't exist.
     """
     with open_crm(plan.crm) as crm:
-        known = crm.describe_fields()
+        return mapped_fields(crm)
+
+
+def mapped_fields(crm: Crm) -> dict[str, FieldDescription]:
+    """Return the description of the fields that a CRM's mapping names; raise ConfigurationError if one is missing."""
+    known = crm.describe_fields()
     missing = sorted({rule.field for rule in crm.rules} - set(known))
     if missing:
         raise ConfigurationError(

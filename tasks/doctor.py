@@ -2,18 +2,31 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 
+import httpx
 from prefect.settings import get_current_settings
 
+from blocks.base import environment_values
 from blocks.crms.base import open_crm
+from blocks.crms.hubspot import HubSpot
 from blocks.notifiers.base import load_notifier
 from blocks.providers.block import load_provider
-from blocks.server import require_server
 from blocks.settings import load_settings
 from blocks.variables import unknown_variables
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import EnrichmentError, sealed
+from tasks.books import mapped_fields
+from tasks.doctor_prefect import check_prefect
+
+_LEAST_FREE_BYTES = 500_000_000
+#: How long a live contact may wait, and how long ago a run may have ended well while contacts wait.
+_LONGEST_WAIT, _LONGEST_SINCE_GOOD = timedelta(hours=1), timedelta(days=1)
+_LISTENER_SECONDS = 5
+#: What our receiver answers to a call that isn't HubSpot's.
+_LISTENING = (401, 405)
+_LISTENER = "check `enrich listen hubspot` and what stands before it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +43,12 @@ def examine() -> list[Finding]:
     settings = load_settings()
     systems: list[tuple[str, Callable[[], str]]] = [
         (f"warehouse {settings.warehouse}", partial(_warehouse, settings.warehouse)),
+        ("queue", partial(_queue, settings.warehouse)),
+        ("runs", partial(_runs, settings.warehouse)),
         *((f"provider {name.strip()}", partial(_provider, name.strip())) for name in settings.provider.split(",")),
         (f"crm {settings.crm}", partial(_crm, settings.crm)),
-        *([("prefect", _prefect)] if get_current_settings().api.url else []),
+        *([("prefect", check_prefect)] if get_current_settings().api.url else []),
+        *([("listener", _listener)] if environment_values(HubSpot).get("target_url") else []),
         *((f"notifier {name}", partial(_notifier, name)) for name in settings.notifier_references),
     ]
     findings = [*_misspelt(), *(_examine(system, check) for system, check in systems)]
@@ -60,7 +76,56 @@ def _examine(system: str, check: Callable[[], str]) -> Finding:
 
 def _warehouse(reference: str) -> str:
     with open_warehouse(reference) as warehouse:
-        return warehouse.check()
+        said = warehouse.check()
+        warehouse.check_writes()
+        free = warehouse.free_bytes()
+    if free is not None and free < _LEAST_FREE_BYTES:
+        raise EnrichmentError(
+            f"{said}; only {free // 1_000_000:,} MB are free on its disk: make room before it is full"
+        )
+    return said
+
+
+def _queue(reference: str) -> str:
+    with open_warehouse(reference) as warehouse:
+        health = warehouse.read_health()
+    if health.oldest_at is None:
+        return "no live contact waits"
+    waited = _between(health.oldest_at, health.read_at)
+    said = f"the live contact that waits longest has waited for {waited.total_seconds() / 60:,.0f} minutes"
+    if waited > _LONGEST_WAIT:
+        raise EnrichmentError(f"{said}: check that a worker and the deployment `live` are there, or use `enrich run`")
+    return said
+
+
+def _runs(reference: str) -> str:
+    with open_warehouse(reference) as warehouse:
+        health = warehouse.read_health()
+    good = f"the last run that ended well did so at {health.good_at}" if health.good_at else "no run has ended well yet"
+    if health.failed_lately:
+        raise EnrichmentError(
+            f"{health.failed_lately:,} contacts failed in the last 24 hours: `enrich review` shows the causes, and "
+            f"`enrich stage --failed` queues them again; {good}"
+        )
+    if health.oldest_at and health.good_at and _between(health.good_at, health.read_at) > _LONGEST_SINCE_GOOD:
+        raise EnrichmentError(f"contacts wait, and {good}: read the log of the last run in Prefect")
+    return f"{good}; {health.failed:,} failed contacts wait for a decision" if health.failed else good
+
+
+def _between(earlier: str, later: str) -> timedelta:
+    return datetime.fromisoformat(later) - datetime.fromisoformat(earlier)
+
+
+def _listener() -> str:
+    """Call the receiver at its public address, where an unsigned call is refused."""
+    url = environment_values(HubSpot).get("target_url")
+    try:
+        status = httpx.get(str(url), timeout=_LISTENER_SECONDS).status_code
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise EnrichmentError(f"the receiver at {url} can't be reached ({type(error).__name__}): {_LISTENER}") from None
+    if status not in _LISTENING:
+        raise EnrichmentError(f"the receiver at {url} answers {status}: {_LISTENER}")
+    return f"the receiver at {url} answers"
 
 
 def _provider(reference: str) -> str:
@@ -73,9 +138,6 @@ def _notifier(reference: str) -> str:
 
 def _crm(reference: str) -> str:
     with open_crm(reference) as crm:
-        return crm.check()
-
-
-def _prefect() -> str:
-    require_server()
-    return "the server answers"
+        said = crm.check()
+        mapped_fields(crm)
+        return said

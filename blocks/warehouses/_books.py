@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from blocks.warehouses._erasure import forget_late
 from blocks.warehouses._rows import Row, enrichment_of, finished_row, refusal_row, renamed
 from blocks.warehouses._session import Session, Transactions, replayed
-from blocks.warehouses._values import KeptRun, RunEnd, RunStart, Settled, Usage, WrittenField
+from blocks.warehouses._values import Health, KeptRun, RunEnd, RunStart, Settled, Usage, WrittenField
 from enrichment.alerts import Cause, Shares
 from enrichment.books import Books
 from enrichment.records import Claim, Disposition, Finished, OpenWrite, Origin, Returned, Settlement
@@ -174,6 +174,11 @@ class InsightVerbs(Transactions):
     def now(self) -> str:
         """Return the time by the warehouse's own clock, as ISO-8601 UTC text."""
         return str(self._query("read_clock")[0]["read_at"])
+
+    def read_health(self) -> Health:
+        """Return what somebody on call looks at first."""
+        (row,) = self._query("read_health")
+        return Health(**row)
 
     def review_counts(self, since: str, before: str) -> ReviewCounts:
         """

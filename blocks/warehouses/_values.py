@@ -185,6 +185,26 @@ class KeptRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Health:
+    """
+    What somebody on call looks at first; times are ISO-8601 UTC text by the warehouse's clock.
+
+    Args:
+        oldest_at: since when the live contact that waits longest could have been enriched; None: none waits.
+        failed: failed contacts that weren't queued again.
+        failed_lately: those of the last day.
+        good_at: when a run last ended well; None: never.
+        read_at: now.
+    """
+
+    oldest_at: str | None
+    failed: int
+    failed_lately: int
+    good_at: str | None
+    read_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What a run had of a provider with one outcome and API version, and the last of these replies."""
 

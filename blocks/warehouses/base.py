@@ -83,6 +83,16 @@ class Warehouse(QueueVerbs, JournalVerbs, ResultVerbs, BookVerbs, InsightVerbs):
         return f"{self.name} answers; {waiting:,} contacts in the queue{paused}"
 
     @replayed
+    def check_writes(self) -> None:
+        """Raise if the warehouse refuses changes; nothing is changed."""
+        with self._transaction() as session:
+            session.run("forget_usage", run_id="")
+
+    def free_bytes(self) -> int | None:
+        """Return how much room is left, or None if the engine makes its own."""
+        return None
+
+    @replayed
     def erase(self, origin: Origin, crm_id: str, by: str = "") -> Erased:
         """Remove what is known of a contact, and remember by hashes never to look it up; safe to repeat."""
         with self._transaction() as session:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import threading
 import zlib
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,8 @@ except ImportError as error:
 _BATCHES = {"rows": "batch_rows", "ids": "batch_ids", "keys": "batch_ids"}
 #: Columns of a batch that hold JSON, whatever the value's type.
 _JSON = frozenset({"reply", "tech_stack", "intent_keywords", "attributes"})
+#: Columns for people to read, whose texts are cut where they are too long; what identifies something never is.
+_CUT = frozenset({"company_name", "industry", "lookup_identifier", "reason", "before", "after", "detail"})
 _MOST_BINDS = 32_767  # of one statement
 _LONGEST_TEXT = 65_535  # bytes of a VARCHAR; longer JSON, such as a reply that was paid for, is stored packed
 _PACKED = "zlib_base64"
@@ -308,6 +311,12 @@ def _compile(query: str) -> list[tuple[str, list[str]]]:
     return compiled
 
 
+#: The length of each column of a batch, in bytes.
+_LENGTHS = {
+    name: int(length)
+    for name, length in re.findall(r"(\w+) VARCHAR\((\d+)\)", RedshiftWarehouse.sql.session["make rows"])
+}
+
 _STATEMENTS = {name: _compile(text) for name, text in RedshiftWarehouse.sql.queries.items()}
 
 
@@ -324,11 +333,16 @@ def _text(column: str, row: Any) -> str | None:
     """Return one value of a row as the text that its temporary table holds; a bare value is a row of one."""
     value = row.get(column) if isinstance(row, dict) else row
     if value is None or (isinstance(value, str) and column not in _JSON):
-        return value
+        return value if column not in _CUT else _fitting(value, _LENGTHS[column])
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     if len(text.encode()) <= _LONGEST_TEXT:
         return text
     return json.dumps({_PACKED: base64.b64encode(zlib.compress(text.encode())).decode()})
+
+
+def _fitting(text: str | None, most_bytes: int) -> str | None:
+    """Return as much of a text as a column holds, which counts bytes and not characters."""
+    return text and text.encode()[:most_bytes].decode(errors="ignore")
 
 
 def _unpack(value: Any) -> Any:

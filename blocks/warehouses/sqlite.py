@@ -1,5 +1,6 @@
 """The embedded default: one SQLite file in WAL mode, which several processes may write to at once."""
 
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -86,6 +87,10 @@ class SqliteWarehouse(Warehouse):
         self._path.touch()
         with self._begin("BEGIN IMMEDIATE") as session:
             yield session
+
+    def free_bytes(self) -> int:
+        """Return how much room the disk of the file has left."""
+        return shutil.disk_usage(self._path.absolute().parent).free
 
     def close(self) -> None:
         """Close the file."""

@@ -813,3 +813,18 @@ def test_what_came_of_the_last_runs_is_summed(warehouse: Warehouse) -> None:
     assert warehouse.results_before("zoominfo", "hubspot", "live", "run-3") == Shares()
     assert warehouse.count_reasons("run-1", Disposition.INVALID) == {"a": 1, "b": 1}
     assert warehouse.count_reasons("run-1", Disposition.UNMATCHED) == {}
+
+
+def test_what_somebody_on_call_looks_at_first(warehouse: Warehouse) -> None:
+    """Since when a live contact waits, how many failed, and when a run ended well; and whether changes are taken."""
+    warehouse.check_writes()
+    new = warehouse.read_health()
+    assert (new.oldest_at, new.failed, new.failed_lately, new.good_at) == (None, 0, 0, None)
+    open_run(warehouse)
+    stage(warehouse, "1", "2")
+    first = claim(warehouse, limit=1)
+    warehouse.settle(first, HUBSPOT, finish(first, Disposition.FAILED, reason="r", step="s", detail="d"), [])
+    warehouse.close_run("run-1", RunEnd(0.0))
+    found = warehouse.read_health()
+    assert (found.failed, found.failed_lately) == (1, 1)
+    assert new.read_at <= (found.oldest_at or "") <= (found.good_at or "") <= found.read_at

@@ -108,4 +108,4 @@ def test_everybody_is_enriched_and_the_doctor_finds_all_well(
     findings = examine()
     assert [finding for finding in findings if not finding.well] == []
     kinds = [finding.system.split()[0] for finding in findings]
-    assert kinds == ["warehouse", "provider", "crm", "prefect", "notifier", "notifier"]
+    assert kinds == ["warehouse", "queue", "runs", "provider", "crm", "prefect", "notifier", "notifier"]

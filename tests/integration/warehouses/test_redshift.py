@@ -8,7 +8,7 @@ import pytest
 
 from blocks.providers.base import Reply
 from blocks.warehouses.base import NewRecord, Warehouse, load_warehouse
-from blocks.warehouses.redshift import RedshiftWarehouse
+from blocks.warehouses.redshift import RedshiftWarehouse, _text
 from enrichment.errors import ConfigurationError, RecordRefusedError, TransientError
 from enrichment.records import Outcome
 
@@ -41,6 +41,16 @@ def test_an_update_or_a_delete_gives_its_target_no_alias() -> None:
 def test_a_transaction_truncates_nothing() -> None:
     """TRUNCATE would commit what has been done so far; only the session's own clean-up between transactions has it."""
     assert [name for name, text in STATEMENTS.items() if "TRUNCATE" in text] == ["empty rows", "empty ids"]
+
+
+@pytest.mark.parametrize("letter", ["a", "\u00e4", "\u6f22", "\U0001f600"])
+def test_a_text_that_is_too_long_in_bytes_is_cut_between_letters(letter: str) -> None:
+    """A column holds bytes, of which a letter may need four; what identifies something stays whole."""
+    held = _text("company_name", {"company_name": letter * 4_096}) or ""
+    assert 4_092 < len(held.encode()) <= 4_096
+    assert set(held) == {letter}
+    assert _text("crm_id", {"crm_id": letter * 300}) == letter * 300
+    assert _text("detail", {"detail": None}) is None
 
 
 def test_more_rows_than_one_statement_can_bind(redshift: Warehouse) -> None:

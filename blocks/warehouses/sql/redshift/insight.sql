@@ -1,3 +1,16 @@
+-- query: read_health
+-- Reads since when a live contact could have been enriched, how many contacts failed, and when a run last ended well.
+-- differs because of the clock
+SELECT
+    (
+        SELECT MIN(staged_at) FROM enrichment_staging
+        WHERE lane = 'live' AND state = 'waiting' AND claimed_by IS NULL AND (not_before IS NULL OR not_before <= GETDATE())
+            AND lane NOT IN (SELECT lane FROM paused_lanes)) AS oldest_at,
+    (SELECT COUNT(*) FROM failed_records WHERE replayed_at IS NULL) AS failed,
+    (SELECT COUNT(*) FROM failed_records WHERE replayed_at IS NULL AND failed_at >= DATEADD(day, -1, GETDATE())) AS failed_lately,
+    (SELECT MAX(finished_at) FROM enrichment_runs WHERE state = 'closed') AS good_at,
+    GETDATE() AS read_at
+
 -- query: read_clock
 -- Reads the warehouse's clock.
 -- differs because of the clock

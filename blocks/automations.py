@@ -29,6 +29,8 @@ from enrichment.errors import EnrichmentError
 SLACK_BLOCK = "contact-enrichment"
 
 _RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
+#: More than three times what Prefect lets runs wait between two signs of life (PREFECT_FLOWS_HEARTBEAT_FREQUENCY).
+_SILENCE = timedelta(minutes=10)
 _ENDED = ("Completed", "Failed", "Crashed", "Cancelled")
 
 
@@ -84,7 +86,7 @@ def _slack_block(notifier: SlackNotifier, *, save: bool) -> UUID | None:
 
 
 def _declare_dead() -> AutomationCore:
-    """Declare a run crashed that gives no sign of life; runs give them if PREFECT_FLOWS_HEARTBEAT_FREQUENCY is set."""
+    """Declare a run crashed that gives no sign of life; by default, runs give one every three minutes."""
     beat = "prefect.flow-run.heartbeat"
     return AutomationCore(
         name="Contact enrichment: a run without a sign of life has crashed",
@@ -97,9 +99,9 @@ def _declare_dead() -> AutomationCore:
             expect={beat, *(f"prefect.flow-run.{name}" for name in _ENDED)},
             posture=Posture.Proactive,
             threshold=1,
-            within=timedelta(seconds=120),
+            within=_SILENCE,
         ),
-        actions=[ChangeFlowRunState(state=StateType.CRASHED, message="The run gave no sign of life for two minutes.")],
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message="The run gave no sign of life for ten minutes.")],
     )
 
 

@@ -225,8 +225,8 @@ def _is_refused_often(one: RefusedField, limits: Limits) -> bool:
 
 def likeness(message: str) -> str:
     """Return what two messages about one cause have in common: their first words, without numbers and ids."""
-    words = re.findall(r"(?<![^\s(:'\"])[^\W\d_]+(?![^\s,.;:)'\"])", message.lower())
-    return " ".join(words[:12])
+    words = re.findall(r"[\w'-]+", message.lower())
+    return " ".join([word for word in words if not re.search(r"\d", word)][:20])
 
 
 def judge(concerns: Iterable[Concern], known: Known, now: str) -> tuple[list[Concern], Known]:

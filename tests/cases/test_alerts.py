@@ -1,11 +1,16 @@
 """Nothing ends in silence: what fails says so in its books, its state, its title and one alert."""
 
+import uuid
 from functools import partial
+from typing import Any
 
 import pytest
 from prefect import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
+from prefect.events.schemas.automations import EventTrigger
+from prefect.settings.models.flows import FlowsSettings
+from prefect.states import Completed, Crashed, Failed, State
 
 from blocks.automations import make_automations
 from enrichment.errors import ConfigurationError, EnrichmentError
@@ -15,6 +20,7 @@ from flows.erase_contact import erase_contact
 from flows.ingest_contacts import ingest_contacts
 from flows.preview_contacts import preview_contacts
 from tasks.books import describe_fields
+from tasks.failed_runs import alert_failure
 from tests.integration.conftest import Pipeline, pipeline, prepared_server, shared_box
 
 __all__ = ["pipeline", "prepared_server", "shared_box"]
@@ -156,6 +162,10 @@ def test_setup_makes_automations_and_leaves_those_of_people_alone(pipeline: Pipe
     made = make_automations(["slack", "email"], save=True)
     assert len(made) == 3
     with get_client(sync_client=True) as client:
+        (dead,) = client.read_automations_by_name("Contact enrichment: a run without a sign of life has crashed")
+        assert isinstance(dead.trigger, EventTrigger)
+        between = FlowsSettings.model_fields["heartbeat_frequency"].default
+        assert dead.trigger.within.total_seconds() > 3 * between  # else it would end runs that are well
         (late,) = client.read_automations_by_name("Contact enrichment: runs are late")
         client.pause_automation(late.id)
         assert make_automations(["slack", "email"], save=True) == []
@@ -163,3 +173,22 @@ def test_setup_makes_automations_and_leaves_those_of_people_alone(pipeline: Pipe
         for automation in client.read_automations():
             if automation.name in made:
                 client.delete_automation(automation.id)
+
+
+def test_a_deployment_that_fails_again_alike_is_told_once(pipeline: Pipeline) -> None:
+    """The intake runs every five minutes: its failure is told once for each cause, and again after a good run."""
+    pipeline.new_world(1)
+    with get_client(sync_client=True) as client:
+        deployment = client.create_deployment(client.create_flow(ingest_contacts), f"intake-{uuid.uuid4().hex}")
+
+        def end(state: State[Any]) -> int:
+            run = client.create_flow_run_from_deployment(deployment)
+            client.set_flow_run_state(run.id, state, force=True)
+            if not state.is_completed():
+                alert_failure(ingest_contacts, run, state)
+            return len(told(pipeline))
+
+        answers = [f"HubSpot answered 50{n}, request 7f3a{n}" for n in (2, 3)]
+        assert [end(Failed(message=one)) for one in (*answers, "no token")] == [1, 0, 1]
+        states: list[State[Any]] = [Crashed(message="killed"), Completed(), Crashed(message="killed")]
+        assert [end(state) for state in states] == [1, 0, 1]

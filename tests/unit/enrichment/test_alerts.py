@@ -262,6 +262,8 @@ def test_the_message_that_all_is_well_names_the_trouble_that_is_over() -> None:
         ("HubSpot answered 503 (request 7f3a-11)", "HubSpot answered 502 (request 99ab-2)", True),
         ("HubSpot can't be reached", "Salesforce can't be reached", False),
         ("hubspot has no contact field enr_x", "hubspot has no contact field industry", False),
+        ("hubspot has no contact field enr_x", "hubspot has no contact field enr_y", False),
+        ("ENRICHMENT_HUBSPOT_TOKEN is not set", "ENRICHMENT_APOLLO_KEY is not set", False),
         ("", "", True),
     ],
 )

@@ -50,6 +50,34 @@ def test_every_contact_ends_once_and_the_crm_holds_what_the_warehouse_says(pipel
     assert world.slack.messages == world.mail.messages == []
 
 
+@pytest.mark.parametrize("pipeline", ["sqlite", "postgres"], indirect=True)
+def test_one_run_with_many_bad_contacts_fails_one_of_them(pipeline: Pipeline) -> None:
+    """Odd characters and numbers cost a value; only the contact that draws 500 fails, alone and by its call's id."""
+    pipeline.setenv("ENRICHMENT_PROVIDER", "zoominfo")
+    pipeline.new_world(1)
+    world = pipeline.box.world
+    good = world.hubspot.create(
+        [{"email": f"hit+p{place}@p{place}.example", "lastname": "HALF"} for place in range(40)]
+    )
+    (bad,) = world.hubspot.create([{"email": "fault+x@x.example"}])
+    odd = {
+        r'"jobTitle":"': r'"headline":"\\ud83d","score":NaN,"huge":1' + "0" * 40 + r',"jobTitle":"\\u0000',
+        r'"employeeCount":\d+': '"employeeCount":7900000000',
+    }
+    world.faults.add(kind="rewritten", service="zoominfo", path_contains="contacts/enrich", rewrites=odd, times=0)
+    world.faults.add(kind="rewritten", service="hubspot", rewrites={"HALF": r"\\ude00"}, times=0)
+    ingest_contacts(ListedContacts(crm_ids=[*good, bad]))
+    report = run()
+    assert report.books.balanced
+    assert report.books.dispositions == {"written": 40, "failed": 1}
+    (letter,) = pipeline.warehouse.read_story(Origin("hubspot"), bad).failures
+    assert "(request " in letter.error
+    assert set(world.zoominfo.billed.values()) == {1}
+    assert report.credits == world.zoominfo.credits_used == 40
+    assert crm_agrees(pipeline, report.run_id) > 40
+    assert "enr_employee_count" in {one.field for one in pipeline.warehouse.count_refusals(report.run_id)}
+
+
 def test_a_second_run_pays_for_nothing_and_writes_nothing(pipeline: Pipeline) -> None:
     """Contacts that were written are fresh, and the journal answers for the others."""
     pipeline.new_world(150)

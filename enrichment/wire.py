@@ -14,6 +14,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Any
 
+from enrichment.moments import read_moment
+
 #: Why a value doesn't fit; a CRM's adapter gives its own codes these names where they mean the same.
 NOT_A_NUMBER = "not_a_number"
 NOT_A_BOOLEAN = "not_a_boolean"
@@ -194,16 +196,10 @@ def _boolean(value: Any) -> str:
 
 def _moment(value: Any, kind: str) -> str:
     try:
-        moment = _aware(value if isinstance(value, date) else datetime.fromisoformat(str(value)))
+        moment = read_moment(value.isoformat() if isinstance(value, date) else str(value))
         return moment.isoformat()[:10] if kind == "date" else written_moment(moment)
     except (ValueError, OverflowError):
         raise UnfitError(NOT_A_DATE if kind == "date" else NOT_A_DATETIME) from None
-
-
-def _aware(moment: date) -> datetime:
-    if not isinstance(moment, datetime):
-        moment = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _enumeration(value: Any, description: FieldDescription) -> str:
@@ -278,9 +274,9 @@ def _meaning(text: str, description: FieldDescription, listed: bool) -> Any:
         case "bool":
             return text.strip().casefold()
         case "date":
-            return _read_moment(text).date()
+            return _held_moment(text).date()
         case "datetime":
-            return _read_moment(text).replace(microsecond=0)
+            return _held_moment(text).replace(microsecond=0)
         case "enumeration":
             return _parts(text) if description.several else text.strip()
         case _:
@@ -297,10 +293,10 @@ def _comparable_number(text: str, scale: int | None) -> float:
     return float(_rounded(number, scale))
 
 
-def _read_moment(text: str) -> datetime:
+def _held_moment(text: str) -> datetime:
     if _MILLISECONDS.fullmatch(text):
         return _EPOCH + timedelta(milliseconds=int(text))
-    return _aware(datetime.fromisoformat(text)).astimezone(UTC)
+    return read_moment(text).astimezone(UTC)
 
 
 def _parts(text: str) -> frozenset[str]:

@@ -188,8 +188,9 @@ app.command(epilog="Example: `enrich resume backfill`")(resume)
 
 
 @app.command(epilog="Example: `enrich file contacts.csv --out enriched.csv`")
-def file(
-    path: Annotated[Path, typer.Argument(help="CSV file in UTF-8 whose first line names the columns.")],
+def file(  # noqa: PLR0913 - one parameter for each option
+    path: Annotated[Path, typer.Argument(help="CSV file with a line that names the columns.")],
+    *,
     target: Annotated[Path | None, typer.Option("--out", help="CSV file to write.")] = None,
     in_place: Annotated[bool, typer.Option(help="Write the values into the input file.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace values that the input already has.")] = False,
@@ -198,28 +199,40 @@ def file(
         list[str] | None,
         typer.Option(help="Choose the column of an identifier, such as `email=Mail`; default: by its name."),
     ] = None,
+    encoding: Annotated[str, typer.Option(help="Encoding, such as `windows-1252`; default: found by itself.")] = "",
+    delimiter: Annotated[
+        str, typer.Option(help="What separates cells, such as `;` or `tab`; default: found by itself.")
+    ] = "",
+    neutralise: Annotated[
+        bool, typer.Option(help="Put an apostrophe before values that a spreadsheet would run as a formula.")
+    ] = True,
     provider: Annotated[str, typer.Option(help="Provider; default: the setting.")] = "",
     limit: Annotated[int, typer.Option(min=0, help="The most contacts to enrich; 0: all.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Enrich a CSV file without a CRM; running it again costs nothing and finishes what is left."""
     with reported_errors():
-        from tasks.csv_file import FileJob, prepare_file  # noqa: PLC0415
+        from tasks.csv_file import FileJob, finish_file, prepare_file  # noqa: PLC0415
         from tasks.setup import ensure_server  # noqa: PLC0415
 
         if (target is None) is not in_place:
             raise ConfigurationError("choose one of `--out FILE` and `--in-place`")
-        job = FileJob(path, target, overwrite, dict(_assignment(each) for each in column or ()))
-        contacts = prepare_file(job, provider=provider, force=force)
+        columns = dict(_assignment(each) for each in column or ())
+        job = FileJob(path, target, overwrite, neutralise, columns, encoding=encoding, delimiter=delimiter)
+        prepared = prepare_file(job, provider=provider, force=force)
+        say_notes(prepared.notes)
         ensure_server()
         from enrichment.intake import EveryContact  # noqa: PLC0415
         from flows.enrich_contacts import enrich_contacts  # noqa: PLC0415
         from flows.ingest_contacts import ingest_contacts  # noqa: PLC0415
 
-        ingest_contacts(EveryContact())
-        report: Any = enrich_contacts(provider=provider, limit=limit)
+        try:
+            ingest_contacts(EveryContact())
+            report: Any = enrich_contacts(provider=provider, limit=limit)
+        finally:
+            finish_file()  # also what was found before it was interrupted
         say_run(report, as_json)
-        left = contacts - report.books.finished
+        left = prepared.contacts - report.books.finished
         if left and not limit:
             raise EnrichmentError(f"{left:,} contacts wait for a retry: run the same command again later")
 

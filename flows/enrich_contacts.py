@@ -34,7 +34,7 @@ from flows.plan import asked_for, plan_run
 from flows.task_runner import RunnerOfChoice, other_processes
 from tasks.backfill import stage_selection
 from tasks.books import close_books, describe_fields, open_books, publish_report
-from tasks.chunk import carry_chunk, look_up, release_chunk, settle, store, write_back
+from tasks.chunk import carry_chunk, finish_writes, look_up, release_chunk, settle, store, write_back
 from tasks.failed_runs import fail_books
 from tasks.queue import claim_chunks, count_queue, run_limit
 from tasks.run_starts import look_again
@@ -162,11 +162,14 @@ def _work(plan: RunPlan, settings: Settings, limit: int) -> _Run:
     waiting = count_queue(plan)
     total = min(waiting, limit) if limit else waiting
     progress = create_progress_artifact(0.0, key="enrichment-progress", description=f"{total:,} contacts")
-    for summary in _chunks(plan, settings, limit or 2**62, run):
-        run.returned += summary.returned + summary.lost
-        run.planned.update(summary.planned)
-        run.settled += sum(summary.dispositions.values()) + summary.returned + summary.lost
-        update_progress_artifact(progress, min(100.0, 100.0 * run.settled / max(total, 1)))  # type: ignore[arg-type]
+    try:
+        for summary in _chunks(plan, settings, limit or 2**62, run):
+            run.returned += summary.returned + summary.lost
+            run.planned.update(summary.planned)
+            run.settled += sum(summary.dispositions.values()) + summary.returned + summary.lost
+            update_progress_artifact(progress, min(100.0, 100.0 * run.settled / max(total, 1)))  # type: ignore[arg-type]
+    finally:
+        finish_writes(plan)
     return run
 
 

@@ -106,6 +106,13 @@ def settle(plan: RunPlan, written: Parcel[Chunk]) -> ChunkSummary:
     return ChunkSummary(settled.dispositions, settled.returned, settled.lost, chunk.stop, chunk.planned)
 
 
+@step(name="finish-writes")
+def finish_writes(plan: RunPlan) -> None:
+    """Let the CRM put in its place what isn't there yet: a file is written once, and not with every chunk."""
+    with open_crm(plan.crm) as crm:
+        crm.finish()
+
+
 def _end(
     plan: RunPlan, claim: Claim, settlements: Sequence[Settlement], confirmed: Sequence[OpenWrite] = ()
 ) -> Settled:

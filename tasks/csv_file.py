@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from blocks.base import configure, variable_prefix
-from blocks.crms.file.block import File, FileCrm
+from blocks.base import ENV_PREFIX, configure, variable_prefix
+from blocks.crms.file.block import File
 from blocks.settings import load_settings
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import ConfigurationError, sealed
@@ -32,13 +32,19 @@ class FileJob:
         path: of the input.
         output: of what is written; None for the input itself.
         overwrite: whether the input's values may be replaced.
+        neutralise: whether values that a spreadsheet would run are written so that it doesn't.
         columns: chosen columns by name of an identifier.
+        encoding: of the input; empty to find it.
+        delimiter: of the input; empty to find it.
     """
 
     path: Path
     output: Path | None
     overwrite: bool = False
+    neutralise: bool = True
     columns: Mapping[str, str] = field(default_factory=dict)
+    encoding: str = ""
+    delimiter: str = ""
 
     @property
     def reference(self) -> str:
@@ -56,15 +62,33 @@ class FileJob:
             "output": str((self.output or self.path).resolve()),
             "in_place": str(self.output is None),
             "overwrite": str(self.overwrite),
+            "neutralise": str(self.neutralise),
             **{COLUMNS[name]: column for name, column in self.columns.items()},
         }
-        return {f"{variable_prefix(File.vendor)}{name}".upper(): value for name, value in options.items()}
+        reading = {"csv_encoding": self.encoding, "csv_delimiter": self.delimiter}
+        return {f"{variable_prefix(File.vendor)}{name}".upper(): value for name, value in options.items()} | {
+            f"{ENV_PREFIX}{name}".upper(): value for name, value in reading.items() if value
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """
+    A file that is ready to be enriched.
+
+    Args:
+        contacts: how many it has.
+        notes: what people should know of how it was read.
+    """
+
+    contacts: int
+    notes: tuple[str, ...]
 
 
 @sealed
-def prepare_file(job: FileJob, *, provider: str = "", force: bool = False) -> int:
+def prepare_file(job: FileJob, *, provider: str = "", force: bool = False) -> Prepared:
     """
-    Make the file this process's CRM, and its output; return how many contacts it has.
+    Make the file this process's CRM, and a working copy of it; the whole file is checked.
 
     Raises:
         ConfigurationError: a file, a column or another setting is wrong; no file was changed.
@@ -75,7 +99,13 @@ def prepare_file(job: FileJob, *, provider: str = "", force: bool = False) -> in
     _set_up_if_absent()
     check_ready(provider)
     crm.begin(force=force)
-    return _count(crm)
+    return Prepared(crm.count, crm.notes)
+
+
+@sealed
+def finish_file() -> None:
+    """Write what was found into the output, if a run that was interrupted hasn't."""
+    configure(File, "").get_crm().finish()
 
 
 def _set_up_if_absent() -> None:
@@ -84,7 +114,3 @@ def _set_up_if_absent() -> None:
             warehouse.count_queue()
         except ConfigurationError:
             warehouse.migrate()
-
-
-def _count(crm: FileCrm) -> int:
-    return sum(len(page) for page in crm.list_contacts())

@@ -140,6 +140,9 @@ class Crm(Protocol):
     def check(self) -> str:
         """Make one free call, and return a line that says which account answered."""
 
+    def finish(self) -> None:
+        """End a run's writes: what was confirmed but isn't in its place yet is put there."""
+
     def share(self, fraction: float) -> None:
         """Use this part of the rate; others are at work too."""
 

@@ -57,7 +57,8 @@ class _Header:
 
     @property
     def fitness(self) -> tuple[int, bool, float, int]:
-        return (self.known, len(self.cells) > 1 and self.alike > 0.5, self.alike, len(self.cells))
+        alike = self.alike if len(self.cells) > 1 else 0.0  # of one column, every delimiter makes one cell
+        return (self.known, alike > 0.5, alike, len(self.cells))
 
 
 def find_layout(path: Path, *, encoding: str = "", delimiter: str = "", chosen: frozenset[str] = frozenset()) -> Layout:

@@ -16,7 +16,7 @@ from blocks.csv_files.rows import Record, check_length, check_quotes, is_footer,
 from blocks.settings import load_settings
 from enrichment.cells import restored
 from enrichment.errors import ConfigurationError
-from enrichment.headers import CRM_ID, fold, recognised
+from enrichment.headers import CRM_ID, fold, recognised, same_column
 from enrichment.identifiers import normalise_email
 from enrichment.text import storable_text
 
@@ -107,6 +107,7 @@ def open_table(
     *,
     required: Collection[str] = (),
     chosen: Mapping[str, str] | None = None,
+    by_own_name: Collection[str] = (),
 ) -> Table:
     """
     Return a file's table, once all of it has been checked.
@@ -118,6 +119,7 @@ def open_table(
         identifiers: what to look for: `crm_id`, `email`, `first_name`, `last_name`, `company_name`.
         required: those that the file must have a column of, and every row a value.
         chosen: column by identifier, where the user names it; the others are recognised by their names.
+        by_own_name: identifiers that no other name stands for.
 
     Raises:
         ConfigurationError: the file is wrong; the message names line and column, and says what to do.
@@ -128,7 +130,7 @@ def open_table(
         state = path.stat()
         seen = (state.st_ino, state.st_size, state.st_mtime_ns)
         found = (settings.csv_encoding, settings.csv_delimiter)
-        return _open(path, seen, *found, tuple(identifiers), tuple(required), named)
+        return _open(path, seen, *found, tuple(identifiers), tuple(required), named, tuple(by_own_name))
     except OSError as error:
         raise ConfigurationError(f"{path} can't be read: {error.strerror}") from None
 
@@ -142,10 +144,12 @@ def _open(
     identifiers: tuple[str, ...],
     required: tuple[str, ...],
     named: tuple[tuple[str, str], ...],
+    by_own_name: tuple[str, ...],
 ) -> Table:
     chosen = dict(named)
     layout = find_layout(path, encoding=encoding, delimiter=delimiter, chosen=frozenset(chosen.values()))
-    columns = _choose(path, layout, identifiers, chosen)
+    own = {name: column for name in by_own_name if (column := same_column(layout.header, name))}
+    columns = _choose(path, layout, [name for name in identifiers if name not in by_own_name], own | chosen)
     return _Check(Table(path, layout, columns), required).run()
 
 
@@ -155,7 +159,7 @@ def _choose(path: Path, layout: Layout, identifiers: Collection[str], chosen: Ma
     for name, column in chosen.items():
         if column not in header:
             raise ConfigurationError(f"{place}: no column '{column}' for {name}: the columns are {', '.join(header)}")
-    columns = {name: chosen.get(name) or recognised(header, name) for name in identifiers}
+    columns = {**chosen, **{name: recognised(header, name) for name in identifiers if name not in chosen}}
     for name, column in columns.items():
         refuse_twins(place, header, column, exactly=name in chosen)
     return {name: column for name, column in columns.items() if column}

@@ -3,6 +3,8 @@
 import csv
 import io
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from blocks.crms.base import Update
+from blocks.crms.file.adapter import FileCrm
+from blocks.crms.file.block import File
 from blocks.csv_files import Table, open_table
+from blocks.csv_files.rows import Record
 from cli import app
 from enrichment.errors import ConfigurationError
+from enrichment.write_policy import Change, plan_write
 
 EVERY = ("crm_id", "email", "first_name", "last_name", "company_name")
 LINKEDIN = (
@@ -209,3 +216,127 @@ def test_what_any_dialect_writes_is_read_back(
     table = open_table(saved(tmp_path, preamble + text.getvalue(), encoding), EVERY)
     assert [record.cells for record, is_row in table.records() if is_row] == rows[1:]
     assert table.columns == {"email": "Work Email", "first_name": "Vorname"}
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A list in a folder, that is enriched into another file."""
+
+    folder: Path
+
+    def crm(self, **options: bool) -> FileCrm:
+        return File(path=self.folder / "list.csv", output=self.folder / "out.csv", **options).get_crm()
+
+    def fill(self, values: dict[str, dict[str, object]], **options: bool) -> int:
+        """Plan and write values by row as a run does; return how many fields were changed."""
+        crm = self.crm(**options)
+        crm.begin()
+        now = crm.read(list(values), [rule.field for rule in crm.rules])
+        plans = {
+            row: plan_write(now[row].values, values[row], crm.rules, crm.describe_fields(), protected=crm.protected)
+            for row in values
+        }
+        crm.write([Update(row, row, plan.changes) for row, plan in plans.items() if plan.changes])
+        crm.finish()
+        return sum(len(plan.changes) for plan in plans.values())
+
+    def output(self) -> list[dict[str, str]]:
+        with (self.folder / "out.csv").open(newline="", encoding="utf-8-sig") as file:
+            return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        ('=HYPERLINK("http://x.example","click")', '\'=HYPERLINK("http://x.example","click")'),
+        ("-Dash GmbH", "'-Dash GmbH"),
+        ("@SUM(1)", "'@SUM(1)"),
+        ("+49 30 1234", "'+49 30 1234"),
+        ("-5", "-5"),
+        ("Plain", "Plain"),
+    ],
+)
+def test_what_a_spreadsheet_would_run_is_neutralised(value: str, cell: str, tmp_path: Path) -> None:
+    """In the file an apostrophe stands before it, and a second run over the output finds nothing to change."""
+    listed = Listed(tmp_path)
+    saved(tmp_path, "email,Title,Notes\na@b.example,,=1+1\n")
+    assert listed.fill({"1": {"title": value}}) == 1
+    assert (listed.output()[0]["Title"], listed.output()[0]["Notes"]) == (cell, "=1+1")
+    assert listed.fill({"1": {"title": value}}) == 0
+    assert listed.fill({"1": {"title": value}}, overwrite=True) == 0
+
+
+def test_neutralising_can_be_switched_off(tmp_path: Path) -> None:
+    """Then the value stands in the file as the provider gave it."""
+    listed = Listed(tmp_path)
+    saved(tmp_path, "email\na@b.example\n")
+    assert listed.fill({"1": {"title": "=CTO"}}, neutralise=False) == 1
+    assert listed.output()[0]["title"] == "=CTO"
+
+
+def test_columns_that_differ_only_by_case_are_not_doubled(tmp_path: Path) -> None:
+    """The file's own column is filled where it is blank, under its own name."""
+    listed = Listed(tmp_path)
+    saved(tmp_path, "Email,INDUSTRY,LinkedIn URL\na@b.example,,\nc@d.example,Baking,\n")
+    values: dict[str, object] = {"industry": "Software", "linkedin_url": "https://x.example/in/a"}
+    listed.fill({"1": values, "2": values})
+    assert [row["INDUSTRY"] for row in listed.output()] == ["Software", "Baking"]
+    header = list(listed.output()[0])
+    assert header[:3] == ["Email", "INDUSTRY", "LinkedIn URL"]
+    assert not {"industry", "linkedin_url"} & set(header)
+
+
+def test_an_export_keeps_what_stands_around_its_rows(tmp_path: Path) -> None:
+    """Notes above and below, blank lines and the old encoding's letters are in the output, which is in UTF-8."""
+    listed = Listed(tmp_path)
+    saved(tmp_path, "Notes é\n\nEmail;Firma\na@b.example;Ä\n\nTotal: 1\n", "cp1252")
+    assert listed.fill({"1": {"industry": "Łódź"}}) == 1
+    lines = (tmp_path / "out.csv").read_text("utf-8-sig").splitlines()
+    assert lines[:2] == ["Notes é", ""]
+    assert lines[3].startswith("a@b.example;Ä;")
+    assert lines[4:] == ["", "Total: 1"]
+    assert listed.fill({"1": {"industry": "Łódź"}}) == 0
+
+
+def test_the_work_on_a_batch_does_not_grow_with_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many batches there are, the rows of the input are read as often, and the output is written once."""
+    reads: list[int] = []
+    whole = Table.records
+
+    def counted(table: Table) -> Iterator[tuple[Record, bool]]:
+        reads.append(1)
+        return whole(table)
+
+    monkeypatch.setattr(Table, "records", counted)
+    seen = {}
+    for batches in (2, 20):
+        folder = tmp_path / str(batches)
+        folder.mkdir()
+        rows = "".join(f"p{number}@b.example\n" for number in range(batches * 10))
+        saved(folder, f"email\n{rows}")
+        listed, states, reads[:] = Listed(folder), set(), []
+        listed.crm().begin()
+        for batch in range(batches):
+            ids = [str(number) for number in range(batch * 10 + 1, batch * 10 + 11)]
+            crm = listed.crm()
+            assert len(crm.read(ids, ["title"])) == 10
+            crm.write([Update(one, one, (Change("title", None, "CTO"),)) for one in ids])
+            states.add((folder / "out.csv").exists())
+        listed.crm().finish()
+        assert [row["title"] for row in listed.output()] == ["CTO"] * batches * 10
+        seen[batches] = (len(reads), states)
+    assert seen[2] == seen[20] == (3, {False})  # checked, taken into the working copy, written
+
+
+def test_what_was_found_survives_however_the_process_ends(tmp_path: Path) -> None:
+    """Another adapter goes on with it; a list that was changed meanwhile is refused, and begins anew when asked."""
+    listed = Listed(tmp_path)
+    saved(tmp_path, "email\na@b.example\nc@d.example\n")
+    listed.crm().begin()
+    listed.crm().write([Update("2", "2", (Change("title", None, "CTO"),))])
+    assert listed.crm().read(["2"], ["title"])["2"].values == {"title": "CTO"}
+    saved(tmp_path, "email\na@b.example\nc@d.example\ne@f.example\n")
+    with pytest.raises(ConfigurationError, match="was changed while it was enriched"):
+        listed.crm().read(["2"], ["title"])
+    listed.crm().begin()
+    assert listed.crm().read(["3"], ["title"])["3"].contact.email == "e@f.example"

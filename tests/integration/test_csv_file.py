@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 import cli
 from blocks.crms.base import Update
-from blocks.crms.file.block import File, FileCrm
-from blocks.crms.file.columns import Table, write_table
+from blocks.crms.file.adapter import FileCrm
+from blocks.crms.file.block import File
 from enrichment.errors import TransientError
 from enrichment.write_policy import Change
 from tests.integration.conftest import Pipeline
@@ -154,12 +154,12 @@ def test_columns_can_be_chosen(pipeline: Pipeline, folder: Path) -> None:
         (["email", "a@b.example"], ["--column", "email"], "'email' is not a valid column choice"),
         (["Notes", "x"], [], "no column that a lookup can use"),
         (["crm_id,email", "1,a@b.example", "1,c@d.example"], [], "has '1' a second time"),
-        (["crm_id,email", ",a@b.example"], [], "is empty"),
+        (["crm_id,email", ",a@b.example"], [], "the cell is empty"),
         (["email,email", "a@b.example,c@d.example"], [], "twice"),
         (["email,industry,industry", "a@b.example,,"], [], "twice"),
         (["email", "a@b.example,x,y"], [], "3 cells, but 1 columns"),
-        (["email,Notes", 'a@b.example,"never closed'], [], "can't be read as a CSV file"),
-        (["email", "caf\udce9@b.example"], [], "can't be read as a CSV file"),
+        (["email,Notes", 'a@b.example,"never closed'], [], "line 2, column 'Notes': a quotation mark"),
+        (["email,Notes", "a@b.example"], [], "line 2: 1 cells, but 2 columns"),
         ([], [], "is empty"),
         (None, [], "can't be read"),
     ],
@@ -198,19 +198,27 @@ def crm(tmp_path: Path) -> FileCrm:
     return crm
 
 
-def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
-    """If the place takes no file, it stays as it was, and the records may be tried again."""
+def test_a_write_that_fails_leaves_nothing_behind(crm: FileCrm, tmp_path: Path) -> None:
+    """If the place takes no file, it stays as it was, and what was found is kept for the next run."""
+    crm.write([Update("2", "t", (Change("provider", None, "x"),))])
     (tmp_path / "out.csv" / "inside").mkdir(parents=True)
     with pytest.raises(TransientError, match="can't be written"):
-        write_table(tmp_path / "out.csv", Table(["email"], []))
-    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+        crm.finish()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".out.csv.enriching", "list.csv", "out.csv"]
+    (tmp_path / "out.csv" / "inside").rmdir()
+    (tmp_path / "out.csv").rmdir()
+    crm.finish()
+    assert [row["provider"] for row in read(tmp_path / "out.csv")] == ["", "x", ""]
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_what_a_killed_writer_left_is_cleared(crm: FileCrm, tmp_path: Path) -> None:
-    """Half a file beside the output is removed by the next run, and the output is as the last whole write left it."""
+    """Half a file beside the output is removed by the next run, and what was found before is there."""
     left = tmp_path / ".out.csv.0123.part"
     left.write_text("crm_id,em")
     crm.write([Update("2", "t", (Change("provider", None, "x"),))])
-    crm.begin()
+    again = File(path=tmp_path / "list.csv", output=tmp_path / "out.csv").get_crm()
+    again.begin()
     assert not left.exists()
+    again.finish()
     assert [row["provider"] for row in read(tmp_path / "out.csv")] == ["", "x", ""]

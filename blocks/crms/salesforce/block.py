@@ -325,6 +325,9 @@ class SalesforceCrm:
         """Use this part of the rate; others are at work too."""
         self._api.share(fraction)
 
+    def finish(self) -> None:
+        """Do nothing: what was confirmed is in the CRM."""
+
     def close(self) -> None:
         """Give connections and threads back."""
         self._pool.shutdown()

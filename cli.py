@@ -117,17 +117,16 @@ def stage(
         for option, given in {"--ids": ids, "--run-id": run_id}.items():
             if given is not None and not given.strip(" ,"):
                 raise ConfigurationError(f"`{option}` is empty: give an id, or leave the option out")
-        from blocks.crms.base import contact_id  # noqa: PLC0415
         from blocks.settings import load_settings  # noqa: PLC0415
-        from tasks.intake import check_run, open_list  # noqa: PLC0415
+        from tasks.intake import check_run, contact_ids, open_list  # noqa: PLC0415
         from tasks.setup import check_ready, ensure_server  # noqa: PLC0415
 
         intake = _intake(csv, ids or "", since, run_id or "", everything=everything, failed=failed)
         queue = checked_lane(lane)  # a wrong name or file is refused before Prefect starts
         if csv:
             say_notes(open_list(csv, load_settings().crm).notes)
-        for crm_id in intake.crm_ids if intake.what == "listed" else ():
-            contact_id(load_settings().crm, crm_id)
+        if intake.what == "listed":
+            contact_ids(load_settings().crm, intake.crm_ids)
         check_ready()
         check_run(load_settings().warehouse, run_id or "")
         ensure_server()

@@ -1,6 +1,6 @@
 """CRM or list to staging."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from pathlib import Path
@@ -91,13 +91,25 @@ def stage_everything(crm: str, warehouse: str, lane: str, *, refresh: bool = Fal
     return staged
 
 
+def contact_ids(crm: str, listed: Sequence[str]) -> list[str]:
+    """Return listed ids as the CRM has them; raise ConfigurationError, with its place, if one isn't a contact's."""
+    ids = []
+    for place, text in enumerate(listed, start=1):
+        try:
+            ids.append(contact_id(crm, text))
+        except ConfigurationError as error:
+            of_many = f"id {place} of {len(listed):,}: " if len(listed) > 1 else ""
+            raise ConfigurationError(f"{of_many}{error}; no contact was queued") from None
+    return ids
+
+
 @step(name="stage-listed")
 def stage_listed(
     crm: str, warehouse: str, lane: str, crm_ids: list[str], csv_path: str, *, refresh: bool = False
 ) -> int:
     """Stage contacts by their ids, from a list or a CSV file; it has a column of ids and, optionally, of addresses."""
     name = Reference.parse(crm).name
-    given = [NewContact(contact_id(crm, crm_id), None, None) for crm_id in crm_ids]
+    given = [NewContact(crm_id, None, None) for crm_id in contact_ids(crm, crm_ids)]
     listed = chain(given, read_contacts(Path(csv_path), crm)) if csv_path else given
     staged = asked = 0
     with open_warehouse(warehouse) as target:

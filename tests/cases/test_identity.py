@@ -154,6 +154,13 @@ def test_a_spoilt_id_is_refused_at_every_door(
         assert "@acme" not in said
 
 
+def test_a_spoilt_id_of_many_is_named_by_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It isn't quoted, since it may be an address."""
+    monkeypatch.setenv("ENRICHMENT_CRM", "hubspot")
+    said = CliRunner().invoke(app, ["stage", "--ids", "501,ada@acme.example,502"]).stderr
+    assert "id 2 of 3: the text is not a HubSpot contact id" in " ".join(said.split())
+
+
 @WAREHOUSES
 def test_the_short_and_the_long_id_are_one_contact(chain: Chain, tmp_path: Path) -> None:
     """Staged once from a list with both, found by `why` under both, and erased under both."""

@@ -2,8 +2,8 @@
 When people are alerted, and what they read.
 
 A run has concerns: that it stopped or failed, contacts that failed, fields that weren't written, results that jumped.
-A concern is told in the run in which it arises, and again once it is worse than what people know; what they know is
-kept with the run's totals.
+People are alerted of a concern in the run in which it arises, and again once it is worse than what they know; what
+they know is kept with the run's totals.
 """
 
 import json
@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from enrichment.books import Books
 from enrichment.records import Disposition
-from enrichment.refusals import OF_THE_FIELD, RefusedField, refused_line
+from enrichment.refusals import OF_THE_FIELD, OF_THE_PROVIDER, RefusedField, refused_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +84,12 @@ class Concern:
 
     @property
     def key(self) -> str:
-        """Return by what it is known from run to run."""
+        """Return the name by which later runs know it."""
         return f"{self.kind}|{self.about}"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Alerted:
     """What people know of a concern: its size when they were alerted last, what has been added since, and when."""
 
     size: float
@@ -97,7 +97,7 @@ class Told:
     at: str
 
 
-Known = Mapping[str, Told]
+Known = Mapping[str, Alerted]
 
 #: What to do, by kind; the gravest kind comes first.
 _ADVICE: Mapping[str, str] = {
@@ -218,8 +218,8 @@ def _share(name: str, counted: Shares) -> tuple[float, int]:
 
 
 def _is_refused_often(one: RefusedField, limits: Limits) -> bool:
-    if one.reason in OF_THE_FIELD:
-        return True
+    if one.reason in OF_THE_FIELD | OF_THE_PROVIDER:
+        return one.reason in OF_THE_FIELD
     return one.share > limits.refusals and max(one.planned, one.contacts) >= limits.minimum
 
 
@@ -233,8 +233,8 @@ def judge(concerns: Iterable[Concern], known: Known, now: str) -> tuple[list[Con
     """
     Return those concerns that people don't know yet, or not as bad, and what they know once they were alerted.
 
-    Contacts that failed add up from run to run: they are told again when as many came as were told before. A share is
-    told again when it has doubled or is 20 points higher.
+    Contacts that failed add up from run to run: people are alerted again when as many came as they know of. Of a share
+    they are alerted again when it has doubled or is 20 points higher.
 
     Args:
         concerns: of the run.
@@ -242,27 +242,27 @@ def judge(concerns: Iterable[Concern], known: Known, now: str) -> tuple[list[Con
         now: the time, as ISO-8601 text.
     """
     fresh: list[Concern] = []
-    after = {key: told for key, told in known.items() if _lasts(key, told, now)}
+    after = {key: alerted for key, alerted in known.items() if _lasts(key, alerted, now)}
     for one in concerns:
-        told = after.get(one.key, known.get(one.key) if one.kind not in _LASTING else None)
-        if told is None or _is_worse(one, told):
+        alerted = after.get(one.key, known.get(one.key) if one.kind not in _LASTING else None)
+        if alerted is None or _is_worse(one, alerted):
             fresh.append(one)
-            before = told.size + told.since if told and one.counts else 0.0
-            after[one.key] = Told(before + one.size, 0.0, now)
+            before = alerted.size + alerted.since if alerted and one.counts else 0.0
+            after[one.key] = Alerted(before + one.size, 0.0, now)
         else:
-            after[one.key] = Told(told.size, told.since + one.size if one.counts else 0.0, told.at)
+            after[one.key] = Alerted(alerted.size, alerted.since + one.size if one.counts else 0.0, alerted.at)
     return fresh, after
 
 
-def _lasts(key: str, told: Told, now: str) -> bool:
-    age = datetime.fromisoformat(now) - datetime.fromisoformat(told.at)
+def _lasts(key: str, alerted: Alerted, now: str) -> bool:
+    age = datetime.fromisoformat(now) - datetime.fromisoformat(alerted.at)
     return key.partition("|")[0] in _LASTING and age < timedelta(days=_LASTING_DAYS)
 
 
-def _is_worse(one: Concern, told: Told) -> bool:
+def _is_worse(one: Concern, alerted: Alerted) -> bool:
     if one.counts:
-        return told.since + one.size >= told.size
-    return one.size >= min(_TWICE * told.size, told.size + _FAR)
+        return alerted.since + one.size >= alerted.size
+    return one.size >= min(_TWICE * alerted.size, alerted.size + _FAR)
 
 
 def gravest(concerns: Iterable[Concern]) -> str:
@@ -273,12 +273,12 @@ def gravest(concerns: Iterable[Concern]) -> str:
 
 def pack_known(known: Known) -> str:
     """Return what people know as text."""
-    return json.dumps({key: [told.size, told.since, told.at] for key, told in sorted(known.items())})
+    return json.dumps({key: [alerted.size, alerted.since, alerted.at] for key, alerted in sorted(known.items())})
 
 
 def unpack_known(text: str | None) -> Known:
     """Return what people know from its text; nothing if there is none."""
-    return {key: Told(*told) for key, told in json.loads(text or "{}").items()}
+    return {key: Alerted(*alerted) for key, alerted in json.loads(text or "{}").items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,9 @@ _LONGEST_VALUE = 200
 #: Reasons that hold for every contact: the field is at fault, not the value.
 OF_THE_FIELD = frozenset({"no_such_field", "read_only"})
 
+#: Reasons that lie with the provider's values: they are counted and shown, but people at the CRM can't change them.
+OF_THE_PROVIDER = frozenset({PLACEHOLDER, UNREADABLE})
+
 #: What is wrong, as a sentence about one value; `{crm}` stands for the CRM's name.
 _ONE: Mapping[str, str] = {
     "not_an_option": "not in {crm}'s list",

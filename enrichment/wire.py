@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Any
 
+from enrichment.fields import OUT_OF_RANGE
 from enrichment.moments import read_moment
 
 #: Why a value doesn't fit; a CRM's adapter gives its own codes these names where they mean the same.
@@ -24,7 +25,6 @@ NOT_A_DATETIME = "not_a_datetime"
 NOT_A_TEXT = "not_a_text"
 NOT_AN_OPTION = "not_an_option"
 SEVERAL_VALUES = "several_values"
-OUT_OF_RANGE = "out_of_range"
 TOO_LONG = "too_long"
 
 SEPARATOR = ";"

@@ -58,11 +58,11 @@ def alert_deployed_failure(flow: "Flow[Any, Any]", flow_run: FlowRun, state: Sta
 def fail_books(flow: "Flow[Any, Any]", flow_run: FlowRun, state: State[Any]) -> None:
     """Close the books of a run that failed, with the cause, and alert people; they may never have been opened."""
     try:
-        told = _close(flow_run, _cause(state))
+        known = _close(flow_run, _cause(state))
     except EnrichmentError as error:  # also if it is the warehouse that fails
         event("books_not_closed", level=logging.WARNING, run=flow_run.id, error=str(error))
-        told = False
-    if not told:
+        known = False
+    if not known:
         alert_failure(flow, flow_run, state)
 
 

@@ -17,8 +17,9 @@ from blocks.calls.pacing import pacer_for
 from blocks.crms.salesforce.session import Session, SessionSource, Transport
 from blocks.crms.updates import Ending, Input, at_fault, gone
 from enrichment.errors import ContractError, QuotaExhaustedError
+from enrichment.fields import OUT_OF_RANGE
 from enrichment.retry import Fault, RetryPolicy, Trouble, backoff
-from enrichment.wire import NOT_AN_OPTION, OUT_OF_RANGE, TOO_LONG
+from enrichment.wire import NOT_AN_OPTION, TOO_LONG
 from enrichment.write_policy import NO_SUCH_FIELD, READ_ONLY, Refusal
 
 #: Both exhausted allowances have this code; only the message says which.

@@ -109,6 +109,7 @@ def test_a_run_that_claimed_nothing_is_well() -> None:
         (RefusedField("industry", "not_an_option", 10), True),
         (RefusedField("enr_x", "no_such_field", 1, (), 1), True),
         (RefusedField("enr_x", "read_only", 1), True),
+        (RefusedField("phone", "unreadable", 10, (), 10), False),
     ],
 )
 def test_refused_values_are_a_concern_above_their_share(one: RefusedField, told: bool) -> None:

@@ -4,7 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from enrichment.errors import ConfigurationError, RecordRefusedError, RunStoppedError, TransientError
+from enrichment.errors import (
+    ConfigurationError,
+    RecordRefusedError,
+    RunStoppedError,
+    ServerFailedError,
+    TransientError,
+)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -47,9 +53,9 @@ def divide(items: Sequence[T], act: Callable[[Sequence[T]], R]) -> Divided[T, R]
         group = waiting.pop()
         try:
             done.results.append(act(group))
-        except _NO_RECORDS_FAULT:
-            raise
         except Exception as error:
+            if isinstance(error, _NO_RECORDS_FAULT) and not isinstance(error, ServerFailedError):
+                raise
             if len(group) > 1:
                 middle = (len(group) + 1) // 2
                 waiting += [group[middle:], group[:middle]]
@@ -61,7 +67,9 @@ def divide(items: Sequence[T], act: Callable[[Sequence[T]], R]) -> Divided[T, R]
 
 
 def _is_in_vain(done: Divided[T, R], error: Exception, *, alone: bool) -> bool:
-    """Return whether an unknown error met every record so far, so that it is a bug of ours and not a value."""
+    """Return whether an unknown error met every record so far, so that it is a bug or an outage and not a value."""
     if isinstance(error, RecordRefusedError) or done.results:
         return False
+    # A record that is alone tries again later, whether it or the service is what fails.
+    alone = alone and not isinstance(error, ServerFailedError)
     return alone or len(done.refused) + 1 >= _MOST_IN_VAIN

@@ -8,7 +8,8 @@ EnrichmentError
 │   ├── RequestRefusedError       the form of our request, or an entitlement, is refused
 │   └── QuotaExhaustedError       the allowance is used up
 ├── TransientError                try this record again; uses up an attempt
-│   └── PostponedError            the other side said when; uses up no attempt
+│   ├── PostponedError            the other side said when; uses up no attempt
+│   └── ServerFailedError         the other side fails at this very request, perhaps because of one record in it
 ├── RecordRefusedError            a warehouse can't store a value: no repetition helps, the record's neighbours are fine
 ├── ContractError                 the other side answered something that our parser doesn't know
 ├── ClaimLostError                another run holds the records now
@@ -79,6 +80,10 @@ class PostponedError(TransientError):
     def __init__(self, reason: str, seconds: float) -> None:
         super().__init__(reason)
         self.seconds = seconds
+
+
+class ServerFailedError(TransientError):
+    """The other side answers 500 to this request, again and again: one record in it may be what it fails at."""
 
 
 class RecordRefusedError(EnrichmentError):

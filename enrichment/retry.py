@@ -255,6 +255,12 @@ def settle_failure(
     return Returned(record.record_id, reason, wait)
 
 
+def settle_unread(record: StagedRecord, error: Exception, *, step: str, max_attempts: int, chance: float) -> Settlement:
+    """Decide what becomes of a record whose contact the CRM fails to give, while it gives others."""
+    reason, detail = "contact_unreadable", cause(error)
+    return settle_failure(record, reason=reason, step=step, detail=detail, max_attempts=max_attempts, chance=chance)
+
+
 #: The first wait in seconds for a contact that the CRM doesn't have yet; each further one doubles its age.
 _FIRST_ABSENT_WAIT = 30.0
 

@@ -1,9 +1,10 @@
 """Who needs a lookup: everything that ends a record, or brings its result, before a provider is queried."""
 
+import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from blocks.crms.base import Crm
+from blocks.crms.base import Crm, read_apart
 from blocks.log import event
 from blocks.providers.base import Provider
 from blocks.warehouses.base import Warehouse
@@ -20,7 +21,7 @@ from enrichment.records import (
     StagedRecord,
     State,
 )
-from enrichment.retry import settle_absent
+from enrichment.retry import settle_absent, settle_unread
 from lookup.cases import Case
 
 
@@ -86,13 +87,25 @@ class Screening:
                 self._finish(record, Disposition.SUPPRESSED, "suppression_list")
         kept = [record for record in records if record.email_address != ERASED_ADDRESS]
         unsure = [r.crm_id for r in kept if not r.named_by_crm or not self._may_ask_with(r.email_address)]
-        read = self.crm.read(unsure, []) if unsure else {}
-        self._absent = set(unsure) - read.keys()
+        read, failed = read_apart(self.crm, list(dict.fromkeys(unsure)), []) if unsure else ({}, {})
+        self._absent = set(unsure) - read.keys() - failed.keys()
+        self.settlements += [
+            settle_unread(
+                record,
+                failed[record.crm_id],
+                step="look_up",
+                max_attempts=self.plan.max_attempts,
+                chance=random.random(),  # noqa: S311 - jitter
+            )
+            for record in kept
+            if record.crm_id in failed
+        ]
         contacts = [
             (record, self._with_address(read[record.crm_id].contact, record.email_address))
             if record.crm_id in read
             else (record, Contact(record.crm_id, record.email_address))
             for record in kept
+            if record.crm_id not in failed
         ]
         _note_several(contact for _, contact in contacts)
         return contacts

@@ -45,6 +45,7 @@ class Fault:
         kind: what goes wrong.
         service: whose requests it hits.
         path_contains: which of them.
+        body_contains: what stands in their body.
         times: how many, or 0 for all.
         after: how many are let through first.
         status: of kind `status`.
@@ -61,6 +62,7 @@ class Fault:
     kind: Kind
     service: str = ""
     path_contains: str = ""
+    body_contains: str = ""
     times: int = 1
     after: int = 0
     status: int = 500
@@ -74,9 +76,9 @@ class Fault:
     let_go: bool = False
     hits: int = 0
 
-    def concerns(self, service: str, path: str) -> bool:
+    def concerns(self, service: str, path: str, body: bytes = b"") -> bool:
         """Return whether such a request is one of those."""
-        return self.service in ("", service) and self.path_contains in path
+        return self.service in ("", service) and self.path_contains in path and self.body_contains.encode() in body
 
     def is_due(self) -> bool:
         """Count a request that it concerns, and return whether it hits this one."""
@@ -132,10 +134,10 @@ class FaultScript:
         with self._lock:
             return list(self._faults)
 
-    def take(self, service: str, path: str) -> Fault | None:
+    def take(self, service: str, path: str, body: bytes = b"") -> Fault | None:
         """Return the fault that this request meets."""
         with self._lock:
-            due = next((f for f in self._faults if f.concerns(service, path) and f.is_due()), None)
+            due = next((f for f in self._faults if f.concerns(service, path, body) and f.is_due()), None)
             if due and due.spent:
                 self._faults.remove(due)
         return due

@@ -34,7 +34,7 @@ class Service(ABC):
 
     def answer(self, request: Request) -> Reply:
         """Answer a request, or let the fault happen that it meets."""
-        fault = self._faults.take(self.name, request.path)
+        fault = self._faults.take(self.name, request.path, request.body)
         inner = request.below(f"/{self.name}")
         reply = fault.apply(inner, self.handle) if fault else self.handle(inner)
         self.log.note(inner, reply)

@@ -56,14 +56,16 @@ def preview(plan: RunPlan, limit: int) -> Preview:
         # A claim counts as an attempt.
         records = [replace(one, attempts=one.attempts + 1) for one in waiting]
         done = LookUp(plan, warehouse, crm, reader, load_providers(plan)).run(records)
-        _, plans = read_and_plan(plan, crm, done.found)
+        read = read_and_plan(plan, crm, done.found)
     results = Count(one.disposition for one in done.settlements if isinstance(one, Finished))
     changes: dict[str, tuple[Change, ...]] = {}
     refusals: dict[str, tuple[Refusal, ...]] = {}
     for item in done.found:
-        planned = plans.get(item.record.record_id)
+        planned = read.plans.get(item.record.record_id)
         if planned and planned.refusals:
             refusals[item.record.crm_id] = planned.refusals
+        if item.record.crm_id in read.unread:
+            continue
         if planned is None:
             absent = settle_absent(item.record, step="write_back", patience_seconds=plan.absent_seconds)
             results.update([absent.disposition] if isinstance(absent, Finished) else [])

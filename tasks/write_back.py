@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from blocks.crms.base import Crm, CrmContact, Update, UpdateResult
+from blocks.crms.base import Crm, CrmContact, Update, UpdateResult, read_apart
 from blocks.warehouses.base import PlannedWrite, Warehouse
 from enrichment.division import divide
 from enrichment.plan import RunPlan
@@ -23,7 +23,7 @@ from enrichment.records import (
     Stop,
 )
 from enrichment.refusals import kept, left_out
-from enrichment.retry import refused_record, settle_absent, settle_failure
+from enrichment.retry import refused_record, settle_absent, settle_failure, settle_unread
 from enrichment.stops import STOP_KINDS, graver
 from enrichment.wire import same
 from enrichment.write_policy import Refusal, Rule, WritePlan, fields_to_read, plan_write
@@ -52,23 +52,33 @@ def _plan_contact(plan: RunPlan, crm: Crm, contact: CrmContact, enrichment: Enri
     return replace(written, refusals=(*written.refusals, *left_out(crm.rules, enrichment)))
 
 
-def read_and_plan(
-    plan: RunPlan, crm: Crm, found: Sequence[Found]
-) -> tuple[dict[str, CrmContact], dict[str, WritePlan]]:
+@dataclass(frozen=True, slots=True)
+class Planned:
     """
-    Return what the CRM has of the contacts, by CRM id, and what its write policy makes of them, by record id.
+    What is to be written to some contacts.
 
-    A contact that the CRM doesn't have is in neither.
+    Args:
+        contacts: what the CRM has of them, by CRM id; one that it doesn't have is absent.
+        plans: what its write policy makes of them, by record id.
+        unread: why the CRM fails to give a contact, by CRM id.
     """
+
+    contacts: Mapping[str, CrmContact]
+    plans: Mapping[str, WritePlan]
+    unread: Mapping[str, Exception]
+
+
+def read_and_plan(plan: RunPlan, crm: Crm, found: Sequence[Found]) -> Planned:
+    """Read contacts from the CRM, and say what is to be written to them."""
     changed_when = [rule.field for rule in crm.rules if rule.rule is Rule.IF_NEWER]
-    ids = [item.record.crm_id for item in found]
-    contacts = crm.read(ids, fields_to_read(crm.rules, plan.descriptions), history=changed_when)
+    ids = list(dict.fromkeys(item.record.crm_id for item in found))
+    contacts, unread = read_apart(crm, ids, fields_to_read(crm.rules, plan.descriptions), history=changed_when)
     plans = {
         item.record.record_id: _plan_contact(plan, crm, contacts[item.record.crm_id], item.enrichment)
         for item in found
         if item.record.crm_id in contacts
     }
-    return contacts, plans
+    return Planned(contacts, plans, unread)
 
 
 @dataclass
@@ -85,9 +95,10 @@ class WriteBack:
     planned: Counter[str] = field(default_factory=Counter)
 
     def run(self) -> Chunk:
-        contacts, plans = read_and_plan(self.plan, self.crm, self.chunk.found)
+        read = read_and_plan(self.plan, self.crm, self.chunk.found)
+        contacts, plans = read.contacts, read.plans
         self._confirm_arrived(contacts)
-        planned = [item for item in self.chunk.found if self._has_changes(item, plans)]
+        planned = [item for item in self.chunk.found if self._has_changes(item, read)]
         held = self._announce(planned, plans)
         self._send([item for item in planned if item.record.record_id in held], plans, contacts)
         return replace(
@@ -110,9 +121,20 @@ class WriteBack:
         held, description = contact.values.get(write.field), self.plan.descriptions.get(write.field)
         return held == write.after or bool(held and description and same(held, write.after, description))
 
-    def _has_changes(self, item: Found, plans: Mapping[str, WritePlan]) -> bool:
-        """Settle at once what needs no update."""
-        record = item.record
+    def _has_changes(self, item: Found, read: Planned) -> bool:
+        """Settle at once what needs no update, or can't get one now."""
+        record, plans = item.record, read.plans
+        if record.crm_id in read.unread:
+            self.settlements.append(
+                settle_unread(
+                    record,
+                    read.unread[record.crm_id],
+                    step="write_back",
+                    max_attempts=self.plan.max_attempts,
+                    chance=random.random(),  # noqa: S311 - jitter
+                )
+            )
+            return False
         if record.record_id not in plans:
             patience = self.plan.absent_seconds
             self.settlements.append(settle_absent(record, step="write_back", patience_seconds=patience))

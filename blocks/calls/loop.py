@@ -19,8 +19,8 @@ from typing import Any, Generic, TypeVar
 from blocks.calls.credentials import CredentialSource
 from blocks.calls.messages import Answer
 from blocks.calls.pacing import Pacer
-from enrichment.errors import PostponedError, TransientError
-from enrichment.retry import RetryDecision, RetryPolicy, Trouble, Verdict, decide
+from enrichment.errors import PostponedError, ServerFailedError, TransientError
+from enrichment.retry import Fault, RetryDecision, RetryPolicy, Trouble, Verdict, decide
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ def make_call(
 
     Raises:
         PostponedError: the service asked for a wait that is too long to sleep.
-        TransientError: every attempt failed.
+        TransientError: every attempt failed; ServerFailedError if the last one was answered with 500.
         EnrichmentError: whatever else `judge` raises, or what gives the credentials.
     """
 
@@ -142,7 +142,8 @@ def make_call(
     trouble = outcome.trouble
     if outcome.verdict is Verdict.POSTPONE:
         raise PostponedError(f"{line.title} requested a pause: {trouble.what}", trouble.wait_seconds or 0.0)
-    raise TransientError(f"{line.title}: {trouble.what} at {purpose.at}, attempt {outcome.attempt}")
+    kind = ServerFailedError if trouble.fault is Fault.SERVER_ERROR else TransientError
+    raise kind(f"{line.title}: {trouble.what} at {purpose.at}, attempt {outcome.attempt}")
 
 
 async def make_call_async(

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import ClassVar, Protocol
 
 from blocks.base import PipelineBlock, block_class, check_vendor, configure
+from enrichment.division import divide
 from enrichment.intake import Selection
 from enrichment.plan import Reference
 from enrichment.records import Contact
@@ -148,6 +149,14 @@ class Crm(Protocol):
 
     def close(self) -> None:
         """Give connections back."""
+
+
+def read_apart(
+    crm: Crm, crm_ids: Sequence[str], fields: Sequence[str], *, history: Sequence[str] = ()
+) -> tuple[dict[str, CrmContact], dict[str, Exception]]:
+    """Return contacts as `Crm.read` does, and the errors of those at which the CRM fails though others pass."""
+    read = divide(crm_ids, lambda part: crm.read(part, fields, history=history))
+    return {crm_id: one for part in read.results for crm_id, one in part.items()}, dict(read.refused)
 
 
 class CrmBlock(PipelineBlock):

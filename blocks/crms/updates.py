@@ -29,6 +29,7 @@ from enrichment.errors import (
     PostponedError,
     RequestRefusedError,
     RunStoppedError,
+    ServerFailedError,
 )
 from enrichment.stops import stop_kind
 from enrichment.wire import NOT_AN_OPTION
@@ -45,6 +46,9 @@ LOST_FOR_SECONDS = 900.0
 
 #: Named by the refusal of a whole request, these hold for every record: no value of the field could avoid them.
 _LASTING = frozenset({NO_SUCH_FIELD, READ_ONLY})
+
+#: If so many batches or parts of them in a row are answered with 500, it is no record's fault.
+_MOST_IN_VAIN = 12
 
 ItemT = TypeVar("ItemT")
 
@@ -168,6 +172,11 @@ def batches(items: Sequence[ItemT], size: int) -> list[Sequence[ItemT]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
+def _halves(batch: Sequence[ItemT]) -> list[Sequence[ItemT]]:
+    middle = len(batch) // 2
+    return [batch[:middle], batch[middle:]]
+
+
 class LostFields:
     """
     Fields of one account that no update can write any more, since the CRM said so, and why.
@@ -224,6 +233,7 @@ class UpdateWriter(ABC):
         self.lost = lost
         self.stamps = stamps
         self.stop: EnrichmentError | None = None
+        self._in_vain = 0
         self._unfit: dict[tuple[str, str], Refusal] = {}
 
     def write(self, updates: Sequence[Update]) -> list[UpdateResult]:
@@ -274,8 +284,14 @@ class UpdateWriter(ABC):
         except RequestRefusedError as refusal:
             divisible = self.blames_a_record(refusal) or self._lost_by(batch, refusal.complaint)
             return self.divide(batch, refusal.complaint) if divisible else self.fail(batch, refusal)
+        except ServerFailedError as error:
+            self._in_vain += 1
+            if len(batch) == 1 or self._in_vain > _MOST_IN_VAIN:
+                return self.fail(batch, error)
+            return [ending for part in _halves(batch) for ending in self.send(part)]
         except EnrichmentError as error:
             return self.fail(batch, error)
+        self._in_vain = 0
         return self.account_for(batch, body)
 
     def divide(self, batch: Sequence[Input], complaint: Any) -> list[Ending]:
@@ -299,8 +315,7 @@ class UpdateWriter(ABC):
         parts: tuple[list[Input], list[Input]] = ([], [])
         for each in batch:
             parts[bool(self.faults(each, complaint))].append(each)
-        middle = len(batch) // 2
-        return list(parts) if all(parts) else [batch[:middle], batch[middle:]]
+        return list(parts) if all(parts) else _halves(batch)
 
     def fail(self, batch: Sequence[Input], error: EnrichmentError) -> list[Ending]:
         """Return the endings of a batch whose call failed; nothing more is sent if that holds for every call."""

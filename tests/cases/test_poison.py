@@ -3,14 +3,18 @@
 import base64
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
+from blocks.calls import loop
 from blocks.warehouses.base import NewRecord
 from enrichment.errors import RecordRefusedError, TransientError
 from enrichment.records import Origin
+from enrichment.retry import RetryDecision
 from sandbox.zoominfo.directory import person_id
 from tasks.intake import stage_listed
 from tests.cases.chain import HUBSPOT, Chain
@@ -368,3 +372,44 @@ def test_what_is_staged_with_odd_characters_is_stored(chain: Chain) -> None:
         "hit+a@firm.example",
         "b@x",
     }
+
+
+@WAREHOUSES
+@pytest.mark.parametrize("path", ["batch/read", "batch/update"])
+def test_one_contact_at_which_the_crm_fails_holds_up_no_other(
+    chain: Chain, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HubSpot answers 500 whenever one certain contact is in the call: the others are written and paid for once."""
+    monkeypatch.setattr(loop, "decide", partial(decide_at_once, loop.decide))
+    chain.setenv("ENRICHMENT_MAX_ATTEMPTS", "2")
+    ids = queue(chain, *(f"x{place:02}" for place in range(60)))
+    bad = [ids["x07"], ids["x44"]]
+    for one in bad:
+        chain.world.faults.add(kind="status", service="hubspot", path_contains=path, body_contains=one, times=0)
+    for _ in range(2):
+        chain.run("apollo")
+        make_due(chain)
+    ends = dict(zip(ids, chain.ends(*ids.values()), strict=True))
+    assert [name for name, end in ends.items() if end != "written"] == ["x07", "x44"]
+    reason = "contact_unreadable" if path == "batch/read" else "unavailable"
+    assert chain.ends(*bad) == [f"failed: {reason}"] * 2
+    assert max(chain.world.apollo.lookups.values()) == 1
+    error = chain.warehouse.read_story(HUBSPOT, bad[0]).failures[0].error
+    assert "HubSpot" in error
+    assert "500" in error
+    assert path in error
+
+
+def test_an_outage_of_the_crm_makes_no_dead_letters(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it answers 500 to everything, calls aren't divided to the end."""
+    monkeypatch.setattr(loop, "decide", partial(decide_at_once, loop.decide))
+    ids = queue(chain, *(f"x{place:02}" for place in range(60)))
+    chain.world.faults.add(kind="status", service="hubspot", path_contains="batch/update", times=0)
+    chain.run("apollo")
+    assert chain.ends(*ids.values()) == ["queued"] * 60
+    assert len([one for one in chain.world.hubspot.requests if "batch/update" in one.path]) <= 20 * 3
+
+
+def decide_at_once(decide: Callable[..., RetryDecision], *arguments: Any, **options: Any) -> RetryDecision:
+    """Decide as the product does, without the wait."""
+    return replace(decide(*arguments, **options), wait_seconds=0.0)

@@ -11,7 +11,7 @@ from blocks.crms.base import CrmContact, FieldSet, NewContact
 from blocks.crms.hubspot.api import OBJECT_NOT_FOUND, HubSpotApi, complaints, has_records, is_complete
 from blocks.crms.ids import plain_id, wrong_id
 from blocks.crms.updates import batches, lost_fields
-from enrichment.errors import ConfigurationError, RequestRefusedError, TransientError
+from enrichment.errors import ConfigurationError, RequestRefusedError, ServerFailedError, TransientError
 from enrichment.moments import in_utc, read_moment
 from enrichment.records import Contact
 from enrichment.wire import FieldDescription, option_labels
@@ -233,7 +233,7 @@ class ContactReader:
         missing = {i for c in complaints(body) if c.category == OBJECT_NOT_FOUND for i in c.ids}
         open_ids = [i for i in ids if i not in found and i not in missing]
         if open_ids and len(ids) == 1:
-            raise TransientError("HubSpot neither returned the contact nor reported it as missing")
+            raise ServerFailedError("HubSpot neither returned the contact nor reported it as missing")
         for crm_id in open_ids:
             found.update(self.read_batch([crm_id], wanted))
         return found

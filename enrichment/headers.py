@@ -26,18 +26,22 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         *("enderecodeemail", "correioeletronico", "enderecodecorreioeletronico", "emailcorporativo"),
         *("emailadres", "mailadres", "zakelijkemail", "epost", "epostadress", "epostadresse", "sahkoposti"),
         *("adresemail", "adresmailowy", "emailsluzbowy", "emailovaadresa", "sahkopostiosoite"),
+        *("eposta", "epostaadresi", "epostasi", "emailcim", "adresademail", "personemailwork", "contactemailwork"),
+        *("электроннаяпочта", "элпочта", "почта", "адресэлектронноипочты", "електроннапошта"),
+        *("メールアトレス", "电子邮件", "电子邮箱", "邮箱"),
         *("personalemail", "homeemail", "otheremail", "secondaryemail", "privateemail", "emailprivat"),
     ),
     "first_name": (
         *("firstname", "givenname", "forename", "fname", "first", "contactfirstname", "personfirstname"),
         *("leadfirstname", "vorname", "prenom", "nombre", "primernombre", "nombredepila", "nome", "primeironome"),
         *("voornaam", "fornamn", "fornavn", "etunimi", "imie", "jmeno", "krestnijmeno"),
+        *("adi", "isim", "keresztnev", "prenume", "имя", "名", "名字"),
     ),
     "last_name": (
         *("lastname", "surname", "familyname", "lname", "last", "contactlastname", "personlastname", "leadlastname"),
         *("nachname", "familienname", "zuname", "nom", "nomdefamille", "apellido", "apellidos", "primerapellido"),
         *("cognome", "sobrenome", "apelido", "ultimonome", "achternaam", "efternamn", "efternavn", "etternavn"),
-        *("sukunimi", "nazwisko", "prijmeni"),
+        *("sukunimi", "nazwisko", "prijmeni", "soyad", "soyadi", "vezeteknev", "фамилия", "姓", "姓氏"),
     ),
     "company_name": (
         *("company", "companyname", "organization", "organisation", "organizationname", "organisationname"),
@@ -49,6 +53,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         *("azienda", "nomeazienda", "societa", "ragionesociale", "nomedaempresa", "razaosocial"),
         *("bedrijf", "bedrijfsnaam", "organisatie", "foretag", "foretagsnamn", "virksomhed", "virksomhet"),
         *("firmanavn", "firmanamn", "bedrift", "yritys", "nazwafirmy", "spolecnost"),
+        *("sirket", "sirketadi", "cegnev", "companie", "personorganization", "personorganisation"),
+        *("компания", "организация", "названиекомпании", "会社名", "公司", "公司名称"),
     ),
 }
 

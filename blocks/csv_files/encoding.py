@@ -10,9 +10,21 @@ from enrichment.errors import ConfigurationError
 
 SETTING = "ENRICHMENT_CSV_ENCODING"
 
-_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
-_LABELS = {"utf-8": "UTF-8", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16", "cp1252": "Windows-1252"}
-_LABELS |= {"iso8859-1": "Latin-1"}
+#: UTF-32 first: its mark begins as UTF-16's does.
+_MARKS = {codecs.BOM_UTF32_LE: "utf-32-le", codecs.BOM_UTF32_BE: "utf-32-be", codecs.BOM_UTF8: "utf-8"}
+_MARKS |= {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_LABELS = {"utf-8": "UTF-8", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16", "utf-32-le": "UTF-32", "utf-32-be": "UTF-32"}
+_LABELS |= {"cp1252": "Windows-1252", "iso8859-1": "Latin-1", "mac-roman": "Mac Roman"}
+#: What files of other kinds begin with, that people have in place of a CSV file.
+_OTHER_KINDS = {
+    b"PK\x03\x04": "an Excel workbook or another zip archive",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"\x1f\x8b": "compressed with gzip",
+    b"%PDF-": "a PDF file",
+    b"<": "a web page or XML",
+    b"[{": "JSON",
+    b'{"': "JSON",
+}
 _PART = 1 << 20
 #: Letters that aren't ASCII, and bytes that are no letter in UTF-8.
 _STRANGE, _LOST = re.compile(r"[^\x00-\x7f]"), re.compile(r"[\udc80-\udcff]")
@@ -57,10 +69,13 @@ def find_encoding(path: Path, wanted: str = "") -> Encoding:
         wanted: as the user says; empty to find it.
 
     Raises:
-        ConfigurationError: the file holds bytes that are no text in it; the message names the line.
+        ConfigurationError: the file is no text, or holds bytes that are none in it; the message names the line.
     """
     with path.open("rb") as file:
         start = file.read(1024)
+    for beginning, kind in _OTHER_KINDS.items():
+        if start.removeprefix(codecs.BOM_UTF8).lstrip().startswith(beginning):
+            raise ConfigurationError(f"{path} is {kind}, not a CSV file: unpack it, or save it as CSV")
     found = _chosen(wanted, start) if wanted else _evident(start)
     if found is not None:
         _check(path, found)
@@ -98,6 +113,7 @@ def _guess(path: Path) -> Encoding:
     fit = broken = 0
     first, line = 0, 1
     undefined = False
+    returns = 0
     for text, data in _decoded(path, "utf-8", "surrogateescape"):
         if not data.isascii():
             strange = sum(1 for letter in text if letter > "\x7f")
@@ -109,6 +125,7 @@ def _guess(path: Path) -> Encoding:
             fit, broken = fit + strange - lost, broken + lost
             undefined = undefined or any(byte in data for byte in _NOT_IN_1252)
         line += text.count("\n")
+        returns += text.count("\r")
     if not broken:
         return Encoding("utf-8")
     if fit > broken:
@@ -116,6 +133,8 @@ def _guess(path: Path) -> Encoding:
             f"{path}, line {first}: a byte there is not UTF-8, though the rest of the file is: fix the line, or set "
             f"{SETTING}"
         )
+    if line == 1 and returns:
+        return Encoding("mac-roman", guessed=True)  # line ends of old Macs
     return Encoding("iso8859-1" if undefined else "cp1252", guessed=True)
 
 

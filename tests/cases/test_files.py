@@ -97,6 +97,8 @@ READ: dict[str, tuple[str, str, list[str], list[str]]] = {
     "a cell of several lines": ('email,x\na@b.example,"1\nb, c\n3"\n', "utf-8", ["a@b.example"], ["columns used"]),
     "a mark inside a cell": ('email,x\na@b.example,5" pipe\n', "utf-8", ["a@b.example"], ["columns used"]),
     "line ends of old Macs": ("email,x\ra@b.example,1\r", "utf-8", ["a@b.example"], ["columns used"]),
+    "an old Mac's letters": ("Email;Vorname\ra@b.example;Zoë\r", "mac-roman", ["a@b.example", "Zoë"], ["Mac Roman"]),
+    "UTF-32": ("email\tVorname\na@b.example\tZoë\n", "utf-32", ["a@b.example", "Zoë"], ["UTF-32"]),
     "two columns of addresses": (
         "Email,Kontakt\na@b.example,c@d.example\n",
         "utf-8",
@@ -156,6 +158,11 @@ REFUSED: dict[str, tuple[str | bytes, list[str]]] = {
         "crm_id,email,x\n1,a@b.example,Zoë Zoë\n2,b@b.example,Zo".encode() + b"\xeb\n",
         ["line 3", "not UTF-8", "ENRICHMENT_CSV_ENCODING"],
     ),
+    "an Excel workbook": (b"PK\x03\x04\x14\x00" + bytes(99), ["an Excel workbook", "save it as CSV"]),
+    "an old Excel workbook": (b"\xd0\xcf\x11\xe0" + bytes(99), ["an old Excel workbook"]),
+    "gzip": (b"\x1f\x8b\x08\x00" + bytes(99), ["gzip", "unpack it"]),
+    "a web page": ("\n<!DOCTYPE html>\n<p>Please log in, now</p>\n", ["a web page", "not a CSV file"]),
+    "JSON": ('[{"email": "a@b.example"}]', ["JSON"]),
     "half of UTF-16": (b"\xff\xfec\x00r\x00m\x00\n\x00\xd8", ["line 2", "not valid UTF-16"]),
 }
 

@@ -1,5 +1,6 @@
 """What kind of address it is, by its name and its host, and what may be taken of an answer about one."""
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
@@ -38,14 +39,27 @@ _STRICTNESS = list(AddressPolicy)
 
 #: RFC 2142's, and what companies everywhere have beside them.
 _ROLE_WORDS = """
-    abuse accounting accounts admin administrator billing booking bookings buchhaltung career careers contact
-    contacto customerservice datenschutz enquiries finance feedback ftp hello help helpdesk hola hostmaster hr info
-    information inquiries invoice invoices it jobs kontakt legal list mail mailer-daemon marketing media news
-    newsletter no-reply noc noreply office order orders payroll postmaster pr press presse privacy purchasing
-    reception recruiting recruitment rechnung reply root sales security service services support team usenet
-    vertrieb webmaster www
+    abuse accounting accounts accountspayable admin administracion administration administrator amministrazione
+    anfrage bestellung bewerbung billing biuro booking bookings buchhaltung career careers comercial commercial
+    compliance contabilidad contact contacto contato customercare customerservice customersupport datenschutz
+    donotreply einkauf enquiries everyone facturacion faktura feedback finance ftp hello help helpdesk hola hostmaster
+    hr info infos information inquiries invoice invoices it jobs kontakt kundenservice legal list mail mailerdaemon
+    management marketing media news newsletter noc noreply office order orders payroll postmaster pr presales press
+    presse privacy purchasing reception recruiting recruitment rechnung reply root sales security sekretariat service
+    serviceclient services support team usenet ventas verkauf vertrieb webmaster www
 """
 _ROLES = frozenset(_ROLE_WORDS.split())
+#: Those behind which a country or a part of the firm may stand, as in `sales.emea@`; others may be given names.
+_DIVIDED_WORDS = "billing contact help info kontakt marketing office sales service support team"
+_DIVIDED = frozenset(_DIVIDED_WORDS.split())
+_SEPARATOR = re.compile(r"[._-]")
+
+#: Hosts of free mail that the list lacks.
+_ALSO_FREE_HOSTS = """
+    daum.net hey.com neuf.fr privaterelay.appleid.com sfr.fr sympatico.ca tuta.com tuta.io tutamail.com tutanota.com
+    tutanota.de
+"""
+_FREE = whitelist | frozenset(_ALSO_FREE_HOSTS.split())
 
 #: Who runs a mail host, where its domain doesn't say so: words of the company's name or domain.
 _RUN_BY: Mapping[str, str] = {
@@ -78,11 +92,23 @@ def kinds_of(address: str | None) -> list[AddressKind]:
     """Return the kinds that a valid address belongs to."""
     local, _, host = (normalise_email(address) or "").rpartition("@")
     kinds = {
-        AddressKind.DISPOSABLE: host in blocklist,
-        AddressKind.FREE_MAIL: host in whitelist,
-        AddressKind.ROLE: local in _ROLES,
+        AddressKind.DISPOSABLE: not blocklist.isdisjoint(_with_parents(host)),
+        AddressKind.FREE_MAIL: host in _FREE,
+        AddressKind.ROLE: _is_role(local),
     }
     return [kind for kind, holds in kinds.items() if holds]
+
+
+def _with_parents(host: str) -> list[str]:
+    """Return a host and those that it is a part of; of a disposable one, every part is."""
+    parts = host.split(".")
+    return [".".join(parts[at:]) for at in range(len(parts))]
+
+
+def _is_role(local: str) -> bool:
+    """Return whether what stands before an address's host names a task: with a tag, a number or a part of the firm."""
+    words = _SEPARATOR.split(local.partition("+")[0].rstrip("0123456789"))
+    return "".join(words) in _ROLES or words[0] in _DIVIDED
 
 
 def is_free_mail(address: str) -> bool:
@@ -126,4 +152,4 @@ def _is_host(address: str, fields: Mapping[str, Any]) -> bool:
     host = address.rpartition("@")[2].partition(".")[0]
     name, of_domain = words_of(fields.get("company_name") or ""), words_of(company_of_domain(domain))
     words = {*name, *of_domain, "".join(name), "".join(of_domain)}
-    return domain in whitelist or not words.isdisjoint({host, *_OWNERS.get(host, ())})
+    return domain in _FREE or not words.isdisjoint({host, *_OWNERS.get(host, ())})

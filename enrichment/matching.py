@@ -7,10 +7,11 @@ scripts, and a company has many names and domains. What can't be compared contra
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from difflib import SequenceMatcher
 from typing import Any
 
-from enrichment.addresses import is_free_mail
-from enrichment.companies import alike, companies_alike, company_of_domain, words_of
+from enrichment.addresses import AddressKind, is_free_mail, kinds_of
+from enrichment.companies import alike, companies_alike, company_of_domain, words_alike_written, words_of
 from enrichment.records import Contact
 
 DOUBTFUL_NAME = "doubtful_name"
@@ -23,8 +24,10 @@ _PARTICLE_WORDS = """
 _PARTICLES = frozenset(_PARTICLE_WORDS.split())
 #: What an address says before its host, if it is a given and a family name.
 _WHOLE_NAME = re.compile(r"([^\W\d_]{3,})[._-]([^\W\d_]{3,})\d*")
-#: Names this short are transcribed in several ways that share little, such as Lee and Li.
+#: Names this short are transcribed in several ways that share little, such as Lee, Li and Rhee.
 _SHORT = 3
+#: How much such names share at least: Xu is also written Hsu.
+_HARDLY_ALIKE = 0.4
 
 
 def doubt(asked: Mapping[str, str], contact: Contact, fields: Mapping[str, Any], addresses: Collection[str]) -> str:
@@ -43,16 +46,17 @@ def doubt(asked: Mapping[str, str], contact: Contact, fields: Mapping[str, Any],
 
 
 def _doubt_of_name(asked: Mapping[str, str], fields: Mapping[str, Any]) -> str:
-    if _surnames_differ(asked.get("last_name"), fields):
+    if _surnames_differ(asked, fields):
         return DOUBTFUL_NAME
     return DOUBTFUL_COMPANY if _is_another_company(fields, [asked.get("company_name")]) else ""
 
 
 def _doubt_of_address(address: str, contact: Contact, fields: Mapping[str, Any], addresses: Collection[str]) -> str:
+    names = {"first_name": contact.first_name, "last_name": contact.last_name}
     # Either name alone changes: by marriage, or by a nickname.
-    if _surnames_differ(contact.last_name, fields) and _given_names_differ(contact.first_name, fields):
+    if _surnames_differ(names, fields) and _given_names_differ(contact.first_name, fields):
         return DOUBTFUL_NAME
-    if not contact.last_name and _is_another_name(address, fields):
+    if not contact.last_name and AddressKind.ROLE not in kinds_of(address) and _is_another_name(address, fields):
         return DOUBTFUL_NAME
     if is_free_mail(address):
         return ""  # its host says nothing of a company
@@ -73,12 +77,31 @@ def _company_of(address: str) -> str:
     return company_of_domain(address.rpartition("@")[2])
 
 
-def _surnames_differ(known: str | None, fields: Mapping[str, Any]) -> bool:
-    wanted, stated = _name(known), _name(fields.get("last_name"))
-    if not wanted or not stated:
+def _surnames_differ(known: Mapping[str, str | None], fields: Mapping[str, Any]) -> bool:
+    surname, given = fields.get("last_name") or "", fields.get("first_name") or ""
+    words, stated = words_alike_written(known.get("last_name") or "", surname)
+    if not words:
         return False
-    both = {*stated, *_name(fields.get("first_name"))}  # in some cultures, and some columns, the order is another one
-    return both.isdisjoint(wanted) and not _names_alike("".join(wanted), "".join(stated))
+    wanted, others = _without_particles(words), _without_particles(stated)
+    # In some cultures, and some columns, the order is another one.
+    both = {*others, *words_alike_written(known["last_name"] or "", given)[1]}
+    if not both.isdisjoint(wanted):
+        return False
+    if _names_alike("".join(wanted), "".join(others)):
+        return False
+    if (words == wanted) is not (stated == others) and alike("".join(words), "".join(stated)):
+        return False  # one of them joins a particle with the name, as Alrasheed
+    return not (_is_short_spelling("".join(wanted), "".join(others)) and _same_given_name(known, given))
+
+
+def _is_short_spelling(one: str, other: str) -> bool:
+    shared = SequenceMatcher(None, one, other).ratio()
+    return min(len(one), len(other)) <= _SHORT and shared >= _HARDLY_ALIKE
+
+
+def _same_given_name(known: Mapping[str, str | None], stated: str) -> bool:
+    wanted, given = words_alike_written(known.get("first_name") or "", stated)
+    return bool(wanted) and alike("".join(wanted), "".join(given))
 
 
 def _is_another_name(address: str, fields: Mapping[str, Any]) -> bool:
@@ -95,10 +118,13 @@ def _names_alike(one: str, other: str) -> bool:
 
 
 def _given_names_differ(known: str | None, fields: Mapping[str, Any]) -> bool:
-    wanted, stated = _name(known), _name(fields.get("first_name"))
+    wanted, stated = map(_without_particles, words_alike_written(known or "", fields.get("first_name") or ""))
     return bool(wanted and stated) and wanted[0][0] != stated[0][0] and set(wanted).isdisjoint(stated)
 
 
 def _name(text: str | None) -> list[str]:
-    words = words_of(text or "")
+    return _without_particles(words_of(text or ""))
+
+
+def _without_particles(words: list[str]) -> list[str]:
     return [word for word in words if word not in _PARTICLES] or words

@@ -23,7 +23,11 @@ NAMES = st.text(max_size=30)
         ("gs", "Goldman Sachs Group"),
         ("AT&T", "ATT Inc"),
         ("J.P. Morgan", "JPMorgan Chase & Co."),
+        ("Petrobras", "Petróleo Brasileiro S.A."),
+        ("FedEx", "Federal Express Corporation"),
+        ("UNHCR", "United Nations High Commissioner for Refugees"),
         ("Яндекс", "Yandex"),
+        ("Группа Яндекс", "Яндекс"),
         ("株式会社", "Acme"),
         ("Software Group", "Digital Holding"),
         ("", "Acme"),
@@ -43,6 +47,8 @@ def test_names_that_may_mean_the_same_company(one: str, other: str) -> None:
         ("Globex Software", "Initech Software"),
         ("IBM", "Intel"),
         ("3M", "4M"),
+        ("Bank of America", "Deutsche Bank"),
+        ("Газпром", "Яндекс"),
     ],
 )
 def test_names_that_mean_two_companies(one: str, other: str) -> None:

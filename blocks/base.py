@@ -164,7 +164,10 @@ def env_file() -> Path:
     return path
 
 
-_FLAWS = {"float_parsing": "must be a number; write 1 % as 0.01"}
+_FLAWS = {
+    "float_parsing": "must be a number; write 1 % as 0.01",
+    "string_pattern_mismatch": "is not written as docs/settings.md says",
+}
 
 
 def explain(error: ValidationError, prefix: str) -> str:

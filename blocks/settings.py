@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, f
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from blocks.base import ENV_FILE_ENCODING, ENV_PREFIX, env_file, explain
+from blocks.providers.spec.model import spec_names
 from enrichment.addresses import AddressKind, AddressPolicy
 from enrichment.alerts import Limits
 from enrichment.credits import ANY_PROVIDER
@@ -160,6 +161,17 @@ class Settings(BaseSettings):
         description="YAML file of the price per credit of each provider, such as `zoominfo: "
         "{price: 0.45, currency: EUR}`.",
     )
+
+    @field_validator("credits_per_day")
+    @classmethod
+    def _caps_known_providers(cls, text: str) -> str:
+        """A cap of a misspelt provider would cap nothing."""
+        known = spec_names()
+        for part in text.split(","):
+            name, equals, _ = map(str.strip, part.partition("="))
+            if equals and name not in known:
+                raise ValueError(f"unknown provider '{name}': it is one of {', '.join(known)}")
+        return text
 
     @field_validator("required_fields")
     @classmethod

@@ -20,7 +20,7 @@ from enrichment.fields import nearest
 _FURTHER = {ENV_FILE, f"{ENV_PREFIX}TRACE", f"{ENV_PREFIX}PROVIDER_DIR"}
 #: What Kubernetes sets in every container for a service that is called `enrichment`.
 _SERVICE_LINK = re.compile(rf"{ENV_PREFIX}(?:\w+_)?(?:SERVICE_HOST|(?:SERVICE_)?PORT(?:_\w+)?)")
-_SIMILAR = 0.75
+_SIMILAR, _NEARLY = 0.75, 0.85
 
 Maker = Callable[[], type[PipelineBlock]]
 
@@ -29,15 +29,34 @@ def unknown_variables() -> list[str]:
     """Return a sentence for each variable of the environment and of `.env` that has our prefix and is no setting."""
     makers = _makers()
     return [
+        f"{name} doesn't begin with {ENV_PREFIX} and has no effect: did you mean {_corrected(name)}?"
+        for name in sorted(_all_given())
+        if _is_nearly_ours(name)
+    ] + [
         f"{name} is not a setting and has no effect: " + _advice(name, makers)
         for name in sorted(_given())
         if not _is_known(name, makers)
     ]
 
 
-def _given() -> set[str]:
+def _all_given() -> set[str]:
     file = dotenv_values(env_file(), encoding="utf-8-sig", interpolate=False) if env_file().is_file() else {}
-    return {name.upper() for name in (*os.environ, *file) if name.upper().startswith(ENV_PREFIX)}
+    return {name.upper() for name in (*os.environ, *file)}
+
+
+def _given() -> set[str]:
+    return {name for name in _all_given() if name.startswith(ENV_PREFIX)}
+
+
+def _is_nearly_ours(name: str) -> bool:
+    """Return whether a variable's first word is a misspelt prefix of ours."""
+    start, line, _ = name.partition("_")
+    close = SequenceMatcher(a=ENV_PREFIX, b=start + line).ratio() >= _NEARLY
+    return close and start + line != ENV_PREFIX
+
+
+def _corrected(name: str) -> str:
+    return ENV_PREFIX + name.partition("_")[2]
 
 
 def _settings() -> set[str]:

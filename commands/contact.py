@@ -3,13 +3,16 @@
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.markup import escape
 
 from commands.terminal import UNKNOWN, Json, err, pairs_table, reported_errors, say
 from enrichment.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from blocks.csv_files import Table
 
 Crm = Annotated[str, typer.Option(help="The CRM that knows the ids; default: the setting.")]
 Named = Annotated[list[str] | None, typer.Argument(help="Contacts, each by its id in the CRM or by an e-mail address.")]
@@ -112,8 +115,20 @@ def allow(
 def _listed(csv: Path | None, crm: str) -> list[str]:
     if csv is None:
         return []
-    from tasks.intake import read_contacts  # noqa: PLC0415
+    from enrichment.identifiers import valid_addresses  # noqa: PLC0415
+    from tasks.intake import open_list  # noqa: PLC0415
 
-    # Without an `@` it is a word such as N/A, and mustn't be taken for an id.
-    listed = list(read_contacts(csv, crm, required=()))
-    return [c.crm_id for c in listed if c.crm_id] + [c.email for c in listed if c.email and "@" in c.email]
+    table, listed = open_list(csv, crm, required=()), []
+    for row in table.rows():
+        listed += [row.values.get("crm_id") or ""]
+        address = row.values.get("email") or ""
+        if "@" in address:  # without it, it is a word such as N/A
+            listed += valid_addresses(address) or [_refuse(table, row.line)]
+    return [one for one in listed if one]
+
+
+def _refuse(table: "Table", line: int) -> NoReturn:
+    raise ConfigurationError(
+        f"{table.path}, line {line}, column '{table.columns['email']}': the cell has no valid e-mail address: correct "
+        "or empty it; nothing was suppressed"
+    )

@@ -75,7 +75,7 @@ def reported_errors() -> Iterator[None]:
 
 
 def _warn_of_misspelt_settings() -> None:
-    if Path(".env").exists() or any(name.upper().startswith("ENRICHMENT_") for name in os.environ):
+    if Path(".env").exists() or any(name.upper().startswith("ENRI") for name in os.environ):
         from blocks.variables import unknown_variables  # noqa: PLC0415 - Prefect takes seconds to import
 
         for sentence in unknown_variables():

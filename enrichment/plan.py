@@ -91,7 +91,7 @@ class RunPlan:
     @property
     def providers(self) -> tuple[str, ...]:
         """Return the references of the providers, in the order in which they are queried."""
-        return tuple(part.strip() for part in self.provider.split(",") if part.strip())
+        return tuple(dict.fromkeys(part.strip() for part in self.provider.split(",") if part.strip()))
 
     def caps(self, provider: str) -> CreditCaps:
         """Return what may be spent at a provider."""

@@ -91,6 +91,8 @@ def suppress_contacts(warehouse: str, crm: str, named: Sequence[str], reason: st
     """
     if reason == _ERASED:
         raise ConfigurationError(f"'{_ERASED}' is not a valid reason: it is kept for `enrich erase`")
+    if not 0 < len(reason.strip()) <= _LONGEST_REASON:
+        raise ConfigurationError(f"a reason has from 1 to {_LONGEST_REASON} characters, such as `do_not_contact`")
     keys = list(dict.fromkeys(key for one in named for key in _keys(crm, one)))
     with open_warehouse(warehouse) as target:
         known = target.read_suppressed(keys)
@@ -129,6 +131,7 @@ def allow_contact(warehouse: str, crm: str, named: str) -> bool:
 
 _ERASED = "erased"
 _LONGEST_DAYS = 3650
+_LONGEST_REASON = 200
 
 
 @sealed

@@ -115,12 +115,26 @@ def test_a_do_not_contact_list_is_imported(warehouse: Warehouse, tmp_path: Path)
     assert len(story("501")) > 1
 
 
+def test_a_do_not_contact_list_is_strict_about_addresses(warehouse: Warehouse, tmp_path: Path) -> None:
+    """A cell may have several, or a word in place of one; a wrong one is named by its line."""
+    file = tmp_path / "list.csv"
+    file.write_text("Email\na@acme.example; b@acme.example\nN/A\n", encoding="utf-8")
+    assert json.loads(enrich("suppress", "--csv", str(file), "--json").stdout) == {"listed": 2, "new": 2}
+    file.write_text("Email\nc@acme.example\nada@acme\n", encoding="utf-8")
+    done = enrich("suppress", "--csv", str(file))
+    assert done.exit_code == 2
+    assert "line 3, column 'Email': the cell has no valid e-mail address" in " ".join(done.stderr.split())
+    assert not suppressed(warehouse, Contact("x", "c@acme.example"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["suppress"], "name contacts by id or address"),
         (["suppress", "not@an@address"], "is not a valid e-mail address"),
         (["suppress", "501", "--reason", "erased"], "'erased' is not a valid reason"),
+        (["suppress", "501", "--reason", " "], "a reason has from 1 to 200 characters"),
+        (["suppress", "501", "--reason", "x" * 201], "a reason has from 1 to 200 characters"),
         (["suppress", "501", "--crm", "hubsopt"], "unknown crm 'hubsopt'"),
         (["allow", "999"], "999 is not on the suppression list"),
         (["allow", "ada@acme.example"], "ada@acme.example is not on the suppression list"),

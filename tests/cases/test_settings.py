@@ -58,6 +58,35 @@ def test_a_misspelt_setting_has_a_nearest_right_one(
     assert unknown_variables() == [sentence]
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("ENRICHEMENT_CRM", "ENRICHMENT_CRM"),
+        ("ENRICHMENTS_CRM", "ENRICHMENT_CRM"),
+        ("ENRICMENT_PROVIDER", "ENRICHMENT_PROVIDER"),
+        ("ENVIRONMENT_CRM", None),
+    ],
+)
+def test_a_misspelt_prefix_is_reported(monkeypatch: pytest.MonkeyPatch, name: str, meant: str | None) -> None:
+    """Such a variable has no effect either; others' are left alone."""
+    monkeypatch.setenv(name, "x")
+    assert [one for one in unknown_variables() if name in one] == (
+        [f"{name} doesn't begin with ENRICHMENT_ and has no effect: did you mean {meant}?"] if meant else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("zominfo=500", "unknown provider 'zominfo': it is one of apollo"), ("5,000", "is not written as docs/settings")],
+)
+def test_a_cap_of_no_provider_is_refused(monkeypatch: pytest.MonkeyPatch, value: str, message: str) -> None:
+    """It would cap nothing."""
+    monkeypatch.setenv("ENRICHMENT_CREDITS_PER_DAY", value)
+    done = enrich("run")
+    assert done.exit_code == 2
+    assert message in said(done)
+
+
 def test_every_command_warns_once_and_goes_on(
     monkeypatch: pytest.MonkeyPatch, make_warehouse: Callable[[str], Warehouse]
 ) -> None:

@@ -347,3 +347,20 @@ def test_what_was_found_survives_however_the_process_ends(tmp_path: Path) -> Non
         listed.crm().read(["2"], ["title"])
     listed.crm().begin()
     assert listed.crm().read(["3"], ["title"])["3"].contact.email == "e@f.example"
+
+
+def test_a_list_that_is_read_in_another_way_begins_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working copy of a run that was stopped isn't continued with letters that were guessed wrongly."""
+    listed = Listed(tmp_path)
+    saved(tmp_path, "email;first_name\na@b.example;Žofie\n", "cp1250")
+    listed.crm().begin()
+    monkeypatch.setenv("ENRICHMENT_CSV_ENCODING", "windows-1250")
+    listed.crm().begin()
+    assert listed.crm().read(["1"], [])["1"].contact.first_name == "Žofie"
+
+
+def test_an_output_in_no_folder_is_refused(tmp_path: Path) -> None:
+    """Before anything is bought."""
+    path = saved(tmp_path, "email\na@b.example\n")
+    with pytest.raises(ConfigurationError, match="absent is not a folder: create it"):
+        File(path=path, output=tmp_path / "absent" / "out.csv").get_crm().begin()

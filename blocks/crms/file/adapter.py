@@ -255,12 +255,16 @@ class FileCrm:
         """Return a text that is another one if the input, or what is made of it, changes."""
         state = self._path.stat()
         fields = [rule.field for rule in self.rules]
-        made_from = [state.st_ino, state.st_size, state.st_mtime_ns, fields, dict(self._given.columns)]
+        layout = self._given.layout
+        read_as = [layout.encoding.codec, layout.delimiter, layout.header_line, dict(self._given.columns)]
+        made_from = [state.st_ino, state.st_size, state.st_mtime_ns, fields, read_as]
         return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
     def _make(self, *, force: bool = False) -> None:
         if self._output.is_dir():
             raise ConfigurationError(f"{self._output} is a folder: name a file")
+        if not self._output.parent.is_dir():
+            raise ConfigurationError(f"{self._output.parent} is not a folder: create it, or name another output")
         fresh = force or self._output == self._path or not self._output.exists()
         made = None if fresh else self._layout_of_output()
         base = made.header if made else self._given.layout.header

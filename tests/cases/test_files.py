@@ -359,6 +359,14 @@ def test_a_list_that_is_read_in_another_way_begins_again(tmp_path: Path, monkeyp
     assert listed.crm().read(["1"], [])["1"].contact.first_name == "Žofie"
 
 
+@pytest.mark.parametrize("header", ["Company,Full Name", "First Name,Company", "Notes,x"])
+def test_a_list_of_nobody_is_refused(header: str, tmp_path: Path) -> None:
+    """Neither a company nor a first name alone can be looked up; the message names the columns that can."""
+    path = saved(tmp_path, f"{header}\nAcme,Ada\n")
+    with pytest.raises(ConfigurationError, match=r"line 1: no column that a lookup can use .*`last_name`"):
+        File(path=path, output=tmp_path / "out.csv").get_crm()
+
+
 def test_an_output_in_no_folder_is_refused(tmp_path: Path) -> None:
     """Before anything is bought."""
     path = saved(tmp_path, "email\na@b.example\n")

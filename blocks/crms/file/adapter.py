@@ -71,7 +71,7 @@ class FileCrm:
         self._path, self._output, self._neutralise = path, output, neutralise
         self._given = open_table(path, _IDENTIFIERS, chosen=chosen, by_own_name=(CRM_ID,))
         header = self._given.layout.header
-        if not self._given.columns.keys() - {CRM_ID}:
+        if self._given.columns.keys().isdisjoint(("email", "last_name")):  # a company alone is nobody
             raise ConfigurationError(self._without_columns())
         self.rules: Sequence[FieldRule] = settle_rules(rules, header, overwrite=overwrite)
         for rule in self.rules:
@@ -201,7 +201,8 @@ class FileCrm:
         hints = "".join(f"; {note}" for note in notes if "holds e-mail addresses" in note)
         return (
             f"{self._path}, line {layout.header_line}: no column that a lookup can use (found: "
-            f"{', '.join(layout.header)}): name one `email`, or choose it with `--column email=NAME`{hints}"
+            f"{', '.join(layout.header)}): name one `email`, or others `first_name`, `last_name` and `company`, or "
+            f"choose them with `--column email=NAME`{hints}"
         )
 
     def _pages(self, after: int) -> Iterator[list[DraftRow]]:

@@ -228,7 +228,9 @@ def load_settings() -> Settings:
 
 
 class _Notifiers(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, extra="ignore", env_ignore_empty=True, env_file_encoding=ENV_FILE_ENCODING
+    )
 
     notifiers: str = ""
 

@@ -19,6 +19,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
+from prefect.exceptions import CrashedRun, FailedRun
 
 from blocks.log import event
 from blocks.notifiers.base import notify
@@ -26,7 +27,7 @@ from blocks.settings import load_notifiers, load_settings
 from blocks.warehouses.base import RunStart, open_warehouse
 from enrichment.alerts import Concern, Occasion, compose_alert, likeness
 from enrichment.books import Books
-from enrichment.errors import EnrichmentError, sealed, where
+from enrichment.errors import EnrichmentError, cause, sealed, where
 from enrichment.plan import RunPlan
 from tasks.books import REPLAY, alert_and_end
 
@@ -38,8 +39,11 @@ def alert_failure(flow: "Flow[Any, Any]", flow_run: FlowRun, state: State[Any]) 
     """Alert people that a run failed, unless the last run failed alike."""
     message = _cause(state)
     event("run_failed", level=logging.ERROR, run=flow_run.id, flow=flow.name, cause=message)
-    if _last_failed_alike(flow_run, state):
-        return
+    try:
+        if _last_failed_alike(flow_run, state):
+            return
+    except Exception as error:  # noqa: BLE001 - Prefect's server may be what fails
+        event("last_run_not_read", level=logging.WARNING, run=flow_run.id, error=cause(error))
     occasion = Occasion(f"{flow.name}: {_label(flow_run)}", REPLAY)
     concern = Concern("failed", likeness(message), text=message)
     alert = compose_alert([concern], [concern], {}, occasion)
@@ -59,8 +63,8 @@ def fail_books(flow: "Flow[Any, Any]", flow_run: FlowRun, state: State[Any]) -> 
     """Close the books of a run that failed, with the cause, and alert people; they may never have been opened."""
     try:
         known = _close(flow_run, _cause(state))
-    except EnrichmentError as error:  # also if it is the warehouse that fails
-        event("books_not_closed", level=logging.WARNING, run=flow_run.id, error=str(error))
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the warehouse too, people are alerted
+        event("books_not_closed", level=logging.WARNING, run=flow_run.id, error=cause(error))
         known = False
     if not known:
         alert_failure(flow, flow_run, state)
@@ -104,7 +108,8 @@ def _cause(state: State[Any]) -> str:
         error = None
     if isinstance(error, EnrichmentError):
         return str(error)
-    if isinstance(error, BaseException):
+    # Prefect makes an error of its own for a state that has only a message, such as that of a process that died.
+    if isinstance(error, BaseException) and not isinstance(error, FailedRun | CrashedRun):
         return where(error)
     return state.message or state.name or "unknown"
 

@@ -5,7 +5,7 @@ from typing import ClassVar, Protocol, Self
 
 from blocks.base import PipelineBlock, block_class, configure
 from blocks.log import event
-from enrichment.errors import EnrichmentError
+from enrichment.errors import cause
 from enrichment.plan import Reference
 
 
@@ -52,8 +52,8 @@ def notify(subject: str, body: str, notifiers: Sequence[str], *, kind: str) -> i
     for reference in notifiers:
         try:
             load_notifier(reference).send(subject, body)
-        except EnrichmentError as error:
-            event("message_not_delivered", notifier=reference, kind=kind, error=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a notifier
+            event("message_not_delivered", notifier=reference, kind=kind, error=cause(error))
         else:
             sent += 1
             event("message_sent", notifier=reference, kind=kind)

@@ -68,6 +68,12 @@ def is_placeholder(text: str) -> bool:
     return not any(map(str.isalnum, word)) or word in _NOTHING or bool(_CELL_ERROR.fullmatch(text.strip()))
 
 
+#: Characters of control: nobody sees them, and a CRM keeps them or not. Those above come from Windows' own charset.
+_CONTROLS = {
+    code: bytes([code]).decode("cp1252", "ignore") if code > 0x7F else "" for code in (*range(32), *range(127, 160))
+}
+
+
 def cleaned(value: Any, real: Collection[str] = ()) -> Any:
     """
     Return a text of a provider without what isn't part of it, or None if it is a placeholder; of a list, each item.
@@ -80,7 +86,7 @@ def cleaned(value: Any, real: Collection[str] = ()) -> Any:
         return [cleaned(item, real) if isinstance(item, str) else item for item in value]
     if not isinstance(value, str):
         return value
-    text = " ".join(unescaped(value).split())
+    text = " ".join(" ".join(unescaped(value).split()).translate(_CONTROLS).split())
     while text and _is_unseen(text[0]):
         text = text[1:].lstrip()
     while text and _is_unseen(text[-1]) and not _is_variation(text[-1]):

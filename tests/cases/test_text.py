@@ -20,6 +20,7 @@ def test_one_bad_text_costs_one_field(chain: Chain, caplog: pytest.LogCaptureFix
         "null": {"company": {"primaryIndustry": ["null"]}},
         "text": {"company": {"primaryIndustry": "Software"}},
         "dash": {"jobTitle": "-"},
+        "control": {"company": {"name": "\x07Ac\x1bme\u0092s\x7f"}, "jobTitle": "\x01"},
         "page": {"externalUrls": [{"url": "https://www.linkedin.com/company/acme"}]},
         "bare": {"externalUrls": [{"url": "https://www.linkedin.com/in/"}]},
         "fine": {},
@@ -34,7 +35,7 @@ def test_one_bad_text_costs_one_field(chain: Chain, caplog: pytest.LogCaptureFix
         name: chain.values(crm_id, "enr_company_name", "enr_industry", "enr_job_title", "enr_linkedin_url")
         for name, crm_id in zip(bad, ids, strict=True)
     }
-    assert [got[name]["enr_company_name"] for name in ("na", "amp", "fine")] == [None, "AT&T", "Acme"]
+    assert [got[name]["enr_company_name"] for name in ("na", "amp", "control")] == [None, "AT&T", "Acme\u2019s"]
     assert [got[name]["enr_industry"] for name in ("null", "text", "fine")] == [None, "Software", "Retail"]
     assert [got[name]["enr_job_title"] for name in ("dash", "fine")] == [None, "CTO"]
     profile = "https://www.linkedin.com/in/ada"
@@ -42,7 +43,7 @@ def test_one_bad_text_costs_one_field(chain: Chain, caplog: pytest.LogCaptureFix
     for name, reason, contacts in (
         ("company_name", PLACEHOLDER, 1),
         ("industry", PLACEHOLDER, 1),
-        ("title", PLACEHOLDER, 1),
+        ("title", PLACEHOLDER, 2),
         ("linkedin_url", UNREADABLE, 2),
     ):
         said = f"values_left_out provider=zoominfo field={name} reason={reason} contacts={contacts}"

@@ -148,13 +148,12 @@ class Purchase:
     capped: Stop | None = None
     _erased: set[str] = field(default_factory=set)
     _queried_for: list[str] = field(default_factory=list)
-    _set_aside: dict[str, Reply] = field(default_factory=dict)
     _renewed_at: float = 0.0
 
     def run(self) -> None:
         """Fill `known` and `missing`; a key that ends in neither was erased."""
         self._keep_late()
-        open_keys = set(self.requests)
+        open_keys = self.requests.keys() - self.missing.keys()
         pauses = [0.0, *_PATIENCE]
         while open_keys and pauses:
             self.buyer.pause(pauses.pop(0))
@@ -199,10 +198,8 @@ class Purchase:
         self.buyer.shuffle(granted)
         for start in range(0, len(granted), GROUP_SIZE):
             for reply in self._query_group(granted[start : start + GROUP_SIZE]):
-                if reply.key in self._set_aside:
-                    self.missing[reply.key] = self._set_aside[reply.key]
-                elif reply.outcome not in CONCLUSIVE:
-                    self.missing[reply.key] = reply
+                if reply.outcome not in CONCLUSIVE:
+                    self.missing.setdefault(reply.key, reply)
         return len(granted)
 
     def _turn_back(self, looked: JournalLookup) -> None:
@@ -289,7 +286,7 @@ class Purchase:
         kept = replace(reply, outcome=Outcome.RETRYABLE, body={"base64": escaped(reply.body)})
         if divide([kept], self._write).refused:  # it is too long even so
             self.buyer.warehouse.note_doubt(self.asked.name, self.buyer.plan.run_id, reply.credits)
-        self._set_aside[reply.key] = Reply(
+        self.missing[reply.key] = Reply(
             reply.key, Outcome.RETRYABLE, reason=reason, request_id=reply.request_id, final=True, detail=detail
         )
 

@@ -8,6 +8,7 @@ don't need.
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -43,6 +44,12 @@ LOCKED = 423
 LEAST_LOCK_WAIT_SECONDS = 2.0
 _DAILY = "DAILY"
 _INTERVAL_HEADER = "x-hubspot-ratelimit-interval-milliseconds"
+
+#: HubSpot's code for a property that isn't there, and how it says so in words alone.
+DOESNT_EXIST = "PROPERTY_DOESNT_EXIST"
+_UNKNOWN_PROPERTY = re.compile(
+    r"Property \\?[\"']([a-z]\w{0,99})\\?[\"'] does(?:n't| not) exist", re.IGNORECASE | re.ASCII
+)
 
 _SCOPE_KEYS = ("requiredGranularScopes", "requiredScopes", "missingScopes")
 
@@ -165,6 +172,7 @@ def _parts(error: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def _flaws_of_message(message: Any) -> Iterator[Flaw]:
     # Rejected properties are described by JSON lists inside the text of the message.
     text = message if isinstance(message, str) else ""
+    yield from (Flaw(name, DOESNT_EXIST) for name in _UNKNOWN_PROPERTY.findall(text))
     position = text.find("[{")
     while position >= 0:
         try:

@@ -12,7 +12,15 @@ from typing import Any
 
 from blocks.calls.messages import Call
 from blocks.crms.base import FieldSet
-from blocks.crms.hubspot.api import OBJECT_NOT_FOUND, Complaint, HubSpotApi, complaints, has_records, is_complete
+from blocks.crms.hubspot.api import (
+    DOESNT_EXIST,
+    OBJECT_NOT_FOUND,
+    Complaint,
+    HubSpotApi,
+    complaints,
+    has_records,
+    is_complete,
+)
 from blocks.crms.hubspot.contacts import BATCH_SIZE, ContactReader, is_record_id
 from blocks.crms.updates import Ending, Input, UpdateWriter, at_fault, batches, gone, lost_fields, merged, unconfirmed
 from enrichment.errors import EnrichmentError, RequestRefusedError
@@ -25,7 +33,7 @@ WRITE_SCOPE = "crm.objects.contacts.write"
 _STATUSES_OF_A_BAD_RECORD = frozenset({400, 409, 413, 422})
 #: Our reasons by HubSpot's codes.
 _REASONS: Mapping[str, str] = {
-    "PROPERTY_DOESNT_EXIST": NO_SUCH_FIELD,
+    DOESNT_EXIST: NO_SUCH_FIELD,
     "READ_ONLY_VALUE": READ_ONLY,
     "INVALID_OPTION": NOT_AN_OPTION,
     "VALUE_TOO_LONG": TOO_LONG,
@@ -34,7 +42,7 @@ _REASONS: Mapping[str, str] = {
     **dict.fromkeys(("INVALID_LONG", "INVALID_INTEGER", "INVALID_DOUBLE", "INVALID_NUMBER"), NOT_A_NUMBER),
 }
 #: They concern the property, whoever's value it is.
-_NO_RECORDS_FAULT = frozenset({"PROPERTY_DOESNT_EXIST", "READ_ONLY_VALUE"})
+_NO_RECORDS_FAULT = frozenset({DOESNT_EXIST, "READ_ONLY_VALUE"})
 _PERMANENT_CATEGORIES = frozenset({"VALIDATION_ERROR", OBJECT_NOT_FOUND})
 
 

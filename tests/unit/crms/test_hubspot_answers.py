@@ -73,6 +73,12 @@ def test_details_beside_the_message_count_too() -> None:
     assert read_complaint({"errors": details}).flaws == (Flaw("industry", "INVALID_OPTION"),)
 
 
+@pytest.mark.parametrize("message", ['Property "industry" does not exist', "x; Property 'industry' doesn't exist."])
+def test_a_property_that_is_gone_is_named_in_words_too(message: str) -> None:
+    """Else the batch would be divided to the end, and every contact would fail."""
+    assert read_complaint({"message": message}).flaws == (Flaw("industry", "PROPERTY_DOESNT_EXIST"),)
+
+
 @pytest.mark.parametrize(
     ("status", "body", "headers", "expected"),
     [

@@ -10,4 +10,4 @@ def in_utc(moment: datetime) -> datetime:
 
 def read_moment(text: str) -> datetime:
     """Return the moment of an ISO-8601 text, with its time zone; raise ValueError if it isn't one."""
-    return in_utc(datetime.fromisoformat(text.strip()))
+    return in_utc(datetime.fromisoformat(text.strip().upper()))

@@ -68,20 +68,23 @@ def read_delivery(body: bytes, app_id: str) -> Delivery:
         app_id: whose changes are ours; empty for none.
 
     Raises:
-        MalformedError: the body is not valid JSON list of objects.
+        MalformedError: the body is no valid JSON list, or none of it is an object.
     """
     reader = _Reader(app_id)
     for event in _events(body):
-        reader.read(event)
+        if isinstance(event, dict):
+            reader.read(event)
+        else:
+            reader.counts["unreadable"] += 1
     return reader.delivery()
 
 
-def _events(body: bytes) -> list[Event]:
+def _events(body: bytes) -> list[Any]:
     try:
         events = read_json(body).value
     except UnreadableError:
         raise MalformedError("the body is not valid JSON") from None
-    if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
+    if not isinstance(events, list) or (events and not any(isinstance(event, dict) for event in events)):
         raise MalformedError("the body is not a list of objects")
     return events
 

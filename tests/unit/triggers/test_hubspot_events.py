@@ -201,13 +201,21 @@ def test_one_contact_is_staged_once() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"{}", b"null", b'"contact.creation"', b"[1]", b"[[]]", b"[{}, 1]", b"\xff\xfe", b"[" * 100_000],
+    [b"", b"{", b"{}", b"null", b'"contact.creation"', b"[1]", b"[[]]", b"\xff\xfe", b"[" * 100_000],
     ids=lambda body: repr(body[:12]),
 )
 def test_what_is_no_list_of_events_is_malformed(body: bytes) -> None:
     """Such a body isn't HubSpot's, whoever signed it."""
     with pytest.raises(MalformedError):
         read_delivery(body, APP)
+
+
+@pytest.mark.parametrize("odd", [b"null", b"5", b"[]", b'"x"'])
+def test_what_is_no_event_holds_up_no_other(odd: bytes) -> None:
+    """A repetition would bring it again, and the others would be lost with it."""
+    delivery = read_delivery(b'[%s, {"subscriptionType": "contact.creation", "objectId": 501}]' % odd, APP)
+    assert set(staged(delivery.batch)) == {"501"}
+    assert delivery.counts == {"unreadable": 1, "created": 1}
 
 
 _VALUES = st.sampled_from(

@@ -15,11 +15,11 @@ from commands.contact import allow, erase, suppress, why
 from commands.listeners import listen
 from commands.terminal import (
     FAILED,
-    MOMENTS,
     Json,
     allow_slow_start,
     checked_lane,
     err,
+    moment,
     only_one,
     out,
     pairs_table,
@@ -94,7 +94,7 @@ def stage(
     since: Annotated[
         datetime | None,
         typer.Option(
-            formats=MOMENTS,
+            parser=moment,
             metavar="TIME",
             help="Contacts created at or after this moment (UTC unless it names a time zone).",
         ),

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from commands.terminal import (
-    MOMENTS,
     Json,
     checked_lane,
+    moment,
     only_one,
     pairs_table,
     reported_errors,
@@ -30,7 +30,7 @@ def backfill(  # noqa: PLR0913 - one parameter for each option
     created_from: Annotated[
         datetime | None,
         typer.Option(
-            formats=MOMENTS,
+            parser=moment,
             metavar="TIME",
             help="Contacts created at or after this moment (UTC unless it names a time zone).",
         ),
@@ -38,7 +38,7 @@ def backfill(  # noqa: PLR0913 - one parameter for each option
     created_until: Annotated[
         datetime | None,
         typer.Option(
-            formats=MOMENTS,
+            parser=moment,
             metavar="TIME",
             help="Contacts created before this moment (UTC unless it names a time zone).",
         ),

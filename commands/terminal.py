@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -16,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from enrichment.errors import ConfigurationError, EnrichmentError, UnexpectedError, where
+from enrichment.moments import read_moment
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
@@ -32,13 +34,13 @@ def allow_slow_start() -> None:
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
 
 
-#: How a moment may be written; without a time zone it is in UTC.
-MOMENTS = [
-    f"{day}{zone}"
-    for day in ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S")
-    for zone in ("", "%z")
-    if day != "%Y-%m-%d" or not zone
-]
+def moment(text: str) -> datetime:
+    """Return the moment of an option; without a time zone it is in UTC."""
+    try:
+        return read_moment(text)
+    except ValueError:
+        forms = "2026-11-25, 2026-11-25T14:30 or 2026-11-25T14:30:00+01:00"
+        raise typer.BadParameter(f"'{text}' is not a time: write it as {forms}") from None
 
 
 def only_one(options: Mapping[str, object]) -> None:

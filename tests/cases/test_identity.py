@@ -225,6 +225,7 @@ def test_a_moment_without_a_zone_is_in_utc_wherever_the_machine_is(
             since(naive),
             since(zoned),
             since(f"{naive}z"),
+            since(f"{naive}.000Z"),
             select_by(created_from=naive).created_from,
             datetime.fromisoformat(naive),
         ]

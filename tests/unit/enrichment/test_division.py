@@ -12,6 +12,7 @@ from enrichment.errors import (
     EnrichmentError,
     QuotaExhaustedError,
     RecordRefusedError,
+    ServerFailedError,
     TransientError,
     UnexpectedError,
     cause,
@@ -50,6 +51,20 @@ def test_what_is_no_record_s_fault_is_raised(error: Exception) -> None:
 
     with pytest.raises(type(error)):
         divide(list(range(5)), act)
+
+
+def test_a_record_at_which_a_service_fails_stands_alone_and_an_outage_is_raised() -> None:
+    """One that is the only one tries again later too; if nothing passes, it is the service."""
+
+    def act(part: Sequence[int]) -> Sequence[int]:
+        if 3 in part:
+            raise ServerFailedError("status 500")
+        return part
+
+    assert [one for one, _ in divide(list(range(9)), act).refused] == [3]
+    assert [one for one, _ in divide([3], act).refused] == [3]
+    with pytest.raises(ServerFailedError):
+        divide([3] * 30, act)
 
 
 @pytest.mark.parametrize(("size", "calls"), [(1, 1), (2, 3), (1000, 22)])

@@ -53,7 +53,8 @@ n/a|n\\a|n.a|n. a|na|n/d|n/k|k.a|k. a|nil|nan|null|none|undefined|unknown|unspec
 not available|not applicable|not specified|not provided|not found|not known|not set|not disclosed|not listed|no data
 no value|no info|no information|no name|none given|none provided|tbd|tba|tbc|to be determined|to be announced
 to be confirmed|placeholder|object object|unbekannt|keine angabe|nicht verfügbar|inconnu|non renseigné|desconocido
-sconosciuto|onbekend
+sconosciuto|onbekend|nicht angegeben|nicht bekannt|aucun|aucune|ninguno|ninguna|no disponible|no aplica|sin datos|s/d
+nessuno|nessuna|não informado|desconhecido|неизвестно|не указано|n / a|no company|no title|noname|\\n
 """.strip()
     .replace("\n", "|")
     .split("|")

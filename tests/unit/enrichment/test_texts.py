@@ -12,6 +12,7 @@ from enrichment.identifiers import identifiers
 from enrichment.records import Contact
 
 PLACEHOLDERS = (
+    *("N / A", "\\N", "Sin datos", "Nicht angegeben"),
     *("N/A", "n/a", "n.a.", "N.A", "-", "--", "\u2013", "?", "...", "null", "NULL", "(null)", "None", "nil", "NaN"),
     *("unknown", "Unknown", "UNDEFINED", "[object Object]", "#N/A", "#REF!", "#DIV/0!", "tbd", "TBA", "not available"),
     *("Not Specified", "no data", "-none-", "(blank)", "unbekannt", "k.A.", "&nbsp;", "\u200b", " ", "&#8203;"),

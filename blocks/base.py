@@ -172,10 +172,10 @@ _FLAWS = {
 
 def explain(error: ValidationError, prefix: str) -> str:
     """Say which setting is wrong and why, without its value."""
-    lines = [
-        f"{prefix}{'_'.join(str(part) for part in e['loc'])}".upper() + f": {_FLAWS.get(e['type'], e['msg'])}"
-        for e in error.errors(include_input=False)
-    ]
+    lines = []
+    for e in error.errors(include_input=False):
+        name = f"{prefix}{'_'.join(str(part) for part in e['loc'])}".upper()
+        lines.append(f"{name}: {_FLAWS.get(e['type'], e['msg'].removeprefix('Value error, '))}")
     return "wrong settings: " + "; ".join(lines)
 
 

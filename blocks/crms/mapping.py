@@ -40,7 +40,10 @@ def _entries(file: Path) -> list[Any]:
         entries = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"the mapping file {file} can't be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigurationError(f"{file}, line {line}: the file is not in UTF-8: save it in that encoding") from None
+    except yaml.YAMLError as error:
         raise ConfigurationError(f"the mapping file {file} is not valid YAML: {error}") from None
     if not isinstance(entries, list):
         raise ConfigurationError(f"the mapping file {file} must be a list of entries with field, source and rule")

@@ -77,7 +77,10 @@ def test_a_misspelt_prefix_is_reported(monkeypatch: pytest.MonkeyPatch, name: st
 
 @pytest.mark.parametrize(
     ("value", "message"),
-    [("zominfo=500", "unknown provider 'zominfo': it is one of apollo"), ("5,000", "is not written as docs/settings")],
+    [
+        ("zominfo=500", "ENRICHMENT_CREDITS_PER_DAY: unknown provider 'zominfo': it is one of apollo"),
+        ("5,000", "is not written as docs/settings"),
+    ],
 )
 def test_a_cap_of_no_provider_is_refused(monkeypatch: pytest.MonkeyPatch, value: str, message: str) -> None:
     """It would cap nothing."""
@@ -240,6 +243,20 @@ def test_a_source_that_is_no_field_has_a_nearest_right_one(
     done = enrich("run")
     assert done.exit_code == 2
     assert f"{file}, entry 1: source: unknown field '{source}': did you mean '{meant}'?" in said(done)
+
+
+def test_a_mapping_in_another_encoding_is_refused_with_the_line(
+    make_warehouse: Callable[[str], Warehouse], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In the words of this product, not of its libraries."""
+    make_warehouse("sqlite")
+    file = tmp_path / "mapping.yaml"
+    file.write_bytes("- field: a\n  source: Größe\n".encode("latin-1"))
+    monkeypatch.setenv("ENRICHMENT_HUBSPOT_MAPPING_FILE", str(file))
+    monkeypatch.setenv("ENRICHMENT_HUBSPOT_ACCESS_TOKEN", "x")
+    done = enrich("run")
+    assert done.exit_code == 2
+    assert f"{file}, line 2: the file is not in UTF-8: save it" in said(done)
 
 
 @pytest.fixture(params=["absent", "silent"])

@@ -204,7 +204,7 @@ def test_every_event_of_a_flood_arrives_once_though_the_receiver_is_killed_and_e
 def test_contacts_alone_can_be_taken(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without HubSpot only signed contacts are let in; Ctrl-C ends it well."""
     monkeypatch.setenv("ENRICHMENT_RECEIVER_SHARED_SECRET", "shared-s3cr3t")
-    body, timestamp = b'{"crm_id": "003A", "crm": "salesforce"}', str(int(time.time()))
+    body, timestamp = b'{"crm_id": "003D000000QV9n2", "crm": "salesforce"}', str(int(time.time()))
     signature = CONTACTS_SCHEME.sign("shared-s3cr3t", body, timestamp)
     headers = {"X-Enrichment-Timestamp": timestamp, "X-Enrichment-Signature": signature}
     with site.receiver("contacts") as running:
@@ -214,7 +214,7 @@ def test_contacts_alone_can_be_taken(site: Site, monkeypatch: pytest.MonkeyPatch
         running.send_signal(signal.SIGINT)
         assert running.wait(PATIENCE_SECONDS) == 0
     assert [record.crm_id for record in site.warehouse.peek(origin=Origin("salesforce"), lane="live", limit=9)] == [
-        "003A"
+        "003D000000QV9n2IAD"
     ]
 
 

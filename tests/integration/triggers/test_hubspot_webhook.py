@@ -44,12 +44,12 @@ def test_a_new_contact_waits_in_the_live_lane(receiver: Receiver) -> None:
 def test_a_burst_is_taken_at_once(make_receiver: MakeReceiver, vendor: str) -> None:
     """Ten deliveries of a hundred events at once, twice over and mixed: each contact waits once."""
     receiver = make_receiver(vendor)
-    batches = [[creation(part * 100 + number) for number in range(100)] for part in range(10)]
+    batches = [[creation(part * 100 + number) for number in range(1, 101)] for part in range(10)]
     again = [list(reversed(batch)) for batch in reversed(batches)]
     with ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(lambda batch: receiver.deliver(*batch).status_code, [*batches, *again]))
     assert set(answers) == {200}
-    assert sorted(receiver.staged(), key=int) == [str(number) for number in range(1000)]
+    assert sorted(receiver.staged(), key=int) == [str(number) for number in range(1, 1001)]
 
 
 def test_deliveries_that_wait_together_are_committed_together(make_receiver: MakeReceiver) -> None:
@@ -58,7 +58,7 @@ def test_deliveries_that_wait_together_are_committed_together(make_receiver: Mak
     lock = sqlite3.connect(os.environ["ENRICHMENT_SQLITE_PATH"], isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     with ThreadPoolExecutor(20) as pool:
-        answers = [pool.submit(receiver.deliver, creation(number)) for number in range(20)]
+        answers = [pool.submit(receiver.deliver, creation(number)) for number in range(1, 21)]
         # The first one waits for the lock; the others wait for the first.
         until(lambda: receiver.under_way() == 20)
         lock.execute("COMMIT")
@@ -273,7 +273,7 @@ def test_who_is_unknown_keeps_nobody_out(receiver: Receiver) -> None:
             dawdler.sendall(head.encode())
         until(lambda: receiver.under_way() == 60)
         with ThreadPoolExecutor(10) as pool:
-            answers = list(pool.map(lambda number: receiver.deliver(creation(number)).status_code, range(50)))
+            answers = list(pool.map(lambda number: receiver.deliver(creation(number)).status_code, range(1, 51)))
     assert set(answers) == {200}
 
 
@@ -283,7 +283,7 @@ def test_more_at_once_than_are_allowed_are_told_to_come_again(make_receiver: Mak
     lock = sqlite3.connect(os.environ["ENRICHMENT_SQLITE_PATH"], isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     with ThreadPoolExecutor(30) as pool:
-        answers = [pool.submit(receiver.deliver, creation(number)) for number in range(30)]
+        answers = [pool.submit(receiver.deliver, creation(number)) for number in range(1, 31)]
         until(lambda: sum(answer.done() for answer in answers) == 20)
         lock.execute("COMMIT")
         lock.close()
@@ -300,7 +300,7 @@ def test_nothing_that_was_accepted_is_lost_at_the_end(make_receiver: MakeReceive
     lock = sqlite3.connect(os.environ["ENRICHMENT_SQLITE_PATH"], isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     with ThreadPoolExecutor(5) as pool:
-        answers = [pool.submit(receiver.deliver, creation(number)) for number in range(5)]
+        answers = [pool.submit(receiver.deliver, creation(number)) for number in range(1, 6)]
         until(lambda: receiver.under_way() == 5)
         receiver.stop()
         lock.execute("COMMIT")

@@ -30,15 +30,16 @@ demo: .venv/.demo ## Run the whole pipeline on made-up contacts (CONTACTS= CRM= 
 PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadscope
 DECISIONS := tests/unit/enrichment $(wildcard tests/unit/lookup)
 
-test: .venv/.synced coverage ## Run all tests, several at once
-	@$(PYTEST)
+# The tests of decisions also measure which branches they take, which would slow down all others.
+test: coverage ## Run all tests, several at once
+	@$(PYTEST) $(addprefix --ignore=,$(DECISIONS))
 
 # Neither the stand-ins of cloud warehouses, which take seconds a test, nor what starts processes as a user does.
 test-quick: .venv/.synced ## Run the tests that a change breaks first: units, SQLite and PostgreSQL, the pipeline
 	@$(PYTEST) tests/unit tests/contract tests/integration/test_pipeline.py -m "not cloud"
 
 coverage: .venv/.synced ## Check that the tests of decisions take every branch
-	@$(BIN)/python -m pytest --quiet --cov --cov-report=term $(DECISIONS)
+	@$(PYTEST) --quiet --cov --cov-report=term $(DECISIONS)
 
 check: .venv/.synced ## Run linters, formatter check, types and import rules
 	@$(BIN)/ruff check .

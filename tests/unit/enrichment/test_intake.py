@@ -77,3 +77,16 @@ def test_a_moment_without_a_zone_is_utc(since: datetime | None, expected: dateti
 def test_what_says_nothing_is_the_intake_of_new_contacts(value: object) -> None:
     """That is what a flow run without parameters does."""
     assert intake_kind(value) == "new"
+
+
+@pytest.mark.parametrize(
+    ("selection", "source"),
+    [
+        (Selection(csv_path="ids.csv"), "manual"),
+        (Selection(csv_path="ids.csv", list_id="7"), "backfill"),
+        (Selection(everything=True), "backfill"),
+    ],
+)
+def test_a_mere_list_names_ids_that_the_crm_has_not_confirmed(selection: Selection, source: str) -> None:
+    """They are looked for in the CRM before anything is paid for them; what the CRM selects is there."""
+    assert selection.source == source

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from enrichment.books import Books
 from enrichment.records import Disposition
 from enrichment.refusals import OF_THE_FIELD, OF_THE_PROVIDER, RefusedField, refused_line
+from enrichment.stops import STOP_KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,20 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """How many contacts of some runs were invalid, unmatched, or known to a provider."""
+    """
+    How many contacts of some runs were invalid, unmatched, or known to a provider.
+
+    Args:
+        invalid: of them; that is found before anything is paid for.
+        unmatched: of them.
+        known: of them.
+        unasked: valid ones that went back to the queue, as those beyond a cap do.
+    """
 
     invalid: int = 0
     unmatched: int = 0
     known: int = 0
+    unasked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +181,9 @@ def concerns_of(
         reasons: the run's contacts by reason, for each result that may have jumped.
     """
     kind, message = stop
-    found = [Concern(kind, likeness(message), text=message)] if kind else []
+    # What is used up or refused is one concern for each system, in whatever words it says so.
+    about = message.partition(":")[0] if kind in STOP_KINDS else likeness(message)
+    found = [Concern(kind, about, text=message)] if kind else []
     if books.failure_rate > limits.failure_rate:
         text = f"{books.count(Disposition.FAILED):,} of {books.claimed:,} contacts failed"
         found.append(Concern("failure_rate", size=books.failure_rate, text=text))
@@ -194,7 +206,7 @@ def concerns_of(
 def shares_of(books: Books) -> Shares:
     """Return how many contacts of a run were invalid, unmatched or known."""
     known = books.count(Disposition.WRITTEN) + books.count(Disposition.UNCHANGED)
-    return Shares(books.count(Disposition.INVALID), books.count(Disposition.UNMATCHED), known)
+    return Shares(books.count(Disposition.INVALID), books.count(Disposition.UNMATCHED), known, books.returned)
 
 
 def jump(name: str, now: Shares, before: Shares, limits: Limits) -> float | None:
@@ -213,7 +225,7 @@ def jump(name: str, now: Shares, before: Shares, limits: Limits) -> float | None
 
 def _share(name: str, counted: Shares) -> tuple[float, int]:
     part = counted.invalid if name == "invalid" else counted.unmatched
-    whole = counted.known + counted.unmatched + (counted.invalid if name == "invalid" else 0)
+    whole = counted.known + counted.unmatched + (counted.invalid + counted.unasked if name == "invalid" else 0)
     return part / max(whole, 1), whole
 
 

@@ -17,7 +17,7 @@ from prefect.settings import (
 from sandbox.place import prefect_server
 
 #: What else a server does all the time; no test that calls a flow in its own process looks at what comes of it.
-_SERVICES = ("EVENT_LOGGER", "EVENT_PERSISTER", "FOREMAN", "LATE_RUNS", "SCHEDULER", "TASK_RUN_RECORDER", "TRIGGERS")
+_SERVICES = ("EVENT_LOGGER", "FOREMAN", "LATE_RUNS", "SCHEDULER", "TASK_RUN_RECORDER", "TRIGGERS")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from blocks.providers.spec import model as spec_module
+from blocks.providers.spec.model import load_spec
 from blocks.warehouses._rows import Row
 from blocks.warehouses.base import NewRecord, Warehouse
 from enrichment.plan import RunPlan
@@ -274,7 +275,9 @@ def test_a_step_that_fails_keeps_the_records_waiting_and_their_replies_paid(desk
     desk.fault(TECH[provider], kind="reset_before", times=0)
     desk.stage(12, 3)
     first = desk.look_up()
-    assert (len(first.returned), first.credits, first.chunk.stop) == (12, 12, None)
+    # A lost answer may have been billed; where a repetition is free, its saved reply takes the place of the doubt.
+    doubt = 3 if load_spec(provider).credits.billing_idempotent else 0
+    assert (len(first.returned), first.credits, first.chunk.stop) == (12, 12 + doubt, None)
     assert all(one.costs_attempt for one in first.returned)
     desk.box.world.faults.clear()
     second = desk.look_up()

@@ -127,6 +127,8 @@ NOTHING = Shares()
         ("invalid", Shares(4, 0, 6), NOTHING, True),
         ("invalid", Shares(10, 0, 0), NOTHING, True),
         ("invalid", Shares(9, 0, 0), NOTHING, False),
+        ("invalid", Shares(20, 0, 30, unasked=200), NOTHING, False),
+        ("unmatched", Shares(0, 71, 29, unasked=200), NOTHING, True),
         ("invalid", Shares(40, 0, 60), Shares(20, 0, 80), False),
         ("invalid", Shares(61, 0, 39), Shares(20, 0, 80), True),
         ("invalid", Shares(31, 0, 69), Shares(0, 0, 100), True),
@@ -286,3 +288,13 @@ def test_a_new_api_version_is_told_with_both_versions() -> None:
     assert notice.subject == "Contact enrichment: clearbit answers with API version 2019-12-19 instead of 2018-11-19"
     assert "flow run x (1)" in notice.body
     assert "match rate" in notice.body
+
+
+def test_what_is_used_up_at_one_system_is_one_concern_in_whatever_words() -> None:
+    """A provider counts its limit down first, and refuses with a code of its own later."""
+    books = Books(claimed=2, dispositions={}, returned=2)
+    keys = [
+        concerns_of(books, Limits(), stop=("quota_exhausted", message))[0].key
+        for message in ("zoominfo: LIMIT_EXCEEDED", "zoominfo: PFAPI0011", "hunter: PFAPI0011")
+    ]
+    assert keys[0] == keys[1] != keys[2]

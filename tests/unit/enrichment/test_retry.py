@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enrichment.errors import TransientError
 from enrichment.records import Disposition, Finished, Returned, StagedRecord, State
 from enrichment.retry import (
     LONGEST_INLINE_WAIT_SECONDS,
@@ -23,6 +24,7 @@ from enrichment.retry import (
     parse_retry_after,
     settle_absent,
     settle_failure,
+    settle_unread,
 )
 
 NOW = datetime(1994, 11, 6, 8, 47, 37, tzinfo=UTC)
@@ -293,6 +295,15 @@ def test_a_record_that_can_not_succeed_becomes_a_dead_letter(attempts: int, max_
         permanent=permanent,
     )
     assert settled == Finished("r1", Disposition.FAILED, "bad_value", "write_back", "the full error")
+
+
+def test_a_contact_that_the_crm_fails_to_give_ends_with_the_crm_s_own_cause() -> None:
+    """It waits as any other failed record does, and at the limit its cause is kept."""
+    error = TransientError("HubSpot answered 500")
+    waits = settle_unread(record(1), error, step="look_up", max_attempts=5, chance=0.5)
+    assert isinstance(waits, Returned)
+    ended = settle_unread(record(5), error, step="look_up", max_attempts=5, chance=0.5)
+    assert ended == Finished("r1", Disposition.FAILED, "contact_unreadable", "look_up", "HubSpot answered 500")
 
 
 @pytest.mark.parametrize(

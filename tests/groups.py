@@ -8,8 +8,9 @@ from xdist.scheduler import LoadScopeScheduling
 GROUPS = {
     "processes": r"tests/e2e/",
     "containers": r"tests/containers/",
-    "prefect": r"tests/integration/(triggers/)?test_\w+\.py|tests/contract/test_notifiers|tests/cases/test_alerts"
-    r"|tests/unit/blocks/test_saved",
+    # Two groups, since one alone would run for minutes after all others.
+    "prefect, first half": r"tests/integration/test_[a-f]\w+\.py|tests/contract/test_notifiers",
+    "prefect, second half": r"tests/integration/(triggers/)?test_\w+\.py|tests/unit/blocks/test_saved",
     "bigquery": r"tests/.*(\[|-)bigquery\b|tests/integration/warehouses/test_bigquery",
     "snowflake": r"tests/.*(\[|-)snowflake\b|tests/integration/warehouses/test_snowflake",
 }

@@ -263,7 +263,7 @@ def test_a_mapping_in_another_encoding_is_refused_with_the_line(
 def no_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let PREFECT_API_URL name a server that isn't there, or that takes connections and never answers."""
     monkeypatch.setattr(server, "_ANSWER_SECONDS", 0.3)
-    monkeypatch.setattr(server, "_silent_since", {})
+    monkeypatch.setattr(server, "_last_answer", {})
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1] if request.param == "silent" else 9
         with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{port}/api"}):

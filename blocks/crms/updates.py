@@ -202,7 +202,7 @@ class LostFields:
         return [each[0] for each in found if each and each[1] >= since]
 
     def forget(self) -> None:
-        """Forget all: the CRM describes its fields anew."""
+        """Forget all: the CRM describes its fields again."""
         self._found.clear()
 
 

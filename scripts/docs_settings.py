@@ -26,8 +26,8 @@ A field that holds a secret takes the secret itself, or the name of a secret blo
 just before use, so a rotated secret needs no restart. The AWS and Google blocks need an extra, `uv sync --extra aws` or
 `--extra gcp`.
 
-Every command warns of a variable with the prefix `ENRICHMENT_` that is not a setting, such as `ENRICHMENT_NOTIFIER`, and
-names the nearest setting; `enrich doctor` fails then. With `ENRICHMENT_TRACE=1` a command that meets an unexpected
+Every command warns of a variable with the prefix `ENRICHMENT_` that is not a setting, such as `ENRICHMENT_NOTIFIER`,
+and names the nearest setting; `enrich doctor` fails then. With `ENRICHMENT_TRACE=1` a command that meets an unexpected
 error prints where it arose.
 
 `ENRICHMENT_PROVIDER_DIR` names a folder with [provider files of your own](add-a-provider.md).

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
@@ -121,10 +122,32 @@ def prefect(environment: dict[str, str], *arguments: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def deployed(shared_place: Place) -> Place:
-    """Deploy everything that prefect.yaml holds, with two commands."""
+def schedules_at_work(shared_place: Place) -> frozenset[str]:
+    """
+    Deploy everything that prefect.yaml holds, with two commands, and return which deployments the server schedules.
+
+    Then the schedules pause: a worker would take what has become due between two tests.
+    """
     prefect(bare(shared_place), "work-pool", "create", "enrichment", "--type", "process", "--overwrite")
     prefect(bare(shared_place), "deploy", "--all")
+    with httpx.Client(base_url=shared_place.environment["PREFECT_API_URL"] + "/", timeout=60) as server:
+        deployments = server.post("deployments/filter", json={}).raise_for_status().json()
+        due = {one["id"]: one["name"] for one in deployments if one["schedules"]}
+        deadline, found = time.monotonic() + 120, frozenset[str]()
+        while found != frozenset(due.values()) and time.monotonic() < deadline:
+            time.sleep(0.3)
+            runs = server.post("flow_runs/filter", json={}).raise_for_status().json()
+            found = frozenset(due[run["deployment_id"]] for run in runs if run["auto_scheduled"])
+        for one in deployments:
+            for schedule in one["schedules"]:
+                path = f"deployments/{one['id']}/schedules/{schedule['id']}"
+                server.patch(path, json={"active": False}).raise_for_status()
+    return found
+
+
+@pytest.fixture(scope="session")
+def deployed(shared_place: Place, schedules_at_work: frozenset[str]) -> Place:
+    """Give the place once everything is deployed."""
     return shared_place
 
 

@@ -48,7 +48,9 @@ def eventually(condition: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def test_everything_is_deployed_with_its_triggers_and_its_form(deployed: Place) -> None:
+def test_everything_is_deployed_with_its_triggers_and_its_form(
+    deployed: Place, schedules_at_work: frozenset[str]
+) -> None:
     """Each deployment of the file is there with its limit, each form explains itself, and the trigger is at work."""
     wanted = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
     found = {one["name"]: one for one in ask(deployed, "POST", "deployments/filter", limit=50)}
@@ -66,6 +68,7 @@ def test_everything_is_deployed_with_its_triggers_and_its_form(deployed: Place) 
     assert automation["enabled"]
     assert automation["trigger"]["expect"] == [STAGED_EVENT]
     assert automation["actions"][0]["schedule_after"] == TRIGGER["schedule_after"]
+    assert schedules_at_work == {one["name"] for one in wanted if one.get("schedules")}
 
 
 def test_a_deployed_run_on_a_worker_leaves_three_sides_agreeing(deployed: Place, place: Place, tmp_path: Path) -> None:

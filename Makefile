@@ -41,6 +41,14 @@ test-quick: .venv/.synced ## Run the tests that a change breaks first: units, SQ
 coverage: .venv/.synced ## Check that the tests of decisions take every branch
 	@$(PYTEST) --quiet --cov --cov-report=term $(DECISIONS)
 
+# `python -m bench --help` says how to measure a part of it while you work on the pipeline.
+bench: .venv/.bench ## Measure speed and cost beside simpler programs
+	@$(BIN)/python -m bench
+
+.venv/.bench: pyproject.toml uv.lock scripts/bootstrap
+	@scripts/bootstrap --inexact --no-default-groups --group bench --extra postgres --extra dask
+	@touch $@
+
 check: .venv/.synced ## Run linters, formatter check, types and import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -63,4 +71,4 @@ ui: .venv/.synced ## Show the demo's runs in Prefect's UI on http://127.0.0.1:42
 clean: ## Remove the environment and the demo's files
 	rm -rf .venv .tools .demo .cache
 
-.PHONY: help demo test test-quick coverage check format docs interfaces ui clean
+.PHONY: help demo test test-quick coverage bench check format docs interfaces ui clean

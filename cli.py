@@ -29,6 +29,7 @@ from commands.terminal import (
     say_notes,
     say_run,
 )
+from commands.upkeep import cleanup
 from enrichment.errors import ConfigurationError, EnrichmentError
 from enrichment.refusals import in_words
 from enrichment.wording import RESULTS
@@ -263,6 +264,7 @@ app.command(epilog="Example: `enrich suppress --csv do-not-contact.csv`, or `enr
     suppress
 )
 app.command(epilog="Example: `enrich allow 501`")(allow)
+app.command(epilog="Example: `enrich cleanup`, then `enrich cleanup --yes`")(cleanup)
 
 
 @app.command(epilog="Example: `enrich doctor --json`")

@@ -18,8 +18,12 @@ from enrichment.estimate import Price
 from enrichment.fields import FIELDS, unknown_field
 
 MOST_CHUNKS_IN_FLIGHT = 16
+_LONGEST_DAYS = 3650
 _CREDITS = r"\d+(?:\.\d+)?"
 _CREDITS_OF_ONE = rf"\s*[a-z][a-z0-9_]*\s*=\s*{_CREDITS}\s*"
+
+#: Tables about runs, which are kept as long as the runs' totals.
+_OF_RUNS = ("enrichment_runs", "provider_usage", "doubtful_credits", "lookup_reservations", "event_cursors")
 
 
 class Settings(BaseSettings):
@@ -75,13 +79,48 @@ class Settings(BaseSettings):
         600, ge=1, le=86_400, description="How long a run's lock on a queued contact lasts unless the run renews it."
     )
     max_attempts: int = Field(5, ge=1, le=100, description="Attempts before a queued contact becomes a failed contact.")
-    fresh_days: int = Field(30, ge=0, le=3650, description="Contacts enriched within this many days are skipped.")
-    reply_days: int = Field(180, ge=1, le=3650, description="Saved replies are reused for this many days.")
+    fresh_days: int = Field(
+        30, ge=0, le=_LONGEST_DAYS, description="Contacts enriched within this many days are skipped."
+    )
+    reply_days: int = Field(180, ge=1, le=_LONGEST_DAYS, description="Saved replies are reused for this many days.")
     miss_days: int = Field(
         30,
         ge=1,
-        le=3650,
+        le=_LONGEST_DAYS,
         description="Saved replies that say unmatched are reused for this many days.",
+    )
+    keep_replies_days: int = Field(
+        400,
+        ge=0,
+        le=_LONGEST_DAYS,
+        description="Days after which the cleanup deletes saved replies, never before they are too old to be used "
+        "again; 0: never.",
+    )
+    keep_history_days: int = Field(
+        0, ge=0, le=_LONGEST_DAYS, description="Days after which the cleanup deletes earlier results; 0: never."
+    )
+    keep_writes_days: int = Field(
+        730,
+        ge=0,
+        le=_LONGEST_DAYS,
+        description="Days after which the cleanup deletes what was written to the CRM, but for the last write of each "
+        "field; 0: never.",
+    )
+    keep_results_days: int = Field(
+        730,
+        ge=0,
+        le=_LONGEST_DAYS,
+        description="Days after which the cleanup deletes how contacts ended, but for the last result of each, fields "
+        "that were not written, reviewed unmatched contacts, and failed contacts that were queued again; 0: never.",
+    )
+    keep_runs_days: int = Field(
+        400,
+        ge=0,
+        le=_LONGEST_DAYS,
+        description="Days after which the cleanup deletes the totals of runs, and the places of backfills; 0: never.",
+    )
+    keep_flow_runs_days: int = Field(
+        30, ge=0, le=_LONGEST_DAYS, description="Days after which the cleanup deletes Prefect's ended runs; 0: never."
     )
     absent_minutes: int = Field(
         15,
@@ -202,6 +241,19 @@ class Settings(BaseSettings):
     def required_field_names(self) -> tuple[str, ...]:
         """Return the canonical fields without which the next provider is queried."""
         return tuple(names_in(self.required_fields))
+
+    @property
+    def kept_days(self) -> Mapping[str, int]:
+        """Return by table after how many days its old rows are deleted; a table without is kept."""
+        days = {
+            "provider_replies": self.keep_replies_days and max(self.keep_replies_days, self.reply_days, self.miss_days),
+            "enrichment_history": self.keep_history_days,
+            "crm_writes": self.keep_writes_days,
+            "record_ledger": self.keep_results_days and max(self.keep_results_days, self.fresh_days),
+            **dict.fromkeys(("field_refusals", "unmatched_records", "failed_records"), self.keep_results_days),
+            **dict.fromkeys(_OF_RUNS, self.keep_runs_days),
+        }
+        return {table: count for table, count in days.items() if count}
 
     @property
     def limits(self) -> Limits:

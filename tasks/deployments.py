@@ -14,6 +14,8 @@ from prefect.settings import get_current_settings
 from enrichment.errors import ConfigurationError, EnrichmentError
 
 FILE = Path("prefect.yaml")
+#: What every deployment in it is tagged with, and so are their runs.
+TAG = "enrichment"
 _MOST_SECONDS = 600
 _SHOWN_LINES = 3
 

@@ -18,9 +18,8 @@ from prefect.exceptions import ObjectNotFound
 
 from blocks.server import require_server
 from enrichment.errors import EnrichmentError
+from tasks.deployments import TAG
 
-#: What every deployment of prefect.yaml is tagged with.
-_TAG = "enrichment"
 _LIVE = "live"
 _PUSHED = (":push", ":managed")  # pools that need no worker
 _MOST = 50
@@ -36,7 +35,7 @@ def check_prefect() -> str:
     """
     require_server()
     with get_client(sync_client=True) as client:
-        ours = DeploymentFilter(tags=DeploymentFilterTags(all_=[_TAG]))
+        ours = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG]))
         deployments = {each.name: each for each in client.read_deployments(deployment_filter=ours, limit=_MOST)}
         if not deployments:
             return "the server answers; nothing is deployed, so runs start by `enrich run` only"

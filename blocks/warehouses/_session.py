@@ -5,7 +5,7 @@ import random
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from enrichment.errors import TransientError
 
 SQL_FOLDER = Path(__file__).parent / "sql"
 _EVERY_ENGINE = "every_engine.sql"
-_SECTION = re.compile(r"^-- (migration|query|session): (.+)$", re.MULTILINE)
+_SECTION = re.compile(r"^-- (migration|query|session|old|part): (.+)$", re.MULTILINE)
 # A cast (::jsonb) isn't a parameter.
 PARAMETER = re.compile(r"(?<!:):([a-z][a-z_]*)\b")
 
@@ -42,7 +42,15 @@ def read_sql(engine: str, folder: Path = SQL_FOLDER) -> Statements:
         ValueError: a statement stands in two places, or the engine lacks one that another engine has.
     """
     found = Statements()
-    kinds = {"migration": found.migrations, "query": found.queries, "session": found.session}
+    old: dict[str, str] = {}
+    parts: dict[str, str] = {}
+    kinds = {
+        "migration": found.migrations,
+        "query": found.queries,
+        "session": found.session,
+        "old": old,
+        "part": parts,
+    }
     for path in (folder / _EVERY_ENGINE, *sorted((folder / engine).glob("*.sql"))):
         for kind, name, text in _sections(path):
             if name in kinds[kind]:
@@ -51,7 +59,22 @@ def read_sql(engine: str, folder: Path = SQL_FOLDER) -> Statements:
     wanted = {name for path in folder.glob("*/*.sql") for kind, name, _ in _sections(path) if kind == "query"}
     if lacking := sorted(wanted - found.queries.keys()):
         raise ValueError(f"{engine} lacks the query {', '.join(lacking)}, which another engine has")
+    found.queries.update(_queries_of_old(old, parts))
     return found
+
+
+def _queries_of_old(old: Mapping[str, str], parts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """
+    Yield for each table that grows the query that counts its old rows, and the one that deletes them.
+
+    Both are made of one condition, so that what is announced is what is deleted. Its name is the table with its key, as
+    in `record_ledger (record_id)`.
+    """
+    for name, condition in old.items():
+        table, _, key = name.removesuffix(")").partition(" (")
+        pieces = {"table": table, "key": key, "old": condition.format(**parts)}
+        for verb in ("count", "delete"):
+            yield f"{verb}_old_{table}", parts[f"{verb}_old"].format(**pieces)
 
 
 def script_of(text: str) -> list[str]:

@@ -19,6 +19,7 @@ from blocks.warehouses._books import BookVerbs, InsightVerbs
 from blocks.warehouses._journal import JournalVerbs, ResultVerbs
 from blocks.warehouses._queue import QueueVerbs
 from blocks.warehouses._session import replayed
+from blocks.warehouses._upkeep import UpkeepVerbs
 from blocks.warehouses._values import (
     Erased,
     JournalLookup,
@@ -60,7 +61,7 @@ __all__ = [
 ]
 
 
-class Warehouse(QueueVerbs, JournalVerbs, ResultVerbs, BookVerbs, InsightVerbs):
+class Warehouse(QueueVerbs, JournalVerbs, ResultVerbs, BookVerbs, InsightVerbs, UpkeepVerbs):
     """
     What the pipeline needs of a warehouse.
 

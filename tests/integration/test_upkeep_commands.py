@@ -1,4 +1,4 @@
-"""The commands `erase`, `why` and `review` on a real warehouse; they need no Prefect."""
+"""The commands `erase`, `why`, `review` and `cleanup` on a real warehouse; they need no Prefect."""
 
 import json
 from collections.abc import Callable
@@ -81,3 +81,19 @@ def test_the_review_shows_and_marks(warehouse: Warehouse) -> None:
     assert [group["records"] for group in json.loads(marked.stdout)["unmatched"]] == [2]
     assert "2 unmatched contacts marked as reviewed" in marked.stderr
     assert json.loads(enrich("review", "--days", "1", "--json").stdout)["unmatched"] == []
+
+
+def test_the_cleanup_deletes_only_when_asked_to(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By itself it counts what is older than the settings; without a server Prefect's runs are none of its business."""
+    with warehouse._transaction() as session:
+        session.execute("UPDATE unmatched_records SET reviewed_at = '2020-01-01T00:00:00.000Z' WHERE crm_id = '501'")
+    counted = enrich("cleanup")
+    assert counted.exit_code == 0
+    assert "run `enrich cleanup --yes`" in counted.stderr
+    assert json.loads(enrich("cleanup", "--json").stdout)["unmatched_records"] == 1
+    deleted = json.loads(enrich("cleanup", "--yes", "--json").stdout)
+    assert {table: count for table, count in deleted.items() if count} == {"unmatched_records": 1}
+    assert "enrichment_history" not in deleted
+    monkeypatch.setenv("ENRICHMENT_KEEP_RESULTS_DAYS", "0")
+    assert "unmatched_records" not in json.loads(enrich("cleanup", "--json").stdout)
+    assert len(story("502")) > len(story("501"))

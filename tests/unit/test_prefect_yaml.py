@@ -11,6 +11,8 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 
 from blocks.settings import Settings
+from tasks.cleanup import FLOWS
+from tasks.deployments import TAG
 from tasks.run_starts import QUEUE_RESOURCE, STAGED_EVENT
 from tasks.setup import WORK_POOL
 
@@ -38,6 +40,7 @@ def test_the_deployments_are_those_that_people_know() -> None:
         "ingest-contacts/reconcile",
         "weekly-review/weekly-review",
         "erase-contact/erase-contact",
+        "clean-up/cleanup",
     }
 
 
@@ -77,6 +80,14 @@ def test_a_run_too_many_is_dropped_only_where_others_do_its_work() -> None:
     """Runs with parameters of their own wait for their turn."""
     strategies = {name_of(one): one["concurrency_limit"]["collision_strategy"] for one in DEPLOYMENTS}
     assert [name for name, strategy in strategies.items() if strategy == "CANCEL_NEW"] == ["enrich-contacts/live"]
+
+
+def test_the_cleanup_knows_the_runs_of_every_deployment() -> None:
+    """Their runs are deleted by flow and tag; by default nothing is."""
+    assert {flow_at(one["entrypoint"]).name for one in DEPLOYMENTS} == set(FLOWS)
+    assert [one["name"] for one in DEPLOYMENTS if TAG not in one["tags"]] == []
+    (cleanup,) = [one for one in DEPLOYMENTS if one["name"] == "cleanup"]
+    assert cleanup["parameters"] == {"dry_run": True}
 
 
 def test_each_lane_has_its_deployment() -> None:

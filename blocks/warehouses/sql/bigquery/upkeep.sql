@@ -1,0 +1,9 @@
+-- What the statements that delete old rows are made of; every_engine.sql says which rows are old.
+
+-- part: ago
+TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL -:days DAY)
+
+-- part: delete_old
+-- Deletes the old rows of a table at once: a part would read as much of it.
+DELETE FROM {table}
+WHERE {old}

@@ -1,0 +1,9 @@
+-- What the statements that delete old rows are made of; every_engine.sql says which rows are old.
+
+-- part: ago
+DATEADD(day, -:days, GETDATE())
+
+-- part: delete_old
+-- Deletes the old rows of a table at once: a part would read as much of it.
+DELETE FROM {table}
+WHERE {old}

@@ -15,8 +15,10 @@ from tests.groups import GroupScheduling, rank
 if TYPE_CHECKING:  # a test that needs no Prefect doesn't wait seconds for its import
     from blocks.warehouses.base import Warehouse
 
-#: Warehouses that nobody runs at home: `make test-quick` leaves their stand-ins out.
+#: Warehouses in a cloud: `make test-quick` leaves their stand-ins out.
 CLOUDS = ("bigquery", "snowflake", "redshift")
+#: Where a set-up takes half a second, tests use one another's warehouses, emptied.
+USED_AGAIN = ("bigquery", "snowflake")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -80,25 +82,43 @@ def postgres_dsn(serve_warehouse: Callable[[str], dict[str, str]]) -> str:
     return serve_warehouse("postgres")["ENRICHMENT_POSTGRES_DSN"]
 
 
+@pytest.fixture(scope="session")
+def used_warehouses() -> dict[str, list[str]]:
+    """Give the names of set-up warehouses that no test uses at the moment, by vendor."""
+    return {vendor: [] for vendor in USED_AGAIN}
+
+
 @pytest.fixture
 def make_warehouse(
-    serve_warehouse: Callable[[str], dict[str, str]], monkeypatch: pytest.MonkeyPatch
+    serve_warehouse: Callable[[str], dict[str, str]],
+    used_warehouses: dict[str, list[str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[[str], "Warehouse"]]:
     """Give a maker of empty, set-up warehouses by vendor; the environment points at the last one made."""
     from blocks.warehouses.base import load_warehouse  # noqa: PLC0415
     from sandbox.warehouses.base import load_stand_in, stand_in_names  # noqa: PLC0415
+    from tests.warehouses import emptied  # noqa: PLC0415
+
+    def open_named(vendor: str, name: str) -> "Warehouse":
+        for setting, value in load_stand_in(vendor).apart(serve_warehouse(vendor), name).items():
+            monkeypatch.setenv(setting, value)
+        warehouse = load_warehouse(vendor)
+        made.callback(warehouse.close)
+        return warehouse
 
     with ExitStack() as made:
 
         def make(vendor: str) -> "Warehouse":
             if vendor not in stand_in_names():
                 pytest.fail(f"no stand-in of the warehouse '{vendor}': add one to sandbox/warehouses")
-            name = f"test_{uuid.uuid4().hex[:12]}"
-            for setting, value in load_stand_in(vendor).apart(serve_warehouse(vendor), name).items():
-                monkeypatch.setenv(setting, value)
-            warehouse = load_warehouse(vendor)
-            warehouse.migrate()
-            made.callback(warehouse.close)
+            used = used_warehouses.get(vendor, [])
+            name = used.pop() if used else ""
+            warehouse = open_named(vendor, name) if name else None
+            if warehouse is None or not emptied(warehouse):
+                name = f"test_{uuid.uuid4().hex[:12]}"
+                warehouse = open_named(vendor, name)
+                warehouse.migrate()
+            made.callback(used.append, name)
             return warehouse
 
         yield make

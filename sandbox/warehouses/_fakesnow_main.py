@@ -9,6 +9,8 @@ import sys
 
 from fakesnow import cli, info_schema
 
+from sandbox.warehouses import _parsed_once
+
 noted = info_schema.insert_table_comment_sql
 
 
@@ -18,5 +20,6 @@ def note_comment(catalog: str, schema: str, table: str, comment: str) -> str:
 
 
 if __name__ == "__main__":
+    _parsed_once.install()
     info_schema.insert_table_comment_sql = note_comment
     sys.exit(cli.main(["--server"]))

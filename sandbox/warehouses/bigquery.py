@@ -15,7 +15,7 @@ from pathlib import Path
 
 from enrichment.errors import EnrichmentError
 from sandbox import lifeline
-from sandbox.environments import isolated
+from sandbox.environments import ROOT, isolated
 from sandbox.warehouses.base import free_port
 
 #: How long a start may take, in seconds.
@@ -28,11 +28,12 @@ def serve(folder: Path) -> Iterator[dict[str, str]]:
     environment = isolated("bqemulator")
     home = _home(environment, folder)
     port = free_port()
-    command = [str(environment / "bin" / "bqemulator"), "start", "--ephemeral", "--log-level", "warning"]
+    python = str(environment / "bin" / "python")
+    command = [python, "-m", "sandbox.warehouses._bqemulator_main", "start", "--ephemeral", "--log-level", "warning"]
     ports = ["--rest-port", str(port), "--grpc-port", str(free_port())]
     with (folder / "bqemulator.log").open("wb") as log:
         process = lifeline.start(
-            [*command, *ports], env={**os.environ, "HOME": str(home)}, cwd=home, stdout=log, stderr=log
+            [*command, *ports], env={**os.environ, "HOME": str(home)}, cwd=ROOT, stdout=log, stderr=log
         )
     try:
         url = f"http://127.0.0.1:{port}"

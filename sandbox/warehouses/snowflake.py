@@ -13,7 +13,7 @@ from pathlib import Path
 
 from enrichment.errors import EnrichmentError
 from sandbox import lifeline
-from sandbox.environments import isolated
+from sandbox.environments import ROOT, isolated
 
 _ADDRESS = re.compile(r"running on http://[^:]+:(\d+)")
 
@@ -22,10 +22,8 @@ _ADDRESS = re.compile(r"running on http://[^:]+:(\d+)")
 def serve(folder: Path) -> Iterator[dict[str, str]]:
     """Run the server on a free port, with nothing in it."""
     log = folder / "fakesnow.log"
-    # -P: the script's own folder holds modules with the names of libraries.
-    python, script = isolated("fakesnow") / "bin" / "python", Path(__file__).with_name("_fakesnow_main.py")
-    command = [str(python), "-P", str(script)]
-    process = lifeline.start(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    command = [str(isolated("fakesnow") / "bin" / "python"), "-m", "sandbox.warehouses._fakesnow_main"]
+    process = lifeline.start(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     with process, log.open("w") as kept:
         drain = threading.Thread(target=kept.writelines, args=[process.stderr])
         try:

@@ -13,7 +13,8 @@ from enrichment.identifiers import email_key, suppression_keys
 from enrichment.records import ERASED_ADDRESS, Claim, Contact, Disposition, Finished, OpenWrite, Outcome, Unmatched
 from enrichment.story import Story
 from enrichment.write_policy import Change, Refusal
-from tests.contract.test_warehouses import HUBSPOT, LEASE, claim, finish, found, look, open_run, queue, stage
+from tests.contract.test_warehouses import HUBSPOT, LEASE, claim, finish, found, open_run, queue, stage
+from tests.warehouses import look
 
 #: What is known of a contact that nobody knows.
 NOTHING = Story(staging=(), ledger=(), replies=(), unmatched=(), writes=(), failures=(), stored={})

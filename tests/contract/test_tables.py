@@ -8,7 +8,7 @@ import pytest
 
 from blocks.base import module_names
 from blocks.warehouses.base import Warehouse
-from tests.contract.test_warehouses import look
+from tests.warehouses import look
 
 SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "docs_tables.py"))
 TABLES = list(SCRIPT["tables"]())

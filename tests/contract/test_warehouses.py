@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -45,6 +44,8 @@ from enrichment.records import (
 )
 from enrichment.refusals import RefusedField
 from enrichment.write_policy import Change, Refusal
+from tests.conftest import USED_AGAIN
+from tests.warehouses import look
 
 VENDORS = module_names("blocks.warehouses")
 LEASE = 600
@@ -92,15 +93,6 @@ def finish(claim: Claim, disposition: Disposition, **extra: str) -> list[Finishe
 
 def queue(warehouse: Warehouse) -> int:
     return sum(count.records for count in warehouse.count_queue())
-
-
-def look(warehouse: Warehouse, statement: str) -> list[tuple[Any, ...]]:
-    """Return the rows of a statement as an analyst's tool gets them."""
-    with warehouse._reading() as session:
-        found = session.execute(statement)
-        # Snowflake's session counts changes beside the rows; BigQuery's client has no cursors.
-        rows = found[1] if isinstance(found, tuple) else found.rows if hasattr(found, "rows") else found.fetchall()
-        return [tuple(row.values()) if isinstance(row, dict) else tuple(row) for row in rows]
 
 
 def count(warehouse: Warehouse, table: str, what: str = "*") -> int:
@@ -633,7 +625,8 @@ def _claim_all(vendor: str, environment: dict[str, str], worker: int) -> list[st
 
 def test_processes_share_one_queue_without_taking_a_record_twice(warehouse: Warehouse) -> None:
     """Four processes empty the queue at once: every record once, every run's books balanced."""
-    ids = [str(number) for number in range(150)]
+    # An emulator works on one statement at a time, so that processes meet however few records there are.
+    ids = [str(number) for number in range(60 if warehouse.name in USED_AGAIN else 150)]
     stage(warehouse, *ids)
     environment = {name: value for name, value in os.environ.items() if name.startswith("ENRICHMENT_")}
     with ProcessPoolExecutor(4, mp_context=PROCESSES) as pool:

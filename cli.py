@@ -24,6 +24,7 @@ from commands.terminal import (
     out,
     pairs_table,
     reported_errors,
+    run_flow,
     run_table,
     say,
     say_notes,
@@ -120,7 +121,7 @@ def stage(
                 raise ConfigurationError(f"`{option}` is empty: give an id, or leave the option out")
         from blocks.settings import load_settings  # noqa: PLC0415
         from tasks.intake import check_run, contact_ids, open_list  # noqa: PLC0415
-        from tasks.setup import check_ready, ensure_server  # noqa: PLC0415
+        from tasks.setup import check_ready  # noqa: PLC0415
 
         intake = _intake(csv, ids or "", since, run_id or "", everything=everything, failed=failed)
         queue = checked_lane(lane)  # a wrong name or file is refused before Prefect starts
@@ -130,10 +131,9 @@ def stage(
             contact_ids(load_settings().crm, intake.crm_ids)
         check_ready()
         check_run(load_settings().warehouse, run_id or "")
-        ensure_server()
         from flows.ingest_contacts import ingest_contacts  # noqa: PLC0415
 
-        staged = ingest_contacts(intake, lane=queue, refresh=refresh)
+        staged = run_flow(ingest_contacts, intake=intake, lane=queue, refresh=refresh)
         say({"staged": staged}, as_json, lambda: f"{staged:,} contacts added to the queue; next: `enrich run`")
 
 
@@ -165,20 +165,19 @@ def run(
 ) -> None:
     """Enrich the contacts that wait in the queue, in this process."""
     with reported_errors():
-        from tasks.setup import check_ready, ensure_server  # noqa: PLC0415
+        from tasks.setup import check_ready  # noqa: PLC0415
 
         asked: dict[str, Any] = {"provider": provider, "lane": checked_lane(lane) if lane else "", "limit": limit}
         check_ready(provider)
-        ensure_server()
         if dry_run:
             from flows.preview_contacts import preview_contacts  # noqa: PLC0415
 
-            preview = preview_contacts(**asked)
+            preview = run_flow(preview_contacts, **asked)
             say(preview, as_json, lambda: _preview(preview))
         else:
             from flows.enrich_contacts import enrich_contacts  # noqa: PLC0415
 
-            report = enrich_contacts(**asked)
+            report = run_flow(enrich_contacts, **asked)
             say_run(report, as_json)
 
 
@@ -213,7 +212,6 @@ def file(  # noqa: PLR0913 - one parameter for each option
     """Enrich a CSV file without a CRM; running it again costs nothing and finishes what is left."""
     with reported_errors():
         from tasks.csv_file import FileJob, finish_file, prepare_file  # noqa: PLC0415
-        from tasks.setup import ensure_server  # noqa: PLC0415
 
         if (target is None) is not in_place:
             raise ConfigurationError("choose one of `--out FILE` and `--in-place`")
@@ -221,14 +219,13 @@ def file(  # noqa: PLR0913 - one parameter for each option
         job = FileJob(path, target, overwrite, neutralise, columns, encoding=encoding, delimiter=delimiter)
         prepared = prepare_file(job, provider=provider, force=force)
         say_notes(prepared.notes)
-        ensure_server()
         from enrichment.intake import EveryContact  # noqa: PLC0415
         from flows.enrich_contacts import enrich_contacts  # noqa: PLC0415
         from flows.ingest_contacts import ingest_contacts  # noqa: PLC0415
 
         try:
-            ingest_contacts(EveryContact())
-            report: Any = enrich_contacts(provider=provider, limit=limit)
+            run_flow(ingest_contacts, intake=EveryContact())
+            report: Any = run_flow(enrich_contacts, provider=provider, limit=limit)
         finally:
             finish_file()  # also what was found before it was interrupted
         say_run(report, as_json)

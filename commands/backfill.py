@@ -13,6 +13,7 @@ from commands.terminal import (
     only_one,
     pairs_table,
     reported_errors,
+    run_flow,
     say,
     say_notes,
     say_run,
@@ -89,12 +90,13 @@ def backfill(  # noqa: PLR0913 - one parameter for each option
         elif estimate:
             from flows.estimate_backfill import estimate_backfill  # noqa: PLC0415
 
-            found = estimate_backfill(selection, provider=provider)
+            found = run_flow(estimate_backfill, select=selection, provider=provider)
             say(found, as_json, lambda: _estimate_table(found))
         else:
             from flows.enrich_contacts import enrich_contacts  # noqa: PLC0415
 
-            report = enrich_contacts(
+            report = run_flow(
+                enrich_contacts,
                 provider=provider,
                 lane="backfill",
                 limit=limit,
@@ -141,21 +143,20 @@ def _check(selection: Selection, provider: str, *, estimate: bool, stage_only: b
         raise ConfigurationError("choose contacts by a condition, `--csv` or `--all`")
     from blocks.settings import load_settings, read_price_book  # noqa: PLC0415
     from tasks.intake import open_list  # noqa: PLC0415
-    from tasks.setup import check_ready, ensure_server  # noqa: PLC0415
+    from tasks.setup import check_ready  # noqa: PLC0415
 
     if selection.csv_path:
         say_notes(open_list(Path(selection.csv_path), load_settings().crm).notes)
     if estimate:
         read_price_book(load_settings().price_book)
     check_ready(provider)
-    ensure_server()
 
 
 def _stage(selection: Selection, *, refresh: bool, as_json: bool) -> None:
     from enrichment.intake import SelectedContacts  # noqa: PLC0415
     from flows.ingest_contacts import ingest_contacts  # noqa: PLC0415
 
-    staged = ingest_contacts(SelectedContacts(select=selection), lane="backfill", refresh=refresh)
+    staged = run_flow(ingest_contacts, intake=SelectedContacts(select=selection), lane="backfill", refresh=refresh)
     say({"staged": staged}, as_json, lambda: f"{staged:,} contacts added to the queue; next: `enrich backfill`")
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec, TypeVar
 
 import typer
 from pydantic import ValidationError
@@ -18,6 +18,12 @@ from rich.table import Table
 
 from enrichment.errors import ConfigurationError, EnrichmentError, UnexpectedError, where
 from enrichment.moments import read_moment
+
+if TYPE_CHECKING:
+    from prefect.flows import Flow
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
@@ -146,6 +152,15 @@ def say_run(report: Any, as_json: bool) -> None:
             f"{report.books.count(Disposition.FAILED):,} of {report.books.claimed:,} contacts failed: fix the causes "
             "(`enrich review` shows them), then put the contacts back into the queue with `enrich stage --failed`"
         )
+
+
+def run_flow(flow: "Flow[P, R]", *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run a flow, and say so if it runs without Prefect's server."""
+    from flows import local  # noqa: PLC0415 - Prefect takes a second to import
+
+    if not local.needs_server():
+        err.print("PREFECT_API_URL is not set: this runs without Prefect, and its UI shows nothing of it", style="dim")
+    return local.run_flow(flow, *args, **kwargs)
 
 
 def checked_lane(lane: str) -> Any:

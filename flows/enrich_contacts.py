@@ -1,13 +1,13 @@
 """Lock queued contacts, look them up, store the results, write them back to the CRM, and clear the queue."""
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Annotated, Any, Literal, cast
 
 from prefect import flow, unmapped
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from prefect.concurrency.sync import concurrency
 from prefect.futures import PrefectFuture
 from prefect.runtime import deployment
 from prefect.states import Completed
@@ -23,7 +23,7 @@ from enrichment.errors import (
     QuotaExhaustedError,
     RequestRefusedError,
     RunStoppedError,
-    where,
+    cause,
 )
 from enrichment.intake import NOBODY, Selection
 from enrichment.plan import RunPlan
@@ -36,15 +36,13 @@ from tasks.backfill import stage_selection
 from tasks.books import close_books, describe_fields, open_books, publish_report
 from tasks.chunk import carry_chunk, finish_writes, look_up, release_chunk, settle, store, write_back
 from tasks.failed_runs import fail_books
-from tasks.queue import claim_chunks, count_queue, run_limit
+from tasks.present_run import local_run
+from tasks.queue import claim_chunks, count_queue, run_slot
 from tasks.run_starts import look_again
 from tasks.steps import Parcel
 
 #: A mapped task waits for its input in a thread, so a chunk in flight may occupy one for each task of its chain.
 _THREADS = 4 * MOST_CHUNKS_IN_FLIGHT
-
-#: How long a killed run keeps its slot; a live run renews it. Prefect allows no less.
-_SLOT_SECONDS = 60
 
 #: The name of a run's state if more contacts failed than the threshold permits.
 WITH_FAILURES = "CompletedWithFailures"
@@ -117,7 +115,7 @@ def enrich_contacts(
     if not select.is_empty:
         stage_selection(plan.crm, plan.warehouse, plan.lane, select, refresh=refresh)
     open_books(plan)
-    with concurrency(run_limit(plan.lane), lease_duration=_SLOT_SECONDS):
+    with run_slot(plan.lane):
         run = _work(plan, settings, limit)
     report = close_books(
         plan,
@@ -161,16 +159,24 @@ def _work(plan: RunPlan, settings: Settings, limit: int) -> _Run:
         return run
     waiting = count_queue(plan)
     total = min(waiting, limit) if limit else waiting
-    progress = create_progress_artifact(0.0, key="enrichment-progress", description=f"{total:,} contacts")
+    show_progress = _progress(total)
     try:
         for summary in _chunks(plan, settings, limit or 2**62, run):
             run.returned += summary.returned + summary.lost
             run.planned.update(summary.planned)
             run.settled += sum(summary.dispositions.values()) + summary.returned + summary.lost
-            update_progress_artifact(progress, min(100.0, 100.0 * run.settled / max(total, 1)))  # type: ignore[arg-type]
+            show_progress(min(100.0, 100.0 * run.settled / max(total, 1)))
     finally:
         finish_writes(plan)
     return run
+
+
+def _progress(total: int) -> Callable[[float], object]:
+    """Return what shows in Prefect's UI how much of the work is done, in per cent."""
+    if local_run():
+        return lambda _: None
+    artifact: Any = create_progress_artifact(0.0, key="enrichment-progress", description=f"{total:,} contacts")
+    return partial(update_progress_artifact, artifact)
 
 
 def _chunks(plan: RunPlan, settings: Settings, budget: int, run: _Run) -> Iterator[ChunkSummary]:
@@ -197,8 +203,8 @@ def _begin(plan: RunPlan, places: int, budget: int) -> list[_Flight]:
 
 
 def _map_chain(plan: RunPlan, claims: list[Parcel[Claim]]) -> Iterable[tuple[PrefectFuture[Any], ...]]:
-    """Map the chain over chunks, each at its own pace: step by step in threads, or as one piece to another process."""
-    if plan.processes:
+    """Map the chain over chunks, each at its own pace: step by step where Prefect shows each, else as one piece."""
+    if plan.processes or local_run():
         return [(carried,) for carried in carry_chunk.map(unmapped(plan), claims)]
     looked_up = look_up.map(unmapped(plan), claims)
     stored = store.map(unmapped(plan), looked_up)
@@ -222,11 +228,9 @@ def _first_error(flight: _Flight) -> str:
     """Return what broke the chain; the steps behind it only say that their input is missing."""
     for future in flight.steps:
         try:
-            error = future.result(raise_on_failure=False)
-        except Exception as lost:  # noqa: BLE001 - whatever became of the process that worked on it
-            error = lost
-        if isinstance(error, BaseException):
-            return str(error) if isinstance(error, EnrichmentError) else where(error)
+            future.result()
+        except Exception as error:  # noqa: BLE001 - whatever became of the process that worked on it
+            return cause(error)
     return "unknown"
 
 

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from prefect import flow
-from prefect.runtime import deployment, flow_run
+from prefect.runtime import deployment
 
 from blocks.settings import load_settings
 from enrichment.errors import ConfigurationError
@@ -22,12 +22,13 @@ from flows.plan import chosen
 from tasks.backfill import stage_selection
 from tasks.failed_runs import alert_failure
 from tasks.intake import stage_everything, stage_failed, stage_listed, stage_missed, stage_new
+from tasks.present_run import run_parameters
 from tasks.run_starts import follow_up
 
 
 def run_name() -> str:
     """Return the run's name."""
-    asked = flow_run.get_parameters()
+    asked = run_parameters()
     what = INTAKE_LABELS.get(intake_kind(asked.get("intake")), "contacts")
     return f"stage {what} of {chosen('crm')}"
 

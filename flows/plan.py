@@ -3,16 +3,15 @@
 import uuid
 from typing import Any
 
-from prefect.runtime import flow_run
-
 from blocks.settings import Settings, load_settings
 from enrichment.errors import ConfigurationError
 from enrichment.plan import RunPlan
+from tasks.present_run import run_id, run_parameters
 
 
 def plan_run(settings: Settings, *, max_credits: float | None = None, **overrides: str) -> RunPlan:
     """
-    Return the plan of the present flow run.
+    Return the plan of the present run.
 
     Args:
         settings: of this moment.
@@ -21,7 +20,7 @@ def plan_run(settings: Settings, *, max_credits: float | None = None, **override
     """
     values: dict[str, Any] = {name: value or getattr(settings, name, "") for name, value in overrides.items()}
     return RunPlan(
-        str(flow_run.get_id() or uuid.uuid4()),
+        run_id() or str(uuid.uuid4()),
         live_share=settings.live_share,
         chunk_size=settings.chunk_size,
         lease_seconds=settings.lease_seconds,
@@ -41,7 +40,7 @@ def plan_run(settings: Settings, *, max_credits: float | None = None, **override
 
 def asked_for(what: str) -> str:
     """Return a run's name while it works: what it does, with which lane, CRM and provider."""
-    asked = flow_run.get_parameters()
+    asked = run_parameters()
     lane = f"{asked.get('lane')} " if asked.get("lane") else ""
     return f"{what} {lane}contacts of {chosen('crm')} with {chosen('provider')}"
 
@@ -49,6 +48,6 @@ def asked_for(what: str) -> str:
 def chosen(name: str) -> str:
     """Return a parameter of the present run, or else the setting; its name alone if the settings are wrong."""
     try:
-        return str(flow_run.get_parameters().get(name) or getattr(load_settings(), name))
+        return str(run_parameters().get(name) or getattr(load_settings(), name))
     except ConfigurationError:
         return name  # the run ends with this error, once it is at work

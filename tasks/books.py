@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from prefect import get_client
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from prefect.runtime import flow_run
+from prefect.client.orchestration import get_client
 
 from blocks.crms.base import Crm, open_crm
 from blocks.log import event
@@ -34,6 +33,7 @@ from enrichment.records import Disposition, Stop
 from enrichment.stops import graver
 from enrichment.summary import ProviderUse, RunReport, failure_rows, summary_markdown
 from enrichment.wire import FieldDescription
+from tasks.present_run import local_run, run_id, run_name
 from tasks.queue import pause_of
 from tasks.steps import step
 
@@ -46,7 +46,7 @@ def open_books(plan: RunPlan) -> None:
     for reference in plan.providers:
         load_provider(reference)
     with open_crm(plan.crm), open_warehouse(plan.warehouse) as warehouse:
-        start = RunStart(plan.run_id, flow_run.get_name() or plan.run_id, plan.provider, plan.crm, plan.lane)
+        start = RunStart(plan.run_id, run_name() or plan.run_id, plan.provider, plan.crm, plan.lane)
         warehouse.open_run(start, lease_seconds=plan.lease_seconds)
     event("books_opened", run=plan.run_id, provider=plan.provider, crm=plan.crm, warehouse=plan.warehouse)
 
@@ -213,12 +213,14 @@ def _note_use(plan: RunPlan, use: ProviderUse, notifiers: Sequence[str]) -> None
 
 
 def _run_label(plan: RunPlan) -> str:
-    return f"flow run {flow_run.get_name() or ''} ({plan.run_id})"
+    return f"flow run {run_name()} ({plan.run_id})"
 
 
 @step(name="publish-report")
 def publish_report(plan: RunPlan, report: RunReport) -> None:
     """Publish the run's summary and its failures by cause as artifacts, and let the run's name say what was done."""
+    if local_run():
+        return  # who started it reads the report at the terminal
     create_markdown_artifact(
         summary_markdown(report),
         key="enrichment-summary",
@@ -232,9 +234,9 @@ def publish_report(plan: RunPlan, report: RunReport) -> None:
 def _rename(plan: RunPlan, report: RunReport) -> None:
     written, failures = report.books.count(Disposition.WRITTEN), report.books.count(Disposition.FAILED)
     failed = f", {failures:,} failed" if failures else ""
-    if run_id := flow_run.get_id():
+    if flow_run_id := run_id():
         with get_client(sync_client=True) as client:
             client.update_flow_run(
-                uuid.UUID(run_id),
+                uuid.UUID(flow_run_id),
                 name=f"enriched {report.books.claimed:,} contacts, wrote {written:,} to {plan.crm_name}{failed}",
             )

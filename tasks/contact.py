@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from prefect.runtime import flow_run
-
 from blocks.base import module_names
 from blocks.crms.base import contact_id, crm_name, open_crm
 from blocks.log import event
@@ -19,6 +17,7 @@ from enrichment.plan import Reference
 from enrichment.records import Contact, Origin
 from enrichment.story import Policy, ProviderAnswer, Story, StoryLine, tell_story
 from enrichment.waterfall import FOLLOW_UPS
+from tasks.present_run import run_id
 from tasks.steps import step
 
 
@@ -196,8 +195,8 @@ def _keys(crm: str, named: str) -> list[str]:
 
 def _who() -> str:
     """Return who acts: a flow run, or the user of this machine."""
-    if flow_run.id:
-        return f"flow run {flow_run.id}"
+    if flow_run_id := run_id():
+        return f"flow run {flow_run_id}"
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container's user may have no name

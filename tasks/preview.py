@@ -22,6 +22,7 @@ from lookup.counting import Counter
 from lookup.journal import JournalReader
 from lookup.walk import LookUp, load_providers
 from tasks.backfill import pages
+from tasks.present_run import local_run
 from tasks.steps import step
 from tasks.write_back import read_and_plan
 
@@ -97,7 +98,8 @@ def estimate(plan: RunPlan, selection: Selection) -> Estimate:
         skipped[Disposition.INVALID],
         tuple(counter.estimates(prices)),
     )
-    create_markdown_artifact(estimate_markdown(found), key="enrichment-estimate", description="Cost of a backfill")
+    if not local_run():
+        create_markdown_artifact(estimate_markdown(found), key="enrichment-estimate", description="Cost of a backfill")
     event("backfill_estimated", selection=selection.fingerprint, selected=found.selected, waiting=found.waiting)
     return found
 

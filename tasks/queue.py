@@ -1,8 +1,14 @@
 """The queue: claims on it, how much waits, and pausing and resuming a lane, for all workers."""
 
+import fcntl
+import time
 import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from typing import IO
 
-from prefect import get_client
+from prefect.client.orchestration import get_client
+from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 
@@ -12,6 +18,7 @@ from blocks.warehouses.base import Warehouse, open_warehouse
 from enrichment.errors import ConfigurationError, sealed
 from enrichment.plan import RunPlan
 from enrichment.records import PAUSED, Claim, State, Stop
+from tasks.present_run import local_run
 from tasks.steps import Parcel, step
 
 
@@ -69,9 +76,41 @@ def _records(warehouse: Warehouse, lane: str) -> int:
 RUN_LIMITS = ("enrichment-live", "enrichment-backfill")
 
 
-def run_limit(lane: str) -> str:
-    """Return the limit that a run of this lane counts against; both lanes together count as live."""
-    return RUN_LIMITS[lane == "backfill"]
+#: How many runs of a lane work at once on this machine without Prefect's server.
+LOCAL_RUNS = 4
+_GLANCE_SECONDS = 1.0
+#: How long a killed run keeps its slot; a live run renews it. Prefect allows no less.
+_SLOT_SECONDS = 60
+
+
+@contextmanager
+def run_slot(lane: str) -> Iterator[None]:
+    """Wait until a further run of this lane may work, and count as one meanwhile; both lanes together count as live."""
+    name = RUN_LIMITS[lane == "backfill"]
+    with _local_slot(name) if local_run() else concurrency(name, lease_duration=_SLOT_SECONDS):
+        yield
+
+
+@contextmanager
+def _local_slot(name: str) -> Iterator[None]:
+    """Hold a lock on one of a few files, which the operating system gives back if the process dies."""
+    folder = get_current_settings().home / "enrichment"
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as opened:
+        files = [opened.enter_context((folder / f"{name}-{number}").open("w")) for number in range(LOCAL_RUNS)]
+        if not _lock_one(files):
+            event("run_waits", limit=name, runs=LOCAL_RUNS)
+        while not _lock_one(files):
+            time.sleep(_GLANCE_SECONDS)
+        yield
+
+
+def _lock_one(files: Sequence[IO[str]]) -> bool:
+    for file in files:
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    return False
 
 
 @step(name="claim-chunks")

@@ -42,6 +42,7 @@ def ensure_server() -> None:
         ) from None
 
 
+_WITHOUT_PREFECT = "not prepared: commands run without it until PREFECT_API_URL is set; then run this again"
 #: The work pool that prefect.yaml names.
 WORK_POOL = "enrichment"
 
@@ -49,7 +50,7 @@ WORK_POOL = "enrichment"
 @sealed
 def set_up(*, save: bool, runs: int, deploy: bool = False) -> dict[str, Any]:
     """
-    Prepare warehouse, CRM and Prefect; every part may be repeated.
+    Prepare warehouse, CRM and, if a server is set, Prefect; every part may be repeated.
 
     Args:
         save: save the present configuration as Prefect's default blocks.
@@ -61,12 +62,15 @@ def set_up(*, save: bool, runs: int, deploy: bool = False) -> dict[str, Any]:
     """
     settings = load_settings()
     deployments = read_deployments() if deploy else {}
-    ensure_server()
+    on_prefect = save or bool(get_current_settings().api.url)  # blocks are also kept where no server runs
+    if on_prefect:
+        ensure_server()
     with open_warehouse(settings.warehouse) as warehouse:
         migrations = warehouse.migrate()
     with open_crm(settings.crm) as crm:
         fields = crm.ensure_fields()
-    done = {"migrations applied": migrations, "CRM fields created": fields, **_prepare_prefect(settings, save, runs)}
+    prefect = _prepare_prefect(settings, save, runs) if on_prefect else {"Prefect": _WITHOUT_PREFECT}
+    done = {"migrations applied": migrations, "CRM fields created": fields, **prefect}
     return {**done, "deployments created": deploy_missing(deployments)} if deploy else done
 
 

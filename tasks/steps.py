@@ -1,20 +1,29 @@
 """What all steps of the chain share: their retries, and how they travel."""
 
+import logging
+import random
+import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from contextvars import copy_context
+from itertools import repeat
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.tasks import exponential_backoff
+from prefect.tasks import Task, exponential_backoff
+from prefect.utilities.annotations import unmapped
 
-from enrichment.errors import TransientError, sealed
+from blocks.log import event
+from enrichment.errors import TransientError, cause, sealed
+from tasks.present_run import LocalRun, local_run
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
 _RETRIES = 3
+_JITTER = 0.5  # share of each pause
 
 
 class Parcel(Generic[T]):
@@ -35,11 +44,40 @@ class Step(Task[P, R]):
     """
     A task that travels by its name, and not with all that its module holds.
 
-    A worker in another process takes the step from its own copy of the module, with that process's own locks.
+    A worker in another process takes the step from its own copy of the module, with that process's own locks. In a
+    local run, which has no server, the step is a function that is retried alike.
     """
 
     def __reduce__(self) -> str:
         return str(self.fn.__name__)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if local_run():
+            return self._call_locally(*args, **kwargs)
+        return super().__call__(*args, **kwargs)
+
+    def map(self, *args: Any, **kwargs: Any) -> Any:
+        run = local_run()
+        return self._map_locally(run, args) if run else super().map(*args, **kwargs)
+
+    def _call_locally(self, *args: Any, **kwargs: Any) -> Any:
+        delays: Any = self.retry_delay_seconds  # one for each retry
+        for delay in delays:
+            try:
+                return self.fn(*args, **kwargs)
+            except TransientError as error:
+                seconds = delay * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - jitter
+                event(
+                    "step_retried", level=logging.WARNING, step=self.name, seconds=f"{seconds:.1f}", error=cause(error)
+                )
+                time.sleep(seconds)
+        return self.fn(*args, **kwargs)
+
+    def _map_locally(self, run: LocalRun, args: tuple[Any, ...]) -> list[Future[Any]]:
+        """Call the step in the run's threads, once for each value of what isn't `unmapped`."""
+        columns = [repeat(each.value) if isinstance(each, unmapped) else each for each in args]
+        rows = zip(*columns, strict=False)  # as many as the values
+        return [run.threads.submit(copy_context().run, self, *row) for row in rows]
 
 
 def step(**options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:
@@ -55,7 +93,7 @@ def step(**options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:
             sealed(function),
             retries=_RETRIES,
             retry_delay_seconds=exponential_backoff(backoff_factor=2),
-            retry_jitter_factor=0.5,
+            retry_jitter_factor=_JITTER,
             retry_condition_fn=_may_heal,
             persist_result=False,
             cache_policy=NO_CACHE,

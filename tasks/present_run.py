@@ -1,0 +1,66 @@
+"""The run that code is a part of: Prefect's flow run, or a local run, which has no server."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from prefect.runtime import flow_run
+
+from blocks.settings import MOST_CHUNKS_IN_FLIGHT
+
+
+@dataclass
+class LocalRun:
+    """
+    A run without Prefect's server.
+
+    Args:
+        id: of the run.
+        name: of the run.
+        parameters: that its flow was given.
+        threads: in which its batches are worked on.
+    """
+
+    id: str
+    name: str
+    parameters: Mapping[str, Any]
+    threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(MOST_CHUNKS_IN_FLIGHT))
+
+
+_present: ContextVar[LocalRun | None] = ContextVar("local_run", default=None)
+
+
+@contextmanager
+def entered(run: LocalRun) -> Iterator[None]:
+    """Make a local run the present one."""
+    token = _present.set(run)
+    try:
+        yield
+    finally:
+        _present.reset(token)
+
+
+def local_run() -> LocalRun | None:
+    """Return the present run if it is a local one."""
+    return _present.get()
+
+
+def run_id() -> str:
+    """Return the present run's id; empty outside a run."""
+    run = _present.get()
+    return run.id if run else flow_run.get_id() or ""
+
+
+def run_name() -> str:
+    """Return the present run's name; empty outside a run."""
+    run = _present.get()
+    return run.name if run else flow_run.get_name() or ""
+
+
+def run_parameters() -> Mapping[str, Any]:
+    """Return the parameters that the present run was given; none outside a run."""
+    run = _present.get()
+    return run.parameters if run else flow_run.get_parameters()

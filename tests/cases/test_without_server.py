@@ -1,0 +1,173 @@
+"""Commands without PREFECT_API_URL: no server is started for them, and whatever a flow run promises holds."""
+
+import json
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextvars import copy_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from typer.testing import CliRunner
+
+import cli
+from blocks.warehouses.base import KeptRun
+from sandbox.accounts import notifier_settings
+from tasks import queue
+from tasks.books import describe_fields
+from tasks.present_run import LocalRun, entered
+from tests.cases.chain import Chain
+
+
+@pytest.fixture(autouse=True)
+def prefect_home(tmp_path: Path, chain: Chain) -> Iterator[Path]:
+    """Name no server, and let alerts go to the stand-ins; what Prefect keeps on this machine is in a new folder."""
+    for name, value in notifier_settings(chain.box.url, chain.box.smtp_port).items():
+        chain.setenv(name, value)
+    with temporary_settings({PREFECT_HOME: tmp_path / "prefect"}, restore_defaults={PREFECT_API_URL}):
+        yield tmp_path / "prefect"
+
+
+def enrich(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.app, [*arguments, "--json"])
+
+
+def contacts(chain: Chain, count: int) -> list[str]:
+    return list(chain.world.hubspot.create([{"email": f"hit+p{n}@firm.example"} for n in range(count)]))
+
+
+def last_run(chain: Chain) -> KeptRun:
+    with chain.warehouse._reading() as session:
+        row = session._connection.execute("SELECT run_id FROM enrichment_runs ORDER BY started_at DESC").fetchone()
+    found = chain.warehouse.find_run(row["run_id"])
+    assert found is not None
+    return found
+
+
+def alerts(chain: Chain) -> list[str]:
+    return [message.text for message in chain.world.slack.messages]
+
+
+def test_contacts_are_queued_and_enriched(chain: Chain, prefect_home: Path) -> None:
+    """Stage, dry run and run do what they do on Prefect, say that its UI shows nothing, and start no server."""
+    ids = contacts(chain, 4)
+    done = enrich("stage", "--ids", ",".join(ids))
+    assert json.loads(done.stdout) == {"staged": 4}
+    assert json.loads(enrich("run", "--dry-run").stdout)["records"] == 4
+    chain.setenv("ENRICHMENT_CHUNK_SIZE", "2")
+    done = enrich("run")
+    assert "PREFECT_API_URL is not set" in done.stderr
+    assert done.exit_code == 0
+    report: dict[str, Any] = json.loads(done.stdout)
+    assert report["books"]["dispositions"] == {"written": 4}
+    assert chain.ends(*ids) == ["written"] * 4
+    run = last_run(chain)
+    assert (run.run_id, run.state) == (report["run_id"], "closed")
+    assert run.flow_run_name == "enrich contacts of hubspot with zoominfo"
+    assert alerts(chain) == []
+    assert not (prefect_home / "prefect.db").exists()
+
+
+def test_failed_contacts_lead_to_an_alert_and_an_exit_code(chain: Chain) -> None:
+    """HubSpot refuses every update: the totals are closed, and people are alerted."""
+    ids = contacts(chain, 2)
+    enrich("stage", "--ids", ",".join(ids))
+    chain.answer("hubspot", "batch/update", {"status": "error", "category": "VALIDATION_ERROR"}, status=400, times=0)
+    done = enrich("run")
+    assert done.exit_code == 1
+    assert "2 of 2 contacts failed" in done.stderr
+    assert last_run(chain).state == "closed"
+    (message,) = alerts(chain)
+    assert "100.0% of 2 contacts failed" in message
+
+
+def test_a_run_that_fails_closes_its_totals_and_alerts(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HubSpot answers 503 to its field descriptions: the queue is as it was, and the alert names the cause."""
+    ids = contacts(chain, 1)
+    enrich("stage", "--ids", *ids)
+    monkeypatch.setattr(describe_fields, "retry_delay_seconds", [])
+    chain.world.faults.add(kind="status", service="hubspot", path_contains="properties", status=503, times=0)
+    done = enrich("run")
+    assert done.exit_code == 1
+    assert "HubSpot" in done.stderr
+    assert (last_run(chain).state, chain.ends(*ids)) == ("failed", ["queued"])
+    (message,) = alerts(chain)
+    assert "a run failed" in message
+    assert "HubSpot" in message
+
+
+class _LetGo(logging.Handler):
+    """Lets a held answer go once the run says that it was interrupted."""
+
+    def __init__(self, held: Any) -> None:
+        super().__init__()
+        self.held = held
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.held.let_go |= "run_interrupted" in record.getMessage()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_an_interrupted_run_finishes_what_is_in_flight(chain: Chain, number: signal.Signals) -> None:
+    """The batch that waits for the provider is written and settled; then the totals are closed, and people alerted."""
+    ids = contacts(chain, 3)
+    enrich("stage", "--ids", ",".join(ids))
+    held = chain.world.faults.add(kind="held", service="zoominfo", path_contains="enrich")
+    asked = threading.Event()
+
+    def interrupt() -> None:
+        while not held.hits and not asked.wait(0.01):
+            pass
+        os.kill(os.getpid(), number)
+
+    handler = _LetGo(held)
+    logging.getLogger("tasks").addHandler(handler)
+    before = signal.getsignal(number)
+    watcher = threading.Thread(target=interrupt)
+    watcher.start()
+    try:
+        done = enrich("run")
+    finally:
+        asked.set()
+        watcher.join()
+        logging.getLogger("tasks").removeHandler(handler)
+    assert done.exit_code != 0
+    assert signal.getsignal(number) == before
+    assert chain.ends(*ids) == ["written"] * 3
+    assert last_run(chain).state == "failed"
+    (message,) = alerts(chain)
+    assert "the run was interrupted" in message
+
+
+def test_few_runs_work_at_once_on_a_machine(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run waits while as many as may are at work; those of the other queue don't count."""
+    monkeypatch.setattr(queue, "LOCAL_RUNS", 1)
+    monkeypatch.setattr(queue, "_GLANCE_SECONDS", 0.01)
+    waits, works = threading.Event(), threading.Event()
+
+    class Watch(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "run_waits" in record.getMessage():
+                waits.set()
+
+    def second() -> None:
+        with queue.run_slot("live"):
+            works.set()
+
+    handler, run = Watch(), LocalRun("r", "r", {})
+    logging.getLogger("tasks").addHandler(handler)
+    try:
+        with entered(run), queue.run_slot("live"), queue.run_slot("backfill"):
+            other = threading.Thread(target=copy_context().run, args=(second,))
+            other.start()
+            assert waits.wait(60)
+            assert not works.is_set()
+        other.join(60)
+        assert works.is_set()
+    finally:
+        logging.getLogger("tasks").removeHandler(handler)

@@ -292,6 +292,8 @@ def canonical(field: Field, value: Any, unit: str = "") -> Any:
         value: as the provider gives it.
         unit: of the value, one of the field's CONVERSIONS; empty if it is the canonical one.
     """
+    if value is None:
+        return None
     given = forms.cleaned(value, field.real)
     formed = field.form(given) if field.form and given is not None else given
     if unit:

@@ -36,7 +36,7 @@ _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|([A-Za-z][A-Za-z0-9]{1
 
 def unescaped(text: str) -> str:
     """Return a text with `&` in place of `&amp;` and so on, however often it was escaped."""
-    while (plain := _ENTITY.sub(_character, text)) != text:
+    while "&" in text and (plain := _ENTITY.sub(_character, text)) != text:
         text = plain
     return text
 
@@ -66,7 +66,11 @@ _AROUND = " ()[]{}<>\"'*_-.:;,#!?~=/\u2013\u2014\u2026"
 def is_placeholder(text: str) -> bool:
     """Return whether a text only stands where nothing is known: `N/A`, `-`, `unknown`, a spreadsheet's error."""
     word = text.casefold().strip(_AROUND)
-    return not any(map(str.isalnum, word)) or word in _NOTHING or bool(_CELL_ERROR.fullmatch(text.strip()))
+    return not any(map(str.isalnum, word)) or word in _NOTHING or ("#" in text and _is_cell_error(text))
+
+
+def _is_cell_error(text: str) -> bool:
+    return bool(_CELL_ERROR.fullmatch(text.strip()))
 
 
 #: Characters of control: nobody sees them, and a CRM keeps them or not. Those above come from Windows' own charset.
@@ -87,12 +91,20 @@ def cleaned(value: Any, real: Collection[str] = ()) -> Any:
         return [cleaned(item, real) if isinstance(item, str) else item for item in value]
     if not isinstance(value, str):
         return value
-    text = " ".join(" ".join(unescaped(value).split()).translate(_CONTROLS).split())
+    text = " ".join(unescaped(value).split())
+    if not (text.isascii() and text.isprintable()):
+        text = _without_invisible(text)
+    return None if is_placeholder(text) and text not in real else text
+
+
+def _without_invisible(text: str) -> str:
+    """Return a text without control characters, and without what can't be seen at its ends."""
+    text = " ".join(text.translate(_CONTROLS).split())
     while text and _is_unseen(text[0]):
         text = text[1:].lstrip()
     while text and _is_unseen(text[-1]) and not _is_variation(text[-1]):
         text = text[:-1].rstrip()
-    return None if is_placeholder(text) and text not in real else text
+    return text
 
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"

@@ -1,5 +1,6 @@
 """What makes a contact findable, and the keys under which it is remembered."""
 
+import functools
 import hashlib
 import json
 import re
@@ -40,7 +41,8 @@ def normalise_email(text: str | None) -> str | None:
     return next(iter(valid_addresses(text)), None)
 
 
-def valid_addresses(text: str | None) -> list[str]:
+@functools.lru_cache(maxsize=10_000)  # screening, choosing an input, keys and comparisons all need it of a contact
+def valid_addresses(text: str | None) -> tuple[str, ...]:
     """
     Return the valid addresses in a text, in order, each once and in its one form.
 
@@ -55,7 +57,7 @@ def valid_addresses(text: str | None) -> list[str]:
         if not torn and not _WORD_BEFORE.search(plain[end : each.start()]):
             found.append(_address(each["quoted"] or each["local"], each["host"]))
         end = each.end()
-    return list(dict.fromkeys(address for address in found if address))
+    return tuple(dict.fromkeys(address for address in found if address))
 
 
 def _plain(text: str) -> str:

@@ -1,15 +1,18 @@
 """Codes of countries and states, found by the many names under which they go."""
 
+import functools
 import re
 import unicodedata
 from collections.abc import Mapping
 
 
+@functools.lru_cache(maxsize=4096)
 def country_code(name: str) -> str | None:
     """Return the ISO 3166-1 alpha-2 code of a country, given by code or by an English or its own name, or None."""
     return _COUNTRIES.get(_folded(name))
 
 
+@functools.lru_cache(maxsize=4096)
 def state_code(name: str, country: str | None) -> str:
     """
     Return a state's part of its ISO 3166-2 code where that is in use and sure, else the name as it is.

@@ -246,7 +246,8 @@ def _text(value: Any, description: FieldDescription) -> str:
 
 
 def _check_length(text: str, max_length: int | None) -> None:
-    if max_length is not None and units(text) > max_length:
+    # No character counts for more than two, so that most texts needn't be counted.
+    if max_length is not None and 2 * len(text) > max_length and units(text) > max_length:
         raise UnfitError(TOO_LONG)
 
 

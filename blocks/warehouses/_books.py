@@ -2,11 +2,10 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, TypeVar
 
 from blocks.warehouses._erasure import forget_late
-from blocks.warehouses._rows import Row, enrichment_of, finished_row, refusal_row, renamed
+from blocks.warehouses._rows import Row, enrichment_of, finished_row, refusal_row, renamed, row_of
 from blocks.warehouses._session import Session, Transactions, replayed
 from blocks.warehouses._values import Health, KeptRun, RunEnd, RunStart, Settled, Usage, WrittenField
 from enrichment.alerts import Cause, Shares
@@ -34,13 +33,13 @@ class BookVerbs(Transactions):
         """Open a run's books, and mark runs that died as abandoned."""
         with self._transaction() as session:
             session.run("abandon_runs", lease_seconds=lease_seconds)
-            session.run("open_run", **asdict(start))
+            session.run("open_run", **row_of(start))
 
     @replayed
     def close_run(self, run_id: str, end: RunEnd) -> None:
         """Close a run's books."""
         with self._transaction() as session:
-            session.run("close_run", run_id=run_id, **asdict(end) | {"api_versions": list(end.api_versions)})
+            session.run("close_run", run_id=run_id, **row_of(end) | {"api_versions": list(end.api_versions)})
 
     @replayed
     def read_books(self, run_id: str, *, returned: int | None = None) -> Books:
@@ -110,7 +109,7 @@ class BookVerbs(Transactions):
 
     def ended_of(self, origin: Origin, crm_ids: Collection[str]) -> set[str]:
         """Return those of the contacts that have ended before, however that was."""
-        return {row["crm_id"] for row in self._query("read_ended", **asdict(origin), ids=list(crm_ids))}
+        return {row["crm_id"] for row in self._query("read_ended", **row_of(origin), ids=list(crm_ids))}
 
     def read_fresh(self, origin: Origin, keys_of: Mapping[str, Collection[str]], *, fresh_days: int) -> set[str]:
         """
@@ -121,7 +120,7 @@ class BookVerbs(Transactions):
             keys_of: by CRM id the request keys that the contact has today.
             fresh_days: the time.
         """
-        rows = self._query("read_fresh", **asdict(origin), ids=list(keys_of), fresh_days=fresh_days)
+        rows = self._query("read_fresh", **row_of(origin), ids=list(keys_of), fresh_days=fresh_days)
         latest = {row["crm_id"]: row["request_key"] for row in rows}
         return {crm_id for crm_id, key in latest.items() if key in keys_of[crm_id]}
 
@@ -141,13 +140,13 @@ class BookVerbs(Transactions):
         ended = [item for item in settlements if isinstance(item, Finished)]
         finished = [finished_row(item) for item in ended]
         refusals = [refusal_row(item.record_id, one) for item in ended for one in item.refusals]
-        returned = [asdict(item) for item in settlements if isinstance(item, Returned)]
+        returned = [row_of(item) for item in settlements if isinstance(item, Returned)]
         with self._transaction() as session:
             if not self.atomic:
                 forget_late(session, origin, [record.crm_id for record in claim.records])
             session.run("lock_claim", token=claim.token)
-            session.run("confirm_writes", **asdict(origin), rows=[asdict(item) for item in confirmed])
-            session.run("forget_open_writes", token=claim.token, **asdict(origin), rows=finished)
+            session.run("confirm_writes", **row_of(origin), rows=[row_of(item) for item in confirmed])
+            session.run("forget_open_writes", token=claim.token, **row_of(origin), rows=finished)
             session.run("write_ledger", token=claim.token, run_id=claim.run_id, rows=finished)
             # Of all records: when a settlement is repeated, what it returns now may have finished the first time.
             counts = session.read("count_ended", run_id=claim.run_id, ids=[item.record_id for item in settlements])
@@ -220,7 +219,7 @@ class InsightVerbs(Transactions):
     def read_story(self, origin: Origin, crm_id: str) -> Story:
         """Return what the tables say of a contact; without a CRM's name, of the contacts of this id in every CRM."""
         with self._reading() as session:
-            who = {**asdict(origin), "crm_id": crm_id}
+            who = {**row_of(origin), "crm_id": crm_id}
             return Story(
                 staging=_all(session, "story_staging", QueuedContact, who),
                 ledger=_all(session, "story_ledger", EndedContact, who),
@@ -243,7 +242,7 @@ class InsightVerbs(Transactions):
 
     def read_written(self, run_id: str, origin: Origin) -> list[WrittenField]:
         """Return the fields that a run has written and the CRM has confirmed, by contact and field."""
-        return [WrittenField(**row) for row in self._query("read_written", run_id=run_id, **asdict(origin))]
+        return [WrittenField(**row) for row in self._query("read_written", run_id=run_id, **row_of(origin))]
 
 
 def _refused(rows: Iterable[Row]) -> list[RefusedField]:

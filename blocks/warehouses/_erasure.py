@@ -7,11 +7,10 @@ record has left it. What leads to the rest is deleted last, so that a half-done 
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict
 from itertools import groupby
 from operator import itemgetter
 
-from blocks.warehouses._rows import Row
+from blocks.warehouses._rows import Row, finished_row, row_of
 from blocks.warehouses._session import Session
 from blocks.warehouses._values import Erased
 from enrichment.identifiers import suppression_keys
@@ -45,7 +44,7 @@ def erase(session: Session, origin: Origin, crm_id: str, token: str, by: str = "
         by: who erases it.
     """
     subject = _contact_keys(origin, crm_id)[0]
-    who = {**asdict(origin), "crm_id": crm_id}
+    who = {**row_of(origin), "crm_id": crm_id}
     # The erasure claims the record: a run at work on it has lost it, and every later update of that run finds nothing.
     session.run("take_records", token=token, lease_seconds=_LEASE_SECONDS, **who)
     records = session.read("read_claim", token=token)
@@ -84,7 +83,7 @@ def forget_late(session: Session, origin: Origin, crm_ids: Iterable[str]) -> Non
     by_key = {_contact_keys(origin, crm_id)[0]: crm_id for crm_id in crm_ids}
     for key in sorted(erased_among(session, by_key.keys())):
         for query in _FORGETTING.values():
-            session.run(query, **asdict(origin), crm_id=by_key[key])
+            session.run(query, **row_of(origin), crm_id=by_key[key])
 
 
 def without_erased_addresses(session: Session, rows: Sequence[Row]) -> list[Row]:
@@ -115,7 +114,7 @@ def _end(session: Session, token: str, records: Sequence[Row]) -> int:
 
     The row names no run: the run that held the record counts it as lost, so its books balance.
     """
-    ended = [asdict(Finished(row["record_id"], Disposition.SUPPRESSED, REASON)) for row in records]
+    ended = [finished_row(Finished(row["record_id"], Disposition.SUPPRESSED, REASON)) for row in records]
     session.run("write_ledger", token=token, run_id="", rows=ended)
     session.run("delete_finished", token=token, rows=ended)
     return len(ended)

@@ -1,11 +1,10 @@
 """The verbs about requests to providers: the journal of replies, the reservations, and the credits of both."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
 
 from blocks.providers.base import Reply
 from blocks.warehouses import _erasure
-from blocks.warehouses._rows import contact_row, enrichment_of, reply_of, reply_row
+from blocks.warehouses._rows import contact_row, enrichment_of, reply_of, reply_row, row_of
 from blocks.warehouses._session import Session, Transactions, replayed
 from blocks.warehouses._values import JournalLookup, MadeFor, PlannedWrite, SavedReply
 from enrichment.credits import UNCAPPED, CreditCaps, Overdraft, Spending, overdraft
@@ -64,7 +63,7 @@ class JournalVerbs(Transactions):
                 lease_seconds=lease_seconds,
                 **wanted,
             )
-            session.run("note_requests", provider=provider, token=token, rows=[asdict(one) for one in made_for])
+            session.run("note_requests", provider=provider, token=token, rows=[row_of(one) for one in made_for])
             rows = session.read("read_replies", reply_days=reply_days, miss_days=miss_days, **wanted)
             replies = {row["request_key"]: reply_of(row) for row in rows}
             session.run("drop_reservations", provider=provider, keys=list(replies))
@@ -174,16 +173,16 @@ class ResultVerbs(Transactions):
             session.run("lock_claim", token=claim.token)
             held = frozenset(row["record_id"] for row in session.read("read_held", token=claim.token, ids=ids))
             rows = [contact_row(item) for item in found if item.record.record_id in held]
-            misses = [asdict(row) for row in unmatched if row.record_id in held]
-            session.run("upsert_contacts", **asdict(origin), run_id=claim.run_id, rows=rows)
-            session.run("append_history", **asdict(origin), run_id=claim.run_id, rows=rows)
-            session.run("upsert_unmatched", **asdict(origin), run_id=claim.run_id, provider=provider, rows=misses)
+            misses = [row_of(row) for row in unmatched if row.record_id in held]
+            session.run("upsert_contacts", **row_of(origin), run_id=claim.run_id, rows=rows)
+            session.run("append_history", **row_of(origin), run_id=claim.run_id, rows=rows)
+            session.run("upsert_unmatched", **row_of(origin), run_id=claim.run_id, provider=provider, rows=misses)
             session.run("mark_enriched", token=claim.token, rows=rows)
         return held
 
     def read_enriched(self, origin: Origin, crm_ids: Collection[str]) -> dict[str, Enrichment]:
         """Return what is stored of these contacts, by CRM id."""
-        rows = self._query("read_enriched", **asdict(origin), ids=list(crm_ids))
+        rows = self._query("read_enriched", **row_of(origin), ids=list(crm_ids))
         return {row["crm_id"]: enrichment_of(row) for row in rows}
 
     @replayed
@@ -199,14 +198,14 @@ class ResultVerbs(Transactions):
             rows_held = session.read("read_held", token=claim.token, ids=[item.record_id for item in planned])
             held = frozenset(row["record_id"] for row in rows_held)
             rows = [
-                {"crm_id": item.crm_id, **asdict(change)}
+                {"crm_id": item.crm_id, **row_of(change)}
                 for item in planned
                 if item.record_id in held
                 for change in item.changes
             ]
-            session.run("plan_writes", **asdict(origin), run_id=claim.run_id, rows=rows)
+            session.run("plan_writes", **row_of(origin), run_id=claim.run_id, rows=rows)
         return held
 
     def open_writes(self, origin: Origin, crm_ids: Collection[str]) -> list[OpenWrite]:
         """Return the writes to these contacts that were planned and never confirmed."""
-        return [OpenWrite(**row) for row in self._query("read_open_writes", **asdict(origin), ids=list(crm_ids))]
+        return [OpenWrite(**row) for row in self._query("read_open_writes", **row_of(origin), ids=list(crm_ids))]

@@ -2,11 +2,10 @@
 
 import uuid
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict
 
 from blocks.log import event
 from blocks.warehouses._erasure import without_erased_addresses
-from blocks.warehouses._rows import Row, record_of, renamed
+from blocks.warehouses._rows import Row, record_of, renamed, row_of
 from blocks.warehouses._session import Session, Transactions, replayed
 from blocks.warehouses._values import NewRecord, QueueCount, Renewal
 from enrichment.identifiers import normalise_email, valid_addresses
@@ -47,7 +46,7 @@ class QueueVerbs(Transactions):
         """
         with self._transaction() as session:
             session.run(
-                "note_changes", rows=[asdict(origin) | {"crm_id": crm_id} for origin, crm_id in sorted(set(changed))]
+                "note_changes", rows=[row_of(origin) | {"crm_id": crm_id} for origin, crm_id in sorted(set(changed))]
             )
             staged = _stage(session, records)
             if cursor:
@@ -122,7 +121,7 @@ class QueueVerbs(Transactions):
 
     def waiting_of(self, origin: Origin, crm_ids: Collection[str]) -> set[str]:
         """Return those of the contacts that are in the queue."""
-        return {row["crm_id"] for row in self._query("read_waiting", **asdict(origin), ids=list(crm_ids))}
+        return {row["crm_id"] for row in self._query("read_waiting", **row_of(origin), ids=list(crm_ids))}
 
     @replayed
     def claim(
@@ -145,7 +144,7 @@ class QueueVerbs(Transactions):
                 "claim_records",
                 token=token,
                 run_id=run_id,
-                **asdict(origin),
+                **row_of(origin),
                 lane=lane,
                 limit=limit,
                 lease_seconds=lease_seconds,
@@ -156,7 +155,7 @@ class QueueVerbs(Transactions):
 
     def peek(self, *, origin: Origin, lane: str, limit: int) -> list[StagedRecord]:
         """Return the records that a claim would take, without taking them."""
-        rows = self._query("peek_records", **asdict(origin), lane=lane, limit=limit)
+        rows = self._query("peek_records", **row_of(origin), lane=lane, limit=limit)
         return [record_of(row) for row in rows]
 
     @replayed
@@ -183,7 +182,7 @@ def _require_moved(changed: int) -> None:
 
 
 def _stage(session: Session, records: Sequence[NewRecord]) -> int:
-    given = [asdict(record) | {"record_id": uuid.uuid4().hex} for record in records]
+    given = [row_of(record) | {"record_id": uuid.uuid4().hex} for record in records]
     rows = [_with_one_address(row) for row in without_erased_addresses(session, given)]
     several = sum(1 for record in records if len(valid_addresses(record.email_address)) > 1)
     if several:

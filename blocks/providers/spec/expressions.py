@@ -6,10 +6,11 @@ from typing import Any
 import jmespath
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 from jmespath.functions import Functions, signature
-from jmespath.visitor import TreeInterpreter
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
+
+from blocks.providers.spec.closures import Interpreter, closure_of, is_false
 
 # Nodes whose first child alone is looked up from where the expression starts; the others are relative to its result.
 _CHAINS = {
@@ -32,10 +33,10 @@ class _OurFunctions(Functions):
         return (text or "").casefold()
 
 
-_OPTIONS = jmespath.Options(custom_functions=_OurFunctions())
+FUNCTIONS = _OurFunctions()
 
 
-class _Lenient(TreeInterpreter):
+class _Lenient(Interpreter):
     """Takes a text or number for a list of it."""
 
     def visit_index(self, node: Any, value: Any) -> Any:
@@ -45,6 +46,9 @@ class _Lenient(TreeInterpreter):
         found = super().visit_flatten(node, value)
         single = _listed(self.visit(node["children"][0], value)) if found is None else None
         return single if isinstance(single, list) else found
+
+
+_STRICT, _LENIENT = Interpreter(FUNCTIONS), _Lenient(FUNCTIONS)
 
 
 def _listed(value: Any) -> Any:
@@ -71,6 +75,7 @@ class Expression:
         self.text = text
         for node in _nodes(self._tree):
             _check_node(node)
+        self._found, self._picked = closure_of(self._tree, _STRICT), closure_of(self._tree, _LENIENT)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -98,21 +103,20 @@ class Expression:
     def find(self, value: Any) -> Any:
         """Return what the expression finds; null also where a value has another type than the expression expects."""
         try:
-            return self._compiled.search(value, options=_OPTIONS)
+            return self._found(value)
         except JMESPathTypeError:
             return None
 
     def pick(self, value: Any) -> Any:
         """Return what `find` finds, also where a single value stands in place of a list of it."""
         try:
-            return _Lenient(_OPTIONS).visit(self._compiled.parsed, value)
+            return self._picked(value)
         except JMESPathTypeError:
             return None
 
     def holds(self, value: Any) -> bool:
         """Return whether the result is true in JMESPath's sense: null, false and anything empty are not, but 0 is."""
-        found = self.find(value)
-        return found is not None and found is not False and found not in ("", [], {})
+        return not is_false(self.find(value))
 
     @property
     def names(self) -> set[str]:

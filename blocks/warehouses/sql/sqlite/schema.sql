@@ -134,8 +134,7 @@ CREATE TABLE crm_writes (
     written_at TEXT,
     reverted_at TEXT,
     PRIMARY KEY (crm, object_type, crm_id, field, run_id)
-);
-CREATE INDEX open_writes ON crm_writes (crm, object_type, crm_id) WHERE written_at IS NULL;
+) WITHOUT ROWID;
 
 CREATE TABLE failed_records (
     record_id TEXT PRIMARY KEY,

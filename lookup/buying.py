@@ -1,6 +1,5 @@
 """The asker of a run: the journal first, then money, and never twice at once."""
 
-import asyncio
 import contextlib
 import random
 import time
@@ -22,8 +21,8 @@ from enrichment.text import escaped
 from lookup.cases import Case, Heard, Known, Pending, reuse_days
 from lookup.journal import read_journal
 
-#: Contacts that are queried between two renewals of the claim.
-GROUP_SIZE = 250
+#: How long, at the provider's pace, the calls take that are made between two renewals of the claim.
+GROUP_SECONDS = 20.0
 
 #: How often the runs at work are counted again during a group, which takes long at a slow provider.
 _SHARE_SECONDS = 2.0
@@ -196,8 +195,9 @@ class Purchase:
         self._erased |= looked.erased
         granted = sorted(looked.granted)
         self.buyer.shuffle(granted)
-        for start in range(0, len(granted), GROUP_SIZE):
-            for reply in self._query_group(granted[start : start + GROUP_SIZE]):
+        size = max(1, round(GROUP_SECONDS * self.asked.terms.per_second)) * self.asked.terms.batch_size
+        for start in range(0, len(granted), size):
+            for reply in self._query_group(granted[start : start + size]):
                 if reply.outcome not in CONCLUSIVE:
                     self.missing.setdefault(reply.key, reply)
         return len(granted)
@@ -219,7 +219,7 @@ class Purchase:
             return [_not_made(key, self.stop) for key in keys]
         held = self._still_held(keys)
         lost = [Reply(key, Outcome.RETRYABLE, reason="claim_lost", wait_seconds=0.0) for key in set(keys) - set(held)]
-        replies = asyncio.run(self.asked.ask([self.requests[key].request for key in held], self._keep))
+        replies = self.asked.ask([self.requests[key].request for key in held], self._keep)
         self._note_stop(replies)
         return [*replies, *lost]
 

@@ -4,9 +4,12 @@ One rate limiter per service and credential in each process, shared by all threa
 Prefect's global limits cost about 50 ms per acquire, too slow to pace single calls with; they bound runs and chunks.
 """
 
+import asyncio
 import logging
+import math
 import threading
 import time
+from collections import deque
 from collections.abc import Hashable, Iterator
 
 from enrichment.errors import PostponedError
@@ -14,8 +17,12 @@ from enrichment.retry import LONGEST_INLINE_WAIT_SECONDS
 
 logger = logging.getLogger(__name__)
 
-#: Calls that woke late may follow each other a little faster than the rate, so that a stall costs no throughput.
-_LEAST_SPACING = 0.95
+_FIRST_IN_FLIGHT = 16
+
+#: Calls that woke late may follow each other faster than the rate, so that a stall costs no throughput ...
+_LEAST_SPACING = 0.5
+#: ... but no more of them begin in a window of so many seconds than the rate allows.
+_WINDOW_SECONDS = 1.0
 
 
 class Pacer:
@@ -33,7 +40,7 @@ class Pacer:
         self._share = 1.0
         self._processes = 1
         self._next_slot = 0.0
-        self._last_start = 0.0
+        self._starts: deque[float] = deque()
         self._held_until = 0.0
         self._lock = threading.Lock()
 
@@ -84,17 +91,27 @@ class Pacer:
         Returns:
             0 if it may begin now, else seconds to wait: a pause was asked for meanwhile, or others that also woke late
             began a moment ago. Else a stall of the machine would send a burst, which draws a 429 for every caller.
+            What a stall held back is made up for within the window that the rate allows.
 
         Raises:
             PostponedError: the pause is longer than a caller should sleep.
         """
         with self._lock:
             now = time.monotonic()
-            wait = max(self._held_until, self._last_start + _LEAST_SPACING * self._spacing) - now
+            wait = max(self._held_until, self._earliest_start()) - now
             self._refuse_long(wait)
             if wait <= 0:
-                self._last_start = now
+                self._starts.append(now)
             return max(wait, 0.0)
+
+    def _earliest_start(self) -> float:
+        """Return from when on one more call keeps to the rate, whichever window of the last calls one looks at."""
+        spacing = self._spacing
+        most = math.ceil(_WINDOW_SECONDS / spacing)
+        while len(self._starts) > most:
+            self._starts.popleft()
+        after_last = self._starts[-1] + _LEAST_SPACING * spacing if self._starts else 0.0
+        return max(after_last, self._starts[0] + most * spacing) if len(self._starts) == most else after_last
 
     @property
     def held(self) -> bool:
@@ -121,6 +138,58 @@ class Pacer:
         yield self.reserve()
         while wait := self.start():
             yield wait
+
+
+class InFlight:
+    """
+    Bounds the calls that are under way at once, on one event loop.
+
+    The rate is the pacer's: a slow service needs more calls under way for it than a quick one. So the bound goes up
+    while it is what holds calls back, and is halved when the service fails.
+
+    Args:
+        most: calls at once, whatever happens.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._allowed = float(min(_FIRST_IN_FLIGHT, most))
+        self._busy = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def __aenter__(self) -> None:
+        """Wait until one more may be under way."""
+        while self._busy >= int(self._allowed):
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                self._wake(1)  # the turn may have come already
+                raise
+        self._busy += 1
+
+    async def __aexit__(self, *_: object) -> None:
+        """Let the next one in."""
+        self._busy -= 1
+        self._wake(1)
+
+    def more(self) -> None:
+        """Note a call that went well: if others wait, one more may be under way once as many did as there are."""
+        if self._waiting and self._allowed < self._most:
+            self._allowed = min(self._allowed + 1 / self._allowed, float(self._most))
+            self._wake(1)
+
+    def fewer(self) -> None:
+        """Note that the service fails."""
+        self._allowed = max(self._allowed / 2, 1.0)
+
+    def _wake(self, calls: int) -> None:
+        while calls and self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():  # else its call was cancelled
+                turn.set_result(None)
+                calls -= 1
 
 
 class _Pacers:

@@ -113,14 +113,14 @@ class Asked(Protocol):
     def miss_days(self) -> int | None:
         """For how long its misses are reused, where they are billed; None for as long as the settings say."""
 
-    async def ask(self, requests: Sequence[Request], keep: Callable[[Sequence[Reply]], None]) -> list[Reply]:
+    def ask(self, requests: Sequence[Request], keep: Callable[[Sequence[Reply]], None]) -> list[Reply]:
         """
         Send requests in native batches, concurrently, under the shared rate limit.
 
         Args:
             requests: with distinct keys.
-            keep: called with the replies of each answer before anything is made of them, and with those of answers
-                that may be billed although they were lost; durable when it returns.
+            keep: called, in another thread, with the replies of each answer before anything is made of them, and with
+                those of answers that may be billed although they were lost; durable when it returns.
 
         Returns:
             one reply for every request, in any order; one that wasn't sent because the run must stop says so.

@@ -42,9 +42,19 @@ class ProviderBlock(PipelineBlock):
         None, pattern="^https?://", description="Base URL to call, if it isn't the provider's own."
     )
     requests_per_second: float | None = Field(
-        None, gt=0, le=1000, description="Most requests per second, if lower than what the account allows."
+        None,
+        gt=0,
+        le=1000,
+        description="Requests per second that the contract allows, if not the provider's usual rate; what its answers "
+        "state still holds.",
     )
-    concurrency: int = Field(16, ge=1, le=256, description="Calls in flight at once.")
+    concurrency: int = Field(
+        64,
+        ge=1,
+        le=256,
+        description="Most calls in flight at once. It begins with 16 and goes up while all of them are needed, and "
+        "down while the service fails.",
+    )
     batch_size: int | None = Field(
         None, ge=1, le=10_000, description="Contacts per call, if fewer than the provider accepts."
     )

@@ -1,6 +1,5 @@
 """The walk-through of docs/add-a-provider.md, followed to the letter."""
 
-import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -68,7 +67,7 @@ def test_the_file_of_the_walk_through_enriches_contacts(namebook: Stub) -> None:
     wanted = {email: provider.choose_input(Contact("1", email)) or {} for email in emails}
     kept: list[Reply] = []
     requests = [Request(provider.request_key(one), one) for one in wanted.values()]
-    replies = {one.key: one for one in asyncio.run(provider.ask(requests, kept.extend))}
+    replies = {one.key: one for one in provider.ask(requests, kept.extend)}
     found = [provider.read(replies[provider.request_key(one)].body) for one in wanted.values()]
     assert [one.outcome for one in found[:3]] == [Outcome.MATCHED, Outcome.SUPPRESSED, Outcome.PARTIAL]
     assert {one.outcome for one in found[3:]} == {Outcome.UNMATCHED}
@@ -91,7 +90,7 @@ def test_the_follow_up_of_the_walk_through_fills_its_field(
     assert about == {"firm": "12"}
     assert further.choose_input(KNOWN["bob@freelance.example"]) is None
     asked = [Request(further.request_key(one), one) for one in (about, {"firm": "13"})]
-    known, unknown = asyncio.run(further.ask(asked, lambda _: None))
+    known, unknown = further.ask(asked, lambda _: None)
     assert (known.outcome, known.credits) == (Outcome.MATCHED, 1)
     assert further.read(known.body).fields == {"tech_stack": ["Snowflake"]}
     assert (unknown.outcome, unknown.reason, unknown.credits) == (Outcome.UNMATCHED, "no_tools", 0)

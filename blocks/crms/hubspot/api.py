@@ -195,8 +195,8 @@ def _context(error: Mapping[str, Any], key: str) -> list[str]:
     return [str(value) for value in values] if isinstance(values, list) else []
 
 
-#: A part of the allowed rate is left to clocks that differ and to other users of the same app.
-SAFETY = 0.95
+#: A part of the allowed rate is left to calls that arrive sooner or later than they were sent.
+SAFETY = 0.985
 #: HubSpot allows 5 searches a second for the whole account.
 SEARCHES_PER_SECOND = 4.0
 RETRY_POLICY = RetryPolicy(attempts_after_lost_answer=3)

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 
-import httpx
-
 from blocks.calls.loop import Purpose, Unanswered, make_call_async
 from blocks.calls.messages import Answer, Call
 from blocks.providers.base import Reply, Request
@@ -97,18 +95,15 @@ class Asking:
         spec: the spec of the provider.
         options: the options of the user.
         shared: what this process shares.
-        client: the HTTP client.
         keep: makes replies durable.
     """
 
-    def __init__(
-        self, spec: ProviderSpec, options: Options, shared: Shared, client: httpx.AsyncClient, keep: Keep
-    ) -> None:
+    def __init__(self, spec: ProviderSpec, options: Options, shared: Shared, keep: Keep) -> None:
         self._spec = spec
         self._shared = shared
         self._batch_size = options.batch_size
         self._min_confidence = options.min_confidence
-        self._channel = Channel(spec, options, shared, client)
+        self._channel = Channel(spec, options, shared)
         self._keeper = Keeper(keep)
         #: The reply to every request that is no longer sent.
         self._stop: Reply | None = None

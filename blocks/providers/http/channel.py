@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from blocks.calls.credentials import CredentialSource
 from blocks.calls.loop import Line
 from blocks.calls.messages import Answer, Call, as_received, decoded, in_lower_case, network_fault
-from blocks.calls.pacing import Pacer, pacer_for
+from blocks.calls.pacing import InFlight, Pacer, pacer_for
 from blocks.providers.http.auth import apply_grant, credential_names, fetcher
 from blocks.providers.http.steps import first_pace, pace_after, retry_policy
 from blocks.providers.spec.model import ProviderSpec
@@ -36,7 +36,7 @@ class Options:
     Args:
         base_url: where to call.
         secrets: by the names that the spec's auth uses.
-        requests_per_second: the highest rate to call at, or None for what the account allows.
+        requests_per_second: that the contract allows, or None for the provider's usual rate.
         concurrency: calls under way at once.
         batch_size: contacts per call.
         api_version: to request, where the provider lets callers choose; empty for the account's own.
@@ -64,13 +64,21 @@ class Shared:
         pacer: the rate limiter.
         dropped: output fields that the account lacks.
         unreadable: how many paid answers in a row couldn't be read.
+        client: holds the connections.
+        in_flight: bounds the calls under way at once.
     """
 
     credentials: CredentialSource[str]
     pacer: Pacer
+    in_flight: InFlight
+    client: httpx.AsyncClient
     dropped: set[str] = field(default_factory=set)
     unreadable: int = 0
 
+
+_SERVER_ERROR = 500
+#: Servers close idle connections after 5 s at the earliest; a call that meets the end may be billed and lost.
+_IDLE_SECONDS = 3.0
 
 _shared: dict[Hashable, Shared] = {}
 _shared_lock = threading.Lock()
@@ -83,8 +91,15 @@ def shared_for(spec: ProviderSpec, options: Options) -> Shared:
     with _shared_lock:
         if key not in _shared:
             source = CredentialSource(fetcher(spec, options.base_url, options.secrets), spec.id)
-            _shared[key] = Shared(source, pacer_for(spec.id, key, _pace(spec, options)))
+            pacer = pacer_for(spec.id, key, _pace(spec, options))
+            _shared[key] = Shared(source, pacer, InFlight(options.concurrency), _open_client())
         return _shared[key]
+
+
+def _open_client() -> httpx.AsyncClient:
+    # How many connections there are is bounded by the calls. An idle one is used again only before servers end it.
+    limits = httpx.Limits(max_connections=None, keepalive_expiry=_IDLE_SECONDS)
+    return httpx.AsyncClient(verify=tls(), limits=limits, follow_redirects=False)
 
 
 def terms_of(spec: ProviderSpec, options: Options) -> Terms:
@@ -95,7 +110,7 @@ def terms_of(spec: ProviderSpec, options: Options) -> Terms:
 
 
 def _pace(spec: ProviderSpec, options: Options) -> float:
-    return min(first_pace(spec.rate), options.requests_per_second or float("inf"))
+    return first_pace(spec.rate, options.requests_per_second)
 
 
 def _fingerprint(secrets: Sequence[SecretStr | None]) -> str:
@@ -111,16 +126,13 @@ class Channel:
         spec: the spec of the provider.
         options: the options of the user.
         shared: what this process shares.
-        client: the HTTP client.
     """
 
-    def __init__(self, spec: ProviderSpec, options: Options, shared: Shared, client: httpx.AsyncClient) -> None:
+    def __init__(self, spec: ProviderSpec, options: Options, shared: Shared) -> None:
         self.line = line_to(spec, shared)
         self._spec = spec
         self._options = options
         self._shared = shared
-        self._client = client
-        self._enough = asyncio.Semaphore(options.concurrency)
         self._open = asyncio.Event()
         self._open.set()
         self._stopped = False
@@ -149,7 +161,7 @@ class Channel:
         Raises:
             AskingStoppedError: it isn't to be made.
         """
-        async with contextlib.nullcontext() if urgent else self._enough:
+        async with contextlib.nullcontext() if urgent else self._shared.in_flight:
             if not urgent:
                 await self._open.wait()
             self._require_going()
@@ -170,13 +182,22 @@ class Channel:
         arriving = Arriving()
         try:
             async with asyncio.timeout(self._spec.timeouts.total_seconds):
-                await arriving.receive(self._client, build_request(self._spec, self._options, build(), grant))
+                await arriving.receive(self._shared.client, build_request(self._spec, self._options, build(), grant))
         except (httpx.HTTPError, TimeoutError) as error:
             if not arriving.content:
+                self._shared.in_flight.fewer()
                 return self._lost(network_fault(error))
         answer = arriving.answer()
+        self._note_load(answer)
         self._shared.pacer.allow(pace_after(self._spec.rate, answer.headers, self._options.requests_per_second))
         return answer
+
+    def _note_load(self, answer: Answer) -> None:
+        """Have fewer calls under way at once while the service is overloaded, and by and by more again."""
+        if answer.status >= _SERVER_ERROR:
+            self._shared.in_flight.fewer()
+        else:
+            self._shared.in_flight.more()
 
     def _lost(self, fault: Fault) -> Trouble:
         if fault is Fault.CONNECT:

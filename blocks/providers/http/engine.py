@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from blocks.base import variable_prefix
+from blocks.calls import background
 from blocks.calls.loop import Purpose, make_call
 from blocks.calls.messages import Answer, Call
 from blocks.providers.base import BELOW_MIN_CONFIDENCE, Reading, Reply, Request
@@ -74,12 +75,9 @@ class HttpProvider:
         """Return the journal's key; it counts the output fields of the spec, also those that the account lacks."""
         return identifiers.request_key(self.name, lookup_input, self._spec.output_fields.names)
 
-    async def ask(self, requests: Sequence[Request], keep: Callable[[Sequence[Reply]], None]) -> list[Reply]:
+    def ask(self, requests: Sequence[Request], keep: Callable[[Sequence[Reply]], None]) -> list[Reply]:
         """Ask in native batches, concurrently, under the shared rate limit; see the protocol."""
-        # One more than are under way at once, for a call that can't wait.
-        connections = httpx.Limits(max_connections=self._options.concurrency + 1)
-        async with httpx.AsyncClient(verify=tls(), limits=connections, follow_redirects=False) as client:
-            return await Asking(self._spec, self._options, self._shared, client, keep).ask(requests)
+        return background.run(Asking(self._spec, self._options, self._shared, keep).ask(requests))
 
     def read(self, body: Any) -> Reading:
         """Say what a journalled reply means by today's spec and today's least confidence."""
@@ -140,9 +138,9 @@ class HttpFollowUp:
         """Return what to query for the pages behind the first one, by the first one's journalled reply."""
         return further_pages(self._follow_up.pages, lookup_input, body)
 
-    async def ask(self, requests: Sequence[Request], keep: Callable[[Sequence[Reply]], None]) -> list[Reply]:
+    def ask(self, requests: Sequence[Request], keep: Callable[[Sequence[Reply]], None]) -> list[Reply]:
         """Ask as the provider does; see the protocol."""
-        return await self._calls.ask(requests, keep)
+        return self._calls.ask(requests, keep)
 
     def read(self, body: Any) -> Reading:
         """Say what a journalled reply means by today's spec."""

@@ -25,8 +25,9 @@ from enrichment.retry import Fault, RetryPolicy, Trouble, asked_wait, fault_of_s
 #: While more than this share of a long window is left, only the shortest one sets the pace.
 PLENTY = 0.2
 
-#: Of the shortest window this share is used: evenly spaced calls arrive unevenly, and each 429 stops every caller.
-HEADROOM = 0.94
+#: Of the shortest window this share is used: calls arrive a little sooner or later than they were sent, and each 429
+#: stops every caller.
+HEADROOM = 0.985
 
 #: A window so small that it would ask for less than this is used up instead: the server then reports its end.
 SLOWEST = 1.0
@@ -151,12 +152,12 @@ def _reason(spec: ProviderSpec, answer: Answer) -> str:
     return error_code(spec, answer) or f"status_{answer.status}"
 
 
-def first_pace(rate: Rate) -> float:
+def first_pace(rate: Rate, contract: float | None = None) -> float:
     """Return the calls per second to begin with."""
-    return pace_after(rate, {}, None)
+    return pace_after(rate, {}, contract)
 
 
-def pace_after(rate: Rate, headers: Mapping[str, str], ceiling: float | None) -> float:
+def pace_after(rate: Rate, headers: Mapping[str, str], contract: float | None) -> float:
     """
     Return the calls per second to go on with.
 
@@ -166,16 +167,17 @@ def pace_after(rate: Rate, headers: Mapping[str, str], ceiling: float | None) ->
     Args:
         rate: the spec's windows.
         headers: of the last answer, names in lower case.
-        ceiling: the rate that the user allows, or None.
+        contract: the calls per second that the user's contract allows, instead of the spec's usual ones; or None.
     """
     shortest = _shortest(rate)
     binding = [window for window in rate.windows if _unseen(window) or window is shortest or _low(window, headers)]
-    paces = [_pace(window, headers, shortest) for window in binding]
-    return min([*paces, ceiling] if ceiling else paces)
+    paces = [_pace(window, headers, shortest, contract) for window in binding]
+    return min([*paces, contract * HEADROOM] if contract else paces)
 
 
-def _pace(window: Window, headers: Mapping[str, str], shortest: Window) -> float:
-    pace = _limit(window, headers) / window.per_seconds
+def _pace(window: Window, headers: Mapping[str, str], shortest: Window, contract: float | None) -> float:
+    usual = contract * window.per_seconds if contract and window is shortest else window.limit
+    pace = _limit(window, headers, usual) / window.per_seconds
     return pace * HEADROOM if _unseen(window) or window is shortest else max(pace, SLOWEST)
 
 
@@ -188,14 +190,14 @@ def _shortest(rate: Rate) -> Window:
     return min(rate.windows, key=lambda window: window.per_seconds)
 
 
-def _limit(window: Window, headers: Mapping[str, str]) -> float:
+def _limit(window: Window, headers: Mapping[str, str], usual: float) -> float:
     stated = _number(headers, window.limit_header, window.member)
-    return stated if stated is not None and stated > 0 else window.limit
+    return stated if stated is not None and stated > 0 else usual
 
 
 def _low(window: Window, headers: Mapping[str, str]) -> bool:
     left = _number(headers, window.remaining_header, window.member)
-    return left is not None and left < PLENTY * _limit(window, headers)
+    return left is not None and left < PLENTY * _limit(window, headers, window.limit)
 
 
 def _number(headers: Mapping[str, str], name: str, member: str) -> float | None:

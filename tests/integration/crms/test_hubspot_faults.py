@@ -47,7 +47,7 @@ def test_the_limit_that_hubspot_states_is_adopted(account: Account, caplog: pyte
     crm = account.crm()
     for _ in range(5):
         crm.read(account.ids[:1], [])
-    assert caplog.text.count("rate_adopted service='hubspot' per_second=47.5") == 1
+    assert caplog.text.count("rate_adopted service='hubspot' per_second=49.2") == 1
     assert account.hubspot.rejected_429 == 0
 
 

@@ -1,6 +1,5 @@
 """Asks a provider as the pipeline does, and remembers what was kept in the journal and when."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,7 +49,7 @@ def requests_for(provider: HttpProvider, emails: Sequence[str]) -> list[Request]
 def ask(provider: HttpProvider, emails: Sequence[str], journal: Journal | None = None) -> dict[str, Reply]:
     """Ask for addresses and return each one's reply; there is exactly one for each request."""
     requests = requests_for(provider, emails)
-    replies = asyncio.run(provider.ask(requests, (journal or Journal()).keep))
+    replies = provider.ask(requests, (journal or Journal()).keep)
     assert sorted(reply.key for reply in replies) == sorted(request.key for request in requests)
     by_key = {reply.key: reply for reply in replies}
     return {request.lookup_input["email"]: by_key[request.key] for request in requests}

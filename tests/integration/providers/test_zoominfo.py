@@ -1,6 +1,5 @@
 """ZoomInfo over real sockets: the vendor's answers, faults and limits, as the sandbox plays them."""
 
-import asyncio
 import base64
 import itertools
 import json
@@ -138,7 +137,7 @@ def test_names_are_looked_up_too(box: Box, provider: HttpProvider) -> None:
     person = box.world.population.people[0]
     given = {"first_name": person.first_name, "last_name": person.last_name, "company_name": person.company.name}
     journal = Journal()
-    [reply] = asyncio.run(provider.ask([Request(provider.request_key(given), given)], journal.keep))
+    [reply] = provider.ask([Request(provider.request_key(given), given)], journal.keep)
     assert reply.outcome in CONCLUSIVE
     assert reply.body["meta"]["input"]["companyName"] == person.company.name
 

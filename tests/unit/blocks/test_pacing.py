@@ -1,13 +1,15 @@
 """The pacer's slots, read from what `reserve` returns: nothing here waits, or takes a clock's word for a speed."""
 
 import asyncio
+import itertools
+import math
 import threading
 import time
 from collections.abc import Callable
 
 import pytest
 
-from blocks.calls.pacing import Pacer, pacer_for, split_rates
+from blocks.calls.pacing import InFlight, Pacer, pacer_for, split_rates
 from enrichment.errors import PostponedError
 from enrichment.retry import LONGEST_INLINE_WAIT_SECONDS
 
@@ -250,3 +252,78 @@ def test_a_service_has_one_pacer_for_each_credential() -> None:
     assert pacer_for("test-service", "a", 99.0) is first
     assert pacer_for("test-service", "b", 10.0) is not first
     assert pacer_for("test-service-2", "a", 10.0) is not first
+
+
+class StandingClock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("per_second", [0.4, 2.0, 9.85, 24.625, 190.0])
+def test_a_stall_is_made_up_for_within_the_rate(per_second: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls that all woke late begin sooner after each other; yet no second holds more of them than the rate allows."""
+    clock, pacer, began = StandingClock(), Pacer("s", per_second), []
+    monkeypatch.setattr(time, "monotonic", clock)
+    for number in range(200):
+        while wait := pacer.start():
+            clock.now += wait
+        began.append(clock.now)
+        clock.now += 3.0 if number % 50 == 0 else 0.0  # the machine stalls
+    window = math.ceil(per_second)
+    for first, next_after in zip(began, began[window:], strict=False):
+        assert next_after - first >= window / per_second - 1e-6
+    assert any(later - one < 0.9 / per_second for one, later in itertools.pairwise(began)) or window == 1
+
+
+def test_calls_in_flight_go_up_while_all_are_needed_and_down_when_the_service_fails() -> None:
+    """The bound begins at 16, grows by its own number of good answers, is halved by a failure, and is never 0."""
+
+    async def scene() -> list[int]:
+        bound, under_way, most = InFlight(64), 0, [0]
+
+        async def call(_: int) -> None:
+            nonlocal under_way
+            async with bound:
+                under_way += 1
+                most[-1] = max(most[-1], under_way)
+                await asyncio.sleep(0)
+                bound.more()
+                under_way -= 1
+
+        await asyncio.gather(*map(call, range(16)))
+        most.append(0)
+        await asyncio.gather(*map(call, range(3000)))
+        for _ in range(10):
+            bound.fewer()
+        most.append(0)
+        await asyncio.gather(call(0), call(1))
+        return most
+
+    first, grown, reduced = asyncio.run(scene())
+    assert (first, reduced) == (16, 1)
+    assert 32 < grown <= 64
+
+
+def test_a_call_that_is_cancelled_gives_its_turn_on() -> None:
+    """A caller whose turn came while it was cancelled doesn't keep the others waiting."""
+
+    async def scene() -> bool:
+        bound = InFlight(1)
+        await bound.__aenter__()
+
+        async def wait() -> bool:
+            async with bound:
+                return True
+
+        first, second = asyncio.create_task(wait()), asyncio.create_task(wait())
+        await asyncio.sleep(0)
+        await bound.__aexit__()
+        first.cancel()
+        return await second
+
+    assert asyncio.run(scene())

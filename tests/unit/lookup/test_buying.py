@@ -19,7 +19,7 @@ from enrichment.credits import CreditCaps
 from enrichment.errors import TransientError
 from enrichment.estimate import Terms
 from enrichment.records import Claim, Outcome, Returned
-from lookup.buying import GROUP_SIZE, Buyer
+from lookup.buying import GROUP_SECONDS, Buyer
 from lookup.walk import LookUp
 from tests.unit.lookup.world import BAD_KEY, CRM, DOWN, USED_UP, Answer, FollowUpSeller, World, ends, match, miss
 
@@ -98,18 +98,19 @@ def test_a_day_s_cap_at_one_provider_leaves_the_others(world: World) -> None:
 def test_what_every_request_would_meet_stops_the_run(world: World, answer: Answer, kind: str) -> None:
     """No further group and no further provider is queried; everything waits, and costs no attempt."""
     first, second = world.sell("first"), world.sell("second")
-    first.otherwise = answer
-    names = [f"p{number}" for number in range(GROUP_SIZE + 5)]
+    first.otherwise, first.terms = answer, Terms(1.0, 25, 10 / GROUP_SECONDS)
+    group = 10 * 25
+    names = [f"p{number}" for number in range(group + 5)]
     world.stage(*names)
     buyer = world.buyer()
     done = world.look_up(buyer)
-    assert (len(first.asked), second.asked) == (GROUP_SIZE, [])
+    assert (len(first.asked), second.asked) == (group, [])
     assert back(done) == {(answer.reason, 0.0, False), (kind, 0.0, False)}
     assert len(done.settlements) == len(names)
     assert buyer.final_stop is not None
     assert (buyer.final_stop.kind, buyer.final_stop.message) == (kind, f"first: {answer.reason}")
     later = world.look_up(buyer)
-    assert (len(first.asked), back(later)) == (GROUP_SIZE, {(kind, 0.0, False)})
+    assert (len(first.asked), back(later)) == (group, {(kind, 0.0, False)})
 
 
 def test_a_failure_counts_for_more_than_a_cap(world: World) -> None:

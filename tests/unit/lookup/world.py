@@ -112,7 +112,7 @@ class Calls:
     asked: list[str] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
 
-    async def ask(self, requests: Sequence[Request], keep: Callable[[Sequence[Reply]], None]) -> list[Reply]:
+    def ask(self, requests: Sequence[Request], keep: Callable[[Sequence[Reply]], None]) -> list[Reply]:
         """Answer each request by itself."""
         replies = []
         for request in requests:

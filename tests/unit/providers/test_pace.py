@@ -36,7 +36,7 @@ LIMIT, LEFT = "x-ratelimit-limit-", "x-ratelimit-remaining-"
     ],
 )
 def test_the_pace_follows_the_headers(headers: dict[str, str], contract: float | None, pace: float) -> None:
-    """The stated limit counts, then the contract's, a long window that runs low slows us down, nonsense and -1 change nothing."""
+    """What is stated counts, then the contract; a long window that runs low slows us down; nonsense changes nothing."""
     assert pace_after(ZOOMINFO.rate, headers, contract) == pytest.approx(pace)
 
 

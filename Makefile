@@ -41,13 +41,10 @@ test-quick: .venv/.synced ## Run the tests that a change breaks first: units, SQ
 coverage: .venv/.synced ## Check that the tests of decisions take every branch
 	@$(PYTEST) --quiet --cov --cov-report=term $(DECISIONS)
 
-# `python -m bench --help` says how to measure a part of it while you work on the pipeline.
-bench: .venv/.bench ## Measure speed and cost beside simpler programs
-	@$(BIN)/python -m bench
-
-.venv/.bench: pyproject.toml uv.lock scripts/bootstrap
-	@scripts/bootstrap --inexact --no-default-groups --group bench --extra postgres --extra dask
-	@touch $@
+# Ends within about twelve minutes on two quiet cores. `python -m bench --help` says how to measure a part of it.
+bench: .venv/.synced ## Measure speed and cost beside simpler programs, and write docs/performance.md
+	@$(BIN)/python -m bench --save bench/results.json
+	@$(BIN)/python scripts/docs_performance.py
 
 check: .venv/.synced ## Run linters, formatter check, types and import rules
 	@$(BIN)/ruff check .

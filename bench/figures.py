@@ -1,8 +1,8 @@
 """What the runs show: medians and ranges of what people compare, computed from the runs as they were measured."""
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -11,15 +11,16 @@ class Run:
     One measured run.
 
     Args:
-        contacts: that the CRM had.
+        contacts: that it was to enrich.
         seconds: by the clock on the wall, from the start of the command to its end.
         cpu_seconds: of its process, and of those that it started.
-        server_cpu_seconds: of Prefect's server meanwhile.
+        server_cpu_seconds: of the servers that it needs meanwhile: Prefect's, and a warehouse's.
         stand_ins_cpu_seconds: of the stand-ins' process meanwhile.
-        peak_mb: the most memory of its process.
-        statements: of the warehouse.
-        written: contacts that the CRM was given something for.
-        rejected: answers with 429, by service.
+        peak_mb: the most memory of its largest process.
+        statements: of the warehouse; None if they weren't counted.
+        written: contacts that something was written to.
+        rejected: answers with status 429.
+        share: of the binding limit in the steady part; None if there is no limit.
     """
 
     contacts: int
@@ -28,9 +29,10 @@ class Run:
     server_cpu_seconds: float
     stand_ins_cpu_seconds: float
     peak_mb: float
-    statements: int
+    statements: int | None
     written: int
-    rejected: dict[str, int] = field(default_factory=dict)
+    rejected: int
+    share: float | None
 
 
 @dataclass(frozen=True)
@@ -62,43 +64,69 @@ class Figure:
 
 def figures(runs: Runs) -> dict[str, Figure]:
     """
-    Return what is shown of a program, by name.
+    Return what is shown of a program, by name; without those that weren't measured.
 
     `net` is what the contacts cost beyond a start: the run's figure less the median of the runs without a contact. So
     whatever a program does only once there is a contact counts as net, such as to import a client or to log in.
     """
-    start_seconds = _middle(run.seconds for run in runs.empty)
-    start_cpu = _middle(run.cpu_seconds for run in runs.empty)
-    start_server = _middle(run.server_cpu_seconds for run in runs.empty)
-    start_statements = _middle(run.statements for run in runs.empty)
-    per_run: dict[str, Callable[[Run], float]] = {
-        "contacts_per_second": lambda run: run.contacts / (run.seconds - start_seconds),
-        "net_cpu": lambda run: _per_thousand(run, run.cpu_seconds - start_cpu),
-        "net_server_cpu": lambda run: _per_thousand(run, run.server_cpu_seconds - start_server),
-        "tree_cpu": lambda run: _per_thousand(run, run.cpu_seconds + run.server_cpu_seconds),
-        "stand_ins_cpu": lambda run: _per_thousand(run, run.stand_ins_cpu_seconds),
-        "peak_mb": lambda run: run.peak_mb,
-        "statements": lambda run: _per_thousand(run, run.statements - start_statements),
-        "rejected": lambda run: sum(run.rejected.values()),
-        "written": lambda run: run.written,
+    start = {name: statistics.median(map(get, runs.empty)) for name, get in _MEASURED.items()}
+    return {
+        **_figures(runs.empty, {"start_seconds": _MEASURED["seconds"], "start_cpu": _all_cpu}),
+        **_figures(
+            runs.full,
+            {
+                "contacts_per_second": lambda run: run.contacts / (run.seconds - start["seconds"]),
+                "net_cpu": lambda run: _per_thousand(run, run.cpu_seconds - start["cpu"]),
+                "net_server_cpu": lambda run: _per_thousand(run, run.server_cpu_seconds - start["server"]),
+                "all_cpu": lambda run: _per_thousand(run, _all_cpu(run)),
+                "stand_ins_cpu": lambda run: _per_thousand(run, run.stand_ins_cpu_seconds),
+                "peak_mb": lambda run: run.peak_mb,
+                "rejected": lambda run: run.rejected,
+                "written": lambda run: run.written,
+            },
+        ),
+        **_figures(
+            [run for run in runs.full if run.statements is not None],
+            {"statements": lambda run: _per_thousand(run, (run.statements or 0) - start["statements"])},
+        ),
+        **_figures([run for run in runs.full if run.share is not None], {"share": lambda run: 100 * (run.share or 0)}),
     }
-    started: dict[str, Callable[[Run], float]] = {
-        "start_seconds": lambda run: run.seconds,
-        "start_cpu": lambda run: run.cpu_seconds + run.server_cpu_seconds,
-    }
-    return {name: _figure(map(get, runs.full)) for name, get in per_run.items()} | {
-        name: _figure(map(get, runs.empty)) for name, get in started.items()
-    }
+
+
+def steady_share(moments: Sequence[float], per_second: float) -> float:
+    """
+    Return which part of a limit was used in the steady part: without the first and the last tenth of the time.
+
+    Args:
+        moments: of the requests that counted and were answered, in seconds, ascending.
+        per_second: requests that the limit allows.
+    """
+    if len(moments) < _FEWEST_REQUESTS:
+        return 0.0
+    edge = _EDGE * (moments[-1] - moments[0])
+    begin, end = moments[0] + edge, moments[-1] - edge
+    return sum(begin <= moment < end for moment in moments) / ((end - begin) * per_second)
+
+
+_EDGE = 0.1
+_FEWEST_REQUESTS = 10
+_Get = Callable[[Run], float]
+_MEASURED: dict[str, _Get] = {
+    "seconds": lambda run: run.seconds,
+    "cpu": lambda run: run.cpu_seconds,
+    "server": lambda run: run.server_cpu_seconds,
+    "statements": lambda run: run.statements or 0,
+}
+
+
+def _all_cpu(run: Run) -> float:
+    return run.cpu_seconds + run.server_cpu_seconds
 
 
 def _per_thousand(run: Run, value: float) -> float:
     return 1000 * value / run.contacts
 
 
-def _figure(values: Iterable[float]) -> Figure:
-    known = list(values)
-    return Figure(statistics.median(known), min(known), max(known))
-
-
-def _middle(values: Iterable[float]) -> float:
-    return statistics.median(values)
+def _figures(runs: Sequence[Run], wanted: dict[str, _Get]) -> dict[str, Figure]:
+    values = {name: [get(run) for run in runs] for name, get in wanted.items()}
+    return {name: Figure(statistics.median(each), min(each), max(each)) for name, each in values.items() if each}

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,6 +39,7 @@ class CommandFailedError(Exception):
 
 
 def measured(
+    python: Path,
     command: Sequence[str],
     environment: Mapping[str, str],
     folder: Path,
@@ -51,6 +51,7 @@ def measured(
     Run a module of ours to its end.
 
     Args:
+        python: that runs it.
         command: module and arguments.
         environment: of the process.
         folder: for its log.
@@ -61,7 +62,7 @@ def measured(
         CommandFailedError: it failed.
     """
     notes, log = folder / "notes.json", folder / f"{command[0]}.log"
-    probe = [sys.executable, "-m", "bench.probe", str(notes), *(["--count"] if count else []), *command]
+    probe = [str(python), "-m", "bench.probe", str(notes), *(["--count"] if count else []), *command]
     before = {name: _cpu_of(process) for name, process in beside.items()}
     with log.open("w") as output:
         began = time.perf_counter()
@@ -83,5 +84,6 @@ def measured(
 
 
 def _cpu_of(process: psutil.Process) -> float:
+    """Return what a process and its children took; of those that have ended, it keeps the sum."""
     family = [process, *process.children(recursive=True)]
-    return sum(sum(each.cpu_times()[:2]) for each in family)
+    return sum(sum(each.cpu_times()[:4]) for each in family)

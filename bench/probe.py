@@ -52,12 +52,13 @@ def _counting(method: Any, counted: Counter[str]) -> Any:
 
 
 def peak_mb() -> float:
-    """Return the most memory that this process has had, in MB."""
+    """Return the most memory that this process, or one that it started and that has ended, has had, in MB."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    ended, own = (resource.getrusage(who).ru_maxrss * unit for who in (resource.RUSAGE_CHILDREN, resource.RUSAGE_SELF))
     status = Path("/proc/self/status")
     if status.exists() and (found := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
-        return int(found[1]) * 1024 / _BYTES_PER_MB
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / _BYTES_PER_MB
+        own = int(found[1]) * 1024
+    return max(own, ended) / _BYTES_PER_MB
 
 
 if __name__ == "__main__":

@@ -1,69 +1,91 @@
-"""Runs every program of a scenario in turn, several times, and returns what was measured."""
+"""Runs the programs of the scenarios in turn, several times, and returns what was measured."""
 
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from bench.arena import Arena, arena, stage
-from bench.figures import Run, Runs
+from bench.figures import Run, Runs, steady_share
 from bench.measure import measured
-from bench.scenarios import Program, Scenario
+from bench.scenarios import Limit, Program, Scenario
+from sandbox.environments import isolated
 
 #: Says what is going on.
 Say = Callable[[str], None]
+#: Of a run that isn't counted: it compiles what has changed, and fills the caches of the disk.
+_WARM_UP_CONTACTS = 200
 
 
-def run_scenario(scenario: Scenario, runs: int, folder: Path, say: Say) -> Iterator[Runs]:
+def run_all(scenarios: Sequence[Scenario], runs: int, folder: Path, say: Say) -> Iterator[tuple[Scenario, list[Runs]]]:
     """
-    Yield the runs of each program.
+    Yield the runs of each scenario.
 
-    The programs take turns, so that what else the machine does meets all of them. Of more than one run, another one
-    goes before, which isn't counted: it fills the caches of the disk and compiles what has changed.
+    The programs take turns, so that what else the machine does meets all of them. Before the first of several runs,
+    each has a short one that isn't counted.
 
     Args:
-        scenario: the conditions.
+        scenarios: the conditions.
         runs: of each program, without contacts and with them.
         folder: for files; emptied.
         say: where to report progress.
     """
-    with arena(folder, scenario.combination) as place:
-        empty = _rounds(place, scenario, 0, runs, say)
-        full = _rounds(place, scenario, scenario.contacts, runs, say)
-    for program in scenario.programs:
-        yield Runs(scenario.name, program.name, empty[program.name], full[program.name])
+    for combination, group in groupby(scenarios, key=lambda one: one.combination):
+        alike = list(group)
+        everyone = tuple({program.name: program for one in alike for program in one.programs}.values())
+        free = Scenario("start", "Start", "", 0, everyone, combination=combination)
+        with arena(folder, combination) as place:
+            if runs > 1:
+                _rounds(place, replace(free, name="warm-up", contacts=_WARM_UP_CONTACTS), 1, say)
+            empty = _rounds(place, free, runs, say)
+            for scenario in alike:
+                full = _rounds(place, scenario, runs, say)
+                yield scenario, [Runs(scenario.name, name, empty[name], full[name]) for name in full]
 
 
-def _rounds(place: Arena, scenario: Scenario, contacts: int, runs: int, say: Say) -> dict[str, Sequence[Run]]:
+def _rounds(place: Arena, scenario: Scenario, runs: int, say: Say) -> dict[str, list[Run]]:
     kept: dict[str, list[Run]] = {program.name: [] for program in scenario.programs}
-    for number in range(0 if runs > 1 else 1, runs + 1):
+    for number in range(1, runs + 1):
         for program in scenario.programs:
-            say(f"{scenario.name}, {contacts:,} contacts, {f'run {number}' if number else 'warm-up'}: {program.name}")
-            run = one_run(place, scenario, program, contacts)
-            if number:
-                kept[program.name].append(run)
-    return dict(kept)
+            say(f"{scenario.name}, {scenario.contacts:,} contacts, run {number} of {runs}: {program.name}")
+            kept[program.name].append(one_run(place, scenario, program))
+    return kept
 
 
-def one_run(place: Arena, scenario: Scenario, program: Program, contacts: int) -> Run:
+def one_run(place: Arena, scenario: Scenario, program: Program) -> Run:
     """Let a program enrich contacts that were never enriched before."""
-    place.renew(contacts, scenario.services)
-    ready = place.set_up(program.settings)
+    place.renew(scenario.contacts)
+    limit, command, settings = scenario.limit, program.command, dict(program.settings)
+    if limit:
+        settings[f"BENCH_{limit.service.upper()}_PER_SECOND"] = str(limit.per_second)
+    if scenario.queued:
+        command = (*command, "--limit", str(scenario.contacts))
+    ready = place.set_up(settings)
     if program.is_pipeline:
-        stage(ready)
-    before = place.place.ledger()
-    cost = measured(program.command, ready.environment, ready.folder, place.beside, count=program.is_pipeline)
-    after = place.place.ledger()
+        stage(ready, scenario.queued)
+    place.impose(scenario.services)
+    before = len(place.requests(limit.service)) if limit else 0
+    python = isolated(program.group) / "bin" / "python" if program.group else Path(sys.executable)
+    cost = measured(python, command, ready.environment, ready.folder, place.beside, count=program.is_pipeline)
+    ledger = ready.ledger()
+    served = [name for name in cost.beside if name != "stand-ins"] if program.is_pipeline else []
     return Run(
-        contacts=contacts,
+        contacts=scenario.contacts,
         seconds=cost.seconds,
         cpu_seconds=cost.cpu_seconds,
-        server_cpu_seconds=cost.beside["prefect"] if program.is_pipeline else 0.0,
+        server_cpu_seconds=sum(cost.beside[name] for name in served),
         stand_ins_cpu_seconds=cost.beside["stand-ins"],
         peak_mb=cost.peak_mb,
-        statements=sum(cost.statements.values()),
-        written=after[scenario.combination.crm]["contacts_updated"],
-        rejected={
-            name: totals["rejected_429"] - before[name]["rejected_429"]
-            for name, totals in after.items()
-            if totals.get("rejected_429", 0) > before[name].get("rejected_429", 0)
-        },
+        # Those of other processes aren't known here.
+        statements=sum(cost.statements.values()) if program.is_pipeline and program.processes == 1 else None,
+        written=ledger[scenario.combination.crm]["contacts_updated"],
+        rejected=sum(totals.get("rejected_429", 0) for totals in ledger.values()),
+        share=_share(limit, place.requests(limit.service)[before:]) if limit else None,
     )
+
+
+def _share(limit: Limit, requests: Sequence[Mapping[str, Any]]) -> float:
+    moments = [one["at"] for one in requests if one["inputs"] and 200 <= one["status"] < 300]
+    return steady_share(moments, limit.per_second)

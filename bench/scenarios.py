@@ -6,12 +6,18 @@ from typing import Any
 
 from sandbox.combination import Combination
 
+Services = Mapping[str, Mapping[str, Any]]
+
 #: So high that no program reaches it.
 _NO_LIMIT = 1_000_000_000
-NO_LIMITS: Mapping[str, Mapping[str, Any]] = {
-    "zoominfo": {"per_second": _NO_LIMIT, "per_hour": _NO_LIMIT, "per_day": _NO_LIMIT},
-    "hubspot": {"per_ten_seconds": _NO_LIMIT, "per_day": _NO_LIMIT},
+_ZOOMINFO_FREE = {"per_second": _NO_LIMIT, "per_hour": _NO_LIMIT, "per_day": _NO_LIMIT}
+_HUBSPOT_FREE = {"per_ten_seconds": _NO_LIMIT, "per_day": _NO_LIMIT}
+NO_LIMITS: Services = {
+    "zoominfo": _ZOOMINFO_FREE,
+    "clearbit": {"per_minute": _NO_LIMIT},
+    "hubspot": _HUBSPOT_FREE,
 }
+_LATENCY = {"latency_ms": 100}
 
 
 @dataclass(frozen=True)
@@ -23,8 +29,10 @@ class Program:
         name: by which it is chosen.
         title: by which it is shown.
         command: module of ours, and its arguments.
-        settings: of the pipeline, beside those that lead to the stand-ins.
-        is_pipeline: whether it takes its contacts from our queue, and its figures need Prefect's server.
+        settings: beside those that lead to the stand-ins.
+        is_pipeline: whether it takes its contacts from our queue, and needs Prefect's server.
+        processes: that work on the contacts.
+        group: of the lock, if its libraries are in an environment of their own.
     """
 
     name: str
@@ -32,10 +40,35 @@ class Program:
     command: tuple[str, ...]
     settings: Mapping[str, str] = field(default_factory=dict)
     is_pipeline: bool = False
+    processes: int = 1
+    group: str = ""
 
 
-PIPELINE = Program("pipeline", "this project", ("cli", "run", "--json"), is_pipeline=True)
+_RUN = ("cli", "run", "--json")
+_TWO_PROCESSES = {"ENRICHMENT_TASK_RUNNER": "dask", "ENRICHMENT_DASK_WORKERS": "2"}
+
+PIPELINE = Program("pipeline", "this project", _RUN, is_pipeline=True)
+PIPELINE_2 = Program("pipeline-2", "this project, two processes", _RUN, _TWO_PROCESSES, is_pipeline=True, processes=2)
+HTTPX = Program("httpx", "bare httpx client", ("bench.baselines.httpx_client",))
+DLT = Program("dlt", "dlt", ("bench.baselines.dlt_pipeline",), group="dlt")
 SEQUENTIAL = Program("sequential", "sequential `requests` script", ("bench.baselines.sequential",))
+
+#: By name.
+PROGRAMS = {program.name: program for program in (PIPELINE, PIPELINE_2, HTTPX, DLT, SEQUENTIAL)}
+
+
+@dataclass(frozen=True)
+class Limit:
+    """
+    A limit that is to be used up.
+
+    Args:
+        service: whose limit it is.
+        per_second: requests that it allows.
+    """
+
+    service: str
+    per_second: float
 
 
 @dataclass(frozen=True)
@@ -46,23 +79,93 @@ class Scenario:
     Args:
         name: by which it is chosen.
         title: by which it is shown.
-        contacts: how many the CRM has.
+        text: says in a sentence what is special.
+        contacts: that the CRM has, and each program enriches.
         programs: that are compared.
-        services: settings of the stand-ins.
+        services: changed settings of the stand-ins; their own limits are off unless they are named here.
         combination: of CRM, provider and warehouse.
+        limit: that ought to be the slowest part, if there is one.
+        queued: contacts in the queue, if more than are enriched.
+        is_large: whether it takes so long that it isn't run unless that is asked for.
     """
 
     name: str
     title: str
+    text: str
     contacts: int
     programs: tuple[Program, ...]
-    services: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: NO_LIMITS)
+    services: Services = field(default_factory=dict)
     combination: Combination = field(default_factory=Combination)
+    limit: Limit | None = None
+    queued: int = 0
+    is_large: bool = False
 
 
 SCENARIOS = (
-    Scenario("zero-latency", "Everything answers at once, and nothing is limited", 5000, (PIPELINE, SEQUENTIAL)),
+    Scenario(
+        "zero-latency",
+        "Zero latency",
+        "Everything answers at once, and nothing is limited.",
+        10_000,
+        (PIPELINE, PIPELINE_2, HTTPX, DLT, SEQUENTIAL),
+    ),
+    Scenario(
+        "latency",
+        "100 ms latency",
+        "Each answer of the provider and of HubSpot takes 100 ms, and nothing is limited.",
+        5_000,
+        (PIPELINE, HTTPX, DLT),
+        {"zoominfo": _LATENCY, "hubspot": _LATENCY},
+    ),
+    Scenario(
+        "rate-limited",
+        "25 requests a second",
+        "The provider allows 25 requests of 25 contacts a second (625 contacts/s), and each answer takes 100 ms.",
+        7_500,
+        (PIPELINE, HTTPX, DLT),
+        {"zoominfo": {**_LATENCY, "per_second": 25}, "hubspot": _LATENCY},
+        limit=Limit("zoominfo", 25),
+    ),
+    Scenario(
+        "hubspot-starter",
+        "HubSpot Starter",
+        "HubSpot allows 100 calls in 10 seconds, reads and writes together, and each answer takes 100 ms.",
+        7_500,
+        (PIPELINE,),
+        {"zoominfo": _LATENCY, "hubspot": {**_LATENCY, "per_ten_seconds": 100}},
+        limit=Limit("hubspot", 10),
+    ),
+    Scenario(
+        "single-record",
+        "One contact per call",
+        "The provider, Clearbit, takes one contact per call; everything answers at once, and nothing is limited.",
+        2_000,
+        (PIPELINE,),
+        combination=Combination(providers=("clearbit",)),
+    ),
+    Scenario(
+        "postgres",
+        "PostgreSQL",
+        "The warehouse is PostgreSQL on the same machine; everything answers at once, and nothing is limited.",
+        5_000,
+        (PIPELINE,),
+        combination=Combination(warehouse="postgres"),
+    ),
+    Scenario(
+        "run-100000",
+        "A run of 100,000",
+        "One run enriches 100,000 contacts; everything answers at once, and nothing is limited.",
+        100_000,
+        (PIPELINE,),
+        is_large=True,
+    ),
+    Scenario(
+        "queue-1000000",
+        "A queue of 1,000,000",
+        "1,000,000 contacts are queued, and a run with `--limit 10000` enriches the first of them.",
+        10_000,
+        (PIPELINE,),
+        queued=1_000_000,
+        is_large=True,
+    ),
 )
-
-#: By name.
-PROGRAMS = {program.name: program for scenario in SCENARIOS for program in scenario.programs}

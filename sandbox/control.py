@@ -37,6 +37,7 @@ class Control:
         self._calls: dict[tuple[str, str], Callable[[Request], Reply]] = {
             ("GET", "/health"): lambda _: json_reply({"status": "ok"}),
             ("GET", "/ledger"): lambda _: json_reply(_with_text_keys(self._box.world.summary())),
+            ("GET", "/requests"): self._requests,
             ("GET", "/messages"): lambda _: self._messages(),
             ("GET", "/hubspot/contacts"): lambda _: self._contacts(self._box.world.hubspot.contacts),
             ("GET", "/salesforce/contacts"): lambda _: self._contacts(self._box.world.salesforce.contacts),
@@ -63,6 +64,11 @@ class Control:
             return call(request)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             return json_reply({"error": str(error)}, 400)
+
+    def _requests(self, request: Request) -> Reply:
+        """Return the latest requests of the service that the query names, oldest first."""
+        (name,) = request.query().get("service", [""])
+        return json_reply([asdict(record) for record in self._box.world.services[name].requests])
 
     def _messages(self) -> Reply:
         world = self._box.world

@@ -1,7 +1,7 @@
 """What the baselines share: whom they ask about, what they write, and where the systems are."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -86,9 +86,18 @@ def zoominfo_url() -> str:
     return os.environ["ENRICHMENT_ZOOMINFO_BASE_URL"]
 
 
-def zoominfo_credentials() -> tuple[str, str]:
-    """Return id and secret of the OAuth client."""
-    return os.environ["ENRICHMENT_ZOOMINFO_CLIENT_ID"], os.environ["ENRICHMENT_ZOOMINFO_CLIENT_SECRET"]
+def token_request() -> dict[str, Any]:
+    """Return what `requests` and httpx need to log in."""
+    return {
+        "data": {"grant_type": "client_credentials"},
+        "auth": (os.environ["ENRICHMENT_ZOOMINFO_CLIENT_ID"], os.environ["ENRICHMENT_ZOOMINFO_CLIENT_SECRET"]),
+        "headers": {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
+    }
+
+
+def allowed_rate(service: str) -> float:
+    """Return how many calls a second the service allows, as its account says; 0 for any number."""
+    return float(os.environ.get(f"BENCH_{service}_PER_SECOND", "0"))
 
 
 def page_of_contacts(after: str | None) -> dict[str, str]:
@@ -116,9 +125,11 @@ def lookup_of(contact: Contact) -> dict[str, str]:
     return {theirs: values[ours] for theirs, ours in _INPUTS.items() if values.get(ours)}
 
 
-def askable(contacts: list[Contact]) -> list[Contact]:
-    """Return the contacts that have something to be found by."""
-    return [contact for contact in contacts if {"emailAddress", "companyName"} & lookup_of(contact).keys()]
+def lookups_of(contacts: list[Contact]) -> Iterator[list[Contact]]:
+    """Yield as many contacts as one call takes, of those that have something to be found by."""
+    asked = [contact for contact in contacts if {"emailAddress", "companyName"} & lookup_of(contact).keys()]
+    for start in range(0, len(asked), PER_LOOKUP):
+        yield asked[start : start + PER_LOOKUP]
 
 
 def matches(contacts: list[Contact], answer: Mapping[str, Any]) -> list[tuple[Contact, Item]]:

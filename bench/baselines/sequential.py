@@ -1,34 +1,32 @@
-"""What most people write first: `requests`, one call after the other, nothing kept."""
+"""What most people write first: `requests`, one call after the other, and a table of the results."""
 
 from collections.abc import Iterator
 
 import requests
 
 from bench.baselines import common
+from bench.baselines.results import keep, open_results
 
 
 def main() -> None:
     """Enrich every contact of HubSpot's."""
-    hubspot, zoominfo = requests.Session(), requests.Session()
+    hubspot, zoominfo, results = requests.Session(), requests.Session(), open_results()
     hubspot.headers.update(common.hubspot_headers())
     zoominfo.headers.update(common.JSON_API)
     zoominfo.headers["Authorization"] = f"Bearer {_token(zoominfo)}"
     for contacts in _pages(hubspot):
         updates = []
-        asked = common.askable(contacts)
-        for start in range(0, len(asked), common.PER_LOOKUP):
-            some = asked[start : start + common.PER_LOOKUP]
+        for some in common.lookups_of(contacts):
             answer = zoominfo.post(common.zoominfo_url() + common.ZOOMINFO_ENRICH, json=common.question(some))
             answer.raise_for_status()
             updates += [common.update_of(*match) for match in common.matches(some, answer.json())]
+        keep(results, updates)
         if updates:
             hubspot.post(common.hubspot_url() + common.HUBSPOT_UPDATE, json={"inputs": updates}).raise_for_status()
 
 
 def _token(session: requests.Session) -> str:
-    url, form = common.zoominfo_url() + common.ZOOMINFO_TOKEN, {"grant_type": "client_credentials"}
-    headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-    answer = session.post(url, data=form, auth=common.zoominfo_credentials(), headers=headers)
+    answer = session.post(common.zoominfo_url() + common.ZOOMINFO_TOKEN, **common.token_request())
     answer.raise_for_status()
     return str(answer.json()["access_token"])
 

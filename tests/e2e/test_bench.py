@@ -6,13 +6,14 @@ import psutil
 import pytest
 
 from bench.arena import Arena
-from bench.figures import Runs, figures
+from bench.figures import Runs, figures, steady_share
 from bench.running import one_run
-from bench.scenarios import PROGRAMS, SCENARIOS
+from bench.scenarios import PROGRAMS, SCENARIOS, Limit
 from sandbox.place import Place
 
 CONTACTS = 50
-SCENARIO = replace(SCENARIOS[0], contacts=CONTACTS)
+#: A limit that no program reaches with so few contacts, so that nobody waits for it.
+SCENARIO = replace(SCENARIOS[0], contacts=CONTACTS, limit=Limit("zoominfo", 1000))
 
 
 @pytest.fixture
@@ -21,16 +22,24 @@ def arena(place: Place) -> Arena:
     return Arena(place, {"stand-ins": psutil.Process(), "prefect": psutil.Process()})
 
 
-@pytest.mark.parametrize("name", ["pipeline", "sequential"])
+@pytest.mark.parametrize("name", ["pipeline", "httpx", "sequential"])
 def test_each_program_enriches_the_contacts_and_is_measured(arena: Arena, name: str) -> None:
     """It writes to the CRM, and its run has a time, CPU seconds and a peak of memory."""
-    run = one_run(arena, SCENARIO, PROGRAMS[name], CONTACTS)
+    run = one_run(arena, SCENARIO, PROGRAMS[name])
     assert CONTACTS / 2 < run.written <= CONTACTS
     assert run.seconds > 0
     assert run.cpu_seconds > 0
     assert 10 < run.peak_mb < 10_000
-    assert (run.statements > 0) is (name == "pipeline")
+    assert bool(run.statements) is (name == "pipeline")
     start = replace(run, contacts=0, seconds=run.seconds / 2, cpu_seconds=run.cpu_seconds / 2)
     found = figures(Runs(SCENARIO.name, name, [start], [run]))
     assert found["net_cpu"].median == pytest.approx(1000 * run.cpu_seconds / 2 / CONTACTS)
     assert found["contacts_per_second"].median == pytest.approx(CONTACTS / (run.seconds / 2))
+
+
+def test_the_share_of_a_limit_is_that_of_the_steady_part() -> None:
+    """A slow start and a slow end don't count; ten requests a second use all of ten, and half of twenty."""
+    moments = [0.0, *(1 + number / 10 for number in range(100)), 12.0]
+    assert steady_share(moments, 10) == pytest.approx(1, abs=0.02)
+    assert steady_share(moments, 20) == pytest.approx(0.5, abs=0.01)
+    assert steady_share(moments[:3], 10) == 0

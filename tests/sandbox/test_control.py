@@ -61,6 +61,17 @@ def test_create_and_merge_contacts(box: Box, http: httpx.Client) -> None:
     assert third not in box.world.hubspot.contacts
 
 
+def test_requests_over_http(box: Box, http: httpx.Client, hubspot: HubSpotCaller) -> None:
+    """The requests of one service are listed with their moments; a service that doesn't exist is an error."""
+    for _ in range(2):
+        hubspot.get("")
+    url = f"{box.url}/control/requests"
+    first, second = http.get(url, params={"service": "hubspot"}).json()
+    assert (first["status"], first["inputs"]) == (200, 10)
+    assert first["at"] < second["at"]
+    assert http.get(url).status_code == 400
+
+
 def test_faults_over_http(box: Box, http: httpx.Client, hubspot: HubSpotCaller) -> None:
     """Faults are scripted one by one or as a list, and cleared."""
     url = f"{box.url}/control/faults"

@@ -157,6 +157,13 @@ class Settings(BaseSettings):
     start_interval_seconds: float = Field(
         4.0, ge=1, le=3600, description="Contacts queued within this many seconds lead to one run."
     )
+    look_hours: float = Field(
+        24.0,
+        ge=0,
+        le=720,
+        description="After how many hours a scheduled run looks into a warehouse that is billed while it is awake, "
+        "although nothing seems to have changed; 0: every time.",
+    )
     alert_threshold: float = Field(
         0.01,
         ge=0,

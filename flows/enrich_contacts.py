@@ -15,7 +15,7 @@ from pydantic import Field
 
 from blocks.log import event
 from blocks.settings import MOST_CHUNKS_IN_FLIGHT, Settings, load_settings
-from enrichment.books import check_books
+from enrichment.books import Books, check_books
 from enrichment.errors import (
     ConfigurationError,
     CredentialsRejectedError,
@@ -36,7 +36,8 @@ from tasks.backfill import stage_selection
 from tasks.books import close_books, describe_fields, open_books, publish_report
 from tasks.chunk import carry_chunk, finish_writes, look_up, release_chunk, settle, store, write_back
 from tasks.failed_runs import fail_books
-from tasks.present_run import local_run
+from tasks.looks import nothing_waits
+from tasks.present_run import by_schedule, local_run
 from tasks.queue import claim_chunks, count_queue, run_slot
 from tasks.run_starts import look_again
 from tasks.steps import Parcel
@@ -110,6 +111,9 @@ def enrich_contacts(
         )
     lane = lane if select.is_empty else "backfill"
     plan = plan_run(settings, provider=provider, crm=crm, warehouse=warehouse, lane=lane, max_credits=max_credits)
+    if by_schedule() and select.is_empty and nothing_waits(plan):
+        nothing = RunReport(plan.run_id, Books(), crm=plan.crm_name)
+        return cast(RunReport, Completed(message="no contact waits in the queue", data=nothing))
     # A cluster that doesn't answer is reported before the books open.
     plan = replace(plan, processes=other_processes(settings))
     if not select.is_empty:

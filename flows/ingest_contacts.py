@@ -22,7 +22,7 @@ from flows.plan import chosen
 from tasks.backfill import stage_selection
 from tasks.failed_runs import alert_failure
 from tasks.intake import stage_everything, stage_failed, stage_listed, stage_missed, stage_new
-from tasks.present_run import run_parameters
+from tasks.present_run import by_schedule, run_parameters
 from tasks.run_starts import follow_up
 
 
@@ -79,7 +79,7 @@ def ingest_contacts(
 def _stage(intake: Intake, crm: str, warehouse: str, lane: str, *, refresh: bool) -> int:
     match intake:
         case NewContacts():
-            return stage_new(crm, warehouse, lane, intake.since)
+            return stage_new(crm, warehouse, lane, intake.since, only_news=by_schedule())
         case MissedContacts():
             return stage_missed(crm, warehouse, lane, intake.days)
         case EveryContact():

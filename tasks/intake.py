@@ -1,5 +1,6 @@
 """CRM or list to staging."""
 
+import hashlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
@@ -13,6 +14,7 @@ from enrichment.errors import ConfigurationError, sealed
 from enrichment.headers import CRM_ID
 from enrichment.moments import in_utc, read_moment
 from enrichment.plan import Reference
+from tasks.looks import recall, remember
 from tasks.steps import step
 
 #: The CRM's index lags behind, so each intake reads this much again.
@@ -25,23 +27,56 @@ _BATCH = 1000
 
 
 @step(name="stage-new")
-def stage_new(crm: str, warehouse: str, lane: str, since: datetime | None) -> int:
+def stage_new(crm: str, warehouse: str, lane: str, since: datetime | None, *, only_news: bool = False) -> int:
     """
     Stage the contacts created since a moment, or since the last intake; return how many were new in the queue.
 
     The position is committed with the rows, page by page.
+
+    Args:
+        crm: reference of the CRM.
+        warehouse: reference of the warehouse.
+        lane: `live` or `backfill`.
+        since: the moment; None: the last intake.
+        only_news: leave the warehouse alone if the CRM answers what it answered the last time.
     """
-    name = Reference.parse(crm).name
-    with open_crm(crm) as source, open_warehouse(warehouse) as target:
-        start = since or _position(target, name)
-        cursor = "" if since else _cursor_name(name)
-        staged = stage_created(source, target, name, start, lane=lane, cursor=cursor)
+    name, seen = Reference.parse(crm).name, set[str]()
+    with open_crm(crm) as source:
+        if only_news and not since and _same_as_last(source, crm, warehouse, lane):
+            event("nothing_new", crm=name)
+            return 0
+        with open_warehouse(warehouse) as target:
+            start = since or _position(target, name)
+            cursor = "" if since else _cursor_name(name)
+            staged = stage_created(source, target, name, start, lane=lane, cursor=cursor, seen=seen)
+    if only_news and not since:
+        remember("intake", crm, warehouse, lane, since=start.isoformat(), seen=_digest(seen))
     event("contacts_staged", crm=name, staged=staged, since=start.isoformat())
     return staged
 
 
+def _same_as_last(source: Crm, crm: str, warehouse: str, lane: str) -> bool:
+    """Return whether the CRM has the contacts that the last intake saw since the same moment, and no others."""
+    known = recall("intake", crm, warehouse, lane)
+    if "since" not in known:
+        return False
+    pages = source.created_since(read_moment(known["since"]))
+    return _digest({contact.crm_id for page in pages for contact in page}) == known.get("seen")
+
+
+def _digest(crm_ids: Collection[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(crm_ids)).encode()).hexdigest()
+
+
 def stage_created(
-    source: Crm, target: Warehouse, name: str, since: datetime, *, lane: str = "live", cursor: str = ""
+    source: Crm,
+    target: Warehouse,
+    name: str,
+    since: datetime,
+    *,
+    lane: str = "live",
+    cursor: str = "",
+    seen: set[str] | None = None,
 ) -> int:
     """
     Stage what a query finds that was created at or after a moment, but for contacts that have ended before.
@@ -53,6 +88,7 @@ def stage_created(
         since: the moment.
         lane: `live` or `backfill`.
         cursor: name of a position that is moved to the newest contact, page by page; empty for none.
+        seen: gets the ids of all contacts that the query found.
 
     Returns:
         how many were new in the queue.
@@ -61,6 +97,8 @@ def stage_created(
     for page in source.created_since(since):
         newest = max([newest, *(read_moment(contact.created_at) for contact in page if contact.created_at)])
         records = [_record(name, contact, "schedule", lane) for contact in page]
+        if seen is not None:
+            seen.update(contact.crm_id for contact in page)
         staged += target.stage(records, cursor=(cursor, newest.isoformat()) if cursor else None)
     return staged
 

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
 
 from blocks.settings import MOST_CHUNKS_IN_FLIGHT
@@ -64,3 +65,9 @@ def run_parameters() -> Mapping[str, Any]:
     """Return the parameters that the present run was given; none outside a run."""
     run = _present.get()
     return run.parameters if run else flow_run.get_parameters()
+
+
+def by_schedule() -> bool:
+    """Return whether a schedule has started the present run: neither a person, nor an event."""
+    context = FlowRunContext.get()
+    return bool(context and context.flow_run and context.flow_run.auto_scheduled)

@@ -26,6 +26,7 @@ from blocks.settings import Settings, load_settings
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import ConfigurationError, EnrichmentError, TransientError
 from enrichment.plan import RunPlan
+from tasks.looks import look
 from tasks.steps import step
 
 #: The name and the resource by which the triggers in prefect.yaml know the event.
@@ -70,10 +71,10 @@ def look_again(plan: RunPlan) -> bool:
     A run that is at its end may hold the deployment's last slot, so that the one for these contacts was refused.
     """
     with open_warehouse(plan.warehouse) as warehouse:
-        waiting = warehouse.peek(origin=plan.origin, lane="live", limit=1)
+        waiting = look(plan, warehouse)
     if waiting:
         _ask_if_possible()
-    return bool(waiting)
+    return waiting
 
 
 @step(name="follow-up")

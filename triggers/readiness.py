@@ -17,8 +17,13 @@ _PATIENCE_SECONDS = 3.0
 
 
 def look_at(warehouse: Warehouse) -> None:
-    """Read as little as shows that the warehouse is there and set up, however long its queue is; raise if not."""
-    warehouse.peek(origin=Origin(""), lane="live", limit=1)
+    """
+    Read as little as shows that the warehouse is there and set up, however long its queue is; raise if not.
+
+    A load balancer has this done every few seconds, so a warehouse that sleeps while it is idle isn't woken by it.
+    """
+    if not warehouse.change_mark():
+        warehouse.peek(origin=Origin(""), lane="live", limit=1)
 
 
 class Readiness:

@@ -9,6 +9,7 @@ from blocks.warehouses._rows import Row, record_of, renamed, row_of
 from blocks.warehouses._session import Session, Transactions, replayed
 from blocks.warehouses._values import NewRecord, QueueCount, Renewal
 from enrichment.identifiers import normalise_email, valid_addresses
+from enrichment.moments import read_moment
 from enrichment.records import Claim, Origin, StagedRecord
 
 
@@ -157,6 +158,21 @@ class QueueVerbs(Transactions):
         """Return the records that a claim would take, without taking them."""
         rows = self._query("peek_records", **row_of(origin), lane=lane, limit=limit)
         return [record_of(row) for row in rows]
+
+    def next_due(self, *, origin: Origin, lane: str) -> float | None:
+        """Return in how many seconds a claim finds something, 0: now; None: nothing waits, or only in paused lanes."""
+        (row,) = self._query("next_due", **row_of(origin), lane=lane)
+        if row["due_at"] is None:
+            return None
+        return max(0.0, (read_moment(row["due_at"]) - read_moment(row["read_at"])).total_seconds())
+
+    def change_mark(self) -> str:
+        """
+        Return what differs after every change of the queue, without waking a warehouse that sleeps while it is idle.
+
+        Empty if the engine has nothing of the kind: then to look costs nothing, or can't be helped.
+        """
+        return ""
 
     @replayed
     def renew(

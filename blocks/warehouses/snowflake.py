@@ -208,6 +208,12 @@ class SnowflakeWarehouse(Warehouse):
                 session.execute(self.sql.session["create_schema"].replace(":schema", self._schema))
             yield session
 
+    def change_mark(self) -> str:
+        """Return when queue and pauses were changed last, which the service knows without a virtual warehouse."""
+        with self._session() as session:
+            (row,) = session.own("read_mark")
+        return f"{row['queue']} {row['pauses']}"
+
     def close(self) -> None:
         """Close the session."""
         with self._lock:

@@ -1,17 +1,38 @@
 """
-Runs fakesnow's server with one fix; executed by the Python of its own environment, not by ours.
+Runs fakesnow's server with what it lacks; executed by the Python of its own environment, not by ours.
 
 Its MERGE makes a temporary table, and for every table it notes a comment in a second database. DuckDB writes to one
 database in a transaction, so that no MERGE would be possible in an explicit one. That table's comment is left out.
+
+Like Snowflake it says without a virtual warehouse when a table was changed last, and it counts the statements that
+need one, and so would resume a suspended one: `GET /sandbox/needing-a-warehouse`.
 """
 
-import sys
+import itertools
+import re
+from typing import Any
 
-from fakesnow import cli, info_schema
+import uvicorn
+from fakesnow import info_schema
+from fakesnow.cursor import FakeSnowflakeCursor
+from fakesnow.server import app
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from sandbox.warehouses import _parsed_once
 
 noted = info_schema.insert_table_comment_sql
+executed = FakeSnowflakeCursor.execute
+
+_CHANGE = re.compile(r"\s*(?:INSERT INTO|UPDATE|DELETE FROM|MERGE INTO|COPY INTO)\s+(\w+)", re.IGNORECASE)
+_READ = re.compile(r"\s*(?:SELECT|WITH)\b.*\bFROM\b", re.IGNORECASE | re.DOTALL)
+_COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
+_LAST_CHANGE = re.compile(r"SYSTEM\$LAST_CHANGE_COMMIT_TIME\('(\w+)'\)")
+
+clock = itertools.count(1)
+changed_at: dict[tuple[str, str], int] = {}
+needing: list[str] = []
 
 
 def note_comment(catalog: str, schema: str, table: str, comment: str) -> str:
@@ -19,7 +40,26 @@ def note_comment(catalog: str, schema: str, table: str, comment: str) -> str:
     return "SELECT 1" if table.lower() == "merge_candidates" else noted(catalog, schema, table, comment)
 
 
+def execute(cursor: FakeSnowflakeCursor, command: str, *args: Any, **options: Any) -> Any:
+    """Execute a statement as fakesnow does, and note what it would cost and change."""
+    schema, text = str(cursor._conn.schema), _COMMENT.sub("", command)  # noqa: SLF001 - it has no other way
+    change = _CHANGE.match(text)
+    if change or _READ.match(text):
+        needing.append(" ".join(text.split())[:120])
+    if change:
+        changed_at[schema, change[1].lower()] = next(clock)
+    known = _LAST_CHANGE.sub(lambda found: str(changed_at.get((schema, found[1].lower()), 0)), command)
+    return executed(cursor, known, *args, **options)
+
+
+def count(_: Request) -> JSONResponse:
+    """Answer with the statements so far that need a virtual warehouse."""
+    return JSONResponse(needing)
+
+
 if __name__ == "__main__":
     _parsed_once.install()
     info_schema.insert_table_comment_sql = note_comment
-    sys.exit(cli.main(["--server"]))
+    FakeSnowflakeCursor.execute = execute
+    app.router.routes.append(Route("/sandbox/needing-a-warehouse", count, methods=["GET"]))
+    uvicorn.run(app, port=0)

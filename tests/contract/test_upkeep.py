@@ -11,7 +11,8 @@ from blocks.settings import Settings
 from blocks.warehouses.base import PlannedWrite, RunEnd, Warehouse
 from enrichment.records import Claim, Disposition, Finished, OpenWrite, Outcome, Unmatched
 from enrichment.write_policy import Change, Refusal
-from tests.contract.test_warehouses import HUBSPOT, claim, count, finish, found, look, open_run, queue, stage
+from tests.contract.test_warehouses import HUBSPOT, claim, count, finish, found, open_run, queue, stage
+from tests.warehouses import look
 
 #: By table, when a row became old, and how many of the rows that `live_through` leaves are needed for nothing then.
 OLD = {

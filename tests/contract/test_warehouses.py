@@ -125,6 +125,42 @@ def test_a_warehouse_that_is_not_set_up_says_so(warehouse: Warehouse) -> None:
         stage(warehouse, "1")
 
 
+def due(warehouse: Warehouse, lane: str = "live") -> float | None:
+    return warehouse.next_due(origin=HUBSPOT, lane=lane)
+
+
+def test_it_is_known_when_there_is_something_to_claim(warehouse: Warehouse) -> None:
+    """Now, when a wait or a dead run's lock is over, or never: of this CRM and lane, unless the lane is paused."""
+    assert due(warehouse) is None
+    stage(warehouse, "1")
+    assert (due(warehouse), due(warehouse, "backfill"), due(warehouse, "")) == (0, None, 0)
+    mine = claim(warehouse, open_run(warehouse))
+    assert LEASE - 60 < (due(warehouse) or 0) <= LEASE
+    warehouse.settle(mine, HUBSPOT, [Returned(mine.records[0].record_id, "later", 5000.0)], [])
+    assert 4900 < (due(warehouse) or 0) <= 5000
+    stage(warehouse, "2")
+    assert due(warehouse) == 0
+    assert warehouse.next_due(origin=Origin("salesforce"), lane="live") is None
+    warehouse.pause_lane("live")
+    assert due(warehouse) is None
+
+
+def test_whatever_changes_the_queue_changes_its_mark(warehouse: Warehouse) -> None:
+    """Reading doesn't; an engine that has no such mark says so every time."""
+    seen = [warehouse.change_mark()]
+    for change in (
+        lambda: stage(warehouse, "1"),
+        lambda: warehouse.settle(claim(warehouse, open_run(warehouse)), HUBSPOT, [], []),
+        lambda: warehouse.pause_lane("live"),
+        lambda: warehouse.resume_lane("live"),
+    ):
+        change()
+        assert due(warehouse) != -1
+        seen += [warehouse.change_mark(), warehouse.change_mark()]
+    assert seen[1::2] == seen[2::2]
+    assert len(set(seen)) == (5 if warehouse.name == "snowflake" else 1)
+
+
 def test_a_contact_waits_once(warehouse: Warehouse) -> None:
     """Staging a contact again adds nothing, also within one batch; the live lane wins."""
     assert stage(warehouse, "1", "2", "2", lane="backfill") == 2

@@ -29,7 +29,7 @@ FUNCTIONS = {
     "sqlite": {"strftime", "julianday", "json_each"},
     "postgres": {"jsonb_array_elements", "jsonb_array_elements_text", "pg_advisory_xact_lock", "hashtext"},
     "redshift": {"json_serialize"},
-    "snowflake": set(),
+    "snowflake": {"system$last_change_commit_time"},
     "bigquery": set(),
 }
 #: Redshift's lists are temporary tables.

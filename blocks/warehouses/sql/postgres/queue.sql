@@ -129,6 +129,16 @@ WHERE crm = :crm AND object_type = :object_type AND (:lane = '' OR lane = :lane)
     AND (not_before IS NULL OR not_before <= now())
 ORDER BY lane DESC, staged_at LIMIT :limit
 
+-- query: next_due
+-- Reads when a claim finds the next record of a lane that isn't paused, and the time now.
+-- differs because of the clock
+SELECT
+    MIN(CASE WHEN claimed_by IS NULL THEN COALESCE(not_before, staged_at) ELSE claim_expires_at END) AS due_at,
+    now() AS read_at
+FROM enrichment_staging
+WHERE crm = :crm AND object_type = :object_type AND (:lane = '' OR lane = :lane)
+    AND lane NOT IN (SELECT lane FROM paused_lanes)
+
 -- query: renew_claim
 -- Prolongs the claim of these records.
 -- differs because of the clock and how a list is unpacked

@@ -156,6 +156,16 @@ WHERE (:lane = '' OR s.lane = :lane)
     AND (s.not_before IS NULL OR s.not_before <= SYSDATE())
 ORDER BY s.lane DESC, s.staged_at LIMIT :limit
 
+-- query: next_due
+-- Reads when a claim finds the next record of a lane that isn't paused, and the time now.
+-- differs because of the clock and how a time is read
+SELECT
+    DATE_PART(epoch_millisecond, MIN(CASE WHEN claimed_by IS NULL THEN COALESCE(not_before, staged_at) ELSE claim_expires_at END)) AS due_at,
+    DATE_PART(epoch_millisecond, SYSDATE()) AS read_at
+FROM enrichment_staging
+WHERE crm = :crm AND object_type = :object_type AND (:lane = '' OR lane = :lane)
+    AND lane NOT IN (SELECT lane FROM paused_lanes)
+
 -- query: renew_claim
 -- Prolongs the claim of these records.
 -- differs because of the clock and how a list is unpacked

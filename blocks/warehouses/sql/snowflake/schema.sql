@@ -6,6 +6,10 @@
 -- session: read_schema
 SELECT CURRENT_SCHEMA() AS name
 
+-- session: read_mark
+SELECT SYSTEM$LAST_CHANGE_COMMIT_TIME('enrichment_staging') AS queue,
+    SYSTEM$LAST_CHANGE_COMMIT_TIME('paused_lanes') AS pauses
+
 -- session: create_schema
 CREATE SCHEMA IF NOT EXISTS :schema
 

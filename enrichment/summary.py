@@ -44,6 +44,34 @@ class ProviderUse:
 
 
 @dataclass(frozen=True, slots=True)
+class RateUse:
+    """
+    What a run used of the rate of a service.
+
+    Args:
+        service: its name.
+        calls: that the run was allowed in each window, at last.
+        window_seconds: the window.
+        share: of what was allowed between the first and the last call, 0 to 1.
+    """
+
+    service: str
+    calls: float
+    window_seconds: float
+    share: float
+
+    def __str__(self) -> str:
+        """Return it for people, as `98% of 25 calls per second`."""
+        window = _WINDOWS.get(self.window_seconds, f"{self.window_seconds:g} seconds")
+        return f"{self.share:.0%} of {_amount(self.calls)} calls per {window}"
+
+
+_WINDOWS: Mapping[float, str] = {1: "second", 60: "minute", 3600: "hour", 86_400: "day"}
+#: A run that uses this share of a rate is held back by it.
+_BINDING = 0.9
+
+
+@dataclass(frozen=True, slots=True)
 class RunReport:
     """
     What a run did: counts only, so that it may be kept anywhere.
@@ -57,6 +85,7 @@ class RunReport:
         crashed: chunks that broke.
         refusals: values that CRM fields didn't take, by field and reason.
         crm: by which name its contacts are known.
+        rates: what it used of the rates of provider and CRM, where it made enough calls to tell, and made them itself.
     """
 
     run_id: str
@@ -67,6 +96,7 @@ class RunReport:
     crashed: int = 0
     refusals: Sequence[RefusedField] = ()
     crm: str = ""
+    rates: Sequence[RateUse] = ()
 
     @property
     def credits_by_provider(self) -> dict[str, float]:
@@ -99,6 +129,7 @@ def report_of(printed: Mapping[str, Any]) -> RunReport:
         "causes": causes,
         "stop": stop,
         "refusals": refusals,
+        "rates": [RateUse(**use) for use in printed["rates"]],
     }
     return RunReport(**{**printed, **parts})
 
@@ -128,6 +159,10 @@ def summary_lines(report: RunReport) -> list[tuple[str, str]]:
         lines.append(("replies of providers", "none"))
     elif len(report.providers) > 1:
         lines.append(("credits, all providers", _amount(report.credits)))
+    lines += [(f"rate used at {use.service}", str(use)) for use in report.rates]
+    if report.rates:
+        most = max(report.rates, key=lambda use: use.share)
+        lines.append(("held back by", f"the rate of {most.service}" if most.share >= _BINDING else "no rate limit"))
     lines += [(f"not written: {name}", text) for name, text in refusals_by_field(report.refusals, report.crm).items()]
     if report.stop:
         lines.append(("stopped early", report.stop.message))

@@ -1,7 +1,7 @@
 """Opening and closing a run's books, and what people see of a run."""
 
 import uuid
-from collections import Counter
+from collections import Counter, UserDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.orchestration import get_client
 
+from blocks.calls.pacing import begin_counting, rates_used
 from blocks.crms.base import Crm, open_crm
 from blocks.log import event
 from blocks.notifiers.base import notify
@@ -48,19 +49,22 @@ def open_books(plan: RunPlan) -> None:
     with open_crm(plan.crm), open_warehouse(plan.warehouse) as warehouse:
         start = RunStart(plan.run_id, run_name() or plan.run_id, plan.provider, plan.crm, plan.lane)
         warehouse.open_run(start, lease_seconds=plan.lease_seconds)
+    begin_counting()
     event("books_opened", run=plan.run_id, provider=plan.provider, crm=plan.crm, warehouse=plan.warehouse)
 
 
 @step(name="describe-fields")
-def describe_fields(plan: RunPlan) -> dict[str, FieldDescription]:
+def describe_fields(plan: RunPlan) -> Mapping[str, FieldDescription]:
     """
     Return the CRM's description of the fields that its mapping names.
+
+    It is no dict, since Prefect would look for futures in each field's options at each task of each chunk.
 
     Raises:
         ConfigurationError: a mapped field doesn't exist.
     """
     with open_crm(plan.crm) as crm:
-        return mapped_fields(crm)
+        return UserDict(mapped_fields(crm))
 
 
 def mapped_fields(crm: Crm) -> dict[str, FieldDescription]:
@@ -176,6 +180,7 @@ def _count(
         crashed=crashed,
         refusals=[replace(one, planned=planned.get(one.field, 0)) for one in warehouse.count_refusals(plan.run_id)],
         crm=plan.crm_name,
+        rates=rates_used(),
     )
 
 

@@ -14,10 +14,16 @@ from collections.abc import Hashable, Iterator
 
 from enrichment.errors import PostponedError
 from enrichment.retry import LONGEST_INLINE_WAIT_SECONDS
+from enrichment.summary import RateUse
 
 logger = logging.getLogger(__name__)
 
+#: Of a rate this share is used: calls arrive a little sooner or later than they were sent, and each 429 stops all.
+HEADROOM = 0.985
+
 _FIRST_IN_FLIGHT = 16
+#: So many calls must have been allowed before it says anything what share of them was made.
+_FEWEST_ALLOWED = 50.0
 
 #: Calls that woke late may follow each other faster than the rate, so that a stall costs no throughput ...
 _LEAST_SPACING = 0.5
@@ -31,12 +37,15 @@ class Pacer:
 
     Args:
         name: of the service, for messages.
-        per_second: the allowed rate of calls.
+        per_second: calls.
+        window_seconds: of the allowance that it comes from, for people.
     """
 
-    def __init__(self, name: str, per_second: float) -> None:
+    def __init__(self, name: str, per_second: float, window_seconds: float = 1.0) -> None:
         self._name = name
         self._per_second = per_second
+        self._window_seconds = window_seconds
+        self._calls, self._allowed, self._counted_at = 0, 0.0, 0.0
         self._share = 1.0
         self._processes = 1
         self._next_slot = 0.0
@@ -44,11 +53,11 @@ class Pacer:
         self._held_until = 0.0
         self._lock = threading.Lock()
 
-    def allow(self, per_second: float) -> None:
+    def allow(self, per_second: float, window_seconds: float = 1.0) -> None:
         """Adopt the rate that the service itself states."""
         with self._lock:
             adopted = self._per_second != per_second
-            self._per_second = per_second
+            self._per_second, self._window_seconds = per_second, window_seconds
         if adopted:
             logger.info("rate_adopted service=%r per_second=%.1f", self._name, per_second)
 
@@ -102,7 +111,26 @@ class Pacer:
             self._refuse_long(wait)
             if wait <= 0:
                 self._starts.append(now)
+                self._count(now)
             return max(wait, 0.0)
+
+    def _count(self, now: float) -> None:
+        self._allowed += (now - self._counted_at) / self._spacing if self._calls else 0.0
+        self._calls, self._counted_at = self._calls + 1, now
+
+    def begin_counting(self) -> None:
+        """Forget what was used so far."""
+        with self._lock:
+            self._calls, self._allowed = 0, 0.0
+
+    def use(self) -> RateUse | None:
+        """Return what was used of the rate since counting began; None if too few calls were allowed to tell."""
+        with self._lock:
+            if self._allowed < _FEWEST_ALLOWED:
+                return None
+            share = min(1.0, (self._calls - 1) / self._allowed * HEADROOM)
+            allowed = self._window_seconds / self._spacing / HEADROOM
+            return RateUse(self._name, round(allowed, 1), self._window_seconds, round(share, 3))
 
     def _earliest_start(self) -> float:
         """Return from when on one more call keeps to the rate, whichever window of the last calls one looks at."""
@@ -200,13 +228,17 @@ class _Pacers:
         self._processes = 1
         self._lock = threading.Lock()
 
-    def get(self, name: str, credential: Hashable, per_second: float) -> Pacer:
+    def get(self, name: str, credential: Hashable, per_second: float, window_seconds: float) -> Pacer:
         with self._lock:
             key = (name, credential)
             if key not in self._made:
-                self._made[key] = Pacer(name, per_second)
+                self._made[key] = Pacer(name, per_second, window_seconds)
                 self._made[key].split(self._processes)
             return self._made[key]
+
+    def all(self) -> list[Pacer]:
+        with self._lock:
+            return list(self._made.values())
 
     def split(self, processes: int) -> None:
         with self._lock:
@@ -218,9 +250,20 @@ class _Pacers:
 _pacers = _Pacers()
 
 
-def pacer_for(name: str, credential: Hashable, per_second: float) -> Pacer:
+def pacer_for(name: str, credential: Hashable, per_second: float, window_seconds: float = 1.0) -> Pacer:
     """Return this process's pacer of a service and credential, made at the first call."""
-    return _pacers.get(name, credential, per_second)
+    return _pacers.get(name, credential, per_second, window_seconds)
+
+
+def begin_counting() -> None:
+    """Forget what this process has used of the rates of its services."""
+    for pacer in _pacers.all():
+        pacer.begin_counting()
+
+
+def rates_used() -> list[RateUse]:
+    """Return what this process has used of the rates of its services since counting began."""
+    return [use for pacer in _pacers.all() if (use := pacer.use())]
 
 
 def split_rates(processes: int) -> None:

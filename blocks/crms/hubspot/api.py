@@ -31,7 +31,7 @@ from blocks.calls.judging import Dialect
 from blocks.calls.judging import judge as judge_answer
 from blocks.calls.loop import Line, Purpose, make_call
 from blocks.calls.messages import Answer, Call, in_lower_case, parse_json, word
-from blocks.calls.pacing import pacer_for
+from blocks.calls.pacing import HEADROOM, pacer_for
 from enrichment.errors import ConfigurationError, QuotaExhaustedError
 from enrichment.retry import Fault, RetryPolicy, Trouble, asked_wait, fault_of_status
 
@@ -195,8 +195,8 @@ def _context(error: Mapping[str, Any], key: str) -> list[str]:
     return [str(value) for value in values] if isinstance(values, list) else []
 
 
-#: A part of the allowed rate is left to calls that arrive sooner or later than they were sent.
-SAFETY = 0.985
+#: HubSpot counts calls within so many seconds.
+_WINDOW_SECONDS = 10.0
 #: HubSpot allows 5 searches a second for the whole account.
 SEARCHES_PER_SECOND = 4.0
 RETRY_POLICY = RetryPolicy(attempts_after_lost_answer=3)
@@ -237,7 +237,7 @@ class HubSpotApi:
         self._timeouts = timeouts
         self.account_key = (base_url, hashlib.sha256(token.encode()).hexdigest())
         self._search_pacer = pacer_for("hubspot search", self.account_key, SEARCHES_PER_SECOND)
-        self._pacer = pacer_for("hubspot", self.account_key, per_second * SAFETY)
+        self._pacer = pacer_for("hubspot", self.account_key, per_second * HEADROOM, _WINDOW_SECONDS)
         # HubSpot's own hiccups look the same as a rotated token.
         self._line = Line("hubspot", "HubSpot", policy, self._pacer, credentials, forgives=True)
 
@@ -331,7 +331,7 @@ class HubSpotApi:
         limit = headers.get("x-hubspot-ratelimit-max", "")
         interval = headers.get("x-hubspot-ratelimit-interval-milliseconds", "")
         if limit.isdigit() and interval.isdigit() and int(limit) and int(interval):
-            self._pacer.allow(int(limit) * 1000 / int(interval) * SAFETY)
+            self._pacer.allow(int(limit) * 1000 / int(interval) * HEADROOM, int(interval) / 1000)
 
 
 def _open_client(base_url: str, token: str) -> Any:

@@ -91,7 +91,7 @@ def shared_for(spec: ProviderSpec, options: Options) -> Shared:
     with _shared_lock:
         if key not in _shared:
             source = CredentialSource(fetcher(spec, options.base_url, options.secrets), spec.id)
-            pacer = pacer_for(spec.id, key, _pace(spec, options))
+            pacer = pacer_for(spec.id, key, *first_pace(spec.rate, options.requests_per_second))
             _shared[key] = Shared(source, pacer, InFlight(options.concurrency), _open_client())
         return _shared[key]
 
@@ -106,11 +106,7 @@ def terms_of(spec: ProviderSpec, options: Options) -> Terms:
     """Return what a call costs, by the spec and by what the user sets."""
     most = spec.credits.amount if spec.credits.charge_on else 0.0
     windows = tuple((float(window.limit), window.per_seconds) for window in spec.rate.windows)
-    return Terms(most, options.batch_size, _pace(spec, options), windows)
-
-
-def _pace(spec: ProviderSpec, options: Options) -> float:
-    return first_pace(spec.rate, options.requests_per_second)
+    return Terms(most, options.batch_size, first_pace(spec.rate, options.requests_per_second).per_second, windows)
 
 
 def _fingerprint(secrets: Sequence[SecretStr | None]) -> str:
@@ -189,7 +185,7 @@ class Channel:
                 return self._lost(network_fault(error))
         answer = arriving.answer()
         self._note_load(answer)
-        self._shared.pacer.allow(pace_after(self._spec.rate, answer.headers, self._options.requests_per_second))
+        self._shared.pacer.allow(*pace_after(self._spec.rate, answer.headers, self._options.requests_per_second))
         return answer
 
     def _note_load(self, answer: Answer) -> None:

@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from blocks.calls.messages import Answer
+from blocks.calls.pacing import HEADROOM
 from blocks.providers.http.interpret import (
     CUT,
     UNREADABLE,
@@ -24,10 +26,6 @@ from enrichment.retry import Fault, RetryPolicy, Trouble, asked_wait, fault_of_s
 
 #: While more than this share of a long window is left, only the shortest one sets the pace.
 PLENTY = 0.2
-
-#: Of the shortest window this share is used: calls arrive a little sooner or later than they were sent, and each 429
-#: stops every caller.
-HEADROOM = 0.985
 
 #: A window so small that it would ask for less than this is used up instead: the server then reports its end.
 SLOWEST = 1.0
@@ -152,14 +150,21 @@ def _reason(spec: ProviderSpec, answer: Answer) -> str:
     return error_code(spec, answer) or f"status_{answer.status}"
 
 
-def first_pace(rate: Rate, contract: float | None = None) -> float:
-    """Return the calls per second to begin with."""
+class Pace(NamedTuple):
+    """Calls per second, and the seconds of the window that asks for them."""
+
+    per_second: float
+    window_seconds: float
+
+
+def first_pace(rate: Rate, contract: float | None = None) -> Pace:
+    """Return the pace to begin with."""
     return pace_after(rate, {}, contract)
 
 
-def pace_after(rate: Rate, headers: Mapping[str, str], contract: float | None) -> float:
+def pace_after(rate: Rate, headers: Mapping[str, str], contract: float | None) -> Pace:
     """
-    Return the calls per second to go on with.
+    Return the pace to go on with.
 
     A window that runs low is paced at its own rate, at which a sliding window never empties: better than to use it up
     and be shut out for hours.
@@ -171,8 +176,8 @@ def pace_after(rate: Rate, headers: Mapping[str, str], contract: float | None) -
     """
     shortest = _shortest(rate)
     binding = [window for window in rate.windows if _unseen(window) or window is shortest or _low(window, headers)]
-    paces = [_pace(window, headers, shortest, contract) for window in binding]
-    return min([*paces, contract * HEADROOM] if contract else paces)
+    paces = [Pace(_pace(window, headers, shortest, contract), window.per_seconds) for window in binding]
+    return min([*paces, Pace(contract * HEADROOM, 1.0)] if contract else paces)
 
 
 def _pace(window: Window, headers: Mapping[str, str], shortest: Window, contract: float | None) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from blocks.calls.pacing import InFlight, Pacer, pacer_for, split_rates
+from blocks.calls.pacing import HEADROOM, InFlight, Pacer, pacer_for, split_rates
 from enrichment.errors import PostponedError
 from enrichment.retry import LONGEST_INLINE_WAIT_SECONDS
 
@@ -278,6 +278,23 @@ def test_a_stall_is_made_up_for_within_the_rate(per_second: float, monkeypatch: 
     for first, next_after in zip(began, began[window:], strict=False):
         assert next_after - first >= window / per_second - 1e-6
     assert any(later - one < 0.9 / per_second for one, later in itertools.pairwise(began)) or window == 1
+
+
+def test_the_share_of_the_rate_that_was_used_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counts from the first call to the last; what was made before counting began is forgotten."""
+    clock, pacer = StandingClock(), Pacer("s", 25.0 * HEADROOM, 1.0)
+    monkeypatch.setattr(time, "monotonic", clock)
+    for spacing, share in ((1 / 25.0 / HEADROOM, HEADROOM), (1 / 12.5, 0.5)):
+        pacer.begin_counting()
+        assert pacer.use() is None
+        for _ in range(201):
+            clock.now += spacing
+            while wait := pacer.start():
+                clock.now += wait
+        use = pacer.use()
+        assert use is not None
+        assert (use.calls, use.window_seconds) == (25.0, 1.0)
+        assert use.share == pytest.approx(share, abs=0.01)
 
 
 def test_calls_in_flight_go_up_while_all_are_needed_and_down_when_the_service_fails() -> None:

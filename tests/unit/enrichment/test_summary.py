@@ -11,6 +11,7 @@ from enrichment.records import Disposition, Stop
 from enrichment.refusals import RefusedField
 from enrichment.summary import (
     ProviderUse,
+    RateUse,
     RunReport,
     failure_rows,
     match_rate,
@@ -25,6 +26,7 @@ BOOKS = Books(
     {Disposition.WRITTEN: 9_000, Disposition.UNCHANGED: 600, Disposition.UNMATCHED: 2_400, Disposition.FAILED: 0},
 )
 ZOOMINFO = ProviderUse("zoominfo", {"matched": 9_600, "unmatched": 2_400}, 9_600.0, ["2026-09", "2027-03"], [], "r-1")
+RATES = [RateUse("zoominfo", 25.0, 1.0, 0.984)]
 HUNTER = ProviderUse("hunter", {"matched": 3}, 1.5, ["v2"])
 
 
@@ -147,8 +149,26 @@ def test_a_change_of_the_api_version_is_told(before: tuple[str, ...], now: tuple
 @pytest.mark.parametrize("stop", [None, Stop("quota_exhausted", "no credits")])
 def test_a_printed_report_can_be_read_back(stop: Stop | None) -> None:
     """What the command line prints as JSON is the whole report."""
-    report = RunReport("run", BOOKS, [ZOOMINFO], [Cause("bad", "store", 2, "7")], stop, 1, [REFUSED], "hubspot")
+    report = RunReport("run", BOOKS, [ZOOMINFO], [Cause("bad", "store", 2, "7")], stop, 1, [REFUSED], "hubspot", RATES)
     assert report_of(json.loads(json.dumps(asdict(report)))) == report
+
+
+@pytest.mark.parametrize(
+    ("share", "window", "calls", "held_by"),
+    [
+        (0.984, 1.0, "98% of 25 calls per second", "the rate of zoominfo"),
+        (0.9, 3600.0, "90% of 25 calls per hour", "the rate of zoominfo"),
+        (0.55, 10.0, "55% of 25 calls per 10 seconds", "no rate limit"),
+    ],
+)
+def test_the_summary_names_the_limit_that_held_the_run_back(
+    share: float, window: float, calls: str, held_by: str
+) -> None:
+    """The most used rate is named with its window; one that wasn't used up held nothing back."""
+    rates = [RateUse("hubspot", 100.0, 10.0, 0.31), RateUse("zoominfo", 25.0, window, share)]
+    lines = dict(summary_lines(RunReport("run", BOOKS, rates=rates)))
+    assert lines["rate used at hubspot"] == "31% of 100 calls per 10 seconds"
+    assert (lines["rate used at zoominfo"], lines["held back by"]) == (calls, held_by)
 
 
 def test_what_was_not_written_has_a_line_for_each_field() -> None:

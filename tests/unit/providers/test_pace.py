@@ -37,12 +37,19 @@ LIMIT, LEFT = "x-ratelimit-limit-", "x-ratelimit-remaining-"
 )
 def test_the_pace_follows_the_headers(headers: dict[str, str], contract: float | None, pace: float) -> None:
     """What is stated counts, then the contract; a long window that runs low slows us down; nonsense changes nothing."""
-    assert pace_after(ZOOMINFO.rate, headers, contract) == pytest.approx(pace)
+    assert pace_after(ZOOMINFO.rate, headers, contract).per_second == pytest.approx(pace)
 
 
 def test_the_first_pace_is_that_of_the_shortest_window() -> None:
     """Before any answer, the spec's own limit holds."""
-    assert first_pace(ZOOMINFO.rate) == pytest.approx(24.625)
+    assert first_pace(ZOOMINFO.rate).per_second == pytest.approx(24.625)
+
+
+def test_a_pace_names_the_window_that_asks_for_it() -> None:
+    """People read whether it is the second, the hour or the day that holds a run back."""
+    assert first_pace(ZOOMINFO.rate).window_seconds == 1
+    assert pace_after(ZOOMINFO.rate, {LEFT + "hour": "10000"}, None).window_seconds == 3600
+    assert pace_after(ZOOMINFO.rate, {LEFT + "day": "100", LEFT + "hour": "100"}, None).window_seconds == 86_400
 
 
 PDL = load_spec("peopledatalabs")
@@ -62,4 +69,4 @@ PDL = load_spec("peopledatalabs")
 )
 def test_a_header_may_hold_json(header: str, pace: float) -> None:
     """The member for the window counts; null, garbage and an empty header change nothing."""
-    assert pace_after(PDL.rate, {"x-ratelimit-limit": header}, None) == pytest.approx(pace, abs=0.001)
+    assert pace_after(PDL.rate, {"x-ratelimit-limit": header}, None).per_second == pytest.approx(pace, abs=0.001)

@@ -7,10 +7,10 @@ from xdist.scheduler import LoadScopeScheduling
 #: The slowest begins first, so that nothing long is left at the end.
 GROUPS = {
     "processes": r"tests/e2e/",
+    "prefect": r"tests/integration/(triggers/)?test_("
+    r"cleanup|cloud_secrets|doctor_prefect|erasure|events_to_runs|least_privilege|pipeline|run_starts|weekly_review)\.py"
+    r"|tests/cases/test_alerts|tests/contract/test_notifiers|tests/unit/blocks/test_saved",
     "containers": r"tests/containers/",
-    # Two groups, since one alone would run for minutes after all others.
-    "prefect, first half": r"tests/integration/test_[a-f]\w+\.py|tests/contract/test_notifiers",
-    "prefect, second half": r"tests/integration/(triggers/)?test_\w+\.py|tests/unit/blocks/test_saved",
     "bigquery": r"tests/.*(\[|-)bigquery\b|tests/integration/warehouses/test_bigquery",
     "snowflake": r"tests/.*(\[|-)snowflake\b|tests/integration/warehouses/test_snowflake",
 }

@@ -3,9 +3,16 @@
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_HOME,
+    PREFECT_SERVER_ALLOW_EPHEMERAL_MODE,
+    temporary_settings,
+)
 
 from blocks.crms.base import load_crm
 from blocks.registration import make_limit, register_blocks
@@ -71,14 +78,23 @@ class Pipeline:
 
 
 @pytest.fixture
+def without_server(tmp_path: Path) -> Iterator[None]:
+    """Name no Prefect server, and let none be started: flows run in this process alone (see local.py)."""
+    changes = {PREFECT_HOME: tmp_path / "prefect", PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}
+    with temporary_settings(changes, restore_defaults={PREFECT_API_URL}):
+        yield
+
+
+@pytest.fixture
 def pipeline(
     request: pytest.FixtureRequest,
-    prepared_server: None,
     shared_box: Box,
     make_warehouse: Callable[[str], Warehouse],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Pipeline:
     """Give a pipeline over a new sandbox world; the parameter is the warehouse, sqlite by default."""
+    if "without_server" not in request.fixturenames:
+        request.getfixturevalue("prepared_server")
     vendor = getattr(request, "param", "sqlite")
     warehouse = make_warehouse(vendor)
     settings = notifier_settings(shared_box.url, shared_box.smtp_port) | {

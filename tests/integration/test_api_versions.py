@@ -10,9 +10,10 @@ from blocks.providers.spec.model import load_spec, spec_names, spec_path
 from blocks.warehouses.base import Usage
 from enrichment.intake import EveryContact
 from enrichment.summary import ProviderUse, RunReport, summary_lines
-from flows.enrich_contacts import enrich_contacts
-from flows.ingest_contacts import ingest_contacts
 from tests.integration.conftest import Pipeline
+from tests.integration.local import enrich_contacts, ingest_contacts
+
+pytestmark = pytest.mark.usefixtures("without_server")
 
 CONTACTS = 8
 

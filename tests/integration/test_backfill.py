@@ -11,14 +11,14 @@ from enrichment.estimate import Estimate
 from enrichment.intake import ListedContacts, SelectedContacts, Selection
 from enrichment.records import Disposition, Origin
 from enrichment.summary import RunReport, summary_lines, summary_markdown
-from flows.enrich_contacts import enrich_contacts
-from flows.estimate_backfill import estimate_backfill
-from flows.ingest_contacts import ingest_contacts
 from tasks.backfill import stage_selection
 from tasks.doctor import examine
 from tasks.queue import pause_lane, resume_lane
 from tests.integration.conftest import Pipeline
+from tests.integration.local import enrich_contacts, estimate_backfill, ingest_contacts
 from tests.integration.test_replies_through_the_flow import serve_with
+
+pytestmark = pytest.mark.usefixtures("without_server")
 
 EVERYBODY = Selection(everything=True)
 

@@ -146,20 +146,21 @@ def test_reading_from_aws_leaves_no_trace_of_the_secret(secrets_manager: Any) ->
 
 
 @pytest.mark.parametrize(
-    ("reference", "absent", "extra"),
+    ("absent", "extras"),
     [
-        ("aws-secret/crm-text", "prefect_aws", "aws"),
-        ("gcpsecret/crm-text", "prefect_gcp", "gcp"),
-        ("gcpsecret/crm-text", "google.cloud.secretmanager", "gcp"),
+        (["prefect_aws", "prefect_gcp"], {"aws-secret/crm-text": "aws", "gcpsecret/crm-text": "gcp"}),
+        (["google.cloud.secretmanager"], {"gcpsecret/crm-text": "gcp"}),
     ],
+    ids=["blocks", "client"],
 )
 def test_a_block_whose_library_is_missing_names_the_extra(
-    secrets_manager: Any, google_environment: dict[str, str], reference: str, absent: str, extra: str
+    secrets_manager: Any, google_environment: dict[str, str], absent: list[str], extras: dict[str, str]
 ) -> None:
     """Where the cloud's library isn't installed, the message says which extra installs it."""
-    answers, _ = read_elsewhere([reference], absent, **google_environment)
-    assert answers[reference].startswith("refused: ")
-    assert f"`uv sync --extra {extra}`" in answers[reference]
+    answers, _ = read_elsewhere([*extras], *absent, **google_environment)
+    for reference, extra in extras.items():
+        assert answers[reference].startswith("refused: ")
+        assert f"`uv sync --extra {extra}`" in answers[reference]
 
 
 def put_tokens(pipeline: Pipeline, secrets_manager: Any, hubspot: str, zoominfo: str) -> None:

@@ -16,6 +16,8 @@ from enrichment.errors import TransientError
 from enrichment.write_policy import Change
 from tests.integration.conftest import Pipeline
 
+pytestmark = pytest.mark.usefixtures("without_server")
+
 OURS = ["company_name", "employee_count", "linkedin_url", "provider", "enriched_at"]
 SET_BY_THE_COMMAND = ("CRM", "FRESH_DAYS", *(f"FILE_{name}" for name in ("PATH", "OUTPUT", "IN_PLACE", "OVERWRITE")))
 

@@ -5,15 +5,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from enrichment.identifiers import suppression_keys
 from enrichment.intake import EveryContact, FailedContacts, ListedContacts
 from enrichment.records import Contact, Disposition, Origin
 from enrichment.summary import RunReport
-from flows.enrich_contacts import enrich_contacts
-from flows.erase_contact import erase_contact as erase_flow
-from flows.ingest_contacts import ingest_contacts
 from tasks.contact import erase_contact, read_story
 from tests.integration.conftest import Pipeline
+from tests.integration.local import enrich_contacts, ingest_contacts
+from tests.integration.local import erase_contact as erase_flow
+
+pytestmark = pytest.mark.usefixtures("without_server")
 
 PATIENCE_SECONDS = 60
 

@@ -9,15 +9,14 @@ from enrichment.estimate import Estimate, ProviderEstimate
 from enrichment.intake import ListedContacts, Selection
 from enrichment.records import Disposition, Origin
 from enrichment.summary import RunReport
-from flows.enrich_contacts import enrich_contacts
-from flows.estimate_backfill import estimate_backfill
-from flows.ingest_contacts import ingest_contacts
-from flows.preview_contacts import preview_contacts
 from sandbox.people import topics
 from tasks.contact import read_story
 from tasks.preview import Preview
 from tests.integration.conftest import Pipeline
+from tests.integration.local import enrich_contacts, estimate_backfill, ingest_contacts, preview_contacts
 from tests.integration.test_follow_ups import open_account
+
+pytestmark = pytest.mark.usefixtures("without_server")
 
 TOPICS = topics()
 

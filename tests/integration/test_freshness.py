@@ -6,9 +6,10 @@ import pytest
 
 from enrichment.intake import ListedContacts, SelectedContacts, Selection
 from enrichment.records import Disposition
-from flows.enrich_contacts import enrich_contacts
-from flows.ingest_contacts import ingest_contacts
 from tests.integration.conftest import Pipeline
+from tests.integration.local import enrich_contacts, ingest_contacts
+
+pytestmark = pytest.mark.usefixtures("without_server")
 
 MADE_OF_SETTINGS = ["sqlite", "postgres"]
 

@@ -19,13 +19,14 @@ from blocks.providers.spec.model import spec_names
 from enrichment.intake import EveryContact
 from enrichment.records import Origin
 from enrichment.summary import RunReport, report_of
-from flows.enrich_contacts import enrich_contacts
-from flows.ingest_contacts import ingest_contacts
 from sandbox.accounts import ACCOUNTS
 from sandbox.agreement import disagreements
 from sandbox.crm_side import read_list, write_list
 from tasks.doctor import examine
 from tests.integration.conftest import Pipeline
+from tests.integration.local import enrich_contacts, ingest_contacts
+
+pytestmark = pytest.mark.usefixtures("without_server")
 
 #: Two chunks, so that they are under way at once.
 CONTACTS, CHUNK = 24, 12
@@ -108,4 +109,4 @@ def test_everybody_is_enriched_and_the_doctor_finds_all_well(
     findings = examine()
     assert [finding for finding in findings if not finding.well] == []
     kinds = [finding.system.split()[0] for finding in findings]
-    assert kinds == ["warehouse", "queue", "runs", "provider", "crm", "prefect", "notifier", "notifier"]
+    assert kinds == ["warehouse", "queue", "runs", "provider", "crm", "notifier", "notifier"]

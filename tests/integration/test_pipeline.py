@@ -1,4 +1,4 @@
-"""The whole loop in one process: real flows, a real Prefect server, real sockets, and the stand-ins' ledgers."""
+"""The whole loop in one process: real flows, mostly on a real Prefect server, real sockets, the stand-ins' ledgers."""
 
 import os
 
@@ -8,13 +8,14 @@ from enrichment.errors import CredentialsRejectedError, EnrichmentError, QuotaEx
 from enrichment.intake import EveryContact, FailedContacts, ListedContacts, MissedContacts
 from enrichment.records import Disposition, Origin
 from enrichment.summary import RunReport
-from flows.enrich_contacts import enrich_contacts
-from flows.ingest_contacts import ingest_contacts
-from flows.preview_contacts import preview_contacts
 from sandbox.agreement import disagreements
 from tasks.contact import erase_contact
 from tasks.preview import Preview
 from tests.integration.conftest import Pipeline
+from tests.integration.local import enrich_contacts, ingest_contacts, preview_contacts
+
+#: What a run does to contacts, where it matters little that Prefect carries it.
+ALONE = pytest.mark.usefixtures("without_server")
 
 
 def run(**parameters: object) -> RunReport:
@@ -78,6 +79,7 @@ def test_one_run_with_many_bad_contacts_fails_one_of_them(pipeline: Pipeline) ->
     assert "enr_employee_count" in {one.field for one in pipeline.warehouse.count_refusals(report.run_id)}
 
 
+@ALONE
 def test_a_second_run_pays_for_nothing_and_writes_nothing(pipeline: Pipeline) -> None:
     """Contacts that were written are fresh, and the journal answers for the others."""
     pipeline.new_world(150)
@@ -94,6 +96,7 @@ def test_a_second_run_pays_for_nothing_and_writes_nothing(pipeline: Pipeline) ->
     assert (sum(world.zoominfo.lookups.values()), len(world.hubspot.writes)) == (asked, writes)
 
 
+@ALONE
 def test_a_changed_freshness_reads_the_journal_for_free(pipeline: Pipeline) -> None:
     """Enriching again within the journal's time costs nothing, and finds the CRM up to date."""
     pipeline.new_world(120)
@@ -109,6 +112,7 @@ def test_a_changed_freshness_reads_the_journal_for_free(pipeline: Pipeline) -> N
     )
 
 
+@ALONE
 def test_intake_takes_new_contacts_and_keeps_its_place(pipeline: Pipeline) -> None:
     """The second incremental intake stages only what was created since the first."""
     pipeline.new_world(60)
@@ -122,6 +126,7 @@ def test_intake_takes_new_contacts_and_keeps_its_place(pipeline: Pipeline) -> No
     assert run().books.balanced
 
 
+@ALONE
 def test_what_the_listeners_missed_is_staged_by_night(pipeline: Pipeline, caplog: pytest.LogCaptureFixture) -> None:
     """Of the last days' contacts, only those that neither wait nor have ended are staged, and the cursor stays."""
     pipeline.new_world(10)
@@ -141,6 +146,7 @@ def test_what_the_listeners_missed_is_staged_by_night(pipeline: Pipeline, caplog
     assert "contacts_reconciled crm=hubspot days=1 missed=1" in caplog.text
 
 
+@ALONE
 def test_a_human_value_is_kept_and_a_blank_is_filled(pipeline: Pipeline) -> None:
     """The default policy fills standard fields, keeps what people wrote, and always keeps our own fields."""
     pipeline.new_world(200)
@@ -194,6 +200,7 @@ def test_a_rejected_credential_stops_the_run_before_anything_is_spent(pipeline: 
     assert "wrong-one" not in message.text
 
 
+@ALONE
 def test_a_missing_permission_stops_the_run_as_a_refused_request(pipeline: Pipeline) -> None:
     """Nobody is advised to renew a credential that is good; what was paid for is written by the next run."""
     pipeline.new_world(60)
@@ -265,6 +272,7 @@ def test_transient_trouble_on_both_sides_changes_no_result(pipeline: Pipeline) -
     assert crm_agrees(pipeline, report.run_id)
 
 
+@ALONE
 def test_a_long_pause_sends_the_records_back_without_an_attempt(pipeline: Pipeline) -> None:
     """A wait over the bound is neither slept nor shortened, and no alert goes out."""
     pipeline.new_world(60)
@@ -305,6 +313,7 @@ def test_a_broken_chain_gives_its_records_back(pipeline: Pipeline) -> None:
     assert sum(pipeline.box.world.zoominfo.lookups.values()) == asked
 
 
+@ALONE
 def test_a_suppressed_contact_is_never_looked_up(pipeline: Pipeline) -> None:
     """The hashed list is asked before anything else."""
     from enrichment.identifiers import suppression_keys  # noqa: PLC0415
@@ -320,6 +329,7 @@ def test_a_suppressed_contact_is_never_looked_up(pipeline: Pipeline) -> None:
     assert sum(pipeline.box.world.zoominfo.lookups.values()) == 0
 
 
+@ALONE
 def test_a_dry_run_shows_the_diff_and_changes_nothing(pipeline: Pipeline) -> None:
     """The journal's replies are shown as the CRM would get them; nothing is claimed, spent or written."""
     pipeline.new_world(60)
@@ -346,6 +356,7 @@ def test_a_dry_run_shows_the_diff_and_changes_nothing(pipeline: Pipeline) -> Non
     assert pipeline.queue() == 60
 
 
+@ALONE
 def test_contacts_that_cannot_be_looked_up_end_as_invalid_without_a_call(pipeline: Pipeline, tmp_path: object) -> None:
     """An e-mail that is none, an unknown id and a contact without identifiers cost nothing and say why."""
     from pathlib import Path  # noqa: PLC0415

@@ -6,9 +6,10 @@ import pytest
 
 from enrichment.intake import EveryContact
 from enrichment.summary import RunReport
-from flows.enrich_contacts import enrich_contacts
-from flows.ingest_contacts import ingest_contacts
 from tests.integration.conftest import Pipeline
+from tests.integration.local import enrich_contacts, ingest_contacts
+
+pytestmark = pytest.mark.usefixtures("without_server")
 
 
 def serve_with(pipeline: Pipeline, name: str, contacts: int, **settings: Any) -> Any:

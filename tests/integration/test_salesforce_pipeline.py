@@ -4,11 +4,12 @@ import pytest
 
 from enrichment.intake import EveryContact
 from enrichment.records import Disposition, Origin
-from flows.enrich_contacts import enrich_contacts
-from flows.ingest_contacts import ingest_contacts
 from sandbox.agreement import disagreements
 from tasks.books import RunReport
 from tests.integration.conftest import Pipeline
+from tests.integration.local import enrich_contacts, ingest_contacts
+
+pytestmark = pytest.mark.usefixtures("without_server")
 
 
 @pytest.fixture

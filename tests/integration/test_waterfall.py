@@ -8,12 +8,13 @@ from enrichment.errors import QuotaExhaustedError
 from enrichment.intake import EveryContact, ListedContacts
 from enrichment.records import Enrichment, Origin
 from enrichment.summary import RunReport, summary_markdown
-from flows.enrich_contacts import enrich_contacts
-from flows.ingest_contacts import ingest_contacts
 from sandbox.agreement import disagreements
 from sandbox.zoominfo.directory import COMPANY_ONLY, FULL_MATCH, Directory
 from tasks.contact import read_story
 from tests.integration.conftest import Pipeline
+from tests.integration.local import enrich_contacts, ingest_contacts
+
+pytestmark = pytest.mark.usefixtures("without_server")
 
 CONTACTS = 30
 

@@ -43,7 +43,7 @@ class Runs:
     Args:
         scenario: by name.
         program: by name.
-        empty: runs without a contact: what starting costs.
+        empty: runs without a contact: what starting costs; none where that is all that is measured.
         full: runs with all contacts.
     """
 
@@ -69,12 +69,14 @@ def figures(runs: Runs) -> dict[str, Figure]:
     `net` is what the contacts cost beyond a start: the run's figure less the median of the runs without a contact. So
     whatever a program does only once there is a contact counts as net, such as to import a client or to log in.
     """
-    start = {name: statistics.median(map(get, runs.empty)) for name, get in _MEASURED.items()}
+    start = {name: statistics.median(map(get, runs.empty)) if runs.empty else 0.0 for name, get in _MEASURED.items()}
     return {
         **_figures(runs.empty, {"start_seconds": _MEASURED["seconds"], "start_cpu": _all_cpu}),
         **_figures(
             runs.full,
             {
+                "seconds": lambda run: run.seconds,
+                "cpu": _all_cpu,
                 "contacts_per_second": lambda run: run.contacts / (run.seconds - start["seconds"]),
                 "net_cpu": lambda run: _per_thousand(run, run.cpu_seconds - start["cpu"]),
                 "net_server_cpu": lambda run: _per_thousand(run, run.server_cpu_seconds - start["server"]),

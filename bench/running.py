@@ -10,7 +10,7 @@ from typing import Any
 from bench.arena import Arena, arena, stage
 from bench.figures import Run, Runs, steady_share
 from bench.measure import measured
-from bench.scenarios import Limit, Program, Scenario
+from bench.scenarios import CONTACT_ID, Limit, Program, Scenario
 from sandbox.environments import isolated
 
 #: Says what is going on.
@@ -34,7 +34,9 @@ def run_all(scenarios: Sequence[Scenario], runs: int, folder: Path, say: Say) ->
     """
     for combination, group in groupby(scenarios, key=lambda one: one.combination):
         alike = list(group)
-        everyone = tuple({program.name: program for one in alike for program in one.programs}.values())
+        everyone = tuple(
+            {program.name: program for one in alike if not one.is_start for program in one.programs}.values()
+        )
         free = Scenario("start", "Start", "", 0, everyone, combination=combination)
         with arena(folder, combination) as place:
             if runs > 1:
@@ -42,7 +44,7 @@ def run_all(scenarios: Sequence[Scenario], runs: int, folder: Path, say: Say) ->
             empty = _rounds(place, free, runs, say)
             for scenario in alike:
                 full = _rounds(place, scenario, runs, say)
-                yield scenario, [Runs(scenario.name, name, empty[name], full[name]) for name in full]
+                yield scenario, [Runs(scenario.name, name, empty.get(name, ()), full[name]) for name in full]
 
 
 def _rounds(place: Arena, scenario: Scenario, runs: int, say: Say) -> dict[str, list[Run]]:
@@ -65,17 +67,19 @@ def one_run(place: Arena, scenario: Scenario, program: Program) -> Run:
     ready = place.set_up(settings)
     if program.is_pipeline:
         stage(ready, scenario.queued)
+    if CONTACT_ID in command:
+        (first, *_) = ready.crm_contacts()
+        command = tuple(word.replace(CONTACT_ID, first) for word in command)
     place.impose(scenario.services)
     before = len(place.requests(limit.service)) if limit else 0
     python = isolated(program.group) / "bin" / "python" if program.group else Path(sys.executable)
     cost = measured(python, command, ready.environment, ready.folder, place.beside, count=program.is_pipeline)
     ledger = ready.ledger()
-    served = [name for name in cost.beside if name != "stand-ins"] if program.is_pipeline else []
     return Run(
         contacts=scenario.contacts,
         seconds=cost.seconds,
         cpu_seconds=cost.cpu_seconds,
-        server_cpu_seconds=sum(cost.beside[name] for name in served),
+        server_cpu_seconds=sum(cost.beside.get(name, 0.0) for name in program.servers),
         stand_ins_cpu_seconds=cost.beside["stand-ins"],
         peak_mb=cost.peak_mb,
         # Those of other processes aren't known here.

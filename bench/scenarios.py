@@ -1,7 +1,7 @@
 """What is compared: the programs, and the conditions under which they do the same work."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sandbox.combination import Combination
@@ -30,7 +30,8 @@ class Program:
         title: by which it is shown.
         command: module of ours, and its arguments.
         settings: beside those that lead to the stand-ins.
-        is_pipeline: whether it takes its contacts from our queue, and needs Prefect's server.
+        is_pipeline: whether it takes its contacts from our queue.
+        servers: that it needs, and whose CPU is a part of its cost.
         processes: that work on the contacts.
         group: of the lock, if its libraries are in an environment of their own.
     """
@@ -40,21 +41,51 @@ class Program:
     command: tuple[str, ...]
     settings: Mapping[str, str] = field(default_factory=dict)
     is_pipeline: bool = False
+    servers: tuple[str, ...] = ()
     processes: int = 1
     group: str = ""
 
 
 _RUN = ("cli", "run", "--json")
+_SERVERS = ("prefect", "warehouse")
 _TWO_PROCESSES = {"ENRICHMENT_TASK_RUNNER": "dask", "ENRICHMENT_DASK_WORKERS": "2"}
+_NO_SERVER = {"PREFECT_API_URL": ""}
 
-PIPELINE = Program("pipeline", "this project", _RUN, is_pipeline=True)
-PIPELINE_2 = Program("pipeline-2", "this project, two processes", _RUN, _TWO_PROCESSES, is_pipeline=True, processes=2)
+PIPELINE = Program("pipeline", "this project", _RUN, is_pipeline=True, servers=_SERVERS)
+PIPELINE_2 = replace(
+    PIPELINE, name="pipeline-2", title="this project, two processes", settings=_TWO_PROCESSES, processes=2
+)
+ALONE = replace(
+    PIPELINE,
+    name="alone",
+    title="this project, no Prefect server",
+    settings=_NO_SERVER,
+    servers=("warehouse",),
+)
 HTTPX = Program("httpx", "bare httpx client", ("bench.baselines.httpx_client",))
 DLT = Program("dlt", "dlt", ("bench.baselines.dlt_pipeline",), group="dlt")
 SEQUENTIAL = Program("sequential", "sequential `requests` script", ("bench.baselines.sequential",))
 
 #: By name.
-PROGRAMS = {program.name: program for program in (PIPELINE, PIPELINE_2, HTTPX, DLT, SEQUENTIAL)}
+PROGRAMS = {program.name: program for program in (PIPELINE, PIPELINE_2, ALONE, HTTPX, DLT, SEQUENTIAL)}
+
+
+def _command(*arguments: str) -> Program:
+    words = " ".join(arguments).replace(CONTACT_ID, "ID")
+    return replace(ALONE, name=arguments[0].strip("-"), title=f"`enrich {words}`", command=("cli", *arguments))
+
+
+#: Stands for the id of the CRM's first contact.
+CONTACT_ID = "{id}"
+#: What people type, on a machine without a Prefect server.
+COMMANDS = (
+    _command("--help"),
+    _command("why", CONTACT_ID),
+    _command("review"),
+    _command("doctor"),
+    _command("stage", "--ids", CONTACT_ID),
+    _command("run"),
+)
 
 
 @dataclass(frozen=True)
@@ -86,6 +117,7 @@ class Scenario:
         combination: of CRM, provider and warehouse.
         limit: that ought to be the slowest part, if there is one.
         queued: contacts in the queue, if more than are enriched.
+        is_start: whether it is of interest how long a command takes, and not how many contacts it enriches.
         is_large: whether it takes so long that it isn't run unless that is asked for.
     """
 
@@ -98,6 +130,7 @@ class Scenario:
     combination: Combination = field(default_factory=Combination)
     limit: Limit | None = None
     queued: int = 0
+    is_start: bool = False
     is_large: bool = False
 
 
@@ -107,7 +140,15 @@ SCENARIOS = (
         "Zero latency",
         "Everything answers at once, and nothing is limited.",
         10_000,
-        (PIPELINE, PIPELINE_2, HTTPX, DLT, SEQUENTIAL),
+        (PIPELINE, PIPELINE_2, ALONE, HTTPX, DLT, SEQUENTIAL),
+    ),
+    Scenario(
+        "commands",
+        "Commands",
+        "What people type, without a Prefect server. One contact is queued.",
+        1,
+        COMMANDS,
+        is_start=True,
     ),
     Scenario(
         "latency",
@@ -169,3 +210,6 @@ SCENARIOS = (
         is_large=True,
     ),
 )
+
+#: By a program's name, commands included.
+TITLES = {program.name: program.title for scenario in SCENARIOS for program in scenario.programs}

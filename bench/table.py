@@ -1,37 +1,52 @@
-"""The figures as a table, for the terminal."""
+"""The figures as a table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.table import Column, Table
 
 from bench.figures import Figure, Runs, figures
-from bench.scenarios import PROGRAMS, Scenario
+from bench.scenarios import TITLES, Scenario
+
+Columns = Mapping[str, tuple[str, int]]
 
 #: What is shown, by the figure's name: title and decimals.
-COLUMNS = {
+COLUMNS: Columns = {
     "contacts_per_second": ("contacts/s", 0),
+    "share": ("% of the limit", 1),
+    "rejected": ("429s", 0),
     "net_cpu": ("CPU s/1,000", 2),
-    "net_server_cpu": ("+ server", 2),
+    "net_server_cpu": ("servers", 2),
     "all_cpu": ("all", 2),
-    "start_seconds": ("start s", 1),
-    "start_cpu": ("start CPU s", 1),
     "peak_mb": ("peak MB", 0),
     "statements": ("SQL/1,000", 0),
-    "share": ("% of limit", 0),
-    "rejected": ("429s", 0),
-    "written": ("written", 0),
 }
+START: Columns = {"start_seconds": ("start s", 1), "start_cpu": ("start CPU s", 1)}
+_COMMANDS: Columns = {"seconds": ("seconds", 1), "cpu": ("CPU s", 1), "peak_mb": ("peak MB", 0)}
 
 
-def table(scenario: Scenario, all_runs: Sequence[Runs]) -> Table:
-    """Return one line for each program."""
-    shown = Table(Column("program", no_wrap=True), title=f"{scenario.title}: {all_runs[0].full[0].contacts:,} contacts")
-    for title, _ in COLUMNS.values():
+def columns_of(scenario: Scenario) -> Columns:
+    """Return what is shown of a scenario."""
+    return _COMMANDS if scenario.is_start else COLUMNS
+
+
+def cells(found: Sequence[Runs], columns: Columns) -> list[list[str]]:
+    """Return the titles, then a line for each program, with those columns that at least one of them has."""
+    known = [(runs, figures(runs)) for runs in found]
+    shown = {name: column for name, column in columns.items() if any(name in values for _, values in known)}
+    return [["program", *(title for title, _ in shown.values())]] + [
+        [TITLES[runs.program], *(in_words(values.get(name), decimals) for name, (_, decimals) in shown.items())]
+        for runs, values in known
+    ]
+
+
+def table(scenario: Scenario, found: Sequence[Runs]) -> Table:
+    """Return what was found out, for the terminal."""
+    (program, *titles), *lines = cells(found, {**columns_of(scenario), **({} if scenario.is_start else START)})
+    shown = Table(Column(program, no_wrap=True), title=f"{scenario.title}: {found[0].full[0].contacts:,} contacts")
+    for title in titles:
         shown.add_column(title, justify="right")
-    for runs in all_runs:
-        found = figures(runs)
-        cells = [in_words(found.get(name), decimals) for name, (_, decimals) in COLUMNS.items()]
-        shown.add_row(PROGRAMS[runs.program].title, *cells)
+    for line in lines:
+        shown.add_row(*line)
     return shown
 
 

@@ -1,13 +1,12 @@
 """Generate docs/performance.md from bench/results.json. Run by `make bench` and `make docs`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from bench.figures import Runs, figures
+from bench.figures import Runs
 from bench.results import load
-from bench.scenarios import PROGRAMS, SCENARIOS, Scenario
-from bench.table import in_words
+from bench.scenarios import SCENARIOS, Scenario
+from bench.table import START, Columns, cells, columns_of
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
@@ -45,19 +44,6 @@ Measured on {cpu}, {cores} cores, {system}, Python {python}; {libraries}.
   read, avoids to pay twice after a crash, spares what people edited, or accounts for each contact.
 """
 
-#: Title and decimals of each figure.
-COLUMNS = {
-    "contacts_per_second": ("contacts/s", 0),
-    "share": ("% of the limit", 1),
-    "rejected": ("429s", 0),
-    "net_cpu": ("CPU s/1,000", 2),
-    "net_server_cpu": ("servers", 2),
-    "all_cpu": ("all", 2),
-    "peak_mb": ("peak MB", 0),
-    "statements": ("SQL/1,000", 0),
-}
-START_COLUMNS = {"start_seconds": ("seconds", 1), "start_cpu": ("CPU s", 1)}
-
 
 def main() -> None:
     """Write the page."""
@@ -72,32 +58,29 @@ def page() -> str:
     by_scenario = {one.name: [runs for runs in measured if runs.scenario == one.name] for one in SCENARIOS}
     for scenario in SCENARIOS:
         parts += _section(scenario, by_scenario[scenario.name]) if by_scenario[scenario.name] else []
-    parts += ["## Start", "", *_table(by_scenario[SCENARIOS[0].name], START_COLUMNS)]
+    parts += ["## Start", "", *_table(by_scenario[SCENARIOS[0].name], START)]
     return "\n".join(parts) + "\n"
 
 
 def _section(scenario: Scenario, found: Sequence[Runs]) -> Iterator[str]:
+    contacts, times = found[0].full[0].contacts, len(found[0].full)
     yield f"## {scenario.title}"
     yield ""
-    yield f"{scenario.text} {found[0].full[0].contacts:,} contacts, {_times(len(found[0].full))}."
+    yield f"{scenario.text} {'' if scenario.is_start else f'{contacts:,} contacts, '}{_times(times)}.".strip()
     yield ""
-    yield from _table(found, COLUMNS)
+    yield from _table(found, columns_of(scenario))
     yield ""
 
 
-def _table(found: Sequence[Runs], columns: Mapping[str, tuple[str, int]]) -> Iterator[str]:
-    """Yield a line for each program, with those columns that at least one of them has."""
-    known = [(runs, figures(runs)) for runs in found]
-    shown = {name: column for name, column in columns.items() if any(name in values for _, values in known)}
-    yield "| " + " | ".join(["program", *(title for title, _ in shown.values())]) + " |"
-    yield "|---" * (len(shown) + 1) + "|"
-    for runs, values in known:
-        cells: list[Any] = [in_words(values.get(name), decimals) for name, (_, decimals) in shown.items()]
-        yield "| " + " | ".join([PROGRAMS[runs.program].title, *cells]) + " |"
+def _table(found: Sequence[Runs], columns: Columns) -> Iterator[str]:
+    titles, *lines = cells(found, columns)
+    yield f"| {' | '.join(titles)} |"
+    yield "|---" * len(titles) + "|"
+    yield from (f"| {' | '.join(line)} |" for line in lines)
 
 
 def _times(runs: int) -> str:
-    return "once" if runs == 1 else f"{runs} times"
+    return "measured once" if runs == 1 else f"median of {runs} runs"
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -105,14 +105,15 @@ def arena(folder: Path, combination: Combination) -> Iterator[Arena]:
 
 def _servers(folder: Path) -> dict[str, psutil.Process]:
     """Return the processes that serve, by name; not every warehouse has one."""
-    children = psutil.Process().children()
-    found = {name: _first(children, words) for name, words in _COMMANDS.items()}
-    found["warehouse"] = _first(psutil.process_iter(), str(folder / "postgres"))
-    return {name: process for name, process in found.items() if process}
-
-
-def _first(processes: Iterable[psutil.Process], words: str) -> psutil.Process | None:
-    return next((one for one in processes if words in " ".join(one.cmdline())), None)
+    words = {name: (os.getpid(), command) for name, command in _COMMANDS.items()}
+    words["warehouse"] = (1, str(folder / "postgres"))  # it has left the process that started it
+    found = {
+        name: process
+        for process in psutil.process_iter(["cmdline", "ppid"])
+        for name, (parent, command) in words.items()
+        if process.info["ppid"] == parent and command in " ".join(process.info["cmdline"] or ())
+    }
+    return {name: found[name] for name in words if name in found}
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,5 +86,8 @@ def measured(
 
 def _cpu_of(process: psutil.Process) -> float:
     """Return what a process and its children took; of those that have ended, it keeps the sum."""
-    family = [process, *process.children(recursive=True)]
-    return sum(sum(each.cpu_times()[:4]) for each in family)
+    total = 0.0
+    for each in (process, *process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):  # by now it has ended
+            total += sum(each.cpu_times()[:4])
+    return total

@@ -13,9 +13,10 @@ from blocks.settings import load_settings
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import ConfigurationError, sealed
 from enrichment.plan import Reference
+from triggers.pulse import Pulse, told_over_http
 from triggers.salesforce.client import Endpoint
 from triggers.salesforce.intake import CRM, EventIntake
-from triggers.salesforce.listener import Listener, Patience, Pulse, told_over_http
+from triggers.salesforce.listener import Listener, Patience
 from triggers.salesforce.topic import Fields, Topic
 
 _SOURCE, _LANE = "platform_event", "live"

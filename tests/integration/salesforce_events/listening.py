@@ -16,9 +16,10 @@ from sandbox.salesforce.event_schemas import CHANGES
 from sandbox.salesforce.pubsub import EventsAddress
 from sandbox.salesforce.sessions import ORG_ID
 from tests.integration.crms.salesforce_org import SECRET
+from triggers.pulse import Pulse
 from triggers.salesforce.client import Endpoint, PubSubClient
 from triggers.salesforce.intake import EventIntake
-from triggers.salesforce.listener import Listener, Patience, Pulse
+from triggers.salesforce.listener import Listener, Patience
 from triggers.salesforce.topic import Fields, Topic, read_position
 
 DEADLINE_SECONDS = 60

@@ -14,7 +14,7 @@ from cli import app
 from enrichment.errors import ConfigurationError
 from tests.integration.crms.salesforce_org import SECRET
 from tests.integration.salesforce_events.listening import Listening
-from triggers.salesforce.listener import Pulse, told_over_http
+from triggers.pulse import Pulse, told_over_http
 from triggers.salesforce.service import listen
 
 

@@ -145,17 +145,21 @@ class Settings(BaseSettings):
         description="Replies that contradict the question, with another name or another company: `keep` them without "
         "writing anything, or `write` them.",
     )
-    start_runs_by: Literal["event", "deployment", "schedule"] = Field(
+    start_runs_by: Literal["event", "resident", "deployment", "schedule"] = Field(
         "event",
         description="What starts a run when contacts were queued: an `event` for the trigger in prefect.yaml, the "
-        "`deployment` by its name, or only the `schedule`.",
+        "`resident` process of `enrich listen queue`, the `deployment` by its name, or only the `schedule`.",
     )
     start_deployment: str = Field(
         "enrich-contacts/live",
         description="Deployment to start if `start_runs_by` is `deployment`, `<flow>/<deployment>`.",
     )
     start_interval_seconds: float = Field(
-        4.0, ge=1, le=3600, description="Contacts queued within this many seconds lead to one run."
+        4.0,
+        ge=1,
+        le=3600,
+        description="If `start_runs_by` is `deployment`, contacts queued within this many seconds lead to one run; for "
+        "`event` the trigger in prefect.yaml says it.",
     )
     look_hours: float = Field(
         24.0,

@@ -16,6 +16,8 @@ listen = typer.Typer(help="Listen for new contacts, and put them into the queue 
 
 Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all addresses of the machine.")]
 Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 for any.")]
+HealthHost = Annotated[str, typer.Option(help="Address of the health check, `GET /health`.")]
+HealthPort = Annotated[int, typer.Option(min=0, max=65_535, help="Port of the health check; 0 for any.")]
 
 
 @contextmanager
@@ -50,12 +52,21 @@ def listen_contacts(host: Host = "127.0.0.1", port: Port = 8080) -> None:
 
 
 @listen.command("salesforce", epilog="Example: `enrich listen salesforce`")
-def listen_salesforce(
-    health_host: Annotated[str, typer.Option(help="Address of the health check, `GET /health`.")] = "127.0.0.1",
-    health_port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of the health check; 0 for any.")] = 8081,
-) -> None:
+def listen_salesforce(health_host: HealthHost = "127.0.0.1", health_port: HealthPort = 8081) -> None:
     """Receive contacts from Salesforce's events (Pub/Sub API), until SIGTERM or SIGINT."""
     with _starter() as starter:
         from triggers.salesforce.service import listen as listen_to_events  # noqa: PLC0415
 
         listen_to_events(starter.staged, health_host=health_host, health_port=health_port)
+
+
+@listen.command("queue", epilog="Example: `ENRICHMENT_START_RUNS_BY=resident enrich listen queue`")
+def listen_queue(health_host: HealthHost = "127.0.0.1", health_port: HealthPort = 8082) -> None:
+    """Enrich live contacts as soon as they are queued, in this process, until SIGTERM or SIGINT."""
+    from triggers.serving import shown_on_stderr  # noqa: PLC0415 - Prefect takes seconds to import
+
+    with reported_errors(), shown_on_stderr():
+        from flows.enrich_contacts import enrich_contacts  # noqa: PLC0415
+        from triggers.live_runs import serve_live_runs  # noqa: PLC0415
+
+        serve_live_runs(partial(enrich_contacts, lane="live"), health_host=health_host, health_port=health_port)

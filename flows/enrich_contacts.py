@@ -163,7 +163,7 @@ def _work(plan: RunPlan, settings: Settings, limit: int) -> _Run:
         return run
     waiting = count_queue(plan)
     total = min(waiting, limit) if limit else waiting
-    show_progress = _progress(total)
+    show_progress = _progress(plan, total)
     try:
         for summary in _chunks(plan, settings, limit or 2**62, run):
             run.returned += summary.returned + summary.lost
@@ -175,9 +175,13 @@ def _work(plan: RunPlan, settings: Settings, limit: int) -> _Run:
     return run
 
 
-def _progress(total: int) -> Callable[[float], object]:
-    """Return what shows in Prefect's UI how much of the work is done, in per cent."""
-    if local_run():
+def _progress(plan: RunPlan, total: int) -> Callable[[float], object]:
+    """
+    Return what shows in Prefect's UI how much of the work is done, in per cent.
+
+    A single batch has no progress to show, and a live contact no time to lose.
+    """
+    if local_run() or total <= plan.chunk_size:
         return lambda _: None
     artifact: Any = create_progress_artifact(0.0, key="enrichment-progress", description=f"{total:,} contacts")
     return partial(update_progress_artifact, artifact)

@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from typing import IO
 
 from prefect.client.orchestration import get_client
@@ -83,12 +84,28 @@ _GLANCE_SECONDS = 1.0
 _SLOT_SECONDS = 60
 
 
+#: The limits of which the caller holds a slot already.
+_held: ContextVar[frozenset[str]] = ContextVar("held_slots", default=frozenset())
+
+
 @contextmanager
 def run_slot(lane: str) -> Iterator[None]:
-    """Wait until a further run of this lane may work, and count as one meanwhile; both lanes together count as live."""
+    """
+    Wait until a further run of this lane may work, and count as one meanwhile; both lanes together count as live.
+
+    A process that does one run after the other holds a slot around all of them. To request one for every run took two
+    seconds at most runs with a server on SQLite, which is busy recording the run before.
+    """
     name = RUN_LIMITS[lane == "backfill"]
-    with _local_slot(name) if local_run() else concurrency(name, lease_duration=_SLOT_SECONDS):
+    if name in _held.get():
         yield
+        return
+    with _local_slot(name) if local_run() else concurrency(name, lease_duration=_SLOT_SECONDS):
+        token = _held.set(_held.get() | {name})
+        try:
+            yield
+        finally:
+            _held.reset(token)
 
 
 @contextmanager

@@ -3,7 +3,8 @@ Asking Prefect for a run of the live lane, because contacts were staged.
 
 As an event, on which the triggers in prefect.yaml react; or, where no automations are at work, as a run of the
 deployment by its name. Both lead to at most one run per interval, however many processes ask for it, and that run
-begins after everything that had been staged when it was asked for.
+begins after everything that had been staged when it was asked for. Or as an event that no trigger knows, for the
+process of `enrich listen queue`, which runs at once.
 """
 
 import asyncio
@@ -31,6 +32,8 @@ from tasks.steps import step
 
 #: The name and the resource by which the triggers in prefect.yaml know the event.
 STAGED_EVENT = "contact-enrichment.contacts-staged"
+#: The same, for the process of `enrich listen queue` alone, which knows both by their resource.
+RESIDENT_EVENT = "contact-enrichment.live-run-requested"
 QUEUE_RESOURCE = {"prefect.resource.id": "contact-enrichment.queue", "prefect.resource.name": "Staged contacts"}
 
 _ANSWER_SECONDS = 20.0
@@ -56,11 +59,14 @@ def ask_for_run(commits: int) -> None:
 def check_way() -> None:
     """Raise a ConfigurationError if runs are to be started by a server that isn't named."""
     way = load_settings().start_runs_by
-    if way != "schedule" and not get_current_settings().api.url:
-        raise ConfigurationError(
-            f"ENRICHMENT_START_RUNS_BY is {way}, but PREFECT_API_URL is not set: set it, "
-            "or rely on the schedule with ENRICHMENT_START_RUNS_BY=schedule"
-        )
+    if way != "schedule":
+        require_api(f"ENRICHMENT_START_RUNS_BY is {way}", or_else="rely on ENRICHMENT_START_RUNS_BY=schedule")
+
+
+def require_api(reason: str, *, or_else: str = "start a server with `prefect server start`") -> None:
+    """Raise a ConfigurationError, with the reason and another way out, if no Prefect server is named."""
+    if not get_current_settings().api.url:
+        raise ConfigurationError(f"{reason}, but PREFECT_API_URL is not set: set it, or {or_else}")
 
 
 @step(name="look-again")
@@ -90,7 +96,7 @@ def _ask_if_possible() -> None:
         event("run_not_requested", error=str(error))
 
 
-def _emit(_: Settings, commits: int) -> None:
+def _emit(settings: Settings, commits: int) -> None:
     """
     Send the event, and wait until the server has it.
 
@@ -98,7 +104,8 @@ def _emit(_: Settings, commits: int) -> None:
     """
     # It would log each failure once more, in its own words.
     logging.getLogger("prefect.events.clients").setLevel(logging.ERROR)
-    staged = Event(event=STAGED_EVENT, resource=QUEUE_RESOURCE, payload={"commits": commits})
+    name = RESIDENT_EVENT if settings.start_runs_by == "resident" else STAGED_EVENT
+    staged = Event(event=name, resource=QUEUE_RESOURCE, payload={"commits": commits})
     try:
         asyncio.run(_send(staged))
     except Exception as error:  # noqa: BLE001 - the client raises plain exceptions, too; with any, the event isn't sent
@@ -156,6 +163,7 @@ def _leave_to_schedule(_: Settings, __: int) -> None:
 
 _WAYS: Mapping[str, Callable[[Settings, int], None]] = {
     "event": _emit,
+    "resident": _emit,
     "deployment": _create_run,
     "schedule": _leave_to_schedule,
 }

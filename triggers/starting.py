@@ -1,17 +1,19 @@
-"""From staged rows to a run: many commits lead to few runs, and the last commit is always followed by one."""
+"""From staged rows to a run: many commits lead to few requests, and the last commit is always followed by one."""
 
 import contextvars
 import functools
 import logging
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from blocks.settings import load_settings
 from enrichment.errors import EnrichmentError, where
 from tasks.run_starts import ask_for_run, check_way
 
+#: Between two requests; the trigger in prefect.yaml makes one run of several requests.
+_SPACING_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
 _CLOSE_SECONDS = 10.0
 
@@ -20,19 +22,27 @@ log = logging.getLogger(__name__)
 
 class RunStarter:
     """
-    Asks for a run some seconds after contacts were staged, once for all that were staged meanwhile.
+    Asks for a run at once when contacts were staged, and then once for all that were staged within the spacing.
 
     A request that fails is retried with growing pauses and reported in one log line; the contacts wait in the queue,
     where the next scheduled run would find them, too. A thread sends the requests, so that no listener waits for them.
 
     Args:
         ask: asks for a run, given how often contacts were staged since the last time; may raise.
-        interval_seconds: how long to collect before asking.
+        spacing_seconds: the least time between two requests.
+        close_seconds: the longest wait for the last request.
     """
 
-    def __init__(self, ask: Callable[[int], None], interval_seconds: float) -> None:
+    def __init__(
+        self,
+        ask: Callable[[int], None],
+        spacing_seconds: float = _SPACING_SECONDS,
+        close_seconds: float = _CLOSE_SECONDS,
+    ) -> None:
         self._ask = ask
-        self._interval_seconds = interval_seconds
+        self._spacing_seconds = spacing_seconds
+        self._close_seconds = close_seconds
+        self._not_before = 0.0
         self._commits = 0
         self._failures = 0
         self._closed = False
@@ -51,7 +61,7 @@ class RunStarter:
             ConfigurationError: a setting is wrong, or no Prefect server is named.
         """
         check_way()
-        return cls(ask_for_run, load_settings().start_interval_seconds)
+        return cls(ask_for_run)
 
     def staged(self) -> None:
         """Note that contacts were committed to the queue; returns at once, from any thread."""
@@ -64,7 +74,7 @@ class RunStarter:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        self._thread.join(_CLOSE_SECONDS)
+        self._thread.join(self._close_seconds)
 
     def __enter__(self) -> Self:
         return self
@@ -83,18 +93,19 @@ class RunStarter:
             else:
                 self._failures = 0
                 log.info("run_asked_for commits=%d", commits)
+            self._not_before = time.monotonic() + self._pause()
 
     def _collect(self) -> int:
-        """Wait for a commit and for the interval after it; return how many there were, 0 at the end."""
+        """Wait for a commit, and until a request may follow the last one; return how many there were, 0 at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._commits or self._closed)
-            self._changed.wait_for(lambda: self._closed, self._pause())
+            self._changed.wait_for(lambda: self._closed, self._not_before - time.monotonic())
             commits, self._commits = self._commits, 0
             return commits
 
     def _pause(self) -> float:
-        grown = self._interval_seconds * 2.0 ** min(self._failures, 10)
-        return max(self._interval_seconds, min(_LONGEST_PAUSE_SECONDS, grown))
+        grown = 2.0 ** min(self._failures, 10) if self._failures else 0.0
+        return max(self._spacing_seconds, min(_LONGEST_PAUSE_SECONDS, grown))
 
     def _keep(self, commits: int, error: Exception) -> None:
         """Put commits back that no run was asked for; only the first failure in a row is logged."""

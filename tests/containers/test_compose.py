@@ -23,7 +23,7 @@ def test_it_is_a_compose_file() -> None:
     read = PyCompose.from_yaml(yaml.safe_dump(project(VARIABLES)))
     read.validate()
     read.validate_volumes()
-    assert set(read.service_names()) == {"database", "server", "setup", "worker", "receiver"}
+    assert set(read.service_names()) == {"database", "server", "setup", "worker", "receiver", "live"}
 
 
 def test_the_linter_finds_nothing_grave(tmp_path: Path) -> None:

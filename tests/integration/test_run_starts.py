@@ -17,9 +17,8 @@ from enrichment.errors import ConfigurationError, TransientError
 from enrichment.intake import EveryContact
 from enrichment.plan import RunPlan
 from flows.ingest_contacts import ingest_contacts
-from tasks.run_starts import STAGED_EVENT, ask_for_run, look_again
+from tasks.run_starts import RESIDENT_EVENT, STAGED_EVENT, ask_for_run, look_again
 from tests.integration.conftest import Pipeline
-from triggers.starting import RunStarter
 
 #: So long that a test ends within it, or in the next.
 INTERVAL = 600
@@ -45,8 +44,8 @@ def runs_of(client: SyncPrefectClient, deployment: UUID) -> list[FlowRun]:
     return client.read_flow_runs(deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment])))
 
 
-def sent_events(client: SyncPrefectClient) -> list[dict[str, object]]:
-    body = {"filter": {"event": {"name": [STAGED_EVENT]}}}
+def sent_events(client: SyncPrefectClient, name: str) -> list[dict[str, object]]:
+    body = {"filter": {"event": {"name": [name]}}}
     return client._client.post("/events/filter", json=body).json()["events"]
 
 
@@ -88,9 +87,9 @@ def test_a_deployment_that_is_not_there_is_told(
         ask_for_run(1)
 
 
-@pytest.mark.parametrize("way", ["event", "deployment"])
+@pytest.mark.parametrize("way", ["event", "resident", "deployment"])
 def test_a_server_that_is_away_is_transient(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways say so by the same error."""
+    """Every way says so by the same error."""
     monkeypatch.setenv("ENRICHMENT_START_RUNS_BY", way)
     with (
         temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}),
@@ -99,18 +98,19 @@ def test_a_server_that_is_away_is_transient(way: str, monkeypatch: pytest.Monkey
         ask_for_run(1)
 
 
-def test_an_event_says_how_often_and_nothing_else(client: SyncPrefectClient) -> None:
-    """It is at the server when the request returns, with a count and no contact."""
-    before = len(sent_events(client))
-    starter = RunStarter(ask_for_run, INTERVAL)
-    for _ in range(7):
-        starter.staged()
-    starter.close()
+@pytest.mark.parametrize(("way", "name"), [("event", STAGED_EVENT), ("resident", RESIDENT_EVENT)])
+def test_an_event_says_how_often_and_nothing_else(
+    way: str, name: str, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is at the server when the request returns, with a count and no contact; only one way sets off the trigger."""
+    monkeypatch.setenv("ENRICHMENT_START_RUNS_BY", way)
+    before = len(sent_events(client, name))
+    ask_for_run(7)
     deadline = time.monotonic() + 60
-    while len(sent_events(client)) == before:  # the server writes it down a moment after it has it
+    while len(sent_events(client, name)) == before:  # the server writes it down a moment after it has it
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    newest = sent_events(client)[0]
+    newest = sent_events(client, name)[0]
     assert newest["payload"] == {"commits": 7}
     assert newest["resource"]["prefect.resource.id"] == "contact-enrichment.queue"
     assert newest["related"] == []

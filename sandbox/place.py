@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -116,7 +116,7 @@ def prefect_server(folder: Path, options: Mapping[str, str] | None = None) -> It
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port), "--no-ui"]
+    command = python("prefect", "server", "start", "--port", str(port), "--no-ui")
     with process(command, folder, "server", _inherited() | settings | dict(options or {})) as server:
         _await_server(f"{settings['PREFECT_API_URL']}/health", server, folder / "server.log")
         yield settings
@@ -132,9 +132,9 @@ def receiving(place: Place) -> Iterator[None]:
         "ENRICHMENT_HUBSPOT_TARGET_URL": target,
         "ENRICHMENT_HUBSPOT_APP_ID": "54321",
     }
-    command = [sys.executable, "-m", "cli", "listen", "hubspot", "--port", str(port)]
-    with process(command, place.folder, "receiver", environment) as receiver:
-        _await_server(f"http://127.0.0.1:{port}/ready", receiver, place.folder / "receiver.log")
+    command = python("cli", "listen", "hubspot", "--port", str(port))
+    listener = replace(place, environment=environment)
+    with listening(command, listener, "receiver", f"http://127.0.0.1:{port}/ready"):
         settings = {"hubspot": {"webhook_url": target}}
         httpx.post(f"{place.sandbox_url}/control/settings", json=settings, timeout=60).raise_for_status()
         yield
@@ -144,10 +144,22 @@ def receiving(place: Place) -> Iterator[None]:
 def subscribing(place: Place) -> Iterator[None]:
     """Run a subscriber to Salesforce's events, which is a separate process."""
     port = free_port()
-    command = [sys.executable, "-m", "cli", "listen", "salesforce", "--health-port", str(port)]
-    with process(command, place.folder, "subscriber", place.environment) as subscriber:
-        _await_server(f"http://127.0.0.1:{port}/health", subscriber, place.folder / "subscriber.log")
+    command = python("cli", "listen", "salesforce", "--health-port", str(port))
+    with listening(command, place, "subscriber", f"http://127.0.0.1:{port}/health"):
         yield
+
+
+@contextmanager
+def listening(command: list[str], place: Place, name: str, url: str) -> Iterator["subprocess.Popen[str]"]:
+    """Run a listener from when it answers under a URL."""
+    with process(command, place.folder, name, place.environment) as listener:
+        _await_server(url, listener, place.folder / f"{name}.log")
+        yield listener
+
+
+def python(*command: str) -> list[str]:
+    """Return the command line of a module with arguments."""
+    return [sys.executable, "-m", *command]
 
 
 def _clear(folder: Path) -> None:

@@ -82,8 +82,6 @@ LOCAL_RUNS = 4
 _GLANCE_SECONDS = 1.0
 #: How long a killed run keeps its slot; a live run renews it. Prefect allows no less.
 _SLOT_SECONDS = 60
-
-
 #: The limits of which the caller holds a slot already.
 _held: ContextVar[frozenset[str]] = ContextVar("held_slots", default=frozenset())
 

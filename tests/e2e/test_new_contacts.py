@@ -2,51 +2,52 @@
 
 import statistics
 import sys
-import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
-import httpx
 import pytest
 
-from sandbox.place import Place, process, receiving, subscribing
+from sandbox.arrivals import SOURCES, resident, waits
+from sandbox.place import Place, process
 from tests.e2e.conftest import WORKER, count, new_world
 
 WAVES, WAVE = 4, 5
-PATIENCE_SECONDS = 300
 
 
-@dataclass(frozen=True)
-class Source:
-    """A CRM whose new contacts are listened to: how, what a contact is there, and where its company's name goes."""
-
-    listening: Callable[[Place], AbstractContextManager[None]]
-    email: str
-    contact: dict[str, str]
-    company: str
+@contextmanager
+def by_worker(place: Place) -> Iterator[None]:
+    """Let a worker start a process for each run that an event leads to."""
+    with process(WORKER, place.folder, "worker", place.environment):
+        yield
 
 
-SOURCES = {
-    "hubspot": Source(receiving, "email", {}, "enr_company_name"),
-    "salesforce": Source(subscribing, "Email", {"LastName": "Nobody"}, "Enr_Company_Name__c"),
-}
+@contextmanager
+def by_resident(place: Place) -> Iterator[None]:
+    """Let one process stay, without a worker; it ends in peace when it is told to."""
+    place.environment["ENRICHMENT_START_RUNS_BY"] = "resident"
+    with resident(place) as staying:
+        yield
+    assert staying.returncode == 0
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("crm", SOURCES)
+@pytest.mark.parametrize(
+    ("crm", "running"),
+    [("hubspot", by_worker), ("hubspot", by_resident), ("salesforce", by_resident)],
+    ids=["hubspot-worker", "hubspot-resident", "salesforce-resident"],
+)
 def test_a_new_contact_is_enriched_by_itself(
-    crm: str, deployed: Place, place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    crm: str,
+    running: Callable[[Place], AbstractContextManager[None]],
+    deployed: Place,
+    place: Place,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Event, staging, start of a run, lookup and write-back follow each other, once for each contact."""
     place.environment["ENRICHMENT_CRM"] = crm
-    warehouse, source = new_world(place, 0), SOURCES[crm]
-    seconds: list[float] = []
-    with process(WORKER, tmp_path, "worker", place.environment), source.listening(place):
-        for wave in range(WAVES):
-            began = [(_create(place, crm, f"{wave}{number}"), time.monotonic()) for number in range(WAVE)]
-            seconds += _await_all(place, crm, dict(began))
+    warehouse = new_world(place, 0)
+    with running(place), SOURCES[crm].listening(place):
+        seconds = waits(place, crm, WAVES, WAVE)
     assert count(warehouse, "record_ledger") == WAVES * WAVE
     assert count(warehouse, "enrichment_staging") == 0
     ledger = place.ledger()
@@ -56,25 +57,3 @@ def test_a_new_contact_is_enriched_by_itself(
         median, p95 = statistics.median(seconds), statistics.quantiles(seconds, n=20)[-1]
         sys.stdout.write(f"\n{crm}: created to written back in {median:.1f} s (median), {p95:.1f} s (p95)\n")
     warehouse.close()
-
-
-def _create(place: Place, crm: str, name: str) -> str:
-    """Create a contact that the provider knows, as a person does it, and return its id."""
-    source = SOURCES[crm]
-    contact = {**source.contact, source.email: f"hit+{crm}{name}@northwind.example"}
-    answer = httpx.post(f"{place.sandbox_url}/control/{crm}/contacts", json=[contact], timeout=60)
-    (crm_id,) = answer.raise_for_status().json()
-    return str(crm_id)
-
-
-def _await_all(place: Place, crm: str, began: dict[str, float]) -> list[float]:
-    """Return for each contact how long it took until the CRM had its company's name."""
-    ended: dict[str, float] = {}
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while ended.keys() != began.keys():
-        assert time.monotonic() < deadline, f"{len(began) - len(ended)} contacts were not enriched"
-        held = place.crm_contacts(crm)
-        here = {crm_id for crm_id in began.keys() - ended.keys() if held[crm_id].get(SOURCES[crm].company)}
-        ended.update(dict.fromkeys(here, time.monotonic()))
-        time.sleep(0.05)
-    return [ended[crm_id] - began[crm_id] for crm_id in began]

@@ -8,7 +8,7 @@ from xdist.scheduler import LoadScopeScheduling
 GROUPS = {
     "processes": r"tests/e2e/",
     "prefect": r"tests/integration/(triggers/)?test_("
-    r"cleanup|cloud_secrets|doctor_prefect|erasure|events_to_runs|least_privilege|pipeline|run_starts|weekly_review)\.py"
+    r"cleanup|cloud_secrets|doctor_prefect|events_to_runs|idle|least_privilege|pipeline|run_starts|weekly_review)\.py"
     r"|tests/cases/test_alerts|tests/contract/test_notifiers|tests/unit/blocks/test_saved",
     "containers": r"tests/containers/",
     "bigquery": r"tests/.*(\[|-)bigquery\b|tests/integration/warehouses/test_bigquery",

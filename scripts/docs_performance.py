@@ -35,7 +35,8 @@ Measured on {cpu}, {cores} cores, {system}, Python {python}; {libraries}.
   the median of the runs without contacts. What is done only once there is a contact counts as net.
 * *Servers* is the net CPU per 1,000 contacts of the servers that a run needs: Prefect's and, if there is one, the
   warehouse's. *All* is process and servers with the start included.
-* *Peak MB* is the largest process. *SQL/1,000* are the statements that the warehouse gets for 1,000 contacts.
+* *Peak MB* is the largest process. *SQL/1,000* are the statements that the warehouse gets for 1,000 contacts;
+  [warehouse costs](warehouse-costs.md) has those of every engine, Snowflake's credits and BigQuery's bytes.
 * *% of the limit* is the share of the allowed requests that were answered, without the first and the last tenth of the
   time.
 * All programs read 100 contacts per call from HubSpot, ask ZoomInfo for 25, and write 100 per call. The sequential

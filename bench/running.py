@@ -59,7 +59,7 @@ def _rounds(place: Arena, scenario: Scenario, runs: int, say: Say) -> dict[str, 
 def one_run(place: Arena, scenario: Scenario, program: Program) -> Run:
     """Let a program enrich contacts that were never enriched before."""
     place.renew(scenario.contacts)
-    limit, command, settings = scenario.limit, program.command, dict(program.settings)
+    limit, command, settings = scenario.limit, program.command, {**program.settings, **scenario.settings}
     if limit:
         settings[f"BENCH_{limit.service.upper()}_PER_SECOND"] = str(limit.per_second)
     if scenario.queued:

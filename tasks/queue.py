@@ -152,7 +152,6 @@ def claim_chunks(plan: RunPlan, chunks: int, budget: int) -> list[Parcel[Claim]]
 
 @step(name="count-queue")
 def count_queue(plan: RunPlan) -> int:
-    """Return how many records the queue holds now, claimed ones included."""
+    """Return how many records the run's part of the queue holds now, claimed ones included."""
     with open_warehouse(plan.warehouse) as warehouse:
-        counts = warehouse.count_queue()
-    return sum(count.records for count in counts if plan.lane in {"", count.lane})
+        return warehouse.count_lane(plan.origin, plan.lane)

@@ -120,6 +120,10 @@ class QueueVerbs(Transactions):
         """Return how many records are in the queue, by lane and state."""
         return [QueueCount(**row) for row in self._query("count_queue")]
 
+    def count_lane(self, origin: Origin, lane: str) -> int:
+        """Return how many records a lane, or both if it is empty, has of an origin, claimed ones included."""
+        return int(self._query("count_lane", **row_of(origin), lane=lane)[0]["records"])
+
     def waiting_of(self, origin: Origin, crm_ids: Collection[str]) -> set[str]:
         """Return those of the contacts that are in the queue."""
         return {row["crm_id"] for row in self._query("read_waiting", **row_of(origin), ids=list(crm_ids))}

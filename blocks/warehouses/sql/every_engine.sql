@@ -17,6 +17,11 @@ WHERE replayed_at IS NULL AND (:run_id = '' OR run_id = :run_id)
 -- Counts the queue by lane and state.
 SELECT lane, state, COUNT(*) AS records FROM enrichment_staging GROUP BY lane, state ORDER BY lane, state
 
+-- query: count_lane
+-- Counts a CRM's part of the queue, in one lane or both.
+SELECT COUNT(*) AS records FROM enrichment_staging
+WHERE crm = :crm AND object_type = :object_type AND lane BETWEEN :lane AND COALESCE(NULLIF(:lane, ''), 'live')
+
 -- query: drop_claim_reservations
 -- Ends the reservations of a claim.
 DELETE FROM lookup_reservations WHERE reserved_by = :token

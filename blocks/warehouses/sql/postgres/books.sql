@@ -67,7 +67,7 @@ SELECT r.lane,
     COUNT(DISTINCT r.run_id) FILTER (WHERE r.crm = :crm) AS at_crm
 FROM enrichment_staging s
 JOIN enrichment_runs r ON r.run_id = s.claim_run_id
-WHERE s.claim_expires_at >= now()
+WHERE s.claimed_by IS NOT NULL AND s.claim_expires_at >= now()
 GROUP BY r.lane
 
 -- query: write_ledger

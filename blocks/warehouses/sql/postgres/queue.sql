@@ -95,7 +95,8 @@ WHERE record_id IN (SELECT value ->> 'record_id' FROM jsonb_array_elements(:rows
 -- query: claim_records
 -- Claims free records, live ones first, the oldest first.
 -- differs because of the clock
--- The condition stands twice on purpose: the outer one is judged again at the moment of the update.
+-- The condition stands twice on purpose: the outer one is judged again at the moment of the update. A range of lanes,
+-- since with OR the index that has the order can't be used.
 UPDATE enrichment_staging SET
     claimed_by = :token,
     claim_run_id = :run_id,
@@ -105,7 +106,7 @@ UPDATE enrichment_staging SET
     not_before = NULL
 WHERE record_id IN (
     SELECT record_id FROM enrichment_staging
-    WHERE crm = :crm AND object_type = :object_type AND (:lane = '' OR lane = :lane)
+    WHERE crm = :crm AND object_type = :object_type AND lane BETWEEN :lane AND COALESCE(NULLIF(:lane, ''), 'live')
         AND lane NOT IN (SELECT lane FROM paused_lanes)
         AND (claimed_by IS NULL OR claim_expires_at < now())
         AND (not_before IS NULL OR not_before <= now())
@@ -124,7 +125,7 @@ WHERE claimed_by = :token ORDER BY staged_at, record_id
 -- differs because of the clock
 SELECT record_id, crm, object_type, crm_id, email_address, state, attempts, refresh, source,
     extract(epoch FROM now() - staged_at)::bigint AS age_seconds FROM enrichment_staging
-WHERE crm = :crm AND object_type = :object_type AND (:lane = '' OR lane = :lane)
+WHERE crm = :crm AND object_type = :object_type AND lane BETWEEN :lane AND COALESCE(NULLIF(:lane, ''), 'live')
     AND (claimed_by IS NULL OR claim_expires_at < now())
     AND (not_before IS NULL OR not_before <= now())
 ORDER BY lane DESC, staged_at LIMIT :limit
@@ -136,7 +137,7 @@ SELECT
     MIN(CASE WHEN claimed_by IS NULL THEN COALESCE(not_before, staged_at) ELSE claim_expires_at END) AS due_at,
     now() AS read_at
 FROM enrichment_staging
-WHERE crm = :crm AND object_type = :object_type AND (:lane = '' OR lane = :lane)
+WHERE crm = :crm AND object_type = :object_type AND lane BETWEEN :lane AND COALESCE(NULLIF(:lane, ''), 'live')
     AND lane NOT IN (SELECT lane FROM paused_lanes)
 
 -- query: renew_claim

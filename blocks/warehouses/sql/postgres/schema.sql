@@ -49,7 +49,7 @@ CREATE TABLE enrichment_staging (
     CHECK (state <> 'claimed' OR claimed_by IS NOT NULL),
     UNIQUE (crm, object_type, crm_id)
 );
-CREATE INDEX staging_order ON enrichment_staging (crm, object_type, lane, staged_at);
+CREATE INDEX staging_order ON enrichment_staging (crm, object_type, lane DESC, staged_at);
 CREATE INDEX staging_claims ON enrichment_staging (claimed_by) WHERE claimed_by IS NOT NULL;
 
 -- The latest result for each contact.

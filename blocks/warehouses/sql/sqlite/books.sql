@@ -67,7 +67,7 @@ SELECT r.lane,
     COUNT(DISTINCT CASE WHEN r.crm = :crm THEN r.run_id END) AS at_crm
 FROM enrichment_staging s
 JOIN enrichment_runs r ON r.run_id = s.claim_run_id
-WHERE s.claim_expires_at >= strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+WHERE s.claimed_by IS NOT NULL AND s.claim_expires_at >= strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
 GROUP BY r.lane
 
 -- query: write_ledger

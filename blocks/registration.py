@@ -6,21 +6,10 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, ObjectUnsupp
 from prefect.workers.process import ProcessWorker
 
 from blocks.base import DEFAULT_DOCUMENT, PipelineBlock, block_class, configure, module_names
-from blocks.crms.base import CrmBlock
-from blocks.listeners.base import ListenerBlock
-from blocks.notifiers.base import NotifierBlock
+from blocks.kinds import KINDS
 from blocks.providers.block import provider_block_class
 from blocks.providers.spec.model import spec_names
-from blocks.warehouses.base import WarehouseBlock
 from enrichment.errors import ConfigurationError
-
-#: Where the vendors are, but for the providers, each of which is a file.
-KINDS: dict[str, type[PipelineBlock]] = {
-    "blocks.crms": CrmBlock,
-    "blocks.warehouses": WarehouseBlock,
-    "blocks.notifiers": NotifierBlock,
-    "blocks.listeners": ListenerBlock,
-}
 
 
 def block_classes() -> list[type[PipelineBlock]]:

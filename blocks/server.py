@@ -4,7 +4,7 @@ import math
 import time
 
 import httpx
-from prefect import get_client
+from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings, temporary_settings
 

@@ -9,9 +9,9 @@ from dotenv import dotenv_values
 
 from blocks.base import ENV_FILE, ENV_PREFIX, PipelineBlock, block_class, env_file, module_names, own_fields
 from blocks.base import variable_prefix as prefix_of
+from blocks.kinds import KINDS
 from blocks.providers.block import provider_block_class
 from blocks.providers.spec.model import spec_names
-from blocks.registration import KINDS
 from blocks.settings import Settings
 from enrichment.errors import ConfigurationError
 from enrichment.fields import nearest

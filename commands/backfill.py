@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,8 +19,9 @@ from commands.terminal import (
     say_run,
 )
 from enrichment.errors import ConfigurationError
-from enrichment.estimate import estimate_lines
-from enrichment.intake import Selection, select_by
+
+if TYPE_CHECKING:
+    from enrichment.intake import Selection
 
 Lane = Annotated[str, typer.Argument(help="`live` or `backfill`.")]
 
@@ -68,6 +69,8 @@ def backfill(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Put the contacts that meet all conditions into the backfill queue, and enrich the contacts that wait in it."""
     with reported_errors():
+        from enrichment.intake import select_by  # noqa: PLC0415 - pydantic takes a tenth of a second to import
+
         selection = select_by(
             everything=everything,
             created_from=created_from,
@@ -137,7 +140,7 @@ def resume(
         )
 
 
-def _check(selection: Selection, provider: str, *, estimate: bool, stage_only: bool) -> None:
+def _check(selection: "Selection", provider: str, *, estimate: bool, stage_only: bool) -> None:
     """Raise for a mistake before Prefect starts."""
     if (estimate or stage_only) and selection.is_empty:
         raise ConfigurationError("choose contacts by a condition, `--csv` or `--all`")
@@ -152,7 +155,7 @@ def _check(selection: Selection, provider: str, *, estimate: bool, stage_only: b
     check_ready(provider)
 
 
-def _stage(selection: Selection, *, refresh: bool, as_json: bool) -> None:
+def _stage(selection: "Selection", *, refresh: bool, as_json: bool) -> None:
     from enrichment.intake import SelectedContacts  # noqa: PLC0415
     from flows.ingest_contacts import ingest_contacts  # noqa: PLC0415
 
@@ -161,6 +164,8 @@ def _stage(selection: Selection, *, refresh: bool, as_json: bool) -> None:
 
 
 def _estimate_table(estimate: Any) -> Any:
+    from enrichment.estimate import estimate_lines  # noqa: PLC0415
+
     table = pairs_table("Estimate", dict(estimate_lines(estimate)))
     table.caption = "Nothing was spent or written. Ranges: expected to highest."
     return table

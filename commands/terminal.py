@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec, TypeVar
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from enrichment.errors import ConfigurationError, EnrichmentError, UnexpectedError, where
 from enrichment.moments import read_moment
 
 if TYPE_CHECKING:
     from prefect.flows import Flow
+    from rich.table import Table
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -74,11 +73,8 @@ def reported_errors() -> Iterator[None]:
         raise typer.Exit(FAILED) from None
     except (typer.Exit, typer.Abort):
         raise
-    except ValidationError as error:
-        flaws = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False)]
-        err.print(f"[red]enrich:[/red] wrong values: {escape('; '.join(flaws))}")
-        raise typer.Exit(MISCONFIGURED) from None
     except Exception as error:  # noqa: BLE001 - whatever it is, people read a sentence and no traceback
+        _report_wrong_values(error)
         _report_foreign(f"{type(error).__module__}.{type(error).__name__}", where(error), error)
 
 
@@ -88,6 +84,16 @@ def _warn_of_misspelt_settings() -> None:
 
         for sentence in unknown_variables():
             err.print(f"[yellow]enrich: warning:[/yellow] {escape(sentence)}")
+
+
+def _report_wrong_values(error: Exception) -> None:
+    """End the command if this error lists values that a model refuses."""
+    from pydantic import ValidationError  # noqa: PLC0415 - takes a tenth of a second to import
+
+    if isinstance(error, ValidationError):
+        flaws = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False)]
+        err.print(f"[red]enrich:[/red] wrong values: {escape('; '.join(flaws))}")
+        raise typer.Exit(MISCONFIGURED) from None
 
 
 #: Libraries by which we talk to Prefect's server; those of vendors have been translated where they are called.
@@ -126,15 +132,17 @@ def say_notes(notes: Iterable[str]) -> None:
         err.print(escape(note), style="dim")
 
 
-def pairs_table(title: str, pairs: Mapping[str, Any]) -> Table:
+def pairs_table(title: str, pairs: Mapping[str, Any]) -> "Table":
     """Return labels and values as a table."""
+    from rich.table import Table  # noqa: PLC0415
+
     table = Table(title=title, show_header=False)
     for label, value in pairs.items():
         table.add_row(label, ", ".join(value) or "nothing was missing" if isinstance(value, list) else str(value))
     return table
 
 
-def run_table(report: Any) -> Table:
+def run_table(report: Any) -> "Table":
     """Return a run's report as a table."""
     from enrichment.summary import summary_lines  # noqa: PLC0415
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import yaml
-from prefect import get_client
+from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.flows import load_flow_from_entrypoint
 from prefect.settings import get_current_settings

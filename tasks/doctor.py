@@ -18,7 +18,6 @@ from blocks.variables import unknown_variables
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import EnrichmentError, sealed
 from tasks.books import mapped_fields
-from tasks.doctor_prefect import check_prefect
 
 _LEAST_FREE_BYTES = 500_000_000
 #: How long a live contact may wait, and how long ago a run may have ended well while contacts wait.
@@ -47,7 +46,7 @@ def examine() -> list[Finding]:
         ("runs", partial(_runs, settings.warehouse)),
         *((f"provider {name.strip()}", partial(_provider, name.strip())) for name in settings.provider.split(",")),
         (f"crm {settings.crm}", partial(_crm, settings.crm)),
-        *([("prefect", check_prefect)] if get_current_settings().api.url else []),
+        *([("prefect", _prefect)] if get_current_settings().api.url else []),
         *([("listener", _listener)] if environment_values(HubSpot).get("target_url") else []),
         *((f"notifier {name}", partial(_notifier, name)) for name in settings.notifier_references),
     ]
@@ -110,6 +109,12 @@ def _runs(reference: str) -> str:
     if health.oldest_at and health.good_at and _between(health.good_at, health.read_at) > _LONGEST_SINCE_GOOD:
         raise EnrichmentError(f"contacts wait, and {good}: read the log of the last run in Prefect")
     return f"{good}; {health.failed:,} failed contacts wait for a decision" if health.failed else good
+
+
+def _prefect() -> str:
+    from tasks.doctor_prefect import check_prefect  # noqa: PLC0415 - imports more of Prefect than all else here
+
+    return check_prefect()
 
 
 def _between(earlier: str, later: str) -> timedelta:

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from itertools import islice
 
-from prefect import get_client
-from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterTags,

@@ -1,10 +1,4 @@
-"""
-Calls to HubSpot: one held client, and never answered by a half-truth.
-
-Every call goes through `ApiClient.call_api` of `hubspot-api-client`. Its generated methods know the v3 paths only,
-belong to several packages with a connection pool and exceptions each, and spend most of their time on models that we
-don't need.
-"""
+"""Calls to HubSpot: one held client, and never answered by a half-truth."""
 
 import hashlib
 import json
@@ -15,24 +9,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import hubspot
-from hubspot.crm.contacts.exceptions import ApiException
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    LocationValueError,
-    MaxRetryError,
-    NewConnectionError,
-    ProxyError,
-)
-
 from blocks.calls.credentials import CredentialSource, Grant
 from blocks.calls.judging import Dialect
 from blocks.calls.judging import judge as judge_answer
 from blocks.calls.loop import Line, Purpose, make_call
-from blocks.calls.messages import Answer, Call, in_lower_case, parse_json, word
+from blocks.calls.messages import Answer, Call, word
 from blocks.calls.pacing import HEADROOM, pacer_for
-from enrichment.errors import ConfigurationError, QuotaExhaustedError
+from enrichment.errors import QuotaExhaustedError
 from enrichment.retry import Fault, RetryPolicy, Trouble, asked_wait, fault_of_status
 
 COMPLETE = "COMPLETE"
@@ -203,9 +186,6 @@ RETRY_POLICY = RetryPolicy(attempts_after_lost_answer=3)
 #: As many as batches may be under way at once; the client would keep a few per processor.
 MOST_CONNECTIONS = 32
 
-#: The request never left.
-_UNSENT = (ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError)
-
 
 class HubSpotApi:
     """
@@ -232,9 +212,10 @@ class HubSpotApi:
     ) -> None:
         credentials = CredentialSource(lambda: Grant(read_token()), "hubspot")
         token = credentials.get()
-        self._client = _open_client(base_url, token)
+        from blocks.crms.hubspot.client import HubSpotClient  # noqa: PLC0415 - it loads HubSpot's library
+
+        self._client = HubSpotClient(base_url, token, timeouts, MOST_CONNECTIONS)
         self._version = api_version
-        self._timeouts = timeouts
         self.account_key = (base_url, hashlib.sha256(token.encode()).hexdigest())
         self._search_pacer = pacer_for("hubspot search", self.account_key, SEARCHES_PER_SECOND)
         self._pacer = pacer_for("hubspot", self.account_key, per_second * HEADROOM, _WINDOW_SECONDS)
@@ -283,7 +264,7 @@ class HubSpotApi:
             return judge(answer, accept, at=at, scope=scope, now=datetime.now(UTC))
 
         purpose = Purpose(at, call.repeatable, narrow=self._search_pacer if searches else None)
-        return make_call(self._line, purpose, partial(self._send, call), judged)
+        return make_call(self._line, purpose, partial(self._client.send, call), judged)
 
     def share(self, fraction: float) -> None:
         """Use this part of the rate; others are at work too."""
@@ -292,55 +273,13 @@ class HubSpotApi:
 
     def close(self) -> None:
         """Give the connections back."""
-        self._client.rest_client.pool_manager.clear()
         self._client.close()
 
     def _shaped(self, family: str) -> str:
         return f"v3/{family}" if self._version == "v3" else f"{family}/{self._version}"
-
-    def _send(self, call: Call, token: str) -> Answer | Trouble:
-        try:
-            response = self._call_api(call, token)
-            return Answer(response.status, in_lower_case(response.headers), parse_json(response.data))
-        except ApiException as error:
-            return _answer_of(error)
-        except UnicodeDecodeError as error:
-            # The client decodes an error's body as UTF-8; a proxy's page may be written otherwise.
-            return _answer_of(error.__context__)
-        except LocationValueError:
-            raise ConfigurationError("ENRICHMENT_HUBSPOT_BASE_URL is not a valid URL") from None
-        except HTTPError as error:
-            fault = Fault.CONNECT if isinstance(error, _UNSENT) else Fault.LOST_ANSWER
-            return Trouble(fault, f"the network failed ({type(error).__name__})")
-
-    def _call_api(self, call: Call, token: str) -> Any:
-        """Make the one use of generated code: raw answer, no models, its pool and exceptions."""
-        return self._client.call_api(
-            call.path,
-            call.method,
-            None,
-            list(call.query.items()),
-            {"Accept": "application/json", "Content-Type": "application/json", "Authorization": f"Bearer {token}"},
-            body=call.body,
-            auth_settings=[],
-            _preload_content=False,
-            _request_timeout=self._timeouts,
-        )
 
     def _learn_rate(self, headers: Mapping[str, str]) -> None:
         limit = headers.get("x-hubspot-ratelimit-max", "")
         interval = headers.get("x-hubspot-ratelimit-interval-milliseconds", "")
         if limit.isdigit() and interval.isdigit() and int(limit) and int(interval):
             self._pacer.allow(int(limit) * 1000 / int(interval) * HEADROOM, int(interval) / 1000)
-
-
-def _open_client(base_url: str, token: str) -> Any:
-    # Each access to `batch_api` builds a client with a separate connection pool, hence this one is kept.
-    client = hubspot.HubSpot(access_token=token, host=base_url, retry=False, connection_pool_maxsize=MOST_CONNECTIONS)
-    return client.crm.contacts.batch_api.api_client
-
-
-def _answer_of(error: Any) -> Answer | Trouble:
-    if not getattr(error, "status", None):
-        return Trouble(Fault.CONNECT, "the network failed (TLS)")  # which the client reports as status 0
-    return Answer(error.status, in_lower_case(error.headers or {}), parse_json(error.body))

@@ -7,20 +7,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blocks.calls.judging import Dialect
 from blocks.calls.judging import judge as judge_answer
 from blocks.calls.loop import Line, Purpose, make_call
 from blocks.calls.messages import Answer, Call, word
 from blocks.calls.pacing import pacer_for
-from blocks.crms.salesforce.session import Session, SessionSource, Transport
+from blocks.crms.salesforce.session import Session, SessionSource
 from blocks.crms.updates import Ending, Input, at_fault, gone
 from enrichment.errors import ContractError, QuotaExhaustedError
 from enrichment.fields import OUT_OF_RANGE
 from enrichment.retry import Fault, RetryPolicy, Trouble, backoff
 from enrichment.wire import NOT_AN_OPTION, TOO_LONG
 from enrichment.write_policy import NO_SUCH_FIELD, READ_ONLY, Refusal
+
+if TYPE_CHECKING:
+    from blocks.crms.salesforce.transport import Transport
 
 #: Both exhausted allowances have this code; only the message says which.
 REQUEST_LIMIT_EXCEEDED = "REQUEST_LIMIT_EXCEEDED"
@@ -256,7 +259,7 @@ class SalesforceApi:
     def __init__(
         self,
         sessions: SessionSource,
-        transport: Transport,
+        transport: "Transport",
         *,
         credential: str,
         api_version: str,

@@ -23,7 +23,6 @@ from blocks.crms.salesforce.session import (
     Auth,
     Credentials,
     SessionSource,
-    Transport,
     check_address,
     session_source,
 )
@@ -171,6 +170,8 @@ class Salesforce(CrmBlock):
         Raises:
             ConfigurationError: a credential is missing, an address can't be used, or the mapping file is wrong.
         """
+        from blocks.crms.salesforce.transport import Transport  # noqa: PLC0415 - it loads an extra's libraries
+
         digest, sessions = self.get_sessions()
         api = SalesforceApi(
             sessions,

@@ -11,7 +11,8 @@ from blocks.crms.salesforce.api import SalesforceApi
 from blocks.crms.salesforce.block import Salesforce, SalesforceCrm
 from blocks.crms.salesforce.bulk import BulkOptions
 from blocks.crms.salesforce.contacts import default_rules
-from blocks.crms.salesforce.session import Credentials, Transport, open_sessions
+from blocks.crms.salesforce.session import Credentials, open_sessions
+from blocks.crms.salesforce.transport import Transport
 from enrichment.retry import RetryPolicy
 from enrichment.write_policy import Change
 from sandbox import server

@@ -1,13 +1,14 @@
 """Salesforce's configuration."""
 
-import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from blocks.crms.base import load_crm
 from blocks.crms.salesforce.block import Salesforce
+from blocks.crms.salesforce.session import Credentials
 from enrichment.errors import ConfigurationError
 
 MY_DOMAIN = "https://acme.my.salesforce.com"
@@ -99,10 +100,13 @@ def test_secrets_stay_out_of_the_representation() -> None:
     assert "made-up" not in repr(Salesforce(**dict.fromkeys(secrets, "made-up")))
 
 
-@pytest.mark.parametrize("library", ["simple_salesforce", "jwt"])
-def test_a_missing_library_names_the_extra(library: str) -> None:
-    """Whoever doesn't use Salesforce needn't install its client."""
-    program = f"import sys; sys.modules['{library}'] = None; import blocks.crms.salesforce.block"
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert "ConfigurationError" in ended.stderr
-    assert "uv sync --extra salesforce" in ended.stderr
+def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client is missing, or what signs a JWT: the error comes where it is used."""
+    monkeypatch.setitem(sys.modules, "jwt", None)
+    signing = Credentials("jwt_bearer", "key", username="u", private_key="k")
+    with pytest.raises(ConfigurationError, match=r"PyJWT.*uv sync --extra salesforce"):
+        signing.form("https://login.salesforce.com", datetime.now(UTC))
+    monkeypatch.delitem(sys.modules, "blocks.crms.salesforce.transport", raising=False)
+    monkeypatch.setitem(sys.modules, "simple_salesforce.api", None)
+    with pytest.raises(ConfigurationError, match=r"simple-salesforce.*uv sync --extra salesforce"):
+        Salesforce().get_crm()

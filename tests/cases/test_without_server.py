@@ -162,11 +162,12 @@ def test_few_runs_work_at_once_on_a_machine(chain: Chain, monkeypatch: pytest.Mo
     handler, run = Watch(), LocalRun("r", "r", {})
     logging.getLogger("tasks").addHandler(handler)
     try:
-        with entered(run), queue.run_slot("live"), queue.run_slot("backfill"):
+        with entered(run):
             other = threading.Thread(target=copy_context().run, args=(second,))
-            other.start()
-            assert waits.wait(60)
-            assert not works.is_set()
+            with queue.run_slot("live"), queue.run_slot("backfill"):
+                other.start()
+                assert waits.wait(60)
+                assert not works.is_set()
         other.join(60)
         assert works.is_set()
     finally:

@@ -7,8 +7,10 @@ owed, and the position waits for that too; so a listener that is killed anywhere
 """
 
 import logging
+import math
 import random
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,7 +44,12 @@ _MOST_NEW_SESSIONS = 5
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to wait, in seconds; waits after trouble grow from `first` to `longest`."""
+    """
+    How long to wait, in seconds; waits after trouble grow from `first` to `longest`.
+
+    While a topic has no news for us, its place is kept every `quiet` seconds only, so that an idle warehouse isn't
+    woken; Salesforce keeps events for three days, and what comes again after a restart is no news.
+    """
 
     silence: float = 300.0
     first: float = 1.0
@@ -52,6 +59,7 @@ class Patience:
     between_queries: float = 60.0
     until_resubscribed: float = 900.0
     quota: float = 300.0
+    quiet: float = 6 * 3600.0
 
 
 class _StoppedError(Exception):
@@ -93,6 +101,7 @@ class Listener:
         #: Whether a query is owed before the position may move, and since when it has to look.
         self._owed: tuple[datetime | None] | None = None
         self._failed = self._sessions_refused = 0
+        self._placed_at = -math.inf
 
     def run(self) -> None:
         """
@@ -162,6 +171,8 @@ class Listener:
             if meaning.query_needed:
                 self._owe(meaning.committed_at or position.reached_at)
         if self._owed is None:
+            if not meanings and time.monotonic() - self._placed_at < self._patience.quiet:
+                return
             self._persist(lambda: self._intake.take(name, meanings, position, opened_at))
         else:
             (since,) = self._owed
@@ -170,6 +181,7 @@ class Listener:
             self._query(since)
             self._persist(lambda: self._intake.take(name, (), position, opened_at))
         self._owed, self._replay = None, False
+        self._placed_at = time.monotonic()
 
     def _owe(self, since: datetime | None) -> None:
         # None reaches back furthest.

@@ -33,6 +33,7 @@ HASTY = Patience(
     between_queries=0.05,
     until_resubscribed=0.1,
     quota=0.05,
+    quiet=0,
 )
 
 

@@ -15,6 +15,7 @@ from enrichment.errors import ConfigurationError, CredentialsRejectedError
 from sandbox.salesforce.event_schemas import CHANGES
 from sandbox.salesforce.sessions import ORG_ID
 from tests.integration.salesforce_events.listening import HASTY, Listening
+from tests.warehouses import look
 from triggers.salesforce.client import Action, Endpoint, PubSubClient, StreamFailedError
 
 FOUR_DAYS = 4 * 24 * 3600
@@ -60,6 +61,21 @@ def test_a_quiet_topic_moves_on(listening: Listening) -> None:
     (contact,) = listening.create()
     listening.wait_staged([contact])
     assert listening.totals.get("unknown_places", 0) == 0
+
+
+def test_a_quiet_topic_wakes_no_warehouse(listening: Listening) -> None:
+    """While nothing of ours happens, the place is kept now and then only; with news it is kept at once."""
+    listening.begin(patience=replace(HASTY, quiet=3600))
+    with listening.warehouse._transaction() as session:
+        session.execute("CREATE TABLE kept (name TEXT)")
+        session.execute(
+            "CREATE TRIGGER kept_one AFTER UPDATE ON event_cursors BEGIN INSERT INTO kept VALUES ('x'); END"
+        )
+    empty = listening.totals["empty"]
+    listening.wait(lambda: listening.totals["empty"] > empty + 2)
+    # The stream is in order: once this one is staged, the empty messages before it have been read.
+    listening.wait_staged(listening.create())
+    assert look(listening.warehouse, "SELECT count(*) FROM kept") == [(1,)]
 
 
 def test_a_restart_goes_on_where_it_was(listening: Listening) -> None:

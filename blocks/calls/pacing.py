@@ -50,6 +50,7 @@ class Pacer:
         self._processes = 1
         self._next_slot = 0.0
         self._starts: deque[float] = deque()
+        self._unsent = 0
         self._held_until = 0.0
         self._lock = threading.Lock()
 
@@ -111,8 +112,21 @@ class Pacer:
             self._refuse_long(wait)
             if wait <= 0:
                 self._starts.append(now)
+                self._unsent = min(self._unsent + 1, len(self._starts))
                 self._count(now)
             return max(wait, 0.0)
+
+    def sent(self) -> None:
+        """
+        Note that a call that began has left just now; which one doesn't matter.
+
+        A busy process may take a while in between, and the service counts from when the call reaches it. Calls that
+        nobody notes count from when they began.
+        """
+        with self._lock:
+            if self._unsent:
+                self._starts[-self._unsent] = time.monotonic()
+                self._unsent -= 1
 
     def _count(self, now: float) -> None:
         self._allowed += (now - self._counted_at) / self._spacing if self._calls else 0.0
@@ -138,6 +152,7 @@ class Pacer:
         most = math.ceil(_WINDOW_SECONDS / spacing)
         while len(self._starts) > most:
             self._starts.popleft()
+        self._unsent = min(self._unsent, len(self._starts))
         after_last = self._starts[-1] + _LEAST_SPACING * spacing if self._starts else 0.0
         return max(after_last, self._starts[0] + most * spacing) if len(self._starts) == most else after_last
 

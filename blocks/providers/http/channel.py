@@ -176,9 +176,11 @@ class Channel:
         """
         self._require_going()
         arriving = Arriving()
+        request = build_request(self._spec, self._options, build(), grant)
+        request.extensions["trace"] = self._note_sent
         try:
             async with asyncio.timeout(self._spec.timeouts.total_seconds):
-                await arriving.receive(self._shared.client, build_request(self._spec, self._options, build(), grant))
+                await arriving.receive(self._shared.client, request)
         except (httpx.HTTPError, TimeoutError) as error:
             if not arriving.content:
                 self._shared.in_flight.fewer()
@@ -187,6 +189,10 @@ class Channel:
         self._note_load(answer)
         self._shared.pacer.allow(*pace_after(self._spec.rate, answer.headers, self._options.requests_per_second))
         return answer
+
+    async def _note_sent(self, event: str, _: object) -> None:
+        if event.endswith("send_request_body.complete"):
+            self._shared.pacer.sent()
 
     def _note_load(self, answer: Answer) -> None:
         """Have fewer calls under way at once while the service is overloaded, and by and by more again."""

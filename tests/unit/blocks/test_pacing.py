@@ -280,6 +280,22 @@ def test_a_stall_is_made_up_for_within_the_rate(per_second: float, monkeypatch: 
     assert any(later - one < 0.9 / per_second for one, later in itertools.pairwise(began)) or window == 1
 
 
+def test_a_call_counts_from_when_it_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that left late counts as late, so that the one that is a window behind it doesn't come too soon."""
+    clock, pacer = StandingClock(), Pacer("s", 10.0)
+    monkeypatch.setattr(time, "monotonic", clock)
+    for _ in range(10):
+        clock.now += pacer.start()
+        assert pacer.start() > 0
+        clock.now += 0.04
+        pacer.sent()
+        clock.now += 0.06
+    first_left = clock.now - 1.0 + 0.04
+    assert pacer.start() == pytest.approx(first_left + 1.0 - clock.now)
+    pacer.sent()
+    pacer.sent()  # one too many changes nothing
+
+
 def test_the_share_of_the_rate_that_was_used_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """It counts from the first call to the last; what was made before counting began is forgotten."""
     clock, pacer = StandingClock(), Pacer("s", 25.0 * HEADROOM, 1.0)

@@ -63,7 +63,7 @@ def books(pipeline: Pipeline) -> tuple[str, str | None, str | None]:
 
 @WAREHOUSES
 def test_a_run_whose_contacts_fail_says_so_everywhere(pipeline: Pipeline) -> None:
-    """Title, state and message; the alert comes in that run, and again when as many more fail; the end is told."""
+    """Title, state and message; the alert comes in that run, and again when as many more fail; the end is reported."""
     pipeline.new_world(1)
     hubspot = pipeline.box.world.hubspot
     ids = hubspot.create([{"email": f"hit+p{n}@firm.example"} for n in range(12)])
@@ -175,8 +175,8 @@ def test_setup_makes_automations_and_leaves_those_of_people_alone(pipeline: Pipe
                 client.delete_automation(automation.id)
 
 
-def test_a_deployment_that_fails_again_alike_is_told_once(pipeline: Pipeline) -> None:
-    """The intake runs every five minutes: its failure is told once for each cause, and again after a good run."""
+def test_a_deployment_that_fails_again_alike_alerts_once(pipeline: Pipeline) -> None:
+    """The intake runs every five minutes: its failure alerts once for each cause, and again after a good run."""
     pipeline.new_world(1)
     with get_client(sync_client=True) as client:
         deployment = client.create_deployment(client.create_flow(ingest_contacts), f"intake-{uuid.uuid4().hex}")

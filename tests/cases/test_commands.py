@@ -64,7 +64,7 @@ def test_an_unknown_id_is_suppressed_on_request_and_allowed_again(warehouse: War
     assert "doesn't know contact 999" in done.stderr
     assert "`enrich allow 999`" in done.stderr
     assert suppressed(warehouse, Contact("999"))
-    assert enrich("erase", "999", "--yes").exit_code == 0  # known by now: repeating an erasure is no mistake
+    assert enrich("erase", "999", "--yes").exit_code == 0  # known by now: repeating an erasure is not a mistake
     assert enrich("allow", "999").exit_code == 0
     assert not suppressed(warehouse, Contact("999"))
     assert story("999") == [f"taken off the suppression list by {getpass.getuser()}"]

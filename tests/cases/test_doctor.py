@@ -43,14 +43,14 @@ def ended(warehouse: Warehouse, at: str) -> None:
 
 
 def test_all_is_well_in_a_new_warehouse(warehouse: Warehouse) -> None:
-    """Nothing waits, nothing failed, and no run is no trouble."""
+    """Nothing waits, nothing failed, and no run is not a problem."""
     assert finding("warehouse").well
     assert (finding("queue").well, finding("queue").says) == (True, "no live contact waits")
     assert (finding("runs").well, finding("runs").says) == (True, "no run has ended well yet")
 
 
 def test_a_live_contact_that_waits_for_hours(warehouse: Warehouse) -> None:
-    """It fails, says for how long and what to start; a contact of a paused queue or a postponed one is no trouble."""
+    """It fails, says for how long and what to start; a contact of a paused queue or a postponed one isn't a problem."""
     warehouse.stage([NewRecord("hubspot", "501", None, "webhook", "live")])
     assert finding("queue").well
     change(warehouse, f"UPDATE enrichment_staging SET staged_at = '{LONG_AGO}'")
@@ -63,7 +63,7 @@ def test_a_live_contact_that_waits_for_hours(warehouse: Warehouse) -> None:
 
 
 def test_no_run_ended_well_while_contacts_wait(warehouse: Warehouse) -> None:
-    """Without a contact that waits, an old run is no trouble."""
+    """Without a contact that waits, an old run is not a problem."""
     ended(warehouse, LONG_AGO)
     assert finding("runs").well
     warehouse.stage([NewRecord("hubspot", "501", None, "webhook", "live")])

@@ -442,7 +442,7 @@ def written_and_read(
 @given(VALUES, st.sampled_from(hubspot_kinds()))
 @example(1e22, hubspot_kinds()[3])
 @example("a\x85b", hubspot_kinds()[7])
-def test_what_hubspot_gives_back_is_no_change(value: Any, one: dict[str, Any]) -> None:
+def test_what_hubspot_gives_back_is_not_a_change(value: Any, one: dict[str, Any]) -> None:
     """HubSpot takes everything that the policy plans, and its own form of it is known again."""
 
     def keep(after: str) -> str | None:
@@ -455,7 +455,7 @@ def test_what_hubspot_gives_back_is_no_change(value: Any, one: dict[str, Any]) -
 @settings(suppress_health_check=[HealthCheck.filter_too_much], max_examples=150)
 @given(VALUES, st.sampled_from(salesforce_kinds()))
 @example("x\ny", salesforce_kinds()[5])
-def test_what_salesforce_gives_back_is_no_change(value: Any, one: dict[str, Any]) -> None:
+def test_what_salesforce_gives_back_is_not_a_change(value: Any, one: dict[str, Any]) -> None:
     """Salesforce takes everything that the policy plans, and its own form of it is known again."""
     described = describe_field(one)
 

@@ -336,7 +336,7 @@ def test_the_work_on_a_batch_does_not_grow_with_the_list(tmp_path: Path, monkeyp
 
 
 def test_what_was_found_survives_however_the_process_ends(tmp_path: Path) -> None:
-    """Another adapter goes on with it; a list that was changed meanwhile is refused, and begins anew when asked."""
+    """Another adapter goes on with it; a list that was changed meanwhile is refused, and starts again when asked."""
     listed = Listed(tmp_path)
     saved(tmp_path, "email\na@b.example\nc@d.example\n")
     listed.crm().begin()
@@ -360,7 +360,7 @@ def test_a_list_that_is_read_in_another_way_begins_again(tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize("header", ["Company,Full Name", "First Name,Company", "Notes,x"])
-def test_a_list_of_nobody_is_refused(header: str, tmp_path: Path) -> None:
+def test_a_list_without_contacts_is_refused(header: str, tmp_path: Path) -> None:
     """Neither a company nor a first name alone can be looked up; the message names the columns that can."""
     path = saved(tmp_path, f"{header}\nAcme,Ada\n")
     with pytest.raises(ConfigurationError, match=r"line 1: no column that a lookup can use .*`last_name`"):

@@ -1,4 +1,4 @@
-"""One form of each address and id, at every door: nobody is paid for twice, mixed up, or asked for after an erasure."""
+"""One form of each address and id, at every door: no contact is paid for twice, mixed up, or looked up once erased."""
 
 import json
 import time
@@ -60,7 +60,7 @@ def test_two_people_at_two_companies_stay_two(chain: Chain, tmp_path: Path) -> N
 
 @WAREHOUSES
 def test_an_erased_person_stays_erased_under_every_spelling(chain: Chain, tmp_path: Path) -> None:
-    """Through a list, a form, an event and the CRM itself: nobody is asked, and no address is kept."""
+    """Through a list, a form, an event and the CRM itself: no provider is called, and no address is kept."""
     spellings = [text for text, form in SPELLINGS.items() if form == "ada@xn--mnchen-3ya.example"]
     gone, *others = chain.world.hubspot.create(
         [{"email": "ada@xn--mnchen-3ya.example"}, *({"email": f"x{n}@acme.example"} for n, _ in enumerate(spellings))]

@@ -38,7 +38,7 @@ ONE_BY_ONE: list[tuple[str, dict[str, Any], str, dict[str, str | None]]] = [
 
 @WAREHOUSES
 def test_what_an_answer_may_fill(chain: Chain) -> None:
-    """Asked with an address: nothing of the mail host, of somebody else, or of who can't be known."""
+    """Asked with an address: nothing of the mail host, of another person, or of a person who can't be known."""
     ends, written = [], []
     for number, (email, answer, _, values) in enumerate(ONE_BY_ONE):
         (crm_id,) = chain.world.hubspot.create([{"email": email.replace("@", f"{number}@").replace("info4@", "info@")}])
@@ -67,8 +67,8 @@ MATCHES = [
 
 
 @WAREHOUSES
-def test_a_name_and_a_company_are_asked_for_and_somebody_comes(chain: Chain) -> None:
-    """A stub is no match, another family name or company is doubtful; spelling, legal form and nickname aren't."""
+def test_a_name_and_a_company_are_looked_up_and_a_person_comes(chain: Chain) -> None:
+    """A stub is not a match, another family name or company is doubtful; spelling, legal form and nickname aren't."""
     crm_ids = chain.world.hubspot.create(BY_NAME)
     spent = 0.0
     for crm_id, match in zip(crm_ids, MATCHES, strict=True):
@@ -120,7 +120,7 @@ def test_a_match_must_be_likely_enough(chain: Chain) -> None:
         ("apollo", "stub+a@firm.example", "stub"),
     ],
 )
-def test_every_provider_may_answer_about_somebody_else(chain: Chain, provider: str, email: str, end: str) -> None:
+def test_every_provider_may_answer_about_another_person(chain: Chain, provider: str, email: str, end: str) -> None:
     """The stand-ins do so too, and nothing of it is written."""
     (crm_id, right) = chain.world.hubspot.create([{"email": email}, {"email": "hit+b@firm.example"}])
     chain.warehouse.stage([NewRecord("hubspot", one, None, "webhook", "live") for one in (crm_id, right)])

@@ -91,7 +91,7 @@ def test_a_value_that_the_list_lacks_is_kept_counted_and_shown(chain: Chain) -> 
     assert len(chain.world.slack.messages) == 1  # people know it, and nothing got worse
     assert "not written: company: the CRM had a value (rule fill_blank)" in CliRunner().invoke(app, ["why", own]).stdout
     kept = [one.reason for one in chain.warehouse.read_story(HUBSPOT, own).refusals]
-    assert kept == ["not_an_option"]  # a refusal by the user's own rule is no problem
+    assert kept == ["not_an_option"]  # a refusal by the user's own rule is not a problem
     assert chain.warehouse.erase(HUBSPOT, own).rows["field_refusals"] == 1
 
 

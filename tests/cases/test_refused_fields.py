@@ -20,8 +20,8 @@ REFUSALS = [
 
 
 @WAREHOUSES
-def test_everybody_is_enriched_without_the_refused_fields(chain: Chain) -> None:
-    """In whatever form the refusal comes; nobody is paid for twice, and the other fields are written."""
+def test_all_contacts_are_enriched_without_the_refused_fields(chain: Chain) -> None:
+    """In whatever form the refusal comes; no contact is paid for twice, and the other fields are written."""
     for number, (provider, form) in enumerate(REFUSALS):
         seller = chain.world.services[provider]
         chain.renew(provider, disallowed_fields=LACKING, **form)

@@ -173,7 +173,7 @@ def test_a_file_of_settings_that_cannot_be_read(
     assert "Traceback" not in done.output
 
 
-def test_a_mark_before_the_first_name_is_no_part_of_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_mark_before_the_first_name_is_not_a_part_of_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Windows' editors write one."""
     (tmp_path / "my.env").write_text("ENRICHMENT_CRM=file\n", encoding="utf-8-sig")
     monkeypatch.setenv("ENRICHMENT_ENV_FILE", str(tmp_path / "my.env"))
@@ -227,7 +227,7 @@ def test_the_flow_refuses_a_run_that_does_not_exist(make_warehouse: Callable[[st
 @pytest.mark.parametrize(
     ("source", "meant"), [("industrie", "industry"), ("companyname", "company_name"), ("Industry", "industry")]
 )
-def test_a_source_that_is_no_field_has_a_nearest_right_one(
+def test_a_source_that_is_not_a_field_has_a_nearest_right_one(
     make_warehouse: Callable[[str], Warehouse],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,

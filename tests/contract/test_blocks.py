@@ -44,7 +44,7 @@ def test_every_vendor_has_its_block() -> None:
 
 
 def test_no_two_blocks_share_a_type() -> None:
-    """Prefect tells block types apart by their slug."""
+    """Prefect distinguishes block types by their slug."""
     slugs = [cls.get_block_type_slug() for cls in BLOCKS]
     assert len(slugs) == len(set(slugs))
 

@@ -124,13 +124,13 @@ def test_it_is_known_by_its_module(tried: Tried, request: pytest.FixtureRequest)
 
 
 def test_it_lists_each_contact_once(tried: Tried) -> None:
-    """A backfill sees everybody, and nobody twice."""
+    """A backfill sees every contact once."""
     assert len(tried.ids) == len(set(tried.ids)) > 1
     assert any(contact.email for contact in tried.contacts)
 
 
 def test_it_yields_each_created_contact_once(tried: Tried) -> None:
-    """What was created since long ago is everybody; since the day after the last, nobody."""
+    """What was created since long ago is every contact; since the day after the last, none."""
     seen = [contact.crm_id for page in tried.crm.created_since(LONG_AGO) for contact in page]
     assert sorted(seen) == sorted(tried.ids)
     moments = [datetime.fromisoformat(contact.created_at) for contact in tried.contacts if contact.created_at]
@@ -155,12 +155,12 @@ def test_it_reads_what_was_asked(tried: Tried) -> None:
 
 
 def test_it_leaves_out_who_is_absent(tried: Tried) -> None:
-    """A deleted contact is no error, and hides nobody else."""
+    """A deleted contact is not an error, and hides no other."""
     found = tried.crm.read([tried.absent_id, tried.ids[0]], [])
     assert found.keys() == {tried.ids[0]}
 
 
-def test_reading_nobody_is_no_call_at_all(tried: Tried) -> None:
+def test_reading_no_contacts_makes_no_call(tried: Tried) -> None:
     """An empty chunk asks for nothing."""
     assert tried.crm.read([], ["email"]) == {}
     assert tried.crm.write([]) == []
@@ -245,7 +245,7 @@ def picked(tried: Tried, selection: Selection, **how: object) -> list[str]:
     return [contact.crm_id for page in tried.crm.select(selection, **how) for contact in page.contacts]
 
 
-def test_a_selection_of_everything_is_everybody_once(tried: Tried) -> None:
+def test_a_selection_of_everything_has_each_contact_once(tried: Tried) -> None:
     """Page after page, with the addresses that the list has."""
     pages = list(tried.crm.select(Selection(everything=True)))
     found = [contact for page in pages for contact in page.contacts]
@@ -316,7 +316,7 @@ def test_a_selection_by_an_unknown_field_is_refused(tried: Tried) -> None:
 
 
 def test_a_condition_that_the_crm_cannot_judge_is_refused(tried: Tried) -> None:
-    """Nobody is selected by accident because a condition was left out."""
+    """No contact is selected by accident because a condition was left out."""
     refused = {"hubspot": ["condition"], "salesforce": [], "file": ["owner", "list_id", "condition", "created_from"]}
     values: dict[str, object] = {"created_from": LONG_AGO}
     for name in refused[tried.crm.name]:

@@ -16,7 +16,7 @@ from enrichment.write_policy import Change, Refusal
 from tests.contract.test_warehouses import HUBSPOT, LEASE, claim, finish, found, open_run, queue, stage
 from tests.warehouses import look
 
-#: What is known of a contact that nobody knows.
+#: What is known of an unknown contact.
 NOTHING = Story(staging=(), ledger=(), replies=(), unmatched=(), writes=(), failures=(), stored={})
 #: All that may hold something of a contact.
 TABLES = (
@@ -107,7 +107,7 @@ def test_an_erased_contact_leaves_ids_and_hashes_only(warehouse: Warehouse) -> N
 
 
 def test_an_erasure_may_be_repeated_and_an_unknown_contact_is_suppressed(warehouse: Warehouse) -> None:
-    """Nothing is left to remove the second time, and the suppression is kept for one that nobody knew."""
+    """Nothing is left to remove the second time, and the suppression is kept for an unknown contact."""
     fill_every_table(warehouse, "1", "zoe@acme.example")
     warehouse.suppress(suppression_keys(Contact("9"), HUBSPOT), "opt_out")
     assert [warehouse.erase(HUBSPOT, crm_id).total for crm_id in ("1", "9")] == [8, 0]

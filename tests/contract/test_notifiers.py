@@ -46,7 +46,7 @@ class StandIn(Protocol):
 
 
 def free_port() -> int:
-    """Return a port that nobody serves."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -294,7 +294,7 @@ def test_a_message_arrives_whole(vendor: str, stand_in: StandIn, notifier: Notif
 def test_a_check_says_in_one_line_who_answers_and_sends_nothing(
     vendor: str, stand_in: StandIn, notifier: Notifier
 ) -> None:
-    """The doctor can look as often as it likes, and nobody is disturbed."""
+    """The doctor can look as often as it likes, and no message is sent."""
     said = notifier.check()
     assert vendor in said.lower()
     assert "\n" not in said
@@ -329,7 +329,7 @@ def test_a_notifier_is_named_as_it_is_configured(vendor: str, notifier: Notifier
     assert notifier.name == vendor
 
 
-def test_without_a_user_nobody_signs_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_user_there_is_no_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """A user left empty means no sign-in: a server that asks for one refuses the message, not the password."""
     server = EmailStandIn()
     try:
@@ -352,7 +352,7 @@ def test_a_notification_block_is_named_in_the_reference() -> None:
         server.close()
 
 
-def test_a_service_behind_apprise_is_told_and_its_refusal_is_an_error() -> None:
+def test_a_service_behind_apprise_is_notified_and_its_refusal_is_an_error() -> None:
     """Those blocks that Prefect sends through Apprise deliver, and keep no failure to themselves."""
     server = SlackStandIn()  # both services take JSON with a text
     try:

@@ -61,7 +61,7 @@ def test_a_spec_makes_a_block_of_its_own(name: str) -> None:
 
 @pytest.mark.parametrize("name", SPECS)
 def test_a_spec_shows_a_hit_and_a_miss(name: str) -> None:
-    """The recorded answers of a provider hold what matters most: somebody found and somebody not found."""
+    """The recorded answers of a provider hold what matters most: a person found and a person not found."""
     outcomes = {outcome for fixture in SPECS[name].fixtures for outcome in fixture.outcomes}
     assert {Outcome.MATCHED, Outcome.UNMATCHED, Outcome.REJECTED, Outcome.QUOTA_EXHAUSTED} <= outcomes
 
@@ -79,7 +79,7 @@ def test_a_spec_builds_a_call_for_each_way_to_ask(name: str) -> None:
 
 @pytest.mark.parametrize("name", FOLLOW_UPS)
 def test_a_follow_up_shows_a_hit_and_a_refusal(name: str) -> None:
-    """Its recorded answers hold somebody known, and what ends it: no entitlement and no credits."""
+    """Its recorded answers hold a known person, and what ends it: no entitlement and no credits."""
     outcomes = {outcome for fixture in FOLLOW_UPS[name][2].fixtures for outcome in fixture.outcomes}
     assert {Outcome.MATCHED, Outcome.UNMATCHED, Outcome.REJECTED, Outcome.QUOTA_EXHAUSTED} <= outcomes
 

@@ -69,7 +69,7 @@ def test_the_review_counts_what_happened(warehouse: Warehouse) -> None:
     assert review.refusals == [RefusedField("industry", "not_an_option", 1, (("Mining", 1),))]
 
 
-def test_the_days_before_are_told_apart(warehouse: Warehouse) -> None:
+def test_the_days_before_are_counted_apart(warehouse: Warehouse) -> None:
     """What lies before the days is counted as before, and what lies before that not at all."""
     live_through_a_week(warehouse)
     earlier = warehouse.review_counts(since=FUTURE, before=PAST)

@@ -118,7 +118,7 @@ def test_migrations_are_safe_to_repeat(warehouse: Warehouse) -> None:
 
 
 def test_a_warehouse_that_is_not_set_up_says_so(warehouse: Warehouse) -> None:
-    """The message names the command that mends it."""
+    """The message names the command that fixes it."""
     with warehouse._transaction() as session:
         session.execute("DROP TABLE enrichment_staging")
     with pytest.raises(ConfigurationError, match="enrich setup"):
@@ -177,7 +177,7 @@ def test_rows_and_cursor_are_committed_together(warehouse: Warehouse) -> None:
 
 
 def test_live_records_are_claimed_first_and_none_twice(warehouse: Warehouse) -> None:
-    """A claimed record is free for nobody until its claim ends."""
+    """No run may claim a claimed record until its claim ends."""
     open_run(warehouse)
     stage(warehouse, "old", lane="backfill")
     stage(warehouse, "new", lane="live")
@@ -266,7 +266,7 @@ def test_reservations_of_a_dead_claim_expire(warehouse: Warehouse) -> None:
     assert warehouse.open_requests("zoominfo", ["k"], token="b", lease_seconds=9, **days).granted == {"k"}
 
 
-def test_an_old_reply_is_no_reply(warehouse: Warehouse) -> None:
+def test_an_old_reply_is_not_used(warehouse: Warehouse) -> None:
     """Replies older than the limit are asked for again."""
     warehouse.keep_replies("zoominfo", "run-1", [Reply("k", Outcome.MATCHED, {})])
     assert warehouse.read_replies("zoominfo", ["k"], reply_days=1, miss_days=1).keys() == {"k"}
@@ -329,7 +329,7 @@ def test_an_enriched_record_stays_enriched_when_it_goes_back(warehouse: Warehous
 
 
 def test_a_returned_record_waits_its_time(warehouse: Warehouse) -> None:
-    """Before `not_before` nobody gets the record."""
+    """Before `not_before` no run gets the record."""
     open_run(warehouse)
     stage(warehouse, "1")
     mine = claim(warehouse)
@@ -401,8 +401,8 @@ def test_a_scheduled_intake_leaves_out_what_has_ended(warehouse: Warehouse) -> N
     assert stage(warehouse, "1") == 1
 
 
-def test_what_changed_while_it_waits_is_read_anew(warehouse: Warehouse) -> None:
-    """The address that was staged is forgotten; a contact that isn't in the queue is nobody's concern."""
+def test_what_changed_while_it_waits_is_read_again(warehouse: Warehouse) -> None:
+    """The address that was staged is forgotten; a contact that isn't in the queue is left alone."""
     stage(warehouse, "1", "2")
     assert warehouse.stage([], changed=[(HUBSPOT, "1"), (HUBSPOT, "1"), (HUBSPOT, "9")]) == 0
     open_run(warehouse)
@@ -514,7 +514,7 @@ def test_freshness_is_judged_by_the_last_request(warehouse: Warehouse) -> None:
         stage(warehouse, "1")
         mine = claim(warehouse)
         warehouse.settle(mine, HUBSPOT, finish(mine, Disposition.WRITTEN, request_key=key), [])
-        if key == "old" and warehouse.name == "redshift":  # its clock tells seconds
+        if key == "old" and warehouse.name == "redshift":  # its clock counts seconds
             with warehouse._transaction() as session:
                 session.execute("UPDATE record_ledger SET finished_at = DATEADD(second, -1, finished_at)")
     assert warehouse.read_fresh(HUBSPOT, {"1": ["new"]}, fresh_days=30) == {"1"}
@@ -596,7 +596,7 @@ def test_a_contact_is_refreshed_on_purpose(warehouse: Warehouse) -> None:
 
 
 def test_what_a_run_had_of_each_provider_is_kept(warehouse: Warehouse) -> None:
-    """Replies and credits are counted by provider, outcome and version, anew whenever they are counted."""
+    """Replies and credits are counted by provider, outcome and version, again whenever they are counted."""
     paid = {"credits": 1.5, "api_version": "v1", "request_id": "r"}
     warehouse.keep_replies("zoominfo", "run-1", [Reply(key, Outcome.MATCHED, {}, **paid) for key in ("a", "b")])
     warehouse.keep_replies("zoominfo", "run-2", [Reply("z", Outcome.MATCHED, {}, **paid)])
@@ -674,8 +674,8 @@ def test_processes_share_one_queue_without_taking_a_record_twice(warehouse: Ware
     assert queue(warehouse) == 0
 
 
-def test_a_paused_lane_is_claimed_by_nobody_until_it_is_resumed(warehouse: Warehouse) -> None:
-    """The other lane goes on, the pause is told with its moment, and both commands may be repeated."""
+def test_a_paused_lane_is_not_claimed_until_it_is_resumed(warehouse: Warehouse) -> None:
+    """The other lane goes on, the pause is shown with its moment, and both commands may be repeated."""
     open_run(warehouse)
     stage(warehouse, "1", lane="backfill")
     stage(warehouse, "2", lane="live")
@@ -691,7 +691,7 @@ def test_a_paused_lane_is_claimed_by_nobody_until_it_is_resumed(warehouse: Wareh
 
 
 def test_a_page_of_a_selection_is_staged_once(warehouse: Warehouse) -> None:
-    """A cursor moves with the page; whoever read the same page in vain stages nothing, and reads on from there."""
+    """A cursor moves with the page; a run that read the same page in vain stages nothing, and reads on from there."""
     page = [NewRecord("hubspot", crm_id, None, "backfill", "backfill") for crm_id in ("1", "2")]
     assert warehouse.begin_cursor("backfill:x", "start") == "start"
     assert warehouse.stage_page(page, name="backfill:x", before="start", after="2") == 2
@@ -713,7 +713,7 @@ def test_who_waits_is_known_by_id(warehouse: Warehouse) -> None:
     assert warehouse.waiting_of(HUBSPOT, []) == set()
 
 
-def test_the_journal_tells_how_a_provider_answered(warehouse: Warehouse) -> None:
+def test_the_journal_says_how_a_provider_answered(warehouse: Warehouse) -> None:
     """Only conclusive replies of that provider count."""
     matched, missed = (Reply(key, outcome, {}, credits=credit) for key, outcome, credit in (
         ("a", Outcome.MATCHED, 2.0), ("b", Outcome.UNMATCHED, 0.0)))  # fmt: skip
@@ -758,7 +758,7 @@ def test_no_more_is_granted_than_a_cap_has_room_for(warehouse: Warehouse) -> Non
 
 
 def test_a_run_has_a_cap_of_its_own(warehouse: Warehouse) -> None:
-    """It counts what the run spends at all providers, and nobody else's credits; lost answers count as well."""
+    """It counts what the run spends at all providers, and no other run's credits; lost answers count as well."""
     caps = CreditCaps(per_run=9)
     warehouse.keep_replies("hunter", "run-1", [Reply("h", Outcome.MATCHED, {}, credits=2.0)])
     warehouse.keep_replies("zoominfo", "run-2", [Reply("z", Outcome.MATCHED, {}, credits=50.0)])
@@ -844,7 +844,7 @@ def test_what_came_of_the_last_runs_is_summed(warehouse: Warehouse) -> None:
     assert warehouse.count_reasons("run-1", Disposition.UNMATCHED) == {}
 
 
-def test_what_somebody_on_call_looks_at_first(warehouse: Warehouse) -> None:
+def test_what_the_person_on_call_looks_at_first(warehouse: Warehouse) -> None:
     """Since when a live contact waits, how many failed, and when a run ended well; and whether changes are taken."""
     warehouse.check_writes()
     new = warehouse.read_health()

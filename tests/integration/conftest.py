@@ -32,7 +32,7 @@ def shared_box() -> Iterator[Box]:
 
 @pytest.fixture(scope="session")
 def prepared_server(prefect_server: None) -> None:
-    """Give a Prefect server that knows what `enrich setup` tells it."""
+    """Give a Prefect server that knows what `enrich setup` registers."""
     register_blocks()
     for name in RUN_LIMITS:
         make_limit(name, 4)

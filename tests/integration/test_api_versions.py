@@ -28,9 +28,9 @@ def everybody_asked(pipeline: Pipeline) -> Pipeline:
     return pipeline
 
 
-def run(pipeline: Pipeline, *, anew: bool = False) -> RunReport:
-    """Enrich everybody once more, by the journal, or anew as if it were empty."""
-    if anew:
+def run(pipeline: Pipeline, *, without_journal: bool = False) -> RunReport:
+    """Enrich everybody once more, by the journal, or without it as if it were empty."""
+    if without_journal:
         with pipeline.warehouse._transaction() as session:
             session._connection.execute("DELETE FROM provider_replies")
     ingest_contacts(EveryContact())
@@ -89,22 +89,22 @@ def test_version_and_last_request_of_every_provider_are_kept_and_logged(
     assert {one.request_id for one in usage} >= {use.request_id for use in report.providers}
 
 
-def test_a_change_of_any_provider_s_version_is_told_once(
+def test_a_change_of_any_provider_s_version_alerts_once(
     everybody_asked: Pipeline, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Log, summary and message say it, also when nobody was asked in between; the run after that says nothing more."""
+    """Log, summary and message say it, also after a run without calls; the run after that says nothing more."""
     before = {use.provider: use.api_versions[0] for use in run(everybody_asked).providers}
     assert run(everybody_asked).providers == []
     slack = everybody_asked.box.world.slack
     assert slack.messages == []
     now = speak_other_versions(everybody_asked, tmp_path)
-    changed = run(everybody_asked, anew=True)
+    changed = run(everybody_asked, without_journal=True)
     lines, told = dict(summary_lines(changed)), " ".join(message.text for message in slack.messages)
     for name in spec_names():
         assert lines[f"API version of {name}"] == f"{now[name]} (last run: {before[name]})"
         assert f"api_version_changed provider={name} before={before[name]} now={now[name]}" in caplog.text
         assert f"{name} answers with API version {now[name]} instead of {before[name]}" in told
     assert len(slack.messages) == len(spec_names())
-    again = run(everybody_asked, anew=True)
+    again = run(everybody_asked, without_journal=True)
     assert [use for use in again.providers if use.version_changed] == []
     assert len(slack.messages) == len(spec_names())

@@ -52,7 +52,7 @@ def middle(pipeline: Pipeline) -> datetime:
     return datetime.fromisoformat(moments[len(moments) // 2])
 
 
-def test_a_backfill_enriches_who_is_selected_and_nobody_else(pipeline: Pipeline) -> None:
+def test_a_backfill_enriches_only_the_selected_contacts(pipeline: Pipeline) -> None:
     """The selected go through the backfill lane; a live contact that waits stays for the live lane."""
     pipeline.new_world(120)
     newest = max(pipeline.box.world.hubspot.contacts, key=int)
@@ -208,7 +208,7 @@ def test_a_day_s_cap_holds_for_all_its_runs(pipeline: Pipeline) -> None:
 
 
 def test_a_lost_answer_counts_where_each_question_is_billed(pipeline: Pipeline) -> None:
-    """The provider may have billed it, and bills the next attempt anew: both have to fit under the cap."""
+    """The provider may have billed it, and bills the next attempt again: both have to fit under the cap."""
     seller = serve_with(pipeline, "peopledatalabs", 120)
     pipeline.box.world.faults.add(service="peopledatalabs", path_contains="bulk", kind="reset_after")
     report = run(select=EVERYBODY, max_credits=60)
@@ -221,7 +221,7 @@ def test_a_lost_answer_counts_where_each_question_is_billed(pipeline: Pipeline) 
 
 
 def test_a_paused_lane_waits_and_goes_on(pipeline: Pipeline) -> None:
-    """Its runs end well and say why; the other lane is worked off meanwhile; the doctor tells."""
+    """Its runs end well and say why; the other lane is worked off meanwhile; the doctor says so."""
     pipeline.new_world(40)
     newest = max(pipeline.box.world.hubspot.contacts, key=int)
     ingest_contacts(ListedContacts(crm_ids=[newest]))
@@ -240,7 +240,7 @@ def test_a_paused_lane_waits_and_goes_on(pipeline: Pipeline) -> None:
 
 
 def test_a_staging_that_broke_goes_on_behind_its_last_page(pipeline: Pipeline) -> None:
-    """What is staged isn't read again; once all is staged, the same again stages nobody while records wait."""
+    """What is staged isn't read again; once all is staged, the same again stages no contact while records wait."""
     pipeline.new_world(500)
     refusal = {"kind": "status", "service": "hubspot", "path_contains": "/search", "status": 400}
     pipeline.box.world.faults.add(**refusal, after=2)
@@ -257,7 +257,7 @@ def test_a_staging_that_broke_goes_on_behind_its_last_page(pipeline: Pipeline) -
     assert lanes(pipeline) == {"backfill": 500}
 
 
-def test_a_selection_is_looked_at_anew_once_its_lane_is_empty(pipeline: Pipeline) -> None:
+def test_a_selection_is_read_again_once_its_lane_is_empty(pipeline: Pipeline) -> None:
     """A backfill may be repeated; those that were enriched lately cost nothing."""
     pipeline.new_world(30)
     run(select=EVERYBODY)
@@ -268,7 +268,7 @@ def test_a_selection_is_looked_at_anew_once_its_lane_is_empty(pipeline: Pipeline
     assert sum(pipeline.box.world.zoominfo.lookups.values()) == asked
 
 
-def test_what_was_staged_long_ago_is_looked_at_anew(pipeline: Pipeline) -> None:
+def test_what_was_staged_long_ago_is_read_again(pipeline: Pipeline) -> None:
     """A position of yesterday says nothing of those before it today."""
     pipeline.new_world(30)
     assert stage_selection.fn("hubspot", "sqlite", "backfill", EVERYBODY) == 30
@@ -296,7 +296,9 @@ def test_the_form_describes_every_condition() -> None:
         ({"select": Selection(condition="x = 1")}, "can't select by `condition`"),
     ],
 )
-def test_parameters_that_make_no_sense_are_told(pipeline: Pipeline, parameters: dict[str, object], words: str) -> None:
+def test_parameters_that_make_no_sense_are_refused(
+    pipeline: Pipeline, parameters: dict[str, object], words: str
+) -> None:
     """Before anything is staged or claimed."""
     pipeline.new_world(5)
     with pytest.raises(ConfigurationError, match=words):

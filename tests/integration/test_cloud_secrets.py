@@ -129,7 +129,7 @@ def test_a_secret_of_aws_is_read(secrets_manager: Any, reference: str, text: str
 def test_what_aws_can_not_give_is_an_error_without_a_secret(
     secrets_manager: Any, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An absent secret, bytes that are no text and an absent key name the block; no secret is told or logged."""
+    """An absent secret, bytes that aren't text and an absent key name the block; no secret is shown or logged."""
     caplog.set_level(logging.DEBUG)
     with pytest.raises(ConfigurationError, match=f"'aws-secret/{name.partition('#')[0]}'") as caught:
         reveal(SecretStr(f"block:aws-secret/{name}"), SETTING)
@@ -178,7 +178,7 @@ def referring(pipeline: Pipeline, secrets_manager: Any) -> Pipeline:
     put_tokens(pipeline, secrets_manager, f"first-{uuid.uuid4().hex}", f"first-{uuid.uuid4().hex}")
     pipeline.setenv("ENRICHMENT_HUBSPOT_ACCESS_TOKEN", "block:aws-secret/crm-tokens#hubspot")
     pipeline.setenv("ENRICHMENT_ZOOMINFO_CLIENT_SECRET", "block:aws-secret/crm-tokens#zoominfo")
-    # One chunk at a time, so that nobody asks between the two halves of a rotation; and a rate that HubSpot corrects.
+    # One chunk at a time, so that no call comes between the two halves of a rotation; and a rate that HubSpot corrects.
     pipeline.setenv("ENRICHMENT_CHUNKS_IN_FLIGHT", "1")
     pipeline.setenv("ENRICHMENT_HUBSPOT_REQUESTS_PER_10_SECONDS", "99")
     return pipeline
@@ -266,7 +266,7 @@ def make_certificate(host: str) -> tuple[bytes, bytes]:
 
 
 def secret_manager(secrets: Mapping[str, bytes]) -> grpc.GenericRpcHandler:
-    """Return Google's service as far as reading goes: latest versions of one project, for whoever shows a token."""
+    """Return Google's service as far as reading goes: latest versions of one project, for callers with a token."""
 
     def access(request: AccessSecretVersionRequest, context: grpc.ServicerContext) -> AccessSecretVersionResponse:
         if not dict(context.invocation_metadata()).get("authorization", "").startswith("Bearer "):
@@ -288,7 +288,7 @@ def google_environment(prefect_server: None, tmp_path_factory: pytest.TempPathFa
     Give the environment in which Google's client calls a Secret Manager on the loopback, and save a block per secret.
 
     Google's client is led there by its own settings: a universe of Google Cloud that is this machine, and a
-    certificate to trust. It signs its token with the key of the service account, so that nobody has to issue one.
+    certificate to trust. It signs its token with the key of the service account, so that no server has to issue one.
     """
     private, certificate = make_certificate("secretmanager.localhost")
     trusted = tmp_path_factory.mktemp("google") / "certificate.pem"
@@ -322,7 +322,7 @@ def test_a_secret_of_google_is_read(google_environment: dict[str, str]) -> None:
 
 
 def test_what_google_can_not_give_is_an_error_without_a_secret(google_environment: dict[str, str]) -> None:
-    """An absent secret, bytes that are no text and an absent key name the block; no secret is told or logged."""
+    """An absent secret, bytes that aren't text and an absent key name the block; no secret is shown or logged."""
     names = ["crm-absent", "crm-binary", "crm-object#absent", "crm-text#absent", "nobody"]
     answers, log = read_elsewhere([f"gcpsecret/{name}" for name in names], **google_environment)
     for reference, answer in answers.items():

@@ -166,7 +166,7 @@ def test_columns_can_be_chosen(pipeline: Pipeline, folder: Path) -> None:
         (None, [], "can't be read"),
     ],
 )
-def test_a_list_that_is_wrong_is_told_and_nothing_is_made(
+def test_a_wrong_list_is_refused_and_nothing_is_made(
     pipeline: Pipeline, folder: Path, lines: Sequence[str] | None, arguments: list[str], said: str
 ) -> None:
     """The message says what is wrong and the exit code is 2; there is no output, and nothing was bought."""
@@ -180,7 +180,7 @@ def test_a_list_that_is_wrong_is_told_and_nothing_is_made(
 
 
 def test_a_file_that_is_there_is_not_replaced_unasked(pipeline: Pipeline, folder: Path) -> None:
-    """Neither the input nor a stranger is written over; `--force` starts anew."""
+    """Neither the input nor a stranger is written over; `--force` starts again."""
     source = write(folder / "list.csv", "email", "hit+ada.byron@acme.example")
     stranger = write(folder / "out.csv", "email", "precious@data.example")
     for arguments in (["--out", stranger], ["--out", source], [], ["--out", stranger, "--in-place"]):

@@ -60,7 +60,7 @@ def dump(pipeline: Pipeline) -> str:
         )
 
 
-def test_a_reply_under_way_brings_nobody_back(pipeline: Pipeline) -> None:
+def test_a_reply_under_way_brings_no_erased_contact_back(pipeline: Pipeline) -> None:
     """Erased between question and answer: nothing is stored or written, the cost is counted, and the books balance."""
     pipeline.new_world(30)
     world = pipeline.box.world
@@ -105,7 +105,7 @@ def test_a_write_back_under_way_leaves_nothing_behind(pipeline: Pipeline) -> Non
     assert pipeline.dispositions() == {"suppressed": 1}
 
 
-def test_somebody_with_the_same_address_is_not_asked_for_again(pipeline: Pipeline) -> None:
+def test_a_contact_with_the_same_address_is_not_looked_up_again(pipeline: Pipeline) -> None:
     """One request for two contacts: with one of them erased meanwhile, the other ends as suppressed, paid for once."""
     pipeline.new_world(10)
     world = pipeline.box.world

@@ -26,7 +26,7 @@ TOPICS = topics()
 #: Each provider's path of technologies.
 TECH = {"zoominfo": "technologies/enrich", "zoominfo_legacy": "enrich/company"}
 PROVIDERS = list(TECH)
-#: Each provider's credentials; the first one tells its accounts apart.
+#: Each provider's credentials; the first one distinguishes its accounts.
 CREDENTIALS = {
     "zoominfo": ("client_id", "client_secret"),
     "zoominfo_legacy": ("username", "password"),
@@ -200,7 +200,7 @@ def test_other_topics_are_another_question(desk: Desk) -> None:
 
 
 def test_signals_are_asked_for_again_sooner_than_technologies(desk: Desk) -> None:
-    """After 40 days a company's intent is asked for anew, while its technologies still come from the journal."""
+    """After 40 days a company's intent is asked for again, while its technologies still come from the journal."""
     seller = desk.open("zoominfo")
     desk.switch_on("zoominfo", intent=", ".join(TOPICS))
     desk.stage(6, 2)
@@ -311,7 +311,7 @@ def test_at_the_last_attempt_the_next_provider_is_asked(desk: Desk) -> None:
 
 
 def test_a_pause_asked_for_by_the_server_costs_no_attempt(desk: Desk) -> None:
-    """Also at the last attempt the records wait as long as they are told to."""
+    """Also at the last attempt the records wait as long as the server says."""
     desk.open("zoominfo")
     desk.switch_on("zoominfo")
     desk.fault("technologies/enrich", kind="status", status=429, retry_after="seconds", seconds=3600, times=0)
@@ -347,7 +347,7 @@ def test_an_account_without_the_step_goes_on_without_it(
     assert {chunk.stop for chunk in found} == {None}
     assert seller.credits_used == 33
     refused = [request for request in seller.requests if TECH[provider] in request.path]
-    assert 1 <= len(refused) <= 3  # nobody asks again after the first chunk
+    assert 1 <= len(refused) <= 3  # no call is made after the first chunk
 
 
 def test_a_step_that_the_account_lacks_is_still_read_from_the_journal(desk: Desk) -> None:
@@ -392,8 +392,8 @@ def test_a_bad_company_spoils_no_other(desk: Desk) -> None:
     assert (again.credits, len(again.chunk.found)) == (0, 12)
 
 
-def test_a_topic_that_is_not_taken_is_told_and_left_out(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
-    """A refusal that nobody explains is tried on a company that doesn't exist; that one is refused too."""
+def test_a_topic_that_is_not_taken_is_named_and_left_out(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    """An unexplained refusal is tried on a company that doesn't exist; that one is refused too."""
     caplog.set_level("INFO")
     desk.open("zoominfo")
     desk.switch_on("zoominfo", intent="no such topic")

@@ -90,7 +90,7 @@ def test_a_selection_may_be_refreshed_too(pipeline: Pipeline) -> None:
 
 
 def test_a_miss_is_asked_again_sooner_than_a_match(pipeline: Pipeline) -> None:
-    """Somebody unknown in June may be known in August; what is known needn't be paid for again."""
+    """A person unknown in June may be known in August; what is known needn't be paid for again."""
     pipeline.new_world(1)
     pipeline.setenv("ENRICHMENT_FRESH_DAYS", "0")
     world = pipeline.box.world

@@ -210,7 +210,7 @@ def test_the_policy_for_aws_allows_one_action_on_one_secret() -> None:
 
 
 def test_the_policy_for_google_gives_one_role_to_one_account() -> None:
-    """The policy is JSON, and gives nobody but a service account more than reading the value."""
+    """The policy is JSON, and gives no user but a service account more than reading the value."""
     (binding,) = json.loads(block("Google Secret Manager", "json"))["bindings"]
     (member,) = binding["members"]
     assert binding["role"] == "roles/secretmanager.secretAccessor"

@@ -87,10 +87,10 @@ WAYS: dict[str, Way] = {"file": enrich_file}
     [pytest.param(*names, id="-".join(names)) for names in COMBINATIONS],
     indirect=["pipeline"],
 )
-def test_everybody_is_enriched_and_the_doctor_finds_all_well(
+def test_all_contacts_are_enriched_and_the_doctor_finds_all_well(
     pipeline: Pipeline, crm: str, provider: str, tmp_path: Path
 ) -> None:
-    """Everybody ends once, the CRM holds what the warehouse says, nobody is asked twice, and the credits agree."""
+    """Each contact ends once, the CRM holds what the warehouse says, none is looked up twice, and the credits agree."""
     seller = serve(pipeline, crm, provider)
     report, held = WAYS.get(crm, enrich_crm)(pipeline, crm, tmp_path)
     assert report.books.balanced

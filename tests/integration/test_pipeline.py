@@ -33,7 +33,7 @@ def crm_agrees(pipeline: Pipeline, run_id: str) -> int:
 
 @pytest.mark.parametrize("pipeline", ["sqlite", "postgres"], indirect=True)
 def test_every_contact_ends_once_and_the_crm_holds_what_the_warehouse_says(pipeline: Pipeline) -> None:
-    """The queue is empty, the books balance, nobody was asked or written twice, and both sides agree field by field."""
+    """The queue is empty, the books balance, each is looked up and written once, both sides agree field by field."""
     pipeline.new_world(320)
     assert ingest_contacts(EveryContact()) == 320
     report = run()
@@ -163,7 +163,7 @@ def test_a_human_value_is_kept_and_a_blank_is_filled(pipeline: Pipeline) -> None
     assert {"enr_company_name", "enr_provider", "enr_enriched_at"} <= {one.field for one in own}
 
 
-def test_quota_stops_the_run_tells_people_once_and_the_next_run_goes_on(pipeline: Pipeline) -> None:
+def test_quota_stops_the_run_alerts_once_and_the_next_run_goes_on(pipeline: Pipeline) -> None:
     """What was paid for is used, the rest stays in the queue, and the message goes out once until all is well."""
     pipeline.new_world(200)
     world = pipeline.box.world
@@ -186,7 +186,7 @@ def test_quota_stops_the_run_tells_people_once_and_the_next_run_goes_on(pipeline
 
 
 def test_a_rejected_credential_stops_the_run_before_anything_is_spent(pipeline: Pipeline) -> None:
-    """The run fails with the cause, people are told, and the queue is whole."""
+    """The run fails with the cause, people are alerted, and the queue is whole."""
     pipeline.new_world(60)
     ingest_contacts(EveryContact())
     pipeline.setenv("ENRICHMENT_ZOOMINFO_CLIENT_SECRET", "wrong-one")
@@ -202,7 +202,7 @@ def test_a_rejected_credential_stops_the_run_before_anything_is_spent(pipeline: 
 
 @ALONE
 def test_a_missing_permission_stops_the_run_as_a_refused_request(pipeline: Pipeline) -> None:
-    """Nobody is advised to renew a credential that is good; what was paid for is written by the next run."""
+    """No user is advised to renew a credential that is good; what was paid for is written by the next run."""
     pipeline.new_world(60)
     ingest_contacts(EveryContact())
     scopes = pipeline.box.world.hubspot.settings.scopes
@@ -217,8 +217,8 @@ def test_a_missing_permission_stops_the_run_as_a_refused_request(pipeline: Pipel
     assert max(pipeline.box.world.zoominfo.billed.values()) == 1
 
 
-def test_failures_above_the_threshold_are_told_with_their_cause_and_can_be_replayed(pipeline: Pipeline) -> None:
-    """Values that the CRM refuses become dead letters, one message names cause and mend, and a replay heals them."""
+def test_failures_above_the_threshold_alert_with_their_cause_and_can_be_replayed(pipeline: Pipeline) -> None:
+    """Values that the CRM refuses become dead letters, one message names cause and fix, and a replay heals them."""
     pipeline.new_world(120)
     world = pipeline.box.world
     ingest_contacts(EveryContact())

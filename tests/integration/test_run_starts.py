@@ -52,7 +52,7 @@ def sent_events(client: SyncPrefectClient, name: str) -> list[dict[str, object]]
 def test_many_listeners_get_one_run_that_begins_after_their_commits(
     client: SyncPrefectClient, deployment: UUID
 ) -> None:
-    """Whoever asks within an interval gets the same run, due at the interval's end."""
+    """A listener that asks within an interval gets the same run, due at the interval's end."""
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(copy_context().run, ask_for_run, 1) for _ in range(24)]
         for each in asked:
@@ -78,7 +78,7 @@ def test_a_run_that_comes_too_early_leads_to_the_next_one(
     assert all(run.expected_start_time > first.expected_start_time for run in later)
 
 
-def test_a_deployment_that_is_not_there_is_told(
+def test_a_deployment_that_is_not_there_is_named(
     client: SyncPrefectClient, deployment: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message says what makes it."""

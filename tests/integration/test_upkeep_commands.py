@@ -58,13 +58,13 @@ def test_erasing_asks_first(warehouse: Warehouse) -> None:
     assert len(story("501")) == 1
 
 
-def test_a_contact_that_nobody_knew_is_suppressed_by_its_id(warehouse: Warehouse) -> None:
+def test_an_unknown_contact_is_suppressed_by_its_id(warehouse: Warehouse) -> None:
     """There is nothing to remove, and the story says what was asked for."""
     assert set(json.loads(enrich("erase", "900", "--yes", "--json").stdout).values()) == {0}
     assert story("900") == ["erased; the contact is never looked up again"]
 
 
-def test_a_crm_that_does_not_exist_is_told(warehouse: Warehouse) -> None:
+def test_a_crm_that_does_not_exist_is_named(warehouse: Warehouse) -> None:
     """A typing error erases and suppresses nothing."""
     said = enrich("erase", "501", "--crm", "hubsopt", "--yes")
     assert said.exit_code == 2
@@ -72,7 +72,7 @@ def test_a_crm_that_does_not_exist_is_told(warehouse: Warehouse) -> None:
 
 
 def test_the_review_shows_and_marks(warehouse: Warehouse) -> None:
-    """What was shown counts as reviewed once somebody says so, and never shows personal data."""
+    """What was shown counts as reviewed once a user says so, and never shows personal data."""
     shown = enrich("review")
     assert shown.exit_code == 0
     assert "NO_MATCH" in shown.stdout

@@ -44,7 +44,7 @@ def keys(lookups: Mapping[str, int]) -> set[str]:
 
 
 def test_the_second_is_asked_only_for_what_the_first_does_not_know(waterfall: Pipeline) -> None:
-    """Nobody whom the first matched costs a second credit, and what either knows ends up in the CRM."""
+    """No contact that the first matched costs a second credit, and what either knows ends up in the CRM."""
     world = waterfall.box.world
     ingest_contacts(EveryContact())
     report = run()
@@ -59,7 +59,7 @@ def test_the_second_is_asked_only_for_what_the_first_does_not_know(waterfall: Pi
 
 
 def test_each_provider_has_its_own_bill(waterfall: Pipeline, caplog: pytest.LogCaptureFixture) -> None:
-    """Report, summary, books and log tell replies, credits and versions by provider; they agree with the stand-ins."""
+    """Report, summary, books and log show replies, credits and versions by provider; they agree with the stand-ins."""
     world = waterfall.box.world
     ingest_contacts(EveryContact())
     report = run()
@@ -108,7 +108,7 @@ def test_a_required_field_that_the_first_lacks_is_asked_of_the_second(waterfall:
     assert world.hubspot.contacts[lacking]["enr_job_title"] == rows[lacking].fields["title"]
 
 
-def test_a_contact_s_story_tells_what_every_provider_answered(waterfall: Pipeline) -> None:
+def test_a_contact_s_story_says_what_every_provider_answered(waterfall: Pipeline) -> None:
     """`enrich why` shows the miss of the first and the hit of the second, with the credits of each."""
     ingest_contacts(EveryContact())
     run()
@@ -121,7 +121,7 @@ def test_a_contact_s_story_tells_what_every_provider_answered(waterfall: Pipelin
 
 
 def test_what_both_have_answered_is_not_asked_again(waterfall: Pipeline) -> None:
-    """Hits and misses of both are read from the journal, and a run that asks nobody has no bill."""
+    """Hits and misses of both are read from the journal, and a run without a call has no bill."""
     ingest_contacts(EveryContact())
     first = run()
     waterfall.setenv("ENRICHMENT_FRESH_DAYS", "0")

@@ -24,7 +24,7 @@ def artifact(key: str) -> Any:
     return found[0].data
 
 
-def test_a_week_is_reviewed_and_told(pipeline: Pipeline) -> None:
+def test_a_week_is_reviewed_and_sent(pipeline: Pipeline) -> None:
     """The figures are the run's, people get one message, and neither it nor the artifacts hold personal data."""
     pipeline.new_world(120)
     world = pipeline.box.world
@@ -48,7 +48,7 @@ def test_a_week_is_reviewed_and_told(pipeline: Pipeline) -> None:
     assert weekly_review().unmatched == review.unmatched
 
 
-def test_a_review_that_nobody_can_be_told_of_fails_loudly(pipeline: Pipeline) -> None:
+def test_a_review_that_cannot_be_sent_fails_loudly(pipeline: Pipeline) -> None:
     """It is published all the same, and tried again before it fails."""
     pipeline.new_world(1)
     pipeline.box.configure(slack={"failure": "server_error"})
@@ -59,7 +59,7 @@ def test_a_review_that_nobody_can_be_told_of_fails_loudly(pipeline: Pipeline) ->
 
 
 def test_without_notifiers_the_review_is_published_only(pipeline: Pipeline) -> None:
-    """Whoever reads Prefect's UI needs no message."""
+    """A reader of Prefect's UI needs no message."""
     pipeline.new_world(1)
     pipeline.setenv("ENRICHMENT_NOTIFIERS", "")
     assert weekly_review().ended == {}

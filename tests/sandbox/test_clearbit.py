@@ -16,7 +16,7 @@ def find(box: Box, http: httpx.Client, email: str, host: str = "", **options: An
 
 
 def test_a_route_is_refused_before_the_key(box: Box, http: httpx.Client) -> None:
-    """A wrong path is told to anybody, in the same envelope as a missing record."""
+    """A wrong path is answered without a key, in the same envelope as a missing record."""
     answer = http.get(f"{box.clearbit_url}/v2/people")
     assert (answer.status_code, answer.json()["error"]["type"]) == (404, "unknown_route")
     missing = find(box, http, "miss+a@b.example")
@@ -47,7 +47,7 @@ def test_the_key_may_be_a_bearer_token(box: Box, http: httpx.Client) -> None:
 
 
 def test_queued_answers_and_the_streaming_host(box: Box, http: httpx.Client) -> None:
-    """What is queued comes after so many 202s, or at once from the other host, which tells no rate."""
+    """What is queued comes after so many 202s, or at once from the other host, which gives no rate."""
     email = "pending2+a@b.example"
     assert [find(box, http, email).status_code for _ in range(3)] == [202, 202, 200]
     streamed = find(box, http, "pending2+c@b.example", host="/stream")

@@ -147,7 +147,7 @@ def _catch_up(box: Box, http: httpx.Client) -> None:
 
 
 def test_an_answer_is_held_until_it_is_let_go(box: Box, zoominfo: ZoomInfoCaller) -> None:
-    """The request has taken effect, and whoever waits for its answer waits until the script is cleared."""
+    """The request has taken effect, and a client that waits for its answer waits until the script is cleared."""
     box.world.faults.add(service="zoominfo", path_contains="contacts/enrich", kind="held")
     with ThreadPoolExecutor(1) as caller:
         answer = caller.submit(zoominfo.enrich, HIT)

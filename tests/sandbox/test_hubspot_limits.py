@@ -50,7 +50,7 @@ def test_scopes(box: Box, hubspot: HubSpotCaller, method: str, path: str, scope:
     ],
 )
 def test_tiers(box: Box, hubspot: HubSpotCaller, tier: str, burst: str, daily: str) -> None:
-    """Each tier has its limits, and the headers tell them."""
+    """Each tier has its limits, and the headers give them."""
     box.configure(hubspot={"tier": tier})
     headers = hubspot.get("", limit=1).headers
     assert headers["X-HubSpot-RateLimit-Max"] == burst

@@ -21,7 +21,7 @@ def _group(hubspot: HubSpotCaller) -> None:
 
 
 def test_standard_properties_are_listed(hubspot: HubSpotCaller) -> None:
-    """The list tells type, options and what is read-only."""
+    """The list gives type, options and what is read-only."""
     listed = {each["name"]: each for each in hubspot.properties("GET").json()["results"]}
     assert {"email", "company", "jobtitle", "industry", "hs_linkedin_url", "lifecyclestage"} < set(listed)
     assert listed["numemployees"]["type"] == "enumeration"

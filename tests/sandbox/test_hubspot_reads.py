@@ -11,7 +11,7 @@ def _ids(answer: httpx.Response) -> list[str]:
     return [each["id"] for each in answer.json()["results"]]
 
 
-def test_list_pages_through_everybody(box: Box, hubspot: HubSpotCaller) -> None:
+def test_list_pages_through_all_contacts(box: Box, hubspot: HubSpotCaller) -> None:
     """Pages follow each other by cursor, in the order of ids, without gaps or repeats."""
     found: list[str] = []
     cursor: dict[str, str] = {}
@@ -69,7 +69,7 @@ def test_one_contact_by_id_and_email(box: Box, hubspot: HubSpotCaller) -> None:
 
 
 def test_archived_contacts(box: Box, hubspot: HubSpotCaller) -> None:
-    """An archived contact is only seen by whoever asks for archived ones."""
+    """An archived contact is only seen by a call for archived ones."""
     (contact_id,) = box.world.hubspot.create([{"email": "gone@x.example"}])
     box.world.hubspot.archive(contact_id)
     assert hubspot.get(f"/{contact_id}").status_code == 404
@@ -108,7 +108,7 @@ def test_batch_read_aggregates_what_is_missing(box: Box, hubspot: HubSpotCaller)
     ],
 )
 def test_batch_read_is_checked(hubspot: HubSpotCaller, body: object) -> None:
-    """More than 100 inputs, or 50 with history, and ids that are no numbers fail the call."""
+    """More than 100 inputs, or 50 with history, and ids that are not numbers fail the call."""
     answer = hubspot.post("/batch/read", body)
     assert (answer.status_code, answer.json()["category"]) == (400, "VALIDATION_ERROR")
 

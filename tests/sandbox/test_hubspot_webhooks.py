@@ -18,7 +18,7 @@ Condition = Callable[[], bool]
 
 
 class Target(ThreadingHTTPServer):
-    """Takes deliveries, or refuses as many as it is told to."""
+    """Takes deliveries, or refuses as many as it is set to."""
 
     daemon_threads = True
 
@@ -95,7 +95,7 @@ def settle(box: Box, events: int) -> None:
 
 
 def test_without_a_target_nothing_is_sent(box: Box) -> None:
-    """An account has no app with webhooks unless it is told where they go."""
+    """An account has no app with webhooks unless it is set where they go."""
     box.world.hubspot.create([{"email": "a@x.example"}])
     assert set(webhooks(box).values()) == {0}
 
@@ -171,7 +171,7 @@ def test_a_contact_s_life(box: Box, target: Target, http: httpx.Client) -> None:
     assert (merge["primaryObjectId"], merge["mergedObjectIds"]) == (int(first), [int(second)])
 
 
-def test_what_is_not_taken_comes_again(box: Box, target: Target) -> None:
+def test_what_is_not_taken_is_delivered_again(box: Box, target: Target) -> None:
     """A refused batch is repeated and says so, until it is taken or given up."""
     target.refusals = 3
     subscribe(box, target)
@@ -207,7 +207,7 @@ def test_duplicates_and_disorder(box: Box, target: Target) -> None:
 
 
 def test_a_new_world_sends_nothing_of_the_old_one(box: Box, target: Target) -> None:
-    """Starting over ends the deliveries, also those that would come again."""
+    """Starting over ends the deliveries, also those that would be repeated."""
     target.refusals = 1000
     subscribe(box, target, webhook_retries=1000)
     box.world.hubspot.create([{"email": "a@x.example"}])

@@ -80,7 +80,7 @@ def test_batch_update_is_checked(hubspot: HubSpotCaller, body: Any) -> None:
     assert (answer.status_code, answer.json()["category"]) == (400, "VALIDATION_ERROR")
 
 
-def test_body_that_is_no_json(hubspot: HubSpotCaller) -> None:
+def test_body_that_is_not_json(hubspot: HubSpotCaller) -> None:
     """A broken body is a 400 of its own kind, not a crash."""
     url = f"{hubspot.url}/crm/v3/objects/contacts/batch/update"
     assert hubspot.http.post(url, content=b"{", headers=hubspot.headers()).status_code == 400

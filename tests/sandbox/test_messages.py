@@ -32,7 +32,7 @@ def test_slack_keeps_messages(box: Box, http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(("body", "text"), [(b"{", "invalid_payload"), (b"[]", "no_text"), (b"{}", "no_text")])
-def test_slack_refuses_what_is_no_message(box: Box, http: httpx.Client, body: bytes, text: str) -> None:
+def test_slack_refuses_what_is_not_a_message(box: Box, http: httpx.Client, body: bytes, text: str) -> None:
     """A broken or empty payload is a 400."""
     answer = http.post(box.slack_url, content=body)
     assert (answer.status_code, answer.text) == (400, text)

@@ -1,4 +1,4 @@
-"""The made-up people: repeatable, varied, and at addresses that nobody has."""
+"""The made-up people: repeatable, varied, and at addresses that don't exist."""
 
 import re
 import unicodedata

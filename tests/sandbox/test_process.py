@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_command(number: signal.Signals) -> None:
-    """The command prints its address when it is ready, and ends well when it is told to."""
+    """The command prints its address when it is ready, and ends well when it is asked to."""
     command = [
         sys.executable,
         "-m",

@@ -93,7 +93,7 @@ def test_ids_have_their_check_characters(box: Box) -> None:
 
 
 def test_every_answer_says_what_was_used(salesforce: Caller) -> None:
-    """Whoever shares the org can see it coming."""
+    """Other users of the org can see it coming."""
     first, second = (salesforce.call("GET", "limits/") for _ in range(2))
     assert (first.headers["Sforce-Limit-Info"], second.headers["Sforce-Limit-Info"]) == (
         "api-usage=1/100000",
@@ -104,7 +104,7 @@ def test_every_answer_says_what_was_used(salesforce: Caller) -> None:
 
 @pytest.mark.parametrize("kind", ["Total", "Concurrent"])
 def test_both_limits_have_one_code(box: Box, salesforce: Caller, kind: str) -> None:
-    """Only the message tells them apart."""
+    """Only the message distinguishes them."""
     if kind == "Total":
         box.configure(salesforce={"daily_calls": 0})
     else:

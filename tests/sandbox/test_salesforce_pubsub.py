@@ -162,7 +162,7 @@ def test_every_call_has_to_say_who_calls(caller: Caller, index: int, value: str,
     assert error_of(call) == ("UNAUTHENTICATED", code)
 
 
-def test_a_topic_tells_what_may_be_done_with_it(caller: Caller) -> None:
+def test_a_topic_says_what_may_be_done_with_it(caller: Caller) -> None:
     """Change events are Salesforce's own."""
     changes, created = (
         caller.stub.GetTopic(TopicRequest(topic_name=name), metadata=caller.metadata) for name in (CHANGES, CREATED)

@@ -232,7 +232,7 @@ def test_input_is_echoed_as_it_came(zoominfo: ZoomInfoCaller) -> None:
 
 
 def test_shuffled_answers(box: Box, zoominfo: ZoomInfoCaller) -> None:
-    """Answers may come in another order than the inputs, to be told apart by the echo."""
+    """Answers may come in another order than the inputs, to be distinguished by the echo."""
     emails = [f"hit+{number}@b.example" for number in range(25)]
     box.configure(zoominfo={"shuffle": True})
     echoed = [row["meta"]["input"]["emailAddress"] for row in zoominfo.enrich(*emails).json()["data"]]
@@ -272,7 +272,7 @@ def test_lookup_by_name_and_by_id(box: Box, zoominfo: ZoomInfoCaller) -> None:
 
 
 def test_required_fields(zoominfo: ZoomInfoCaller) -> None:
-    """A record that lacks a required field is no match."""
+    """A record that lacks a required field is not a match."""
     statuses = zoominfo.statuses("companyonly+x@y.example", "hit+x@y.example", requiredFields=["email"])
     assert statuses == ["NON_MATCH_BY_REQUIRED_FIELDS", "FULL_MATCH"]
 

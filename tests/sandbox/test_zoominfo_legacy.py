@@ -99,7 +99,7 @@ def test_intent_is_asked_of_one_company_with_topics_as_one_text(box: Box, post: 
 
 
 def test_a_single_companys_technologies(box: Box, post: Post) -> None:
-    """The call for one company has its own shape; an account without it is told so."""
+    """The call for one company has its own shape; an account without it gets an error."""
     company = box.world.population.companies[0]
     assert post("tech", companyId=str(company.id)).json()["totalResults"] >= 4
     assert post("tech").status_code == 400

@@ -1,4 +1,4 @@
-"""A HubSpot account on the sandbox, anew for every test."""
+"""A HubSpot account on the sandbox, a new one for every test."""
 
 import uuid
 from collections.abc import Callable, Iterator

@@ -115,7 +115,7 @@ class _LatinProxy(BaseHTTPRequestHandler):
         """Keep the test's output clean."""
 
 
-def test_a_page_that_is_no_utf_8_is_an_answer_too(account: Account) -> None:
+def test_a_page_that_is_not_utf_8_is_an_answer_too(account: Account) -> None:
     """The client library fails to decode such a page; the status still counts."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _LatinProxy) as proxy:
         Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
@@ -157,7 +157,7 @@ def test_a_silent_server_is_given_up(account: Account) -> None:
         account.impatient(read_timeout=0.05).read(account.ids, [])
 
 
-def test_nobody_listening_is_an_outage(account: Account) -> None:
+def test_a_closed_port_is_an_outage(account: Account) -> None:
     """A refused connection is tried again, and then said."""
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
@@ -167,7 +167,7 @@ def test_nobody_listening_is_an_outage(account: Account) -> None:
 
 
 def test_a_rotated_token_is_read_again_once(account: Account) -> None:
-    """The secret changes while the run goes on; nobody has to restart anything."""
+    """The secret changes while the run goes on; nothing has to be restarted."""
     block = account.block()
     crm = account.keep(block.get_crm())
     crm.check()
@@ -221,7 +221,7 @@ def test_a_missing_scope_to_write_is_reported(account: Account) -> None:
     assert not results[0].permanent
 
 
-def test_an_unknown_path_is_no_missing_contact(account: Account) -> None:
+def test_an_unknown_path_is_not_a_missing_contact(account: Account) -> None:
     """A 404 of the path itself, as after the end of a version, must not look like deleted contacts."""
     account.answer_instead('{"status": "error", "message": "resource not found"}', status=404, times=0)
     updates = [company(crm_id) for crm_id in account.ids]

@@ -27,8 +27,8 @@ def test_only_what_is_missing_is_created(account: Account) -> None:
     assert crm.ensure_fields() == ["enr_industry"]
 
 
-def test_a_conflict_in_between_is_no_error(account: Account) -> None:
-    """Somebody else creates the same: what counts is what is there in the end."""
+def test_a_conflict_in_between_is_not_an_error(account: Account) -> None:
+    """Another client creates the same: what counts is what is there in the end."""
     account.answer_instead(
         '{"status": "error", "category": "OBJECT_ALREADY_EXISTS"}', "properties/contacts/batch/create", status=409
     )
@@ -146,7 +146,7 @@ def test_the_default_mapping_writes_what_the_policy_plans(account: Account) -> N
 
 
 def test_the_check_names_account_and_allowance(account: Account) -> None:
-    """One line tells that the token works, for whom, and what is left."""
+    """One line says that the token works, for whom, and what is left."""
     assert account.crm().check() == "HubSpot portal 24680135 answers; 624,999 of 625,000 calls left today"
 
 

@@ -22,7 +22,7 @@ def test_a_large_read_goes_in_batches_of_a_hundred(account: Account) -> None:
 
 
 def test_history_is_read_in_batches_of_fifty(account: Account) -> None:
-    """HubSpot refuses more than fifty when history is asked for, and tells when a value was last changed."""
+    """HubSpot refuses more than fifty when history is asked for, and says when a value was last changed."""
     account.hubspot.create([{"email": f"p{n}@example.com"} for n in range(70)])
     edited = account.ids[0]
     account.box.world.clock.advance(3600)
@@ -64,7 +64,7 @@ def test_an_answer_that_says_nothing_of_an_id_makes_no_contact_vanish(account: A
 
 
 def test_an_error_about_a_contact_does_not_make_it_vanish(account: Account) -> None:
-    """Only OBJECT_NOT_FOUND says that somebody doesn't exist."""
+    """Only OBJECT_NOT_FOUND says that a contact doesn't exist."""
     body = {"status": "COMPLETE", "results": [], "numErrors": 1, "errors": [{"category": "INTERNAL_ERROR"}]}
     account.answer_instead(json.dumps(body), READ, status=207, times=0)
     with pytest.raises(TransientError, match="neither returned"):
@@ -80,7 +80,7 @@ def test_a_useless_answer_to_a_read_is_asked_for_again(account: Account, kind: s
 
 
 def test_a_read_that_never_succeeds_is_an_error(account: Account) -> None:
-    """After the last attempt the error says what happened, and nobody is taken for deleted."""
+    """After the last attempt the error says what happened, and no contact is taken for deleted."""
     account.fault("empty_results", READ, times=0)
     with pytest.raises(TransientError, match="batch/read"):
         account.impatient().read(account.ids, [])
@@ -104,7 +104,7 @@ def test_an_empty_page_in_the_middle_is_asked_for_again(account: Account) -> Non
 
 
 def test_an_empty_account_lists_nothing(account: Account) -> None:
-    """Nobody there is no error."""
+    """An empty account is not an error."""
     for crm_id in account.ids:
         account.hubspot.archive(crm_id)
     crm = account.crm()

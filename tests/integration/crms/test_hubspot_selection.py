@@ -59,15 +59,15 @@ def test_the_members_of_a_list_come_page_by_page(account: Account, crm: HubSpotC
     assert picked(crm, Selection(list_id="42"), among=[*account.ids[:5], ids[1]]) == [ids[1]]
 
 
-def test_a_list_that_is_none_is_told(account: Account, crm: HubSpotCrm) -> None:
-    """An unknown id, a name, or a list of companies: nobody is selected by mistake."""
+def test_an_unknown_list_is_named(account: Account, crm: HubSpotCrm) -> None:
+    """An unknown id, a name, or a list of companies: no contact is selected by mistake."""
     account.hubspot.make_list("43", [], object_type="0-2")
     for list_id, words in (("44", "no list or segment '44'"), ("Customers", "'Customers'"), ("43", "hold contacts")):
         with pytest.raises(ConfigurationError, match=words):
             picked(crm, Selection(list_id=list_id))
 
 
-def test_a_token_that_may_not_see_lists_is_told_which_scope_it_lacks(account: Account, crm: HubSpotCrm) -> None:
+def test_a_token_that_may_not_see_lists_names_the_scope_it_lacks(account: Account, crm: HubSpotCrm) -> None:
     """The scope is needed only by those who select by lists."""
     account.hubspot.make_list("42", account.ids)
     scopes = [scope for scope in account.hubspot.settings.scopes if scope != "crm.lists.read"]

@@ -40,7 +40,7 @@ def test_an_update_without_changes_needs_no_call(account: Account) -> None:
 
 
 def test_who_does_not_exist_is_gone_and_the_others_are_written(account: Account) -> None:
-    """A 207 names the missing; an id that is no number fails without a call."""
+    """A 207 names the missing; an id that is not a number fails without a call."""
     crm_id = account.ids[0]
     updates = [company("999999999999"), company(crm_id), company("no id")]
     results = account.crm().write(updates)
@@ -103,7 +103,7 @@ def test_a_property_that_is_gone_is_dropped_for_all_at_once(account: Account) ->
 
 
 def test_a_property_that_no_update_has_stops_the_writing(account: Account) -> None:
-    """It is no record's fault, so nothing is divided."""
+    """It is not a record's fault, so nothing is divided."""
     flaw = json.dumps([{"name": "elsewhere", "error": "PROPERTY_DOESNT_EXIST"}])
     body = {"category": "VALIDATION_ERROR", "message": f"Property values were not valid: {flaw}"}
     account.answer_instead(json.dumps(body), status=400, times=0)
@@ -112,7 +112,7 @@ def test_a_property_that_no_update_has_stops_the_writing(account: Account) -> No
     assert account.calls(UPDATE) == [400]
 
 
-def test_an_error_that_names_nobody_is_traced_to_its_record(account: Account) -> None:
+def test_an_error_that_names_no_record_is_traced_to_it(account: Account) -> None:
     """HubSpot may report a bad value without saying whose it is; the omitted are sent apart to find out."""
     crm = account.crm()
     crm.ensure_fields()
@@ -165,7 +165,7 @@ def test_a_survivor_that_cannot_be_looked_up_leaves_the_rest_confirmed(account: 
     assert reasons(updates, account.crm().write(updates)) == [UNAVAILABLE, ""]
 
 
-def test_empty_results_are_no_confirmation(account: Account) -> None:
+def test_empty_results_are_not_a_confirmation(account: Account) -> None:
     """The records exist under the same ids, so the writes stay unconfirmed and may be repeated."""
     account.fault("empty_results")
     updates = [company(crm_id) for crm_id in account.ids]

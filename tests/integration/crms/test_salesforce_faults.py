@@ -63,7 +63,7 @@ def test_a_401_in_any_form_is_understood(org: Org, body: str) -> None:
     [("wrong-secret", "", "invalid_client.*CONSUMER_SECRET"), (SECRET, "wrong-key", "invalid_client_id.*CONSUMER_KEY")],
 )
 def test_rejected_credentials_name_the_setting(org: Org, secret: str, key: str, words: str) -> None:
-    """The token endpoint's errors are objects; the message says what to mend, without the secret."""
+    """The token endpoint's errors are objects; the message says what to fix, without the secret."""
     crm = org.impatient(read_credentials=lambda: Credentials("client_credentials", key or org.key, secret))
     with pytest.raises(CredentialsRejectedError, match=words) as caught:
         crm.read(org.ids, [])
@@ -72,7 +72,7 @@ def test_rejected_credentials_name_the_setting(org: Org, secret: str, key: str, 
 
 
 def test_a_rotated_secret_needs_no_restart(org: Org) -> None:
-    """The secret is read anew whenever a session is asked for."""
+    """The secret is read again whenever a session is asked for."""
     secrets = [SECRET, "rotated"]
     crm = org.impatient(read_credentials=lambda: Credentials("client_credentials", org.key, secrets[0]))
     crm.read(org.ids, [])
@@ -90,7 +90,7 @@ def test_a_token_endpoint_in_trouble_is_asked_again(org: Org, kind: str) -> None
 
 
 def test_a_token_endpoint_that_stays_away_is_transient(org: Org) -> None:
-    """Nobody's credentials are blamed for an outage."""
+    """No credentials are blamed for an outage."""
     org.fault("status", TOKEN, status=503, times=0)
     with pytest.raises(TransientError, match="token endpoint: status 503"):
         org.impatient().read(org.ids, [])
@@ -131,7 +131,7 @@ def test_a_lost_answer_is_repeated(org: Org, kind: str) -> None:
 
 @pytest.mark.parametrize("status", [500, 502, 503])
 def test_an_outage_is_repeated_and_then_reported(org: Org, status: int) -> None:
-    """A page of HTML is no answer; what stays away costs an attempt, not the record."""
+    """A page of HTML is not an answer; what stays away costs an attempt, not the record."""
     org.fault("status", status=status)
     crm = org.impatient()
     updates = [title(org.ids[0])]
@@ -170,7 +170,7 @@ def test_a_closed_port_is_transient(org: Org) -> None:
 
 
 def test_a_forbidden_call_names_what_to_grant(org: Org) -> None:
-    """Somebody took the API away from the integration user."""
+    """An administrator took the API away from the integration user."""
     org.answer_instead('[{"errorCode": "API_DISABLED_FOR_ORG", "message": "API is not enabled"}]', status=403)
     with pytest.raises(RequestRefusedError, match=r"API_DISABLED_FOR_ORG.*docs/salesforce\.md"):
         org.crm().read(org.ids, [])

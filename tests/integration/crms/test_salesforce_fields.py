@@ -94,7 +94,7 @@ def test_fields_are_asked_for_once(org: Org) -> None:
 
 
 def test_the_check_says_who_answers_and_what_is_left(org: Org) -> None:
-    """Whoever plans a backfill wants to know."""
+    """A user who plans a backfill wants to know."""
     assert "99,999 of 100,000 calls left" in org.crm().check()
 
 

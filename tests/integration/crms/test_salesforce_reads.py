@@ -24,7 +24,7 @@ def test_a_long_list_is_read_whole_whatever_the_page(org: Org, page: int) -> Non
     assert sorted(listed) == org.ids
 
 
-def test_contacts_of_one_second_are_told_apart_by_their_id(org: Org) -> None:
+def test_contacts_of_one_second_are_distinguished_by_their_id(org: Org) -> None:
     """An import makes thousands at once: the page's end may lie within one second."""
     org.box.world.clock.stop()
     made = org.salesforce.create([{"Email": f"p{n}@example.com"} for n in range(4100)])
@@ -108,7 +108,7 @@ def test_a_merged_contact_comes_as_its_survivor(org: Org) -> None:
 
 
 def test_the_moment_of_change_is_that_of_the_record(org: Org) -> None:
-    """Salesforce tells no field's own; the later moment keeps more of what people wrote."""
+    """Salesforce gives no field's own; the later moment keeps more of what people wrote."""
     crm_id = org.ids[0]
     crm = org.crm()
     crm.write([title(crm_id)])

@@ -49,7 +49,7 @@ def test_a_condition_is_asked_as_it_stands(org: Org, crm: SalesforceCrm) -> None
 
 
 @pytest.mark.parametrize("condition", ["Department =", "Shoe_Size__c = 44", "Department = 'ada@example.com'' OR"])
-def test_a_condition_that_salesforce_does_not_take_is_told(org: Org, crm: SalesforceCrm, condition: str) -> None:
+def test_a_condition_that_salesforce_does_not_take_is_named(org: Org, crm: SalesforceCrm, condition: str) -> None:
     """The message has Salesforce's code, and nothing of the condition's values."""
     with pytest.raises(ConfigurationError, match="rejects the query of the selection") as told:
         picked(crm, Selection(condition=condition))

@@ -40,8 +40,8 @@ def test_an_assertion_of_another_user_is_refused(org: Org, key_pair: tuple[str, 
     assert "somebody" not in str(caught.value)
 
 
-def test_a_key_that_is_none_is_a_setting_to_mend(org: Org) -> None:
-    """It never leaves the machine, so nobody else can say it."""
+def test_an_invalid_key_is_a_setting_to_fix(org: Org) -> None:
+    """It never leaves the machine, so no other party can say it."""
     crm = org.crm(auth="jwt_bearer", username=USER, private_key="no-key")
     with pytest.raises(ConfigurationError, match="ENRICHMENT_SALESFORCE_PRIVATE_KEY"):
         crm.read(org.ids, [])

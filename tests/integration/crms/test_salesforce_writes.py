@@ -50,7 +50,7 @@ def test_values_are_sent_in_the_type_of_their_field(org: Org) -> None:
 
 
 def test_results_are_taken_by_their_place(org: Org) -> None:
-    """A failed entry names no id: the others are still told apart."""
+    """A failed entry names no id: the others are still distinguished."""
     deleted = org.ids[1], org.ids[3]
     updates = [title(crm_id) for crm_id in org.ids]
     for crm_id in deleted:
@@ -119,7 +119,7 @@ def test_a_lock_that_heals_is_waited_for(org: Org) -> None:
 
 
 def test_a_lock_that_stays_costs_an_attempt(org: Org) -> None:
-    """Somebody else's long transaction is no fault of the record: it is tried again later."""
+    """Another user's long transaction is not the record's fault: it is tried again later."""
     org.salesforce.hold(org.ids[0], 100)
     (result,) = org.impatient().write([title(org.ids[0])])
     assert (result.reason, result.permanent, result.gone) == ("unable_to_lock_row", False, False)
@@ -177,7 +177,7 @@ def test_a_trigger_that_met_a_lock_is_tried_again(org: Org) -> None:
 
 
 def test_many_updates_go_as_a_bulk_job(org: Org) -> None:
-    """Written, failed and gone rows are told apart, and an absent value clears nothing."""
+    """Written, failed and gone rows are distinguished, and an absent value clears nothing."""
     ids = _many(org, 250, Department="Sales")
     org.salesforce.delete(ids[1])
     updates = [title(crm_id, "x" * 200 if crm_id == ids[0] else 'CTO, "quoted"') for crm_id in ids]
@@ -223,7 +223,7 @@ def test_a_job_that_fails_as_a_whole_is_sent_as_collections(org: Org) -> None:
 
 
 def test_a_bulk_job_that_does_not_end_is_aborted(org: Org) -> None:
-    """The claim has a lease: nobody waits for ever, and nothing is written after that."""
+    """The claim has a lease: no run waits for ever, and nothing is written after that."""
     org.box.configure(salesforce={"bulk_polls": -1})
     updates = [title(crm_id) for crm_id in _many(org, 250)]
     results = org.impatient(bulk_threshold=200, bulk_wait=0.05).write(updates)
@@ -273,7 +273,7 @@ def test_a_column_that_is_gone_costs_one_more_call(org: Org, threshold: int) -> 
 
 
 def test_a_column_that_no_update_has_stops_the_writing(org: Org) -> None:
-    """It is no record's fault, so nothing is divided: the run stops with the name, and the contacts wait."""
+    """It is not a record's fault, so nothing is divided: the run stops with the name, and the contacts wait."""
     body = [{"message": "No such column 'Elsewhere__c' on sobject of type Contact", "errorCode": "INVALID_FIELD"}]
     org.answer_instead(json.dumps(body), status=400, times=0)
     updates = [title(crm_id) for crm_id in _many(org, 200)]

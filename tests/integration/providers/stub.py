@@ -1,4 +1,4 @@
-"""A server on a loopback socket that answers as a test tells it."""
+"""A server on a loopback socket that answers as a test says."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping

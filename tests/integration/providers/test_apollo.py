@@ -90,15 +90,15 @@ def test_nulls_stay_at_their_places(box: Box, provider: HttpProvider) -> None:
     assert sum(one.credits for one in journal.replies) == box.world.apollo.credits_used == 20
 
 
-def test_a_placeholder_is_no_value(box: Box, provider: HttpProvider) -> None:
-    """Locked e-mails come as an address that is nobody's; no field takes it."""
+def test_a_placeholder_is_not_a_value(box: Box, provider: HttpProvider) -> None:
+    """Locked e-mails come as a made-up address; no field takes it."""
     replies = ask(provider, people(30))
     assert PLACEHOLDER in {reply.body["email"] for reply in replies.values()}
     assert all(PLACEHOLDER not in provider.read(reply.body).fields.values() for reply in replies.values())
 
 
 def test_rows_that_are_missing_make_places_worthless(box: Box, provider: HttpProvider) -> None:
-    """If there are fewer rows than contacts, nobody gets another's: each is asked for alone, what came is kept."""
+    """If there are fewer rows than contacts, no contact gets another's: each is looked up alone, what came is kept."""
     emails = [*people(4), "dropped+x@nowhere.example", "miss+y@acme.example"]
     journal = Journal()
     replies = ask(provider, emails, journal)
@@ -117,7 +117,7 @@ def test_a_poisoned_contact_spoils_no_other(box: Box, provider: HttpProvider) ->
     assert outcomes(replies) == [Outcome.MATCHED] * 9
 
 
-def test_a_wrong_key_is_told_in_plain_text(box: Box) -> None:
+def test_a_wrong_key_is_refused_in_plain_text(box: Box) -> None:
     """A body that is no JSON is understood: the run stops, and the check names the variable."""
     wrong = connect(box, api_key="wrong")
     replies = ask(wrong, people(300))
@@ -145,7 +145,7 @@ def test_credits_that_have_ended(box: Box, provider: HttpProvider) -> None:
 
 
 def test_a_throttle_is_waited_out(box: Box, provider: HttpProvider) -> None:
-    """Retry-After counts; a long one is told on."""
+    """Retry-After counts; a long one is passed on."""
     box.world.faults.add(service="apollo", kind="status", status=429, headers={"Retry-After": "0"})
     assert outcomes(ask(provider, people(1))) == [Outcome.MATCHED]
     body = json.dumps({"message": "Too many"})
@@ -158,7 +158,7 @@ def test_a_throttle_is_waited_out(box: Box, provider: HttpProvider) -> None:
     ("settings", "pace"), [({}, 985.0), ({"per_hour": 7200}, 985.0), ({"per_minute": 600, "per_day": 2}, 1.0)]
 )
 def test_an_empty_limit_is_none(box: Box, provider: HttpProvider, settings: dict[str, int], pace: float) -> None:
-    """Endless windows come as empty headers and slow nobody down; one that runs low does."""
+    """Endless windows come as empty headers and slow no caller down; one that runs low does."""
     box.configure(apollo=settings)
     ask(provider, people(1))
     ask(provider, people(1))
@@ -174,6 +174,6 @@ def test_a_lost_answer_is_not_bought_twice(box: Box, provider: HttpProvider, kin
 
 
 def test_the_check_is_free_and_knows_no_figures(box: Box, provider: HttpProvider) -> None:
-    """The profile shows that the key is taken; what is left is told to master keys only."""
+    """The profile shows that the key is taken; what is left is shown to master keys only."""
     assert provider.check() == "Apollo answers, but doesn't say what is left"
     assert box.world.apollo.credits_used == 0

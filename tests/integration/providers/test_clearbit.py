@@ -52,7 +52,7 @@ def statuses(box: Box) -> list[int]:
 
 
 def test_it_works_from_the_environment_alone(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Address, key and version come from variables; the answer's version, not the asked one, is what is told."""
+    """Address, key and version come from variables; the answer's version, not the requested one, is reported."""
     monkeypatch.setenv("ENRICHMENT_CLEARBIT_BASE_URL", box.clearbit_url)
     monkeypatch.setenv("ENRICHMENT_CLEARBIT_API_KEY", box.world.clearbit.settings.api_key)
     provider = load_provider("clearbit")
@@ -100,7 +100,7 @@ def test_a_contact_comes_with_its_fields(box: Box, provider: HttpProvider) -> No
 def test_each_ending_has_its_outcome_and_its_price(
     box: Box, provider: HttpProvider, email: str, outcome: Outcome, reason: str, billed: int
 ) -> None:
-    """Each way to end is told apart, is journalled, means the same when read again, and costs what was billed."""
+    """Each way to end is distinguished, is journalled, means the same when read again, and costs what was billed."""
     journal = Journal()
     reply = ask(provider, [email], journal)[email]
     assert (reply.outcome, reply.reason) == (outcome, reason)
@@ -137,7 +137,7 @@ def test_what_is_queued_comes_later(box: Box, provider: HttpProvider, body: str)
 def test_a_queued_answer_may_say_when(
     box: Box, provider: HttpProvider, form: str, seconds: float, least: float, most: float
 ) -> None:
-    """Retry-After of a 202 is told on, but never so short that asking wouldn't end."""
+    """Retry-After of a 202 is passed on, but never so short that asking wouldn't end."""
     box.configure(clearbit={"pending_retry_after": form, "pending_seconds": seconds})
     reply = ask(provider, ["pending1+a@acme.example"])["pending1+a@acme.example"]
     assert reply.outcome is Outcome.PENDING
@@ -147,7 +147,7 @@ def test_a_queued_answer_may_say_when(
 
 @pytest.mark.parametrize("form", ["absent", "garbage"])
 def test_a_queued_answer_needn_t_say_when(box: Box, provider: HttpProvider, form: str) -> None:
-    """The end of the rate window, which every answer names, is no time to ask again."""
+    """The end of the rate window, which every answer names, is not a time to retry."""
     box.configure(clearbit={"pending_retry_after": form})
     reply = ask(provider, ["pending1+a@acme.example"])["pending1+a@acme.example"]
     assert (reply.outcome, reply.wait_seconds) == (Outcome.PENDING, None)
@@ -160,8 +160,8 @@ def test_the_streaming_host_waits_instead(box: Box) -> None:
     assert (reply.outcome, reply.api_version) == (Outcome.MATCHED, "2019-12-19")
 
 
-def test_a_wrong_base_url_is_no_miss(box: Box) -> None:
-    """404 for a path stops the run; nobody is filed as unmatched."""
+def test_a_wrong_base_url_is_not_a_miss(box: Box) -> None:
+    """404 for a path stops the run; no contact is filed as unmatched."""
     lost = connect(box, url=f"{box.clearbit_url}/v9")
     replies = ask(lost, [f"hit+p{number}@acme.example" for number in range(100)])
     assert {(one.outcome, one.reason) for one in replies.values()} == {(Outcome.REJECTED, "unknown_route")}
@@ -177,7 +177,7 @@ def test_a_wrong_key_stops_the_run(box: Box) -> None:
 
 
 def test_the_quota_ends_the_run_and_keeps_what_was_bought(box: Box, provider: HttpProvider) -> None:
-    """What was paid for is in the journal; the rest is told why."""
+    """What was paid for is in the journal; the rest is given the reason."""
     box.configure(clearbit={"credits_left": 5})
     journal = Journal()
     replies = ask(provider, [f"hit+p{number}@acme.example" for number in range(60)], journal)
@@ -195,7 +195,7 @@ def test_a_throttle_is_waited_out(box: Box, provider: HttpProvider) -> None:
     assert (reply.outcome, statuses(box)) == (Outcome.MATCHED, [429, 429, 200])
 
 
-def test_a_distant_reset_is_told_and_not_slept(box: Box, provider: HttpProvider) -> None:
+def test_a_distant_reset_is_returned_and_not_slept(box: Box, provider: HttpProvider) -> None:
     """All requests go back with the wait that the header asks for."""
     reset = {"X-RateLimit-Reset": str(int(time.time()) + 900)}
     box.world.faults.add(service="clearbit", kind="status", status=429, headers=reset, times=0)

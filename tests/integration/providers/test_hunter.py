@@ -1,4 +1,4 @@
-"""Hunter over real sockets: statuses that mean the reverse, opt-outs, and limits that nobody tells."""
+"""Hunter over real sockets: statuses that mean the reverse, opt-outs, and undocumented limits."""
 
 import uuid
 from collections.abc import Iterator
@@ -84,7 +84,7 @@ def test_it_works_from_the_environment_alone(box: Box, monkeypatch: pytest.Monke
 def test_each_ending_has_its_outcome_and_its_price(
     box: Box, provider: HttpProvider, prefix: str, outcome: Outcome, reason: str
 ) -> None:
-    """Each way to end is told apart and means the same when read again; only hits cost."""
+    """Each way to end is distinguished and means the same when read again; only hits cost."""
     journal = Journal()
     [reply] = ask(provider, people(1, prefix), journal).values()
     assert (reply.outcome, reply.reason) == (outcome, reason)
@@ -112,7 +112,7 @@ def test_429_is_the_end_of_the_allowance(box: Box, provider: HttpProvider) -> No
 
 
 def test_a_wrong_form_of_request_stops_the_run(box: Box, provider: HttpProvider) -> None:
-    """If even the free call is refused, nobody is filed as invalid."""
+    """If even the free call is refused, no contact is filed as invalid."""
     box.world.faults.add(service="hunter", kind="status", status=400, times=0)
     assert set(outcomes(ask(provider, people(200)))) == {Outcome.REJECTED}
     assert len(statuses(box)) <= 17
@@ -127,7 +127,7 @@ def test_a_wrong_key_and_a_wrong_path_stop_the_run(box: Box) -> None:
     assert (reply.outcome, reply.reason) == (Outcome.REJECTED, "wrong_path")
 
 
-def test_windows_that_nobody_tells_are_kept_by_pacing() -> None:
+def test_undocumented_windows_are_kept_by_pacing() -> None:
     """500 a minute is less than 15 a second; without a header, the slower of both sets the pace from the beginning."""
     assert first_pace(SPEC.rate).per_second == pytest.approx(500 / 60 * 0.985)
     assert pace_after(SPEC.rate, {"x-ratelimit-remaining": "0"}, None).per_second == pytest.approx(500 / 60 * 0.985)

@@ -90,7 +90,7 @@ def test_a_batch_whose_answer_is_too_large_is_halved(box: Box) -> None:
 
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_each_item_reaches_its_contact(box: Box, provider: HttpProvider, shuffle: bool) -> None:
-    """Hits, misses and invalid inputs are told apart by our reference, in whatever order they come."""
+    """Hits, misses and invalid inputs are distinguished by our reference, in whatever order they come."""
     box.configure(peopledatalabs={"shuffle": shuffle})
     prefixes = ("hit", "miss", "invalid", "optout", "companyonly")
     emails = [f"{prefixes[number % 5]}+p{number}@acme.example" for number in range(49)]
@@ -105,7 +105,7 @@ def test_each_item_reaches_its_contact(box: Box, provider: HttpProvider, shuffle
     assert sum(one.credits for one in journal.replies) == box.world.peopledatalabs.credits_used == 10
 
 
-def test_what_the_plan_hides_is_no_value(box: Box, provider: HttpProvider) -> None:
+def test_what_the_plan_hides_is_not_a_value(box: Box, provider: HttpProvider) -> None:
     """A field that is true instead of a text is left out."""
     box.configure(peopledatalabs={"restricted": ("linkedin_url", "job_title")})
     [reply] = ask(provider, people(1)).values()
@@ -123,7 +123,7 @@ def test_a_lost_answer_is_not_bought_twice(box: Box, provider: HttpProvider, kin
 
 
 def test_a_poisoned_contact_spoils_no_other(box: Box, provider: HttpProvider) -> None:
-    """A batch that is refused because of one contact is bisected, and nobody is billed twice."""
+    """A batch that is refused because of one contact is bisected, and no contact is billed twice."""
     emails = [*people(20), "fault400+x@acme.example"]
     replies = ask(provider, emails)
     assert replies.pop(emails[-1]).outcome is Outcome.INVALID_INPUT
@@ -150,7 +150,7 @@ def test_a_wrong_key_and_a_wrong_path_stop_the_run(box: Box) -> None:
 
 @pytest.mark.parametrize(("seconds", "outcome"), [(-5, Outcome.MATCHED), (3600, Outcome.RETRYABLE)])
 def test_a_throttle_lasts_until_the_reset(box: Box, provider: HttpProvider, seconds: int, outcome: Outcome) -> None:
-    """The reset is a moment in ISO form: a past one is waited out, a distant one is told on."""
+    """The reset is a moment in ISO form: a past one is waited out, a distant one is passed on."""
     moment = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds").replace("+00:00", "Z")
     box.world.faults.add(service="peopledatalabs", kind="status", status=429, headers={"X-RateLimit-Reset": moment})
     [reply] = ask(provider, people(1)).values()

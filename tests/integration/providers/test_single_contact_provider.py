@@ -131,7 +131,7 @@ def test_a_throttle_or_fault_is_repeated(stub: Stub, provider: HttpProvider, thr
         (Told(429, "", {"Retry-After": "90", "X-Reset-At": "2999-01-01T00:00:00Z"}), 90),
     ],
 )
-def test_a_long_wait_is_told_and_not_slept(stub: Stub, provider: HttpProvider, told: Told, seconds: float) -> None:
+def test_a_long_wait_is_returned_and_not_slept(stub: Stub, provider: HttpProvider, told: Told, seconds: float) -> None:
     """All requests come back with the server's wait; a call that hadn't been made isn't made."""
     stub.answer = lambda _: told
     replies = ask(provider, [f"p{number}@x.example" for number in range(100)])
@@ -160,7 +160,7 @@ def test_a_lost_answer_is_not_bought_twice(stub: Stub, provider: HttpProvider, t
 
 
 def test_an_unreadable_answer_is_kept_as_it_came(stub: Stub, provider: HttpProvider) -> None:
-    """What may have been paid for is in the journal, though nobody can read it."""
+    """What may have been paid for is in the journal, though it can't be read."""
     stub.answer = lambda _: Told(200, '{"person": {"id"')
     journal = Journal()
     ask(provider, ["a@x.example"], journal)
@@ -169,7 +169,7 @@ def test_an_unreadable_answer_is_kept_as_it_came(stub: Stub, provider: HttpProvi
     ]
 
 
-def test_nobody_there_is_retryable(provider: HttpProvider, stub: Stub) -> None:
+def test_an_unreachable_provider_is_retryable(provider: HttpProvider, stub: Stub) -> None:
     """A refused connection costs attempts, not the run."""
     lonely = make_provider(impatient(load_spec("cardfile")), "http://127.0.0.1:9", api_key="key-1")
     reply = ask(lonely, ["a@x.example"])["a@x.example"]
@@ -183,7 +183,7 @@ def test_without_a_free_call_the_check_looks_at_the_credentials(stub: Stub, prov
 
 
 def test_a_stop_is_heard_by_all(stub: Stub, provider: HttpProvider) -> None:
-    """Once credits are used up, calls not yet made aren't made, and their contacts are told why."""
+    """Once credits are used up, calls not yet made aren't made, and their contacts get the reason."""
     stub.answer = lambda _: Told(402)
     replies = ask(provider, [f"p{number}@x.example" for number in range(200)])
     assert {(one.outcome, one.reason) for one in replies.values()} == {(Outcome.QUOTA_EXHAUSTED, "no_credits")}

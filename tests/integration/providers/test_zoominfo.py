@@ -102,7 +102,7 @@ def test_a_contact_comes_with_its_fields(box: Box, provider: HttpProvider) -> No
 def test_each_ending_has_its_outcome(
     box: Box, provider: HttpProvider, prefix: str, outcome: Outcome, reason: str
 ) -> None:
-    """Each way in which a lookup can end is told apart, and only hits cost a credit."""
+    """Each way in which a lookup can end is distinguished, and only hits cost a credit."""
     journal = Journal()
     [reply] = ask(provider, people(1, prefix), journal).values()
     assert (reply.outcome, reply.reason) == (outcome, reason)
@@ -166,7 +166,7 @@ def test_a_token_that_ends_mid_run_is_renewed_once(box: Box, provider: HttpProvi
     assert statuses(box).count(200) == 40
 
 
-def test_one_refused_token_is_no_refused_credential(box: Box, provider: HttpProvider) -> None:
+def test_one_refused_token_is_not_a_refused_credential(box: Box, provider: HttpProvider) -> None:
     """A single 401 costs a token and a repetition."""
     fault(box, "unauthorized")
     assert outcomes(ask(provider, people(1))) == [Outcome.MATCHED]
@@ -198,7 +198,7 @@ def test_a_busy_service_is_asked_again(box: Box, provider: HttpProvider, status:
     assert statuses(box) == [status, 200]
 
 
-def test_an_outage_holds_everybody(box: Box, provider: HttpProvider) -> None:
+def test_an_outage_holds_all_callers(box: Box, provider: HttpProvider) -> None:
     """While the server asked for a pause, no adapter of the same client makes a call."""
     fault(box, "status", status=503, retry_after="seconds", seconds=600)
     [first] = ask(provider, people(1)).values()
@@ -208,7 +208,7 @@ def test_an_outage_holds_everybody(box: Box, provider: HttpProvider) -> None:
 
 
 def test_a_long_pause_sends_contacts_back(box: Box, provider: HttpProvider) -> None:
-    """A wait beyond the bound isn't slept: every contact is told how long it is, also by other adapters."""
+    """A wait beyond the bound isn't slept: every contact gets how long it is, also by other adapters."""
     box.configure(zoominfo={"per_hour": 1})
     replies = ask(provider, people(500))
     assert outcomes(replies).count(Outcome.MATCHED) == 25
@@ -259,8 +259,8 @@ def test_json_of_another_shape_is_kept_raw(box: Box, provider: HttpProvider, bod
     assert [one.body for one in journal.replies] == [{"http_status": 200, "body": json.loads(body)}] * 2
 
 
-def test_an_empty_list_answers_nobody(box: Box, provider: HttpProvider) -> None:
-    """Contacts without an item are told so, and nothing is kept of them."""
+def test_an_empty_list_answers_no_contact(box: Box, provider: HttpProvider) -> None:
+    """Contacts without an item are reported so, and nothing is kept of them."""
     fault(box, "status", status=200, body='{"data": []}', content_type="application/json")
     journal = Journal()
     replies = ask(provider, people(2), journal)
@@ -298,7 +298,7 @@ def test_a_poisoned_contact_spoils_no_other(box: Box, provider: HttpProvider, pl
 
 
 def test_one_poisoned_contact_alone_is_invalid(box: Box, provider: HttpProvider) -> None:
-    """With nobody beside it, a free call shows that our form of request is right."""
+    """Without a contact beside it, a free call shows that our form of request is right."""
     [reply] = ask(provider, ["fault400+p@acme.example"]).values()
     assert (reply.outcome, reply.reason) == (Outcome.INVALID_INPUT, "PFAPI0006")
     assert box.world.zoominfo.credits_used == 0
@@ -358,7 +358,7 @@ def test_a_refusal_that_names_no_field_is_narrowed_down_for_free(
     assert statuses(box)[calls:] == [200, 200]
 
 
-def test_narrowing_down_that_fails_for_another_reason_blames_nobody(box: Box, provider: HttpProvider) -> None:
+def test_narrowing_down_that_fails_for_another_reason_blames_no_contact(box: Box, provider: HttpProvider) -> None:
     """The contacts may be tried another time."""
     box.configure(zoominfo={"disallowed_fields": ("city",), "names_fields": False})
     fault(box, "status", after=5, times=0, status=503)
@@ -395,7 +395,7 @@ def test_credits_that_have_ended(box: Box) -> None:
 
 @pytest.mark.parametrize("status", [403, 404, 406, 415])
 def test_a_refusal_stops_the_run(box: Box, provider: HttpProvider, status: int) -> None:
-    """No entitlement, a wrong path and a wrong media type are no misses."""
+    """No entitlement, a wrong path and a wrong media type are not misses."""
     fault(box, "status", status=status, times=0)
     replies = ask(provider, people(1000))
     assert set(outcomes(replies)) == {Outcome.REJECTED}
@@ -403,7 +403,7 @@ def test_a_refusal_stops_the_run(box: Box, provider: HttpProvider, status: int) 
     assert len(statuses(box)) <= 16
 
 
-def test_a_wrong_base_url_is_no_miss(box: Box) -> None:
+def test_a_wrong_base_url_is_not_a_miss(box: Box) -> None:
     """The vendor's 404 for a wrong path stops the run, and `check` names the variable."""
     lost = FAST.model_copy(update={"request": FAST.request.model_copy(update={"path": "data/v9/contacts"})})
     [reply] = ask(connect(box, spec=lost), people(1)).values()
@@ -480,7 +480,7 @@ def test_a_token_endpoint_that_is_down_costs_attempts(box: Box, provider: HttpPr
     assert outcomes(ask(provider, people(1))) == [Outcome.MATCHED]
 
 
-def test_requests_for_nobody_need_no_call(box: Box, provider: HttpProvider) -> None:
+def test_no_requests_need_no_call(box: Box, provider: HttpProvider) -> None:
     """Nothing asked, nothing called."""
     assert ask(provider, []) == {}
     assert requests_for(provider, []) == []

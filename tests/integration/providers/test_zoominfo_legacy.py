@@ -115,7 +115,7 @@ def test_the_key_is_preferred_to_the_password(box: Box) -> None:
     assert outcomes(ask(both, people(1))) == [Outcome.MATCHED]
 
 
-def test_a_key_of_somebody_else_is_refused(box: Box) -> None:
+def test_a_key_of_another_user_is_refused(box: Box) -> None:
     """The run stops, and the message names the credentials without showing them."""
     other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -133,7 +133,7 @@ def test_a_key_that_is_none_is_a_wrong_setting(box: Box) -> None:
 
 
 def test_without_the_library_the_extra_is_named(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who logs in by key without PyJWT is told what to install; by password it isn't needed."""
+    """A login by key without PyJWT names what to install; by password it isn't needed."""
     monkeypatch.setitem(sys.modules, "jwt", None)
     with pytest.raises(ConfigurationError, match="zoominfo-legacy"):
         connect(box, client_id="c-1", private_key=PRIVATE).check()
@@ -147,7 +147,7 @@ def test_missing_credentials_are_named_way_by_way(monkeypatch: pytest.MonkeyPatc
         load_provider("zoominfo_legacy")
 
 
-def test_everybody_shares_one_login(box: Box, provider: HttpProvider) -> None:
+def test_all_calls_share_one_login(box: Box, provider: HttpProvider) -> None:
     """However many calls, one token; when it is refused, one new one, not faster than the endpoint takes them."""
     assert outcomes(ask(provider, people(200))) == [Outcome.MATCHED] * 200
     box.world.zoominfo_legacy.logins.revoke_all()
@@ -175,7 +175,7 @@ def test_a_wrong_password_stops_the_run(box: Box) -> None:
 
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_each_ending_reaches_its_contact(box: Box, provider: HttpProvider, shuffle: bool) -> None:
-    """The echo in lower case tells whose an item is, in whatever order they come."""
+    """The echo in lower case says whose an item is, in whatever order they come."""
     box.configure(zoominfo_legacy={"shuffle": shuffle})
     expected = {
         "hit": (Outcome.MATCHED, ""),
@@ -212,7 +212,7 @@ def test_a_refusal_of_another_form_drops_the_same_fields(box: Box, provider: Htt
     assert len(journal.replies) == 30
 
 
-def test_names_that_were_not_asked_for_are_no_dead_end(box: Box, provider: HttpProvider) -> None:
+def test_names_that_were_not_asked_for_are_not_a_dead_end(box: Box, provider: HttpProvider) -> None:
     """Where the refusal has names of its own, the fields are found by free calls, too."""
     body = (
         '{"success": false, "statusCode": 400, "error": "OutputFields invalid", "invalidOutputFields": ["linkedinurl"]}'
@@ -243,7 +243,7 @@ def test_a_poisoned_contact_spoils_no_other(box: Box, provider: HttpProvider) ->
     assert outcomes(replies) == [Outcome.MATCHED] * 24
 
 
-def test_a_wrong_path_is_no_miss(box: Box) -> None:
+def test_a_wrong_path_is_not_a_miss(box: Box) -> None:
     """404 stops the run."""
     fault(box, ENRICH, "status", status=404, times=0)
     assert outcomes(ask(connect(box), people(1))) == [Outcome.REJECTED]

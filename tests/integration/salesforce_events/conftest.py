@@ -1,4 +1,4 @@
-"""A Salesforce org that serves its events, anew for every test."""
+"""A Salesforce org that serves its events, a new one for every test."""
 
 from collections.abc import Callable, Iterator
 

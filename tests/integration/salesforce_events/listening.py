@@ -132,7 +132,7 @@ class Listening:
         return list(self.org.create(contacts))
 
     def create_unseen(self, number: int = 1) -> list[str]:
-        """Create contacts that no event tells of."""
+        """Create contacts that no event announces."""
         self.box.configure(salesforce={"change_events": False, "creation_events": False})
         ids = self.create(number)
         self.box.configure(salesforce={"change_events": True, "creation_events": True})

@@ -19,7 +19,7 @@ THEIRS = "com/salesforce/api/rest/68.0;client=somebody-else"
 
 
 def test_a_new_contact_is_staged(listening: Listening, caplog: pytest.LogCaptureFixture) -> None:
-    """It waits in the live lane with address and moment, the starter of runs is told, and no log line names anybody."""
+    """It waits in the live lane with address and moment, the starter of runs knows, and no log line names a person."""
     caplog.set_level(logging.INFO)
     listening.begin()
     (contact,) = listening.create()
@@ -33,7 +33,7 @@ def test_a_new_contact_is_staged(listening: Listening, caplog: pytest.LogCapture
     assert "@example.com" not in caplog.text
 
 
-def test_what_we_create_ourselves_is_no_news(listening: Listening) -> None:
+def test_what_we_create_ourselves_is_not_news(listening: Listening) -> None:
     """Our client name is in the event; another program's contact is staged."""
     listening.begin()
     crm = listening.block().get_crm()
@@ -84,7 +84,7 @@ def test_a_restored_contact_is_staged(listening: Listening) -> None:
     assert listening.wait_staged([contact])[contact]["contact_created_at"] is not None
 
 
-def test_one_event_may_tell_of_several_contacts(listening: Listening) -> None:
+def test_one_event_may_concern_several_contacts(listening: Listening) -> None:
     """Salesforce merges equal changes of one moment; short ids and doubles are the same contact."""
     listening.begin()
     first, second = listening.create_unseen(2)
@@ -151,7 +151,7 @@ def test_a_platform_event_of_ones_own_is_taken(listening: Listening) -> None:
 
 
 def test_events_that_others_publish_are_taken(listening: Listening) -> None:
-    """Through the API's own call, already encoded; what is no contact's id is let pass."""
+    """Through the API's own call, already encoded; what is not a contact's id is let pass."""
     listening.begin(CREATED, fields=Fields("Source__c", "Email__c"))
     schema = fastavro.parse_schema(json.loads(listening.org.bus.schema(CREATED).text))
     (contact,) = listening.create_unseen()

@@ -36,7 +36,7 @@ def test_a_listener_that_took_nothing_in_for_long_is_not_well() -> None:
         assert httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 503
 
 
-def test_a_port_that_is_taken_is_a_setting_to_mend() -> None:
+def test_a_port_that_is_taken_is_a_setting_to_fix() -> None:
     """The message names the option."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -48,7 +48,7 @@ def test_a_port_that_is_taken_is_a_setting_to_mend() -> None:
             pass
 
 
-def test_another_crm_is_a_setting_to_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_crm_is_a_setting_to_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is staged for a CRM that no run serves would wait for ever."""
     monkeypatch.setenv("ENRICHMENT_CRM", "hubspot")
     with pytest.raises(ConfigurationError, match="ENRICHMENT_CRM is hubspot"):

@@ -23,7 +23,7 @@ FOUR_DAYS = 4 * 24 * 3600
 
 @pytest.fixture
 def own_file(listening: Listening) -> SqliteWarehouse:
-    """Give the warehouse a second time, with little patience for whoever locks it."""
+    """Give the warehouse a second time, with little patience for another's lock."""
     return SqliteWarehouse(Path(os.environ["ENRICHMENT_SQLITE_PATH"]), 0.05)
 
 
@@ -100,7 +100,7 @@ def test_never_more_than_a_hundred_are_outstanding(listening: Listening) -> None
     assert listening.totals.get("starved", 0) == 0
 
 
-def test_events_that_come_again_are_harmless(listening: Listening) -> None:
+def test_events_that_are_delivered_again_are_harmless(listening: Listening) -> None:
     """One that waits isn't staged twice, one that has ended not at all."""
     listening.box.configure(salesforce={"events_repeated": 10})
     listening.begin()
@@ -117,7 +117,7 @@ def test_events_that_come_again_are_harmless(listening: Listening) -> None:
     assert rows.keys() == listening.staged().keys() == {waiting}
 
 
-def test_a_silent_stream_is_opened_anew(listening: Listening) -> None:
+def test_a_silent_stream_is_opened_again(listening: Listening) -> None:
     """And the old one is closed."""
     listening.begin(patience=replace(HASTY, silence=0.5))
     listening.box.configure(salesforce={"events_silent": True})
@@ -167,7 +167,7 @@ def test_a_schema_that_cannot_be_had_now_holds_the_events_up(listening: Listenin
         ("INVALID_ARGUMENT", "subscription.fetch.requested.events.invalid", "report"),
     ],
 )
-def test_what_a_person_has_to_mend_ends_the_listener(listening: Listening, status: str, code: str, words: str) -> None:
+def test_what_a_person_has_to_fix_ends_the_listener(listening: Listening, status: str, code: str, words: str) -> None:
     """With the words that help."""
     listening.begin()
     listening.org.bus.break_streams(status, code)
@@ -181,10 +181,10 @@ def test_what_a_person_has_to_mend_ends_the_listener(listening: Listening, statu
     ("settings", "words"),
     [({"change_events": False}, "ENRICHMENT_SALESFORCE_EVENTS_TOPIC"), ({"subscribable": False}, "View All Records")],
 )
-def test_a_topic_that_we_may_not_have_is_told_at_once(
+def test_a_topic_that_we_may_not_have_is_named_at_once(
     listening: Listening, settings: dict[str, bool], words: str
 ) -> None:
-    """Nobody has to wait for the first event to learn that none will come."""
+    """No user has to wait for the first event to learn that none will come."""
     listening.box.configure(salesforce=settings)
     listening.start()
     assert words in str(listening.end())
@@ -211,8 +211,8 @@ def test_sessions_that_are_never_taken_end_the_listener(listening: Listening) ->
     assert listening.org.sessions.issued < 10
 
 
-def test_a_place_that_is_no_longer_kept_is_made_good(listening: Listening) -> None:
-    """All that is kept comes again, the rest is found by a query, and what has ended stays ended."""
+def test_an_expired_replay_id_is_made_good(listening: Listening) -> None:
+    """All that is kept is delivered again, the rest is found by a query, and what has ended stays ended."""
     listening.begin()
     ended, *_ = listening.create(2)
     listening.wait_staged([ended])
@@ -287,7 +287,7 @@ def test_a_warehouse_that_is_away_loses_nothing(listening: Listening, own_file: 
 
 
 def test_a_listener_may_be_stopped_while_the_warehouse_is_away(listening: Listening, own_file: SqliteWarehouse) -> None:
-    """What wasn't committed comes again to the next one."""
+    """What wasn't committed is delivered again to the next one."""
     listening.begin(warehouse=own_file)
     with locked():
         ids = listening.create(20)
@@ -298,7 +298,7 @@ def test_a_listener_may_be_stopped_while_the_warehouse_is_away(listening: Listen
     assert listening.wait_staged(ids).keys() == set(ids)
 
 
-def test_an_endpoint_that_nobody_vouches_for_is_not_talked_to(listening: Listening) -> None:
+def test_an_endpoint_without_a_trusted_certificate_is_not_talked_to(listening: Listening) -> None:
     """The token never leaves; the message says why."""
     client = PubSubClient(Endpoint(listening.address.endpoint), Session("secret-token", "https://x.example", "00D"))
     with pytest.raises(StreamFailedError, match=r"UNAVAILABLE.*(CERTIFICATE|certificate|handshake)") as caught:

@@ -25,7 +25,7 @@ APP_ID = "54321"
 
 
 class Receiver:
-    """A running receiver, and what it told the rest of the pipeline."""
+    """A running receiver, and how often it notified the rest of the pipeline."""
 
     def __init__(self, url: str, warehouse: Warehouse) -> None:
         self.url = url

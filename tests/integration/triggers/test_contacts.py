@@ -89,7 +89,7 @@ def test_what_is_wrong_is_said_without_the_values(receiver: Receiver, caplog: py
     assert receiver.staged() == {}
 
 
-def test_too_many_a_second_are_told_when_to_come_again(make_receiver: MakeReceiver) -> None:
+def test_too_many_a_second_are_answered_with_when_to_retry(make_receiver: MakeReceiver) -> None:
     """429 with Retry-After, while HubSpot's deliveries are let in; who isn't signed uses nothing up."""
     receiver = make_receiver(per_second=0.001)
     assert receiver.hand_in({"crm_id": "0"}, **{"X-Enrichment-Signature": "sha256=0"}).status_code == 401

@@ -84,7 +84,7 @@ def test_deliveries_that_wait_together_are_committed_together(make_receiver: Mak
 def test_what_is_not_signed_rightly_is_refused(
     receiver: Receiver, caplog: pytest.LogCaptureFixture, headers: dict[str, str], reason: str
 ) -> None:
-    """401 with a code, which the log has too; nothing is staged and no secret is told."""
+    """401 with a code, which the log has too; nothing is staged and no secret is shown."""
     signed = httpx.Headers(signed_headers(CLIENT_SECRET, TARGET_URL, BODY, now_ms()), encoding="latin-1")
     signed.update(httpx.Headers(headers, encoding="latin-1"))
     with caplog.at_level(logging.INFO, "triggers"):
@@ -131,7 +131,7 @@ def test_a_body_that_is_too_large_is_refused_unread(receiver: Receiver, *, chunk
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[1]", b"not json", b"[" * 50_000])
-def test_what_is_no_list_of_events_is_refused(receiver: Receiver, body: bytes) -> None:
+def test_what_is_not_a_list_of_events_is_refused(receiver: Receiver, body: bytes) -> None:
     """400, though it is signed."""
     answer = receiver.deliver(body=body)
     assert (answer.status_code, answer.json()) == (400, {"error": "malformed"})
@@ -146,7 +146,9 @@ def test_what_does_not_concern_us_is_taken(receiver: Receiver) -> None:
     assert (receiver.staged(), receiver.told) == ({}, 0)
 
 
-def test_an_unreadable_event_is_told_and_holds_nobody_up(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unreadable_event_is_logged_and_holds_no_other_up(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
     """The others of its delivery are staged."""
     with caplog.at_level(logging.INFO, "triggers"):
         assert receiver.deliver(creation(1), creation(2, objectId=None)).status_code == 200
@@ -190,7 +192,7 @@ def test_an_erasure_is_done_before_the_answer_and_once(receiver: Receiver) -> No
 
 
 def test_an_erasure_that_fails_is_delivered_again(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
-    """HubSpot is told to come again; what the failure said isn't told to anybody, since it may quote the contact."""
+    """HubSpot is asked to retry; what the failure said is shown to no one, since it may quote the contact."""
     erasure = creation(501, subscriptionType="contact.privacyDeletion")
     receiver.refuse_to_erase = True
     with caplog.at_level(logging.INFO):
@@ -248,7 +250,7 @@ def test_a_dropped_connection_is_opened_again(make_receiver: MakeReceiver) -> No
     assert sorted(receiver.staged()) == ["1", "2"]
 
 
-def test_a_warehouse_that_can_t_be_reached_is_told(
+def test_a_warehouse_that_can_t_be_reached_is_named(
     make_receiver: MakeReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Readiness names the trouble by a code, and the process stays alive."""
@@ -260,7 +262,7 @@ def test_a_warehouse_that_can_t_be_reached_is_told(
     assert receiver.http.get("/health").status_code == 200
 
 
-def test_who_is_unknown_keeps_nobody_out(receiver: Receiver) -> None:
+def test_unknown_senders_keep_no_known_one_out(receiver: Receiver) -> None:
     """Senders that stall in the middle of their body don't take HubSpot's places."""
     head = (
         "POST /hubspot/webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n"
@@ -277,7 +279,7 @@ def test_who_is_unknown_keeps_nobody_out(receiver: Receiver) -> None:
     assert set(answers) == {200}
 
 
-def test_more_at_once_than_are_allowed_are_told_to_come_again(make_receiver: MakeReceiver) -> None:
+def test_more_at_once_than_are_allowed_are_asked_to_retry(make_receiver: MakeReceiver) -> None:
     """503 at once rather than a queue that grows."""
     receiver = make_receiver(deliveries_at_once=10)
     lock = sqlite3.connect(os.environ["ENRICHMENT_SQLITE_PATH"], isolation_level=None)
@@ -295,7 +297,7 @@ def test_more_at_once_than_are_allowed_are_told_to_come_again(make_receiver: Mak
 
 
 def test_nothing_that_was_accepted_is_lost_at_the_end(make_receiver: MakeReceiver) -> None:
-    """Told to end while deliveries wait for a commit, the receiver commits and answers them first."""
+    """Asked to end while deliveries wait for a commit, the receiver commits and answers them first."""
     receiver = make_receiver()
     lock = sqlite3.connect(os.environ["ENRICHMENT_SQLITE_PATH"], isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")

@@ -51,7 +51,7 @@ def test_one_that_can_t_be_committed_holds_no_other(
 def test_who_stopped_waiting_is_left_out_and_the_end_waits_for_the_rest(
     make_warehouse: Callable[[str], Warehouse], tmp_path: Path
 ) -> None:
-    """A batch whose sender was told to come again isn't committed later; one that is waited for is, before the end."""
+    """A batch whose sender was asked to retry isn't committed later; one that is waited for is, before the end."""
     warehouse = make_warehouse("sqlite")
     lock = sqlite3.connect(tmp_path / "warehouse.db", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")

@@ -50,7 +50,7 @@ def test_a_text_as_reply_stays_a_text(bigquery: Warehouse) -> None:
     assert {key: reply.body for key, reply in kept.items()} == bodies
 
 
-def test_a_failed_statement_tells_nothing_of_a_row(bigquery: Warehouse) -> None:
+def test_a_failed_statement_says_nothing_of_a_row(bigquery: Warehouse) -> None:
     """The service's own words may repeat a value, ours don't."""
     with pytest.raises((RecordRefusedError, ContractError, TransientError)) as caught:
         bigquery.stage([NewRecord("hubspot", "1", None, "manual", "live", "no-time-at-all")])
@@ -69,13 +69,13 @@ def test_a_failed_statement_tells_nothing_of_a_row(bigquery: Warehouse) -> None:
     ],
 )
 def test_the_words_for_a_bad_value_are_known(words: str) -> None:
-    """The reason code is the same as for a wrong statement, so that only the words tell that a value is at fault."""
+    """The reason code is the same as for a wrong statement, so that only the words say that a value is at fault."""
     assert _BAD_VALUE.search(words)
     assert not _BAD_VALUE.search("Syntax error: Expected end of input but got keyword SELECT")
 
 
 def test_an_unreachable_service_may_heal(bigquery: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody listens: another try may find someone."""
+    """Nothing listens: another attempt may succeed."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     monkeypatch.setenv("ENRICHMENT_BIGQUERY_API_ENDPOINT", f"http://127.0.0.1:{port}")
@@ -100,7 +100,7 @@ def test_a_key_that_is_none_is_refused_without_repeating_it(monkeypatch: pytest.
 
 
 def test_a_dataset_that_is_not_set_up_says_so(bigquery: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message names the command that mends it."""
+    """The message names the command that fixes it."""
     monkeypatch.setenv("ENRICHMENT_BIGQUERY_DATASET", "NEVER_MADE")
     with pytest.raises(ConfigurationError, match="enrich setup"):
         load_warehouse("bigquery").check()

@@ -85,7 +85,7 @@ def test_a_session_that_the_server_ended_is_replaced(redshift: Warehouse) -> Non
 
 
 def test_an_unreachable_server_may_heal(redshift: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody listens: the message names the settings, and no secret."""
+    """Nothing listens: the message names the settings, and no secret."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         monkeypatch.setenv("ENRICHMENT_REDSHIFT_PORT", str(closed.getsockname()[1]))
     with pytest.raises(TransientError, match="ENRICHMENT_REDSHIFT_HOST") as caught:
@@ -102,14 +102,14 @@ def test_a_missing_setting_is_named(redshift: Warehouse, monkeypatch: pytest.Mon
 
 
 def test_a_database_that_is_not_there_is_a_wrong_setting(redshift: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No retry can mend a wrong name."""
+    """No retry can fix a wrong name."""
     monkeypatch.setenv("ENRICHMENT_REDSHIFT_DATABASE", "absent")
     with pytest.raises(ConfigurationError, match="ENRICHMENT_REDSHIFT_USER"):
         load_warehouse("redshift").check()
 
 
 def test_a_schema_that_is_not_set_up_says_so(redshift: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message names the command that mends it."""
+    """The message names the command that fixes it."""
     monkeypatch.setenv("ENRICHMENT_REDSHIFT_PIPELINE_SCHEMA", "never_made")
     with pytest.raises(ConfigurationError, match="enrich setup"):
         load_warehouse("redshift").check()

@@ -92,7 +92,7 @@ def test_missing_settings_are_named() -> None:
     ("status", "code", "expected"),
     [(200, "390100", ConfigurationError), (403, "", ConfigurationError), (503, "", TransientError)],
 )
-def test_a_refused_sign_in_is_told_from_an_outage(
+def test_a_refused_sign_in_is_not_taken_for_an_outage(
     make_warehouse: MakeWarehouse,
     monkeypatch: pytest.MonkeyPatch,
     status: int,

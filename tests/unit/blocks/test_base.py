@@ -84,12 +84,12 @@ def test_every_vendor_has_environment_variables_of_its_own() -> None:
 
 
 def test_a_block_s_own_fields_are_those_that_it_declares() -> None:
-    """What Prefect adds to a block is no setting of ours."""
+    """What Prefect adds to a block is not a setting of ours."""
     assert list(own_fields(Parcel)) == ["weight", "address", "label", "contents", "seal"]
 
 
 def test_without_settings_a_block_has_its_defaults() -> None:
-    """Nothing set is no error."""
+    """Nothing set is not an error."""
     assert configure(Parcel, "") == Parcel()
     assert environment_values(Parcel) == {}
 

@@ -91,7 +91,7 @@ def test_what_heals_is_repeated_until_the_answer(call: Caller, told: list[Answer
 
 @CALLERS
 def test_credentials_are_renewed_once_and_then_the_401_is_the_answer(call: Caller) -> None:
-    """What a second 401 means is for whoever reads the answer."""
+    """What a second 401 means is for the caller to judge."""
     service = Service([DENIED])
     assert call(service, service.line(), Purpose("GET sky")) is DENIED
     assert service.seen == ["t1", "t2"]
@@ -129,8 +129,8 @@ def test_attempts_end(trouble: Trouble, purpose: Purpose, calls: int) -> None:
     assert len(blocked.seen) == len(looping.seen) == calls
 
 
-def test_a_long_pause_is_handed_up_and_holds_everybody(caplog: pytest.LogCaptureFixture) -> None:
-    """It is never slept; whoever calls next isn't let through."""
+def test_a_long_pause_is_handed_up_and_holds_all_callers(caplog: pytest.LogCaptureFixture) -> None:
+    """It is never slept; the next call isn't let through."""
     pause = Trouble(Fault.THROTTLED, "status 429", 3600.0)
     service = Service([pause])
     line = service.line()
@@ -165,7 +165,7 @@ def test_what_is_better_repeated_in_parts_comes_back_after_the_pause() -> None:
 
 @CALLERS
 def test_each_event_has_its_line(call: Caller, caplog: pytest.LogCaptureFixture) -> None:
-    """A retry, a pause, a renewal and an adopted rate are told by one line each, without a secret."""
+    """A retry, a pause, a renewal and an adopted rate are logged in one line each, without a secret."""
     caplog.set_level(logging.INFO, logger="blocks.calls")
     service = Service([LOST, Trouble(Fault.THROTTLED, "status 429", 0.0), DENIED, GOOD])
     call(service, service.line(), Purpose("GET sky"))
@@ -186,7 +186,7 @@ def test_each_event_has_its_line(call: Caller, caplog: pytest.LogCaptureFixture)
     assert not any(token in caplog.text for token in ("t1", "t2"))
 
 
-def test_calls_in_a_pool_belong_to_whoever_submits_them() -> None:
+def test_calls_in_a_pool_belong_to_the_run_that_submits_them() -> None:
     """Prefect knows by the context which run a log line is of."""
     run: ContextVar[str] = ContextVar("run", default="none")
     with CallPool(1) as pool:

@@ -31,7 +31,7 @@ def test_slots_are_evenly_spaced(per_second: float) -> None:
 
 
 def test_the_first_call_of_an_idle_service_waits_for_nothing() -> None:
-    """An idle pacer keeps nobody waiting, and its unused slots are no credit for a burst."""
+    """An idle pacer keeps no caller waiting, and its unused slots are not a credit for a burst."""
     pacer = Pacer("s", 10.0)
     assert pacer.reserve() == 0
     assert not pacer.held
@@ -181,8 +181,8 @@ def take_turn(pacer: Pacer) -> None:
 
 
 @pytest.mark.parametrize("turn", [take_turn, turn_blocking])
-def test_nobody_s_turn_comes_during_a_hold(turn: Callable[[Pacer], None]) -> None:
-    """Whoever gets a turn gets it after the pause."""
+def test_no_turn_comes_during_a_hold(turn: Callable[[Pacer], None]) -> None:
+    """A caller that gets a turn gets it after the pause."""
     pacer = Pacer("s", 1e6)
     pacer.hold(0.001)
     turn(pacer)
@@ -190,7 +190,7 @@ def test_nobody_s_turn_comes_during_a_hold(turn: Callable[[Pacer], None]) -> Non
 
 
 @pytest.mark.parametrize("turn", [take_turn, turn_blocking])
-def test_nobody_waits_for_a_turn_through_a_long_hold(turn: Callable[[Pacer], None]) -> None:
+def test_no_caller_waits_for_a_turn_through_a_long_hold(turn: Callable[[Pacer], None]) -> None:
     """A pause beyond the bound reaches the caller as what it is."""
     pacer = Pacer("s", 1e6)
     pacer.hold(3600.0)

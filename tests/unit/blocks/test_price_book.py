@@ -36,7 +36,7 @@ def test_a_wrong_book_is_refused(tmp_path: Path, text: str, words: str) -> None:
         read_price_book(book)
 
 
-def test_a_book_that_is_not_there_is_told(tmp_path: Path) -> None:
-    """An estimate without the prices that somebody asked for would mislead."""
+def test_a_missing_book_is_named(tmp_path: Path) -> None:
+    """An estimate without the prices that a user asked for would mislead."""
     with pytest.raises(ConfigurationError, match="can't be read"):
         read_price_book(tmp_path / "absent.yaml")

@@ -109,7 +109,7 @@ def test_a_key_that_a_secret_lacks_is_named_without_the_secret(name: str) -> Non
     assert caught.value.__suppress_context__
 
 
-def test_a_rotated_secret_is_read_anew() -> None:
+def test_a_rotated_secret_is_read_again() -> None:
     """The next use of a reference sees the new value, without a restart."""
     Secret(value="old").save("rotated", overwrite=True)
     assert reveal(SecretStr("block:secret/rotated"), SETTING) == "old"
@@ -134,7 +134,7 @@ def test_a_saved_block_can_lead_on_to_a_secret_block() -> None:
 
 
 def test_an_unknown_block_is_named_with_its_type() -> None:
-    """A document that isn't there is no silent default."""
+    """A document that isn't there is not a silent default."""
     with pytest.raises(ConfigurationError, match="no block 'nobody' of the type 'test-crate'"):
         configure(Crate, "nobody")
 
@@ -160,7 +160,7 @@ def test_a_prefect_server_that_is_down_is_said_in_our_own_words(monkeypatch: pyt
 
 
 def test_without_a_saved_default_a_block_has_its_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing saved and no name given is no error."""
+    """Nothing saved and no name given is not an error."""
     monkeypatch.setenv("PREFECT_API_URL", str(get_current_settings().api.url))
     assert configure(Slack, "").timeout_seconds == Slack().timeout_seconds
 

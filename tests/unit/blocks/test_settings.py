@@ -125,7 +125,7 @@ def test_a_day_s_caps_are_by_provider(monkeypatch: pytest.MonkeyPatch, text: str
     ("text", "references"),
     [("", []), (" , ", []), ("slack", ["slack"]), (" slack , email/ops,", ["slack", "email/ops"])],
 )
-def test_those_who_are_told_are_a_list(monkeypatch: pytest.MonkeyPatch, text: str, references: list[str]) -> None:
-    """Blanks and stray commas name nobody."""
+def test_the_notifiers_are_a_list(monkeypatch: pytest.MonkeyPatch, text: str, references: list[str]) -> None:
+    """Blanks and stray commas are left out."""
     monkeypatch.setenv("ENRICHMENT_NOTIFIERS", text)
     assert load_settings().notifier_references == references

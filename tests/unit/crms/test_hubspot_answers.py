@@ -56,7 +56,7 @@ def test_a_complaint_names_property_and_code_but_no_value() -> None:
         {"message": '[{"name": "ada@example.com", "error": "Ada Lovelace is no number"}]'},
     ],
 )
-def test_what_is_no_plain_code_is_dropped(error: object) -> None:
+def test_what_is_not_a_plain_code_is_dropped(error: object) -> None:
     """Whatever HubSpot puts in the place of a code, no address or name passes."""
     assert "ada" not in repr(read_complaint(error)).lower()
 
@@ -113,7 +113,7 @@ def test_what_may_be_repeated_and_when(
     assert (trouble.fault, trouble.wait_seconds) == expected
 
 
-def test_the_day_being_used_up_is_no_matter_of_waiting() -> None:
+def test_a_used_up_day_is_not_waited_for() -> None:
     """A daily limit ends the run instead of blocking it until midnight."""
     with pytest.raises(QuotaExhaustedError, match="midnight"):
         _judge(429, {"policyName": "DAILY"})
@@ -135,7 +135,7 @@ def test_a_broken_certificate_over_there_is_not_repeated() -> None:
         (400, BAD_VALUE, "enr_employee_count INVALID_INTEGER"),
     ],
 )
-def test_a_refusal_says_what_mends_it(status: int, body: object, words: str) -> None:
+def test_a_refusal_says_what_fixes_it(status: int, body: object, words: str) -> None:
     """Each message ends in something that a person can do, and quotes no value."""
     with pytest.raises(RunStoppedError) as caught:
         _judge(status, body)
@@ -146,7 +146,7 @@ def test_a_refusal_says_what_mends_it(status: int, body: object, words: str) -> 
 
 
 @pytest.mark.parametrize("data", [None, b"", b"<html>", b'{"a', "nonsense", b"\xff\xfe"])
-def test_what_is_no_json_is_nothing(data: bytes | str | None) -> None:
+def test_what_is_not_json_is_nothing(data: bytes | str | None) -> None:
     """Proxies answer HTML; a model of Nones must not come of it."""
     assert parse_json(data) is None
 

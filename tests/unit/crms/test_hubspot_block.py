@@ -10,7 +10,7 @@ from enrichment.errors import ConfigurationError
 
 
 def test_a_missing_token_is_named_by_its_variable() -> None:
-    """The first thing that goes wrong in every installation says how to mend it."""
+    """The first thing that goes wrong in every installation says how to fix it."""
     with pytest.raises(ConfigurationError, match="ENRICHMENT_HUBSPOT_ACCESS_TOKEN is not set"):
         load_crm("hubspot")
 

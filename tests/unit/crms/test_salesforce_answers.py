@@ -66,7 +66,7 @@ def test_a_success_without_what_was_asked_is_a_lost_answer() -> None:
         ("ConcurrentPerOrgLongTxn Limit exceeded.", None),
     ],
 )
-def test_the_message_tells_the_limits_apart(message: str, expected: type[Exception] | None) -> None:
+def test_the_message_distinguishes_the_limits(message: str, expected: type[Exception] | None) -> None:
     """The one ends with the window, the other with the next request that ends."""
     body = [{"errorCode": "REQUEST_LIMIT_EXCEEDED", "message": message}]
     if expected:

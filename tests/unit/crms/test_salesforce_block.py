@@ -33,7 +33,7 @@ def set_variables(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> No
 def test_a_missing_credential_is_named_by_its_variable(
     monkeypatch: pytest.MonkeyPatch, given: dict[str, str], missing: str
 ) -> None:
-    """The first thing that goes wrong in every installation says how to mend it."""
+    """The first thing that goes wrong in every installation says how to fix it."""
     set_variables(monkeypatch, {"LOGIN_URL": MY_DOMAIN, **given})
     with pytest.raises(ConfigurationError, match=f"ENRICHMENT_SALESFORCE_{missing} is not set"):
         load_crm("salesforce")

@@ -187,12 +187,12 @@ def test_a_jump_names_the_likely_cause(ended: str, reasons: dict[str, int], word
         ([[refused(0.5)], [], [refused(0.5)], [refused(0.7)]], ["refused_fields", None, None, "refused_fields"]),
     ],
 )
-def test_people_are_told_what_is_new_or_worse(runs: list[list[Concern]], told: list[str | None]) -> None:
-    """A trouble that lasts is told once, and its end once; what grows is told again, and what is new at once."""
+def test_people_are_alerted_to_what_is_new_or_worse(runs: list[list[Concern]], told: list[str | None]) -> None:
+    """A problem that lasts alerts once, and its end once; what grows alerts again, and what is new at once."""
     assert kinds_told(*runs) == told
 
 
-def test_a_field_that_stays_refused_is_told_once_a_week() -> None:
+def test_a_field_that_stays_refused_alerts_once_a_week() -> None:
     """A run without such values disproves nothing, and after a week people are reminded."""
     runs = [[refused(0.5)], [], [refused(0.5)], [refused(0.5)], [refused(0.5)]]
     assert kinds_told(*runs, days=[0, 1, 6, 7, 8]) == ["refused_fields", None, None, "refused_fields", None]
@@ -202,7 +202,7 @@ def test_a_field_that_stays_refused_is_told_once_a_week() -> None:
     st.lists(st.lists(st.sampled_from([failed(1), failed(50), failed(2, "b"), rate(0.3), refused(0.3)]), max_size=4))
 )
 def test_no_contact_that_fails_after_a_clean_run_is_passed_over(runs: list[list[Concern]]) -> None:
-    """Whatever came before: a cause that the run before didn't have is told."""
+    """Whatever came before: a cause that the run before didn't have alerts."""
     unique = [list({one.key: one for one in run}.values()) for run in runs]
     for before, now, alert in zip([[], *unique], unique, live_through(*unique), strict=False):
         new = {one.key for one in now if one.kind == "failed_contacts"} - {one.key for one in before}
@@ -210,7 +210,7 @@ def test_no_contact_that_fails_after_a_clean_run_is_passed_over(runs: list[list[
 
 
 def test_an_alert_names_the_run_the_counts_the_causes_and_what_to_do() -> None:
-    """Whoever reads it knows which run, how many contacts, why, that nothing is lost, and the command."""
+    """A reader knows which run, how many contacts, why, that nothing is lost, and the command."""
     concerns = concerns_of(BOOKS, Limits(), causes=CAUSES, stop=("quota_exhausted", STOP))
     alert = compose_alert(concerns, concerns, {}, Occasion("flow run brave-otter (r1)", REPLAY, BOOKS))
     assert alert is not None
@@ -249,7 +249,7 @@ def test_an_alert_says_what_happened_and_what_to_do(concern: Concern, subject: s
 
 
 def test_the_message_that_all_is_well_names_the_trouble_that_is_over() -> None:
-    """Recovery is told with the run's counts and without advice, also beside contacts that still fail."""
+    """Recovery is reported with the run's counts and without advice, also beside contacts that still fail."""
     (_, well), (_, still) = live_through([rate(0.5)], []), live_through([rate(0.5)], [failed(1)])
     assert well is not None
     assert well.subject == "Contact enrichment works again (failure rate is over)"
@@ -282,8 +282,8 @@ def test_what_people_know_survives_as_text() -> None:
     assert unpack_known(None) == unpack_known("") == {}
 
 
-def test_a_new_api_version_is_told_with_both_versions() -> None:
-    """The message names provider, both versions, the run and where to look; it is no failure."""
+def test_a_new_api_version_alerts_with_both_versions() -> None:
+    """The message names provider, both versions, the run and where to look; it is not a failure."""
     notice = compose_version_notice("clearbit", ["2018-11-19"], ["2019-12-19"], run="flow run x (1)")
     assert notice.subject == "Contact enrichment: clearbit answers with API version 2019-12-19 instead of 2018-11-19"
     assert "flow run x (1)" in notice.body

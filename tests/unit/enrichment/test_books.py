@@ -50,7 +50,7 @@ def test_the_failure_rate_is_a_share_of_the_claims(ended: dict[Disposition, int]
         (Books(3, 0, {Disposition.UNMATCHED: 1, Disposition.SUPPRESSED: 1, Disposition.INVALID: 1}), 0.0),
     ],
 )
-def test_unmatched_suppressed_and_invalid_contacts_are_no_failures(books: Books, rate: float) -> None:
+def test_unmatched_suppressed_and_invalid_contacts_are_not_failures(books: Books, rate: float) -> None:
     """The failure rate is dead letters over claims, and 0 of a run that claimed nothing."""
     assert books.failure_rate == rate
 

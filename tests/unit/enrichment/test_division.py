@@ -42,7 +42,7 @@ def test_exactly_the_bad_ones_are_left(bad: set[int], size: int, kind: type[Exce
 
 
 @pytest.mark.parametrize("error", [TransientError("x"), ConfigurationError("x"), QuotaExhaustedError("x")])
-def test_what_is_no_record_s_fault_is_raised(error: Exception) -> None:
+def test_what_is_not_a_record_s_fault_is_raised(error: Exception) -> None:
     """The whole is repeated later, or the run ends."""
 
     def act(part: Sequence[int]) -> None:

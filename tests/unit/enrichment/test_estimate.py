@@ -74,13 +74,13 @@ def test_the_slowest_allowance_sets_the_time(
 
 
 def test_the_next_provider_is_asked_for_what_the_first_misses() -> None:
-    """As often as it missed so far; always, if nobody knows."""
+    """As often as it missed so far; always, if it isn't known."""
     assert chance_of_next(0.5, TrackRecord(10, 8, 8.0)) == pytest.approx(0.1)
     assert chance_of_next(0.5, TrackRecord()) == 0.5
 
 
 def test_a_follow_up_is_made_for_contacts_that_the_provider_knows() -> None:
-    """As often as it knew them so far; always, if nobody knows."""
+    """As often as it knew them so far; always, if it isn't known."""
     assert chance_of_follow_up(0.5, TrackRecord(10, 8, 8.0)) == pytest.approx(0.4)
     assert chance_of_follow_up(0.5, TrackRecord(10, 0, 0.0)) == 0.0
     assert chance_of_follow_up(0.5, TrackRecord()) == 0.5

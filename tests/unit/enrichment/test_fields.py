@@ -88,7 +88,7 @@ def test_a_unit_is_what_its_conversions_lead_to(units: tuple[str, dict[str, floa
     ],
 )
 def test_a_value_becomes_canonical(name: str, value: Any, unit: str, expected: Any) -> None:
-    """Form, unit, type and range are the field's; what doesn't fit is no value."""
+    """Form, unit, type and range are the field's; what doesn't fit is not a value."""
     found = canonical(SOURCES[name], value, unit)
     assert (found, type(found)) == (expected, type(expected))
 

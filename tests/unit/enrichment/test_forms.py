@@ -1,4 +1,4 @@
-"""Values of one meaning get one form, or are no value."""
+"""Values of one meaning get one form, or are not a value."""
 
 from collections.abc import Callable
 from typing import Any

@@ -51,6 +51,6 @@ def test_a_column_is_the_same_whatever_its_case() -> None:
 
 
 def test_known_names_are_counted() -> None:
-    """A line that names columns is told from others by the names that are known."""
+    """A line that names columns is distinguished by the names that are known."""
     assert count_known(["Vorname", "Firma", "Umsatz"]) == 2
     assert fold("Straße Łódź - Ø") == "strasselodzo"

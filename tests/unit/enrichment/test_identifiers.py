@@ -124,7 +124,7 @@ def test_the_first_whole_set_of_identifiers_is_chosen(
     ],
 )
 def test_an_invalid_contact_has_a_reason(contact: Contact, reason: str) -> None:
-    """A malformed address is told apart from none at all."""
+    """A malformed address is distinguished from none at all."""
     assert why_invalid(contact) == reason
 
 
@@ -181,12 +181,12 @@ def test_a_suppression_holds_by_id_and_by_address() -> None:
 
 
 def test_an_address_has_one_key_however_it_is_written() -> None:
-    """The key is the one of the suppression list, and what is no address has none."""
+    """The key is the one of the suppression list, and what is not an address has none."""
     assert email_key(" ADA@example.com") == email_key("ada@example.com") == suppression_keys(ADA, Origin("hubspot"))[1]
     assert email_key("ada") is email_key(None) is None
 
 
-def test_a_request_about_a_company_is_nobodys_own() -> None:
+def test_a_request_about_a_company_is_no_contacts_own() -> None:
     """What a company uses is kept when one of its people is erased."""
     assert not is_about_person({"company_id": "9", "$page": "2"})
     assert not is_about_person({"company_name": "Acme"})

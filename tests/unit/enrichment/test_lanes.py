@@ -37,7 +37,7 @@ def test_a_run_gets_its_part_of_its_lane_s_part(lane: str, at_work: dict[str, in
     st.floats(min_value=0.05, max_value=0.95),
 )
 def test_all_runs_together_use_the_whole_rate_and_no_more(lanes: list[str], live_share: float) -> None:
-    """Whoever is at work, the parts add up to one, and nobody's is nothing."""
+    """Whichever runs are at work, the parts add up to one, and none is zero."""
     shares = [rate_share(lane, Counter(lanes), live_share) for lane in lanes]
     assert sum(shares) == pytest.approx(1.0)
     assert min(shares) > 0

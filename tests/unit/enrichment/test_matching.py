@@ -52,7 +52,7 @@ FIELDS = st.dictionaries(
     ],
 )
 def test_who_was_asked_for_by_name(last_name: str, answered: dict[str, Any], reason: str) -> None:
-    """Another family name is somebody else; marriage with a double name, spelling and order aren't."""
+    """Another family name is another person; marriage with a double name, spelling and order aren't."""
     assert doubt(ADA | {"last_name": last_name}, Contact("1"), answered, []) == reason
 
 
@@ -119,7 +119,7 @@ def test_who_was_asked_for_by_address(
     ],
 )
 def test_an_address_may_say_a_whole_name(local: str, answered: tuple[str, str | None], reason: str) -> None:
-    """Then an answer with nothing of it is about somebody else, unless the contact's own name says otherwise."""
+    """Then an answer with nothing of it is about another person, unless the contact's own name says otherwise."""
     fields = {name: value for name, value in zip(("first_name", "last_name"), answered, strict=True) if value}
     asked = {"email": f"{local}@analytical.example"}
     assert doubt(asked, Contact("1"), fields, []) == reason

@@ -84,7 +84,7 @@ def test_an_outcome_that_ends_the_matter_ends_a_claimed_record() -> None:
     assert set(DISPOSITION_OF_OUTCOME.values()) <= ENDINGS[State.CLAIMED]
 
 
-def test_the_page_of_states_tells_the_truth() -> None:
+def test_the_page_of_states_is_true() -> None:
     """The table in docs/states.md is the one that the code obeys."""
     rows = re.findall(r"^\| (\w+) \|(.*)\|$", STATES_PAGE.read_text(), re.MULTILINE)
     told = {state: {name.strip() for name in names.split(",")} - {""} for state, names in rows if state != "from"}

@@ -33,7 +33,7 @@ def test_no_personal_value_is_kept(source: str, shown: bool) -> None:
     assert kept([Refusal(source, "too_long", "words")], RULES) == (Refusal(source, "too_long", "words" * shown),)
 
 
-def test_a_refusal_by_the_users_own_rule_is_no_problem() -> None:
+def test_a_refusal_by_the_users_own_rule_is_not_a_problem() -> None:
     """It is neither kept nor counted, and a long value is cut."""
     policy = [Refusal("industry", reason) for reason in ("never", "fill_blank", "if_newer", "protected")]
     long = Refusal("company_name", "too_long", "x" * 1_000)

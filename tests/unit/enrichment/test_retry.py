@@ -203,7 +203,7 @@ def test_a_long_wait_postpones_and_is_never_shortened(fault: Fault, attempt: int
 @pytest.mark.parametrize("asked", [0.0, 1.0, 59.0, LONGEST_INLINE_WAIT_SECONDS])
 @pytest.mark.parametrize("chance", [0.0, 0.5, 0.999])
 def test_a_short_wait_is_kept_and_a_little_jitter_added(fault: Fault, asked: float, chance: float) -> None:
-    """Nobody comes earlier than asked, and all come within a quarter of a second after it."""
+    """No caller comes earlier than asked, and all come within a quarter of a second after it."""
     decision = decide(fault, 1, POLICY, server_wait=asked, chance=chance)
     assert decision.verdict is Verdict.RETRY
     assert asked <= decision.wait_seconds <= asked + 0.25
@@ -211,7 +211,7 @@ def test_a_short_wait_is_kept_and_a_little_jitter_added(fault: Fault, asked: flo
 
 @pytest.mark.parametrize("fault", [fault for fault in Fault if HOLDS_ALL[fault]])
 def test_a_pause_asked_for_holds_all_even_if_this_call_gives_up(fault: Fault) -> None:
-    """The last attempt of one call is no reason for the others to ignore the pause that the server asked for."""
+    """The last attempt of one call is not a reason for the others to ignore the pause that the server asked for."""
     decision = decide(fault, 5, POLICY, server_wait=30.0, chance=0.5)
     assert decision == RetryDecision(Verdict.GIVE_UP, 30.0, holds_all=True)
 

@@ -71,8 +71,8 @@ def test_a_percentile_is_a_value_that_occurs(histogram: list[tuple[int, int]], s
         (86_400, "1 d"),
     ],
 )
-def test_a_time_is_told_by_its_two_largest_units(seconds: int, expected: str) -> None:
-    """Nobody wants to read 7,500 seconds."""
+def test_a_time_is_given_in_its_two_largest_units(seconds: int, expected: str) -> None:
+    """7,500 seconds would be hard to read."""
     assert duration(seconds) == expected
 
 

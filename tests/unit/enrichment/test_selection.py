@@ -10,8 +10,8 @@ from enrichment.intake import NOBODY, Selection, select_by
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def test_nothing_asked_for_selects_nobody() -> None:
-    """A run without a selection works off what waits, and puts nobody into the queue."""
+def test_an_empty_selection_selects_no_contact() -> None:
+    """A run without a selection works off what waits, and puts no contact into the queue."""
     assert NOBODY.is_empty
     assert select_by(missing=[""], owner=" ").is_empty
     assert not Selection(everything=True).is_empty

@@ -53,7 +53,7 @@ SPELLINGS: dict[str, str | None] = {
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_an_address_has_one_form_however_it_is_written(spelling: str) -> None:
-    """The same for keys, for the wire and for comparison; what isn't sure is no address."""
+    """The same for keys, for the wire and for comparison; what isn't sure is not an address."""
     assert normalise_email(spelling) == SPELLINGS[spelling]
 
 

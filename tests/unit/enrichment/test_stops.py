@@ -65,7 +65,7 @@ def test_a_reply_that_stops_the_run_says_of_which_kind_it_is(outcome: Outcome, c
 def test_the_records_go_back_with_their_attempt(
     error: RunStoppedError | PostponedError, reason: str, wait: float
 ) -> None:
-    """Nobody's attempt is used up by a stop or a pause, and the wait that was asked for is kept whole."""
+    """No contact's attempt is used up by a stop or a pause, and the wait that was asked for is kept whole."""
     back = give_back(RECORDS, error)
     assert back == tuple(Returned(one.record_id, reason, wait, costs_attempt=False) for one in RECORDS)
 
@@ -93,9 +93,7 @@ NOTED = Stop(CREDIT_CAP_REACHED, "n", ends_run=False)
         (NOTED, FAILED, FAILED),
     ],
 )
-def test_a_failure_is_told_rather_than_what_somebody_wished(
-    first: Stop | None, second: Stop | None, told: Stop | None
-) -> None:
+def test_a_failure_outranks_a_requested_stop(first: Stop | None, second: Stop | None, told: Stop | None) -> None:
     """Else a cap or a pause would hide that the credentials are refused."""
     assert graver(first, second) == told
 

@@ -177,7 +177,7 @@ FAILED = "failed at write_back: bad_value: the field takes no text; "
         ),
     ],
 )
-def test_each_row_tells_what_happened(table: str, row: Any, lines: list[str]) -> None:
+def test_each_row_says_what_happened(table: str, row: Any, lines: list[str]) -> None:
     """Every kind of row has its words, with and without its optional parts."""
     assert [line.what for line in tell_story(Story(**{table: [row]}))] == lines
 
@@ -200,8 +200,8 @@ def test_the_story_is_in_order_of_time() -> None:
     assert len(story) == 9
 
 
-def test_a_contact_that_nobody_knows_has_no_story() -> None:
-    """Empty tables tell nothing."""
+def test_an_unknown_contact_has_no_story() -> None:
+    """Empty tables say nothing."""
     assert tell_story(Story()) == []
 
 

@@ -59,7 +59,7 @@ def test_the_match_rate_counts_those_who_were_looked_up(
 
 
 def test_the_summary_names_every_count_that_is_not_zero() -> None:
-    """Claims, dispositions and returns are there, with separators; dispositions that nobody had are left out."""
+    """Claims, dispositions and returns are there, with separators; dispositions without a contact are left out."""
     lines = lines_of(BOOKS)
     assert lines["taken from the queue"] == "12,345"
     assert lines["written"] == "9,000"
@@ -79,7 +79,7 @@ def test_the_summary_names_rates_credits_and_versions() -> None:
 
 
 def test_each_provider_of_a_waterfall_has_its_own_costs() -> None:
-    """Replies, credits and versions are told by provider, and the credits of all of them together."""
+    """Replies, credits and versions are shown by provider, and the credits of all of them together."""
     lines = lines_of(BOOKS, ZOOMINFO, HUNTER)
     assert (lines["replies of hunter"], lines["API version of hunter"]) == ("3 (1.5 credits)", "v2")
     assert lines["credits, all providers"] == "9,601.5"
@@ -139,8 +139,8 @@ def test_failures_are_rows_with_an_example_and_the_way_to_replay() -> None:
         (("v1",), (), "none seen"),
     ],
 )
-def test_a_change_of_the_api_version_is_told(before: tuple[str, ...], now: tuple[str, ...], said: str) -> None:
-    """The summary names the version, and those of the last run if it is new; a version that goes away is no news."""
+def test_a_change_of_the_api_version_is_reported(before: tuple[str, ...], now: tuple[str, ...], said: str) -> None:
+    """The summary names the version, and those of the last run if it is new; a version that goes away is not news."""
     use = ProviderUse("zoominfo", {"matched": 1}, api_versions=now, versions_before=before)
     assert lines_of(Books(), use)["API version of zoominfo"] == said
     assert use.version_changed == ("last run" in said)

@@ -79,7 +79,7 @@ def test_a_text_is_freed_of_what_is_not_part_of_it(field: str, value: Any, expec
 
 @given(st.text() | st.from_regex(r"(&(amp|lt|nbsp|#39|#x200b);|[a-z/ .-]){0,8}", fullmatch=True))
 def test_to_clean_a_text_twice_changes_nothing_more(text: str) -> None:
-    """However often it was escaped; and what is left is no placeholder."""
+    """However often it was escaped; and what is left is not a placeholder."""
     once = cleaned(text)
     assert cleaned(once) == once
     assert once is None or not is_placeholder(once)

@@ -23,7 +23,7 @@ FIELD_STATES = {
     "changed before the reply": ("old", BEFORE),
     "changed with the reply": ("old", RECEIVED),
     "changed after the reply": ("old", AFTER),
-    "changed nobody knows when": ("old", None),
+    "changed at an unknown time": ("old", None),
 }
 #: By rule: the states in which the value is written; in all others but `same` it is refused.
 WRITTEN_IN = {
@@ -61,14 +61,14 @@ def test_each_rule_writes_in_its_states_only(rule: Rule, state: str) -> None:
 
 
 @pytest.mark.parametrize("reason", ["never", "fill_blank", "if_newer", "protected"])
-def test_what_the_users_own_rule_forbids_is_no_problem(reason: str) -> None:
+def test_what_the_users_own_rule_forbids_is_not_a_problem(reason: str) -> None:
     """A refusal by the mapping is what the user asked for."""
     assert Refusal("f", reason).by_policy
 
 
 @pytest.mark.parametrize("reason", ["not_an_option", "read_only", "no_such_field", "too_long", "always"])
 def test_what_the_crm_does_not_take_is_a_problem(reason: str) -> None:
-    """Every other refusal is one that somebody has to look at."""
+    """Every other refusal is one that a person has to look at."""
     assert not Refusal("f", reason).by_policy
 
 
@@ -78,7 +78,7 @@ def test_without_the_time_of_the_reply_nothing_is_newer() -> None:
     assert plan.refusals == (Refusal("f", "if_newer"),)
 
 
-def test_a_rule_that_nobody_knows_permits_nothing() -> None:
+def test_an_unknown_rule_permits_nothing() -> None:
     """Whatever slips past the mapping's checks is refused by its name."""
     plan = plan_one("new", rule="sometimes")  # type: ignore[arg-type]
     assert plan == WritePlan((), (Refusal("f", "sometimes"),))
@@ -227,10 +227,10 @@ def test_a_value_that_fits_becomes_what_the_field_takes(description: FieldDescri
     ],
 )
 @pytest.mark.parametrize("rule", [Rule.ALWAYS, Rule.FILL_BLANK])
-def test_a_value_that_is_no_option_is_shown(
+def test_a_value_that_is_not_an_option_is_shown(
     description: FieldDescription, value: Any, reason: str, shown: str, rule: Rule
 ) -> None:
-    """Whoever keeps the list of options sees what it lacks."""
+    """The owner of the list of options sees what it lacks."""
     assert plan_one(value, description=description, rule=rule) == WritePlan((), (Refusal("f", reason, shown),))
 
 
@@ -342,7 +342,7 @@ def test_an_option_spelled_exactly_is_taken_as_it_is(options: set[str], value: s
     ],
 )
 @pytest.mark.parametrize("rule", Rule)
-def test_the_same_value_in_another_form_is_no_change(
+def test_the_same_value_in_another_form_is_not_a_change(
     description: FieldDescription, current: str, value: Any, rule: Rule
 ) -> None:
     """What the CRM holds already, in its own spelling, is neither written again nor refused."""
@@ -395,7 +395,7 @@ STAMPED_FIELDS = {"enriched_at": DATETIME, "industry": PICKLIST, "size": NUMBER}
 def test_a_stamp_is_written_only_with_another_change(
     current: dict[str, str], values: dict[str, Any], changed: list[str]
 ) -> None:
-    """A mark of time is no change of its own, and stands behind the changes that it marks."""
+    """A mark of time is not a change of its own, and stands behind the changes that it marks."""
     plan = plan_write(current, values | {"received_at": "2026-01-15T00:00:00Z"}, STAMPED, STAMPED_FIELDS)
     assert [change.field for change in plan.changes] == changed
 

@@ -48,7 +48,7 @@ def test_a_missing_extra_says_which_to_install(monkeypatch: pytest.MonkeyPatch) 
         other_processes(load_settings())
 
 
-def test_an_unknown_runner_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_runner_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A misspelt setting names the variable and what is allowed."""
     monkeypatch.setenv("ENRICHMENT_TASK_RUNNER", "ray")
     with pytest.raises(ConfigurationError, match=r"ENRICHMENT_TASK_RUNNER: .*'threads' or 'dask'"):

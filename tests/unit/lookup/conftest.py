@@ -22,7 +22,7 @@ def set_up_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def world(set_up_file: Path, tmp_path: Path) -> Iterator[World]:
-    """Give a world with nobody in it; whoever holds the warehouse's lock fails others soon."""
+    """Give an empty world; a held lock of the warehouse fails others soon."""
     path = shutil.copy(set_up_file, tmp_path / "warehouse.db")
     warehouse = SqliteWarehouse(Path(path), 0.05)
     yield World(warehouse)

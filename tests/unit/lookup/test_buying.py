@@ -220,7 +220,7 @@ def test_it_waits_as_long_as_the_answers_of_others_come_in(world: World) -> None
     assert (len(done.found), seller.asked, coming) == (9, [], [])
 
 
-def test_a_stopped_run_awaits_nobody(world: World) -> None:
+def test_a_stopped_run_awaits_no_other_run(world: World) -> None:
     """What another run queries for goes back at once, together with the rest."""
     seller = world.sell()
     seller.otherwise = USED_UP
@@ -252,7 +252,7 @@ def test_what_may_have_been_billed_counts_under_a_cap(world: World, answer: Answ
     assert noted == doubtful
 
 
-def test_a_request_about_a_company_is_nobody_s_own(world: World) -> None:
+def test_a_request_about_a_company_is_no_contact_s_own(world: World) -> None:
     """An erasure finds what was asked about the person; the company's reply stays for the others."""
     further = FollowUpSeller("first", {"acme": match(tech_stack=["SQL"])}, step="tech_stack")
     seller = world.sell("first", further, ada=match("acme"))

@@ -33,7 +33,7 @@ def stacks(done: Any) -> dict[str, Any]:
 
 
 def test_a_company_is_asked_about_once(world: World) -> None:
-    """Everybody of it has the same; who has no company goes on without, and nobody pays twice."""
+    """Everybody of it has the same; who has no company goes on without, and nothing is paid for twice."""
     further = tech(acme=match(tech_stack=["SQL"]), bolt=miss())
     world.sell("first", further, ada=match("acme"), ben=match("acme"), cleo=match("bolt"), dora=match())
     world.stage("ada", "ben", "cleo", "dora")
@@ -99,7 +99,7 @@ def test_further_pages_are_joined(world: World) -> None:
 def test_a_reply_that_is_missing(
     world: World, answers: dict[str, Answer], options: dict[str, Any], end: str, stack: list[str] | None
 ) -> None:
-    """It keeps records waiting while attempts are left; a step that the account lacks keeps nobody."""
+    """It keeps records waiting while attempts are left; a step that the account lacks keeps none."""
     world.sell("first", tech(**answers), ada=match("acme"))
     world.stage("ada")
     buyer = world.buyer(world.plan(**options))
@@ -142,7 +142,7 @@ def test_a_step_that_the_account_lacks_is_tried_once_a_run(world: World, caplog:
 
 
 def test_a_stopped_run_still_reads_what_companies_it_has(world: World) -> None:
-    """Nothing more is paid for, but whoever is known already goes on with what the journal has."""
+    """Nothing more is paid for, but a contact that is known already goes on with what the journal has."""
     further = tech(acme=match(tech_stack=["SQL"]))
     world.sell("first", further, ada=match("acme"), ben=match("acme"), cleo=USED_UP, dora=match("bolt"))
     world.stage("ada")

@@ -36,7 +36,7 @@ def test_what_is_lacking_counts_once(world: World) -> None:
 
 
 def test_the_erased_lack_nothing(world: World) -> None:
-    """Nobody would be asked about them."""
+    """No provider would be called about them."""
     seller = world.sell()
     world.warehouse.suppress([seller.key("ada@firm.example")], "erased")
     world.stage("ada")

@@ -19,7 +19,7 @@ def test_a_new_contact_is_looked_up(world: World) -> None:
 
 
 def test_the_crm_is_read_for_those_without_an_address(world: World) -> None:
-    """Whoever is gone from the CRM is invalid; an address that the CRM has is used."""
+    """A contact that is gone from the CRM is invalid; an address that the CRM has is used."""
     seller = world.sell(ada=match())
     world.crm.addresses["known"] = "ada@firm.example"
     world.stage("ben", known=None, gone=None)
@@ -50,7 +50,7 @@ def test_an_address_that_is_not_valid_shuts_nothing_out(world: World, caplog: py
     "address", ["ada@xn--mnchen-3ya.example", "\u200bADA@münchen.example", "mailto:ada@MÜNCHEN.example"]
 )
 def test_an_erased_address_is_suppressed_however_it_is_written(world: World, address: str) -> None:
-    """Nobody is asked, under any id, and the address isn't kept."""
+    """No provider is called, under any id, and the address isn't kept."""
     seller = world.sell()
     world.stage(ada="Ada <ada@münchen.example>")
     world.warehouse.erase(CRM, "ada")

@@ -118,7 +118,7 @@ def test_providers_are_loaded_in_the_order_of_the_plan(monkeypatch: pytest.Monke
     ]
 
 
-def test_no_provider_asks_for_nobody(world: World) -> None:
+def test_no_provider_is_called_without_contacts(world: World) -> None:
     """An empty claim comes out empty."""
     seller = world.sell()
     done = world.buy()
@@ -196,7 +196,7 @@ ELSEWHERE = Answer(
         (ELSEWHERE, None, {"doubtful_matches_count": True}, "found"),
     ],
 )
-def test_an_answer_about_somebody_else_is_kept_and_not_used(
+def test_an_answer_about_another_person_is_kept_and_not_used(
     world: World, first: Answer, second: Answer | None, options: dict[str, Any], end: str
 ) -> None:
     """The next provider is asked; without its match the contact is unmatched, and the reason says what was doubtful."""
@@ -209,7 +209,7 @@ def test_an_answer_about_somebody_else_is_kept_and_not_used(
     assert [one.enrichment.fields["title"] for one in done.found] == ["CEO" if options else "CTO"] * len(done.found)
     again = world.look_up(world.buyer(world.plan(**options), claim=buyer.claim))
     assert ends(again, buyer.claim) == {"ada": end}
-    assert [len(seller.asked) for seller in sellers] == [1] * len(sellers)  # it is kept, and read anew
+    assert [len(seller.asked) for seller in sellers] == [1] * len(sellers)  # it is kept, and read again
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_an_answer_about_somebody_else_is_kept_and_not_used(
 def test_the_company_of_a_mail_host_is_not_taken(
     world: World, answer: Answer, policies: dict[str, str], end: str, fields: dict[str, Any] | None
 ) -> None:
-    """Nor is anything bought about it; an answer that knows nothing else is no match."""
+    """Nor is anything bought about it; an answer that knows nothing else is not a match."""
     tech = FollowUpSeller("first", step="tech_stack", otherwise=match(tech_stack=["Slack"]))
     world.sell("first", tech).answers["ada@gmail.com"] = answer
     world.stage(ada="ada@gmail.com")
@@ -249,7 +249,7 @@ def test_the_company_that_a_person_with_a_private_address_works_for_is_taken(wor
 
 
 def test_who_is_asked_for_by_name_is_judged_by_name(world: World) -> None:
-    """Somebody of another name isn't the contact; who has the name is, whatever the address policies say."""
+    """A person of another name isn't the contact; one with the name is, whatever the address policies say."""
     seller = world.sell()
     seller.by_name = True
     for who, last in {"ada": "Byron", "ben": "Hopper"}.items():

@@ -265,7 +265,7 @@ class World:
 
 
 def address(name: str) -> str:
-    """Return somebody's address."""
+    """Return a person's address."""
     return f"{name}@firm.example"
 
 

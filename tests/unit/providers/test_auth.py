@@ -63,7 +63,7 @@ def test_a_crowd_whose_token_was_refused_gets_one_new_token() -> None:
 
 
 def test_a_late_complaint_about_an_old_token_fetches_nothing() -> None:
-    """Whoever finds the token already renewed takes the new one."""
+    """A caller that finds the token already renewed takes the new one."""
     office = Office()
     source = CredentialSource(office.fetch, "office")
     old = source.get()

@@ -1,4 +1,4 @@
-"""Each item reaches the contact that it is about, or nobody."""
+"""Each item reaches the contact that it is about, or none."""
 
 import random
 from typing import Any
@@ -36,7 +36,7 @@ def test_case_and_blanks_of_an_echo_do_not_count() -> None:
 
 
 def test_the_whole_echo_counts() -> None:
-    """Namesakes at different companies are told apart."""
+    """Namesakes at different companies are distinguished."""
     names = {"first_name": "Ada", "last_name": "Byron"}
     requests = [Request(company, {**names, "company_name": company}) for company in ("One", "Two")]
     items = [
@@ -49,13 +49,13 @@ def test_the_whole_echo_counts() -> None:
 
 
 def test_a_missing_item_is_asked_for_again() -> None:
-    """A contact without an item is told so; the others keep theirs."""
+    """A contact without an item is reported so; the others keep theirs."""
     found = ask(EMAILS[:3], [item(EMAILS[2]), item(EMAILS[0])])
     assert found[EMAILS[1]] == (Outcome.RETRYABLE, "missing_in_answer", None)
     assert found[EMAILS[0]][0] is found[EMAILS[2]][0] is Outcome.MATCHED
 
 
-def test_a_stranger_is_given_to_nobody_but_kept() -> None:
+def test_a_stranger_is_given_to_no_contact_but_kept() -> None:
     """An item that echoes an input never sent is journalled raw with the contact that lacks one, and not believed."""
     stranger = item("stranger@x.example")
     found = ask(EMAILS[:2], [stranger, item(EMAILS[0])])
@@ -65,7 +65,7 @@ def test_a_stranger_is_given_to_nobody_but_kept() -> None:
 
 
 def test_a_doubled_item_counts_once() -> None:
-    """The first of two items with the same echo is taken; the second goes to nobody else."""
+    """The first of two items with the same echo is taken; the second goes to no other."""
     first, second = item(EMAILS[0], title="first"), item(EMAILS[0], title="second")
     found = ask(EMAILS[:2], [first, second])
     assert found[EMAILS[0]][2] == first
@@ -84,13 +84,13 @@ def test_one_missing_echo_in_an_ordered_answer_is_filled_in() -> None:
     assert ask(EMAILS[:3], items)[EMAILS[1]][2] == items[1]
 
 
-def test_one_missing_echo_in_a_shuffled_answer_goes_to_nobody() -> None:
+def test_one_missing_echo_in_a_shuffled_answer_goes_to_no_contact() -> None:
     """Where another item stands at a wrong place, the place proves nothing."""
     items = [item(EMAILS[2]), item(EMAILS[1]), item(None)]
     assert ask(EMAILS[:3], items)[EMAILS[0]][:2] == (Outcome.RETRYABLE, "unreadable_answer")
 
 
-def test_fewer_items_without_echoes_go_to_nobody() -> None:
+def test_fewer_items_without_echoes_go_to_no_contact() -> None:
     """The place proves nothing if the counts differ."""
     found = ask(EMAILS[:3], [item(None), item(None)])
     assert {outcome for outcome, _, _ in found.values()} == {Outcome.RETRYABLE}

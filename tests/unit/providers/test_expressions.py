@@ -47,7 +47,7 @@ def test_truth_is_that_of_jmespath(value: Any, *, holds: bool) -> None:
 
 
 @pytest.mark.parametrize("subject", [None, "text", 5, [], {"body": None}, {"body": "text"}, {"body": [1, None]}])
-def test_another_type_than_expected_is_no_error(subject: Any) -> None:
+def test_another_type_than_expected_is_not_an_error(subject: Any) -> None:
     """A null or plain-text body makes a rule false, not a crash."""
     assert not Expression("starts_with(body.code, 'A')").holds(subject)
     assert not Expression("contains(body.errors[].code, 'A')").holds(subject)

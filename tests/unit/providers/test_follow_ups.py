@@ -73,14 +73,14 @@ def made(**changes: Any) -> ProviderSpec:
         ({"colour": 1}, "unknown key; known keys: name, switch, key"),
     ],
 )
-def test_a_wrong_section_is_told_when_it_is_read(changes: dict[str, Any], message: str) -> None:
+def test_a_wrong_section_is_refused_when_it_is_read(changes: dict[str, Any], message: str) -> None:
     """The message says which key is wrong and what is wanted."""
     with pytest.raises(ConfigurationError, match=message):
         made(**changes)
 
 
 @pytest.mark.parametrize("second", [{"switch": {"name": "other", "description": "Other."}}, {"name": "other"}])
-def test_two_follow_ups_are_told_apart(second: dict[str, Any]) -> None:
+def test_two_follow_ups_are_kept_apart(second: dict[str, Any]) -> None:
     """Neither their names nor their switches may be the same."""
     with pytest.raises(ConfigurationError, match="two follow-ups share a name or a switch"):
         parse_spec(yaml.safe_dump({**SPEC, "follow_ups": [FOLLOW_UP, {**FOLLOW_UP, **second}]}), "made.yaml")
@@ -126,7 +126,7 @@ def test_what_is_not_said_is_the_providers() -> None:
     assert follow_up_spec(made(), made().follow_ups[0], ()).credits.amount == 3
 
 
-def test_a_refused_token_is_told_from_a_missing_entitlement() -> None:
+def test_a_refused_token_is_not_taken_for_a_missing_entitlement() -> None:
     """Whatever code the provider gives it, 401 has the reason that concerns everything."""
     own = follow_up_spec(ZOOMINFO, TECH, ())
     refused = answer_meaning(own, answer(401, {"error": {"code": "ZI0001"}}))
@@ -215,7 +215,7 @@ def test_the_contacts_record_names_the_company(company: Any, key: Any) -> None:
         (Pages.model_validate({"results": "item.n", "size": 10}), None, []),
     ],
 )
-def test_the_first_page_tells_of_the_others(pages: Pages | None, body: Any, numbers: list[str]) -> None:
+def test_the_first_page_says_how_many_follow(pages: Pages | None, body: Any, numbers: list[str]) -> None:
     """Pages or results are counted, up to a bound; what says neither has one page."""
     assert further_pages(pages, COMPANY, body) == [{**COMPANY, PAGE: number} for number in numbers]
 

@@ -43,12 +43,12 @@ NAME = "companyName"
     ],
 )
 def test_each_match_status_has_its_outcome(status: str, outcome: Outcome) -> None:
-    """Every status of the vendor's enum is mapped, and an unknown one is no match."""
+    """Every status of the vendor's enum is mapped, and an unknown one is not a match."""
     assert item_meaning(ZOOMINFO, item("a@x.example", status)).outcome is outcome
 
 
 @pytest.mark.parametrize("spoilt", [{"type": "NoMatch"}, {"attributes": None}, {"attributes": {}}, {"type": None}])
-def test_a_hit_without_a_contact_is_no_match(spoilt: dict[str, Any]) -> None:
+def test_a_hit_without_a_contact_is_not_a_match(spoilt: dict[str, Any]) -> None:
     """A full match needs a contact with attributes, whatever its status says."""
     assert item_meaning(ZOOMINFO, {**item("a@x.example"), **spoilt}).outcome is Outcome.RETRYABLE
 
@@ -130,7 +130,7 @@ def test_a_throttle_by_another_status_is_a_throttle() -> None:
     assert next_step(CARDFILE, answer(403), ()).fault is Fault.THROTTLED
 
 
-def test_a_body_that_is_no_json_is_a_lost_answer() -> None:
+def test_a_body_that_is_not_json_is_a_lost_answer() -> None:
     """A success that can't be read may have been billed, like one that never came."""
     step = next_step(ZOOMINFO, Answer(200, {}, '{"data": [', readable=False), ())
     assert (step.action, step.fault, step.meaning.reason) == (Action.REPEAT, Fault.LOST_ANSWER, "unreadable_answer")
@@ -218,13 +218,13 @@ def test_canonical_fields_are_read_with_their_types() -> None:
 
 @pytest.mark.parametrize("status", ["NO_MATCH", "OPT_OUT", "INVALID_INPUT", "SOMETHING_NEW"])
 def test_only_an_enriched_contact_has_fields(status: str) -> None:
-    """Nothing is read of an item that is no hit, even if it holds something; the id 0 of a miss is no id."""
+    """Nothing is read of an item that is not a hit, even if it holds something; the id 0 of a miss is not an id."""
     reading = read_reply(ZOOMINFO, {**item("a@x.example", status), "attributes": {"jobTitle": "Clerk"}})
     assert (reading.fields, reading.provider_record_id, reading.confidence) == ({}, None, None)
 
 
 @pytest.mark.parametrize("odd", [None, 5, "text", [], {}, {"http_status": 200}, {"meta": None}, [1, 2]])
-def test_an_odd_reply_in_the_journal_is_no_error(odd: Any) -> None:
+def test_an_odd_reply_in_the_journal_is_not_an_error(odd: Any) -> None:
     """Whatever the journal holds, reading it says that it means nothing."""
     assert read_reply(ZOOMINFO, odd).outcome is Outcome.RETRYABLE
 
@@ -256,7 +256,7 @@ def test_a_reply_carries_what_support_asks_for() -> None:
 
 
 @pytest.mark.parametrize("text", ["Mail ada@x.example is bad", "two words", "x" * 65, "", None, {"a": 1}])
-def test_free_text_is_no_reason(text: Any) -> None:
+def test_free_text_is_not_a_reason(text: Any) -> None:
     """A reason is a short code: free text might quote a person's data."""
     body = {"errors": [{"code": text}]}
     assert next_step(ZOOMINFO, answer(400, body), ()).meaning.reason == "status_400"

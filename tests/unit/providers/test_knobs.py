@@ -57,8 +57,8 @@ def test_identifiers_stand_among_constants_and_carry_a_reference() -> None:
         (["0", "0", "7"], ["0", None, None]),
     ],
 )
-def test_a_reference_tells_whose_an_item_is(references: list[Any], expected: list[Any]) -> None:
-    """In whatever order; the place counts only where nothing stands at a wrong one, and strangers are nobody's."""
+def test_a_reference_says_whose_an_item_is(references: list[Any], expected: list[Any]) -> None:
+    """In whatever order; the place counts only where nothing stands at a wrong one, and strangers are no contact's."""
     requests = [Request(str(place), {"email": f"p{place}@x.example"}) for place in range(3)]
     items = [{"status": 200, "data": {"id": 1}, "metadata": {"reference": one}} for one in references]
     replies = item_replies(PDL, requests, answer(200, items))
@@ -70,7 +70,7 @@ def test_a_reference_tells_whose_an_item_is(references: list[Any], expected: lis
     ("value", "found"), [("No Credits", True), ("no credits", True), ("other", False), (None, False), (5, False)]
 )
 def test_a_text_is_found_in_any_case(value: Any, found: bool) -> None:
-    """`lower` takes null too, and what is no text is not found."""
+    """`lower` takes null too, and what is not text is not found."""
     assert Expression("contains(lower(body.message), 'no credits')").holds({"body": {"message": value}}) is found
 
 
@@ -128,7 +128,7 @@ def test_a_password_goes_under_its_own_names() -> None:
         ),
     ],
 )
-def test_a_wrong_knob_is_told_when_it_is_read(changes: dict[str, Any], message: str) -> None:
+def test_a_wrong_knob_is_refused_when_it_is_read(changes: dict[str, Any], message: str) -> None:
     """Nothing is called before the spec is right."""
     with pytest.raises(ConfigurationError, match=message):
         spec_with(**changes)

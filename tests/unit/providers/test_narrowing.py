@@ -50,7 +50,7 @@ def test_fields_that_pass_alone_may_not_pass_together() -> None:
 
 @given(st.sets(st.sampled_from(FIELDS[:8])))
 def test_what_is_found_is_what_is_refused(refused: set[str]) -> None:
-    """All of it, unless nothing is, or it can't be told from another matter."""
+    """All of it, unless nothing is, or it can't be distinguished from another matter."""
     found, _ = narrowed(sorted(refused), FIELDS[:8])
     untold = {FIELDS[place] for place in (0, 2, 4, 7)} <= refused
     assert found == ([] if untold else sorted(refused))

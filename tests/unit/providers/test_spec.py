@@ -85,13 +85,13 @@ def test_the_line_is_that_of_the_key() -> None:
         (ZOOMINFO.replace("    email: emailAddress\n", ""), "request.inputs lacks names that min_input uses: email"),
     ],
 )
-def test_what_is_no_spec_at_all_is_refused(text: str, what: str) -> None:
+def test_what_is_not_a_spec_is_refused(text: str, what: str) -> None:
     """Text that isn't YAML, isn't a mapping or lacks keys is reported in the same way."""
     assert what in complaint(text)
 
 
 def test_every_complaint_comes_at_once() -> None:
-    """Two mistakes take one round to mend, not two."""
+    """Two mistakes take one round to fix, not two."""
     text = ZOOMINFO.replace("  max: 25", "  mx: 25").replace("token_path:", "token_pth:")
     assert {"batch.mx", "auth.token_pth"} <= {line.split(": ")[1] for line in complaint(text).splitlines()}
 
@@ -103,7 +103,7 @@ def test_an_unknown_provider_lists_those_found() -> None:
 
 
 @pytest.mark.parametrize("name", ["../zoominfo", "", "ZOOMINFO", "zoominfo.yaml"])
-def test_a_name_is_no_path(name: str) -> None:
+def test_a_name_is_not_a_path(name: str) -> None:
     """Only names of specs are taken."""
     with pytest.raises(ConfigurationError, match="unknown provider"):
         load_spec(name)

@@ -1,4 +1,4 @@
-"""What editors are told of a provider's file is what the loader takes."""
+"""What editors know of a provider's file is what the loader takes."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_a_spec_leads_editors_to_the_schema(name: str) -> None:
     [("fields", {"revenue": {"path": "x"}}), ("fields", {"title": {"path": "x", "unit": "eur"}}), ("rates", {})],
 )
 def test_an_editor_marks_what_the_loader_refuses(key: str, value: Any) -> None:
-    """An unknown key, a name outside the vocabulary and a unit that nobody converts are no valid spec."""
+    """An unknown key, a name outside the vocabulary and an unknown unit are not a valid spec."""
     spec = yaml.safe_load(spec_path("hunter").read_text("utf-8")) | {key: value}
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(spec, SCHEMA)

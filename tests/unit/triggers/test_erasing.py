@@ -13,7 +13,7 @@ ONE, TWO = Erasure("1", 10), Erasure("2", 10)
 
 
 def test_an_erasure_outlives_its_request() -> None:
-    """A sender that was told to come again finds it done, or waits for the same one."""
+    """A sender that retries finds it done, or waits for the same one."""
     go, erased = threading.Event(), []
 
     def erase(crm_id: str) -> None:
@@ -35,7 +35,7 @@ def test_an_erasure_outlives_its_request() -> None:
 
 
 def test_a_failure_is_tried_again_and_keeps_no_other() -> None:
-    """The failing one is told, the other one is done; the repetition does what is left."""
+    """The failing one is reported, the other one is done; the repetition does what is left."""
     erased: list[str] = []
     failing = True
 
@@ -57,7 +57,7 @@ def test_a_failure_is_tried_again_and_keeps_no_other() -> None:
     assert erased == ["2", "1"]
 
 
-def test_a_foreign_error_is_told_without_its_words() -> None:
+def test_a_foreign_error_is_logged_without_its_words() -> None:
     """They may quote the contact."""
 
     def erase(_: str) -> None:
@@ -72,7 +72,7 @@ def test_a_foreign_error_is_told_without_its_words() -> None:
 
 
 def test_who_can_t_erase_says_so() -> None:
-    """Rather than to accept an erasure that nobody does."""
+    """Rather than to accept an erasure that isn't carried out."""
 
     async def ask() -> None:
         await Eraser(None).erase([ONE])
@@ -82,7 +82,7 @@ def test_who_can_t_erase_says_so() -> None:
 
 
 def test_nothing_to_erase_is_nothing_to_do() -> None:
-    """Most deliveries hold no erasure, and need nobody who can."""
+    """Most deliveries hold no erasure, and need no CRM that can."""
 
     async def ask() -> None:
         await Eraser(None).erase([])

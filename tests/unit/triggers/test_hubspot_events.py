@@ -67,7 +67,7 @@ def test_a_creation_is_staged(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_new_address_is_staged_and_read_anew(form: str) -> None:
+def test_a_new_address_is_staged_and_read_again(form: str) -> None:
     """The address itself isn't kept: by the time it is used there may be another one."""
     delivery = read(event("propertyChange", form=form, propertyName="email", propertyValue="zoe@x.example"))
     assert staged(delivery.batch) == {"501": None}
@@ -77,7 +77,7 @@ def test_a_new_address_is_staged_and_read_anew(form: str) -> None:
 
 @pytest.mark.parametrize("value", ["", "  ", None])
 def test_a_removed_address_stages_nothing(value: str | None) -> None:
-    """What waits is read anew, but there is nothing to look up."""
+    """What waits is read again, but there is nothing to look up."""
     delivery = read(event("propertyChange", propertyName="email", propertyValue=value))
     assert (staged(delivery.batch), changed(delivery.batch)) == ({}, {"501"})
 
@@ -100,7 +100,7 @@ def test_a_removed_address_stages_nothing(value: str | None) -> None:
     ids=lambda other: str(other.get("subscriptionType")) + str(other.get("objectTypeId", "")),
 )
 def test_what_does_not_concern_us_is_passed_over(other: dict[str, Any]) -> None:
-    """Other properties, other objects, other kinds of event, and what says nothing are no fault."""
+    """Other properties, other objects, other kinds of event, and what says nothing are not faults."""
     delivery = read(other)
     assert not delivery.batch
     assert delivery.erasures == ()
@@ -122,7 +122,7 @@ def test_what_does_not_concern_us_is_passed_over(other: dict[str, Any]) -> None:
     ],
 )
 def test_only_our_own_app_s_changes_are_ours(source: str | None, source_id: str | None, own: bool) -> None:
-    """The app is named by `sourceId`; `appId` is the one that is told, whoever made the change."""
+    """The app is named by `sourceId`; `appId` is the notified one, whichever app made the change."""
     delivery = read(event("creation", changeSource=source, sourceId=source_id))
     assert delivery.counts == ({"own": 1} if own else {"created": 1})
     assert bool(delivery.batch) is not own
@@ -133,7 +133,7 @@ def test_without_an_app_of_our_own_every_change_counts() -> None:
     assert staged(read(event("creation", changeSource="INTEGRATION", sourceId=""), app_id="").batch)
 
 
-def test_a_deletion_lets_what_waits_be_read_anew() -> None:
+def test_a_deletion_lets_what_waits_be_read_again() -> None:
     """Nothing is staged; the run will find the contact gone, also if we deleted it."""
     delivery = read(event("deletion", changeSource="INTEGRATION", sourceId=APP))
     assert (staged(delivery.batch), changed(delivery.batch), delivery.counts) == ({}, {"501"}, {"deleted": 1})
@@ -155,7 +155,7 @@ def test_a_restored_contact_is_staged() -> None:
     ],
 )
 def test_a_merge_stages_the_contact_that_is_left(fields: dict[str, Any], survivor: str, parts: set[str]) -> None:
-    """Whatever waits of the others is read anew, and leads to the one that is left."""
+    """Whatever waits of the others is read again, and leads to the one that is left."""
     delivery = read({**event("merge", None), **fields})
     assert (staged(delivery.batch), changed(delivery.batch)) == ({survivor: None}, parts)
 
@@ -177,7 +177,7 @@ def test_an_erasure_leaves_nothing_to_stage_in_any_order(form: str, order: tuple
 
 @pytest.mark.parametrize("contact", [None, "", "abc", True, 1.5, -5, [1], {"id": 1}, "1" * 21, "٤٢"])
 @pytest.mark.parametrize("kind", ["creation", "deletion", "restore", "merge", "privacyDeletion"])
-def test_an_event_without_a_usable_id_holds_nobody_up(kind: str, contact: object) -> None:
+def test_an_event_without_a_usable_id_holds_no_other_up(kind: str, contact: object) -> None:
     """It is counted, and the others of its delivery are taken."""
     delivery = read(event(kind, contact), event("creation", "502"))
     assert delivery.counts == {"unreadable": 1, "created": 1}
@@ -185,7 +185,7 @@ def test_an_event_without_a_usable_id_holds_nobody_up(kind: str, contact: object
 
 
 @pytest.mark.parametrize("moment", [None, "yesterday", True, 10**30, -(10**30), 1.5])
-def test_an_impossible_moment_is_no_moment(moment: object) -> None:
+def test_an_impossible_moment_is_not_a_moment(moment: object) -> None:
     """When the contact was created is worth knowing, but not worth losing it."""
     assert staged(read(event("creation", occurredAt=moment)).batch) == {"501": None}
 
@@ -204,14 +204,14 @@ def test_one_contact_is_staged_once() -> None:
     [b"", b"{", b"{}", b"null", b'"contact.creation"', b"[1]", b"[[]]", b"\xff\xfe", b"[" * 100_000],
     ids=lambda body: repr(body[:12]),
 )
-def test_what_is_no_list_of_events_is_malformed(body: bytes) -> None:
-    """Such a body isn't HubSpot's, whoever signed it."""
+def test_what_is_not_a_list_of_events_is_malformed(body: bytes) -> None:
+    """Such a body isn't HubSpot's, however it is signed."""
     with pytest.raises(MalformedError):
         read_delivery(body, APP)
 
 
 @pytest.mark.parametrize("odd", [b"null", b"5", b"[]", b'"x"'])
-def test_what_is_no_event_holds_up_no_other(odd: bytes) -> None:
+def test_what_is_not_an_event_holds_up_no_other(odd: bytes) -> None:
     """A repetition would bring it again, and the others would be lost with it."""
     delivery = read_delivery(b'[%s, {"subscriptionType": "contact.creation", "objectId": 501}]' % odd, APP)
     assert set(staged(delivery.batch)) == {"501"}

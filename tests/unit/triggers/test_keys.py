@@ -24,7 +24,7 @@ class Store:
 
 
 def test_a_rotated_secret_is_found_when_a_signature_does_not_fit() -> None:
-    """What is in force is kept for its time; asking for the newest reads anew."""
+    """What is in force is kept for its time; asking for the newest reads again."""
     store = Store()
     keys = SigningKeys(store.read, lifetime_seconds=3600, least_seconds=0)
     store.secrets = ("new", "old")
@@ -37,7 +37,7 @@ def test_a_rotated_secret_is_found_when_a_signature_does_not_fit() -> None:
     asyncio.run(look())
 
 
-def test_old_ones_are_read_anew() -> None:
+def test_old_ones_are_read_again() -> None:
     """A revoked secret is out of force when its time is over."""
     store = Store()
     keys = SigningKeys(store.read, lifetime_seconds=0)
@@ -46,7 +46,7 @@ def test_old_ones_are_read_anew() -> None:
 
 
 def test_many_wrong_signatures_do_not_read_often() -> None:
-    """Whoever sends rubbish doesn't make us ask the secret store each time."""
+    """A sender of rubbish doesn't make us read the secret store each time."""
     store = Store()
     keys = SigningKeys(store.read, least_seconds=3600)
 
@@ -58,7 +58,7 @@ def test_many_wrong_signatures_do_not_read_often() -> None:
 
 
 def test_while_the_store_is_away_the_last_ones_count() -> None:
-    """An outage of the secret store loses no webhook; at the start it is told."""
+    """An outage of the secret store loses no webhook; at the start it is reported."""
     store = Store()
     keys = SigningKeys(store.read, lifetime_seconds=0)
     store.failing = True
@@ -67,7 +67,7 @@ def test_while_the_store_is_away_the_last_ones_count() -> None:
         SigningKeys(store.read)
 
 
-def test_a_missing_secret_is_told_at_the_start() -> None:
+def test_a_missing_secret_is_named_at_the_start() -> None:
     """Who starts the receiver hears what to set."""
 
     def read() -> tuple[str, ...]:

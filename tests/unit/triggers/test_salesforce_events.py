@@ -91,7 +91,7 @@ def test_our_own_changes_are_let_pass(kind: str) -> None:
     assert read(theirs).contacts
 
 
-def test_a_change_without_an_origin_is_somebody_elses() -> None:
+def test_a_change_without_an_origin_is_not_ours() -> None:
     """Gap events have none."""
     assert ids(read(change("GAP_CREATE", changeOrigin=None))) == [FIRST]
 
@@ -135,7 +135,7 @@ def test_several_records_of_one_event_are_each_staged_once() -> None:
     ],
 )
 def test_ids_of_contacts_are_brought_into_their_long_form(given: object, expected: str | None) -> None:
-    """What is no contact's id is none."""
+    """What is not a contact's id is none."""
     assert contact_id_of(given) == expected
 
 

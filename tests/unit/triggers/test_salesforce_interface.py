@@ -34,7 +34,7 @@ NUMBERS = {
 
 
 def test_what_is_committed_is_what_is_generated(tmp_path: Path) -> None:
-    """Nobody edited the output, and nobody forgot `make interfaces`."""
+    """The output wasn't edited, and `make interfaces` wasn't forgotten."""
     subprocess.run([ROOT / "scripts" / "interfaces", tmp_path], check=True, timeout=240)
     for name in GENERATED:
         place = Path("triggers") / "salesforce" / name
@@ -60,7 +60,7 @@ def test_the_interface_is_salesforces() -> None:
 
 @pytest.mark.parametrize("library", ["grpc", "fastavro", "google.protobuf"])
 def test_a_missing_library_names_the_extra(library: str) -> None:
-    """Nobody has to install a client that isn't used."""
+    """No user has to install a client that isn't used."""
     program = f"import sys; sys.modules['{library}'] = None; import triggers.salesforce.service"
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode

@@ -1,4 +1,4 @@
-"""Starting the receiver: each setting that is missing or wrong is told before anything listens."""
+"""Starting the receiver: each setting that is missing or wrong is named before anything listens."""
 
 import socket
 from collections.abc import Callable
@@ -41,14 +41,14 @@ def configured(make_warehouse: Callable[[str], Warehouse], monkeypatch: pytest.M
     ],
 )
 def test_what_is_missing_or_wrong_is_named(configured: pytest.MonkeyPatch, name: str, value: str, words: str) -> None:
-    """The message has the variable or the command that mends it, and no secret."""
+    """The message has the variable or the command that fixes it, and no secret."""
     configured.setenv(name, value)
     with pytest.raises(ConfigurationError, match=words) as raised:
         serve_hubspot("127.0.0.1", 0)
     assert "m4rk3r" not in str(raised.value)
 
 
-def test_a_port_that_is_taken_is_told(configured: pytest.MonkeyPatch) -> None:
+def test_a_port_that_is_taken_is_named(configured: pytest.MonkeyPatch) -> None:
     """Two receivers can't share a port."""
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,

@@ -16,7 +16,7 @@ SHORT = 0.01
 
 
 class Asked:
-    """Takes requests: fails as often as told, and waits while its gate is closed."""
+    """Takes requests: fails as often as set, and waits while its gate is closed."""
 
     def __init__(self, failures: int = 0) -> None:
         self.commits: list[int] = []
@@ -62,7 +62,7 @@ def test_nothing_staged_asks_for_nothing() -> None:
 
 
 def test_a_commit_is_followed_by_a_request_without_a_further_one() -> None:
-    """The interval's end asks, nobody has to come by again."""
+    """The interval's end asks, no further event is needed."""
     asked = Asked()
     with RunStarter(asked, SHORT) as starter:
         starter.staged()
@@ -70,7 +70,7 @@ def test_a_commit_is_followed_by_a_request_without_a_further_one() -> None:
 
 
 def test_what_is_staged_while_a_request_is_under_way_leads_to_the_next_one() -> None:
-    """A commit may come too late for the run that is being asked for; nobody waits meanwhile."""
+    """A commit may come too late for the run that is being asked for; no sender waits meanwhile."""
     asked = Asked()
     asked.gate.clear()
     with RunStarter(asked, SHORT) as starter:
@@ -82,7 +82,7 @@ def test_what_is_staged_while_a_request_is_under_way_leads_to_the_next_one() -> 
         eventually(lambda: asked.commits == [1, 2])
 
 
-def test_a_request_that_fails_is_repeated_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_request_that_fails_is_repeated_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     """However long the server is away: one line, and no commit is forgotten."""
     asked = Asked(failures=4)
     with RunStarter(asked, SHORT) as starter:
@@ -93,7 +93,7 @@ def test_a_request_that_fails_is_repeated_and_told_once(caplog: pytest.LogCaptur
     assert "commits=1" in line
 
 
-def test_each_outage_is_told_anew(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_outage_is_logged_again(caplog: pytest.LogCaptureFixture) -> None:
     """A line a day old doesn't stand for today's trouble."""
     asked = Asked(failures=1)
     with RunStarter(asked, SHORT) as starter:
@@ -105,7 +105,7 @@ def test_each_outage_is_told_anew(caplog: pytest.LogCaptureFixture) -> None:
     assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 2
 
 
-def test_a_foreign_error_is_told_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_foreign_error_is_logged_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
     """Whatever breaks, the thread lives on, and the log says where it broke and not with what."""
 
     def broken(commits: int) -> None:
@@ -140,7 +140,7 @@ def test_pauses_grow_to_a_bound() -> None:
 
 
 def test_a_server_that_is_not_named_is_a_wrong_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told at the start, with the way out."""
+    """It is reported at the start, with the way out."""
     with temporary_settings(restore_defaults={PREFECT_API_URL}):
         with pytest.raises(ConfigurationError, match=r"PREFECT_API_URL.*ENRICHMENT_START_RUNS_BY=schedule"):
             RunStarter.from_settings()

@@ -9,6 +9,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from prefect import get_client
 from prefect.variables import Variable
 
 from blocks.log import event
@@ -19,7 +20,7 @@ from enrichment.moments import read_moment
 from enrichment.plan import RunPlan
 from tasks.steps import step
 
-_AT = "looked_at"
+_PREFIX, _AT = "enrichment-look", "looked_at"
 _OTHER = re.compile(r"[^a-z0-9-]+")
 
 
@@ -62,12 +63,20 @@ def remember(*what: str, **found: str) -> None:
         event("look_not_remembered", error=cause(error))
 
 
+def forget_looks() -> None:
+    """Forget all that looks have found: the tables that they were about are new."""
+    with get_client(sync_client=True) as client:
+        for known in client.read_variables():
+            if known.name.startswith(_PREFIX):
+                client.delete_variable_by_name(known.name)
+
+
 def _queue_of(plan: RunPlan) -> tuple[str, ...]:
     return ("queue", plan.warehouse, plan.crm, plan.lane or "both")
 
 
 def _name(what: tuple[str, ...]) -> str:
-    return _OTHER.sub("-", "-".join(("enrichment-look", *what)).lower())
+    return _OTHER.sub("-", "-".join((_PREFIX, *what)).lower())
 
 
 def _is_due(moment: str) -> bool:

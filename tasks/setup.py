@@ -67,6 +67,10 @@ def set_up(*, save: bool, runs: int, deploy: bool = False) -> dict[str, Any]:
         ensure_server()
     with open_warehouse(settings.warehouse) as warehouse:
         migrations = warehouse.migrate()
+    if migrations and on_prefect:
+        from tasks.looks import forget_looks  # noqa: PLC0415 - as below
+
+        forget_looks()
     with open_crm(settings.crm) as crm:
         fields = crm.ensure_fields()
     prefect = _prepare_prefect(settings, save, runs) if on_prefect else {"Prefect": _WITHOUT_PREFECT}

@@ -23,7 +23,7 @@ from blocks.settings import load_settings
 from blocks.warehouses.base import NewRecord, RunStart, Warehouse, open_warehouse
 from enrichment.plan import RunPlan
 from enrichment.records import Returned
-from tasks.looks import nothing_waits, recall, remember
+from tasks.looks import forget_looks, nothing_waits, recall, remember
 from tests.integration.conftest import Pipeline
 from triggers.readiness import look_at
 
@@ -137,6 +137,8 @@ def test_a_contact_that_waits_for_a_later_moment_is_found_then(
     for nonsense in ("text", {"looked_at": "yesterday"}):
         Variable.set("enrichment-look-queue-snowflake-hubspot-live", nonsense, overwrite=True)
         assert reads(lambda: nothing_waits.fn(plan))
+    forget_looks()  # as setup does once it has made new tables
+    assert recall(*queue) == {}
 
 
 def reads(look: Callable[[], bool]) -> bool:

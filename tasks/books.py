@@ -12,6 +12,7 @@ from prefect.client.orchestration import get_client
 from blocks.calls.pacing import begin_counting, rates_used
 from blocks.crms.base import Crm, open_crm
 from blocks.log import event
+from blocks.memory import share_arenas
 from blocks.notifiers.base import notify
 from blocks.providers.block import load_provider
 from blocks.warehouses.base import RunEnd, RunStart, Usage, Warehouse, open_warehouse
@@ -44,6 +45,7 @@ REPLAY = "enrich stage --failed"
 @step(name="open-books")
 def open_books(plan: RunPlan) -> None:
     """Open the run's books, once it is known that its blocks can be built."""
+    share_arenas()
     for reference in plan.providers:
         load_provider(reference)
     with open_crm(plan.crm), open_warehouse(plan.warehouse) as warehouse:

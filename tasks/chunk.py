@@ -8,6 +8,7 @@ from dataclasses import replace
 from blocks.calls.pacing import split_rates
 from blocks.crms.base import open_crm
 from blocks.log import event
+from blocks.memory import share_arenas
 from blocks.warehouses.base import Settled, open_warehouse
 from enrichment.division import divide
 from enrichment.errors import PostponedError, RunStoppedError
@@ -130,6 +131,7 @@ def _end(
 @step(name="carry-chunk")
 def carry_chunk(plan: RunPlan, claimed: Parcel[Claim]) -> ChunkSummary:
     """Take a chunk through its whole chain in another process; only counts go back to where it came from."""
+    share_arenas()
     split_rates(plan.processes)
     return settle(plan, write_back(plan, store(plan, look_up(plan, claimed))))
 

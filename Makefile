@@ -41,9 +41,10 @@ test-quick: .venv/.synced ## Run the tests that a change breaks first: units, SQ
 coverage: .venv/.synced ## Check that the tests of decisions take every branch
 	@$(PYTEST) --quiet --cov --cov-report=term $(DECISIONS)
 
-# Ends within about twelve minutes on two quiet cores. `python -m bench --help` says how to measure a part of it.
+# Takes about twenty minutes on two quiet cores. `python -m bench --help` says how to measure a part of it.
 bench: .venv/.synced ## Measure speed and cost beside simpler programs, and write docs/performance.md
 	@$(BIN)/python -m bench --save bench/results.json
+	@$(BIN)/python -m bench.live --way resident --way worker --save bench/live.json
 	@$(BIN)/python scripts/docs_performance.py
 
 check: .venv/.synced ## Run linters, formatter check, types and import rules

@@ -1,7 +1,7 @@
 """
 From a contact's creation in the CRM to its write-back, with all parts as processes of their own.
 
-Example: `python -m bench.live --crm hubspot --save live.json`.
+Example: `python -m bench.live --way resident --save bench/live.json`.
 """
 
 import argparse
@@ -47,7 +47,8 @@ class _Way:
     settings: dict[str, str]
 
 
-_WAYS = {
+#: By name.
+WAYS = {
     "resident": _Way("`enrich listen queue`", _resident, {"ENRICHMENT_START_RUNS_BY": "resident"}),
     "worker": _Way("a worker's process for each run", _worker, {}),
     "quick-worker": _Way("the same, polling every 2 s", _worker, {"PREFECT_WORKER_QUERY_SECONDS": "2"}),
@@ -60,12 +61,12 @@ def measure(crm: str, way: str, waves: int, wave: int, folder: Path) -> dict[str
 
     Args:
         crm: `hubspot` or `salesforce`.
-        way: in which runs are started, a name of `_WAYS`.
+        way: in which runs are started, a name of `WAYS`.
         waves: how often contacts are created.
         wave: contacts of each time.
         folder: for files; emptied.
     """
-    chosen = _WAYS[way]
+    chosen = WAYS[way]
     with started(0, folder, Combination(crm=crm), events=crm == "salesforce") as place:
         settings = {"ENRICHMENT_SQLITE_PATH": str(folder / "warehouse.db")} | chosen.settings
         ready = replace(place, environment=place.environment | settings)
@@ -80,11 +81,11 @@ def main() -> int:
     options = _options()
     logging.disable(logging.INFO)
     found: list[dict[str, object]] = []
-    for way in options.way or _WAYS:
+    for way in options.way or WAYS:
         with tempfile.TemporaryDirectory(prefix="live-") as folder:
             figures = measure(options.crm, way, options.waves, options.wave, Path(folder))
         found.append({"crm": options.crm, "way": way} | figures)
-        line = f"{options.crm}, {_WAYS[way].title}: {figures['p50']:.1f} s (p50), {figures['p95']:.1f} s (p95)"
+        line = f"{options.crm}, {WAYS[way].title}: {figures['p50']:.1f} s (p50), {figures['p95']:.1f} s (p95)"
         sys.stdout.write(line + "\n")
     if options.save:
         options.save.write_text(json.dumps({"machine": machine(), "runs": found}, indent=1) + "\n", encoding="utf-8")
@@ -101,7 +102,7 @@ def _deploy(place: Place) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.live", description=__doc__)
     parser.add_argument("--crm", choices=list(SOURCES), default="hubspot")
-    parser.add_argument("--way", action="append", choices=list(_WAYS), help="repeatable; default: all")
+    parser.add_argument("--way", action="append", choices=list(WAYS), help="repeatable; default: all")
     parser.add_argument("--waves", type=int, default=4, help="how often contacts are created")
     parser.add_argument("--wave", type=int, default=5, help="contacts of each time")
     parser.add_argument("--save", type=Path, help="JSON file of the figures")

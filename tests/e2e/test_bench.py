@@ -1,12 +1,14 @@
 """The benchmark measures what it says it measures."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
 
 from bench.arena import Arena
-from bench.figures import Runs, figures, steady_share
+from bench.figures import Run, Runs, figures, steady_share
+from bench.results import load, save
 from bench.running import one_run
 from bench.scenarios import PROGRAMS, SCENARIOS, Limit
 from sandbox.place import Place
@@ -43,3 +45,14 @@ def test_the_share_of_a_limit_is_that_of_the_steady_part() -> None:
     assert steady_share(moments, 10) == pytest.approx(1, abs=0.02)
     assert steady_share(moments, 20) == pytest.approx(0.5, abs=0.01)
     assert steady_share(moments[:3], 10) == 0
+
+
+def test_results_are_kept_beside_those_of_other_programs(tmp_path: Path) -> None:
+    """What is measured again replaces what was known of the same program and scenario, and nothing else."""
+    path, run = tmp_path / "results.json", Run(1, 2.0, 3.0, 4.0, 5.0, 6.0, 7, 8, 9, None)
+    first, second = Runs("zero-latency", "httpx", [run], [run]), Runs("zero-latency", "dlt", [run], [run])
+    again = replace(first, full=[replace(run, contacts=10)])
+    save(path, [first, second])
+    save(path, [again])
+    _, known = load(path)
+    assert known == [second, again]

@@ -75,7 +75,8 @@ def _section(scenario: Scenario, found: Sequence[Runs]) -> Iterator[str]:
     contacts, times = found[0].full[0].contacts, len(found[0].full)
     yield f"## {scenario.title}"
     yield ""
-    yield f"{scenario.text} {'' if scenario.is_start else f'{contacts:,} contacts, '}{_times(times)}.".strip()
+    amount = _times(times) if scenario.is_start else f"{contacts:,} contacts, {_times(times).lower()}"
+    yield f"{scenario.text} {amount}."
     yield ""
     yield from _table(found, columns_of(scenario))
     yield ""
@@ -96,7 +97,7 @@ def _live() -> Iterator[str]:
 
 
 def _times(runs: int) -> str:
-    return "measured once" if runs == 1 else f"median of {runs} runs"
+    return "Measured once" if runs == 1 else f"Median of {runs} runs"
 
 
 if __name__ == "__main__":

@@ -321,7 +321,7 @@ def _refusal(refusal: Any) -> str:
 
 def main() -> None:
     """Run the command line."""
-    gc.set_threshold(50_000)  # by default the collector takes a tenth of the time that imports take
+    gc.set_threshold(200_000)  # else the collector runs again and again while everything is imported
     allow_slow_start()
     app()
 

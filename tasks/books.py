@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.orchestration import get_client
 
 from blocks.calls.pacing import begin_counting, rates_used
@@ -35,6 +34,7 @@ from enrichment.records import Disposition, Stop
 from enrichment.stops import graver
 from enrichment.summary import ProviderUse, RunReport, failure_rows, summary_markdown
 from enrichment.wire import FieldDescription
+from tasks.artifacts import publish_markdown, publish_table
 from tasks.present_run import local_run, run_id, run_name
 from tasks.queue import pause_of
 from tasks.steps import step
@@ -228,13 +228,13 @@ def publish_report(plan: RunPlan, report: RunReport) -> None:
     """Publish the run's summary and its failures by cause as artifacts, and let the run's name say what was done."""
     if local_run():
         return  # who started it reads the report at the terminal
-    create_markdown_artifact(
+    publish_markdown(
         summary_markdown(report),
         key="enrichment-summary",
         description="Summary of the run",
     )
     if report.causes:
-        create_table_artifact(failure_rows(report.causes, REPLAY), key="enrichment-failures", description="By cause")
+        publish_table(failure_rows(report.causes, REPLAY), key="enrichment-failures", description="By cause")
     _rename(plan, report)
 
 

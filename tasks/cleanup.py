@@ -5,7 +5,6 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from prefect import get_client
-from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterName,
@@ -24,6 +23,7 @@ from blocks.server import require_server
 from blocks.settings import load_settings
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import sealed
+from tasks.artifacts import publish_table
 from tasks.deployments import TAG
 from tasks.steps import step
 
@@ -80,7 +80,7 @@ def clean_up_step(warehouse: str, *, delete: bool) -> dict[str, int]:
 def publish_cleanup(counted: Mapping[str, int], *, deleted: bool) -> None:
     """Publish what was deleted, or would be, as an artifact."""
     label = "deleted" if deleted else "would be deleted"
-    create_table_artifact(
+    publish_table(
         [{"what": name, label: count} for name, count in counted.items()],
         key="enrichment-cleanup",
         description="Rows older than ENRICHMENT_KEEP_…_DAYS",

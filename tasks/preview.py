@@ -5,8 +5,6 @@ from collections import Counter as Count
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from prefect.artifacts import create_markdown_artifact
-
 from blocks.crms.base import Crm, NewContact, open_crm
 from blocks.log import event
 from blocks.providers.base import Provider
@@ -21,8 +19,8 @@ from enrichment.write_policy import Change, Refusal
 from lookup.counting import Counter
 from lookup.journal import JournalReader
 from lookup.walk import LookUp, load_providers
+from tasks.artifacts import publish_markdown
 from tasks.backfill import pages
-from tasks.present_run import local_run
 from tasks.steps import step
 from tasks.write_back import read_and_plan
 
@@ -98,8 +96,7 @@ def estimate(plan: RunPlan, selection: Selection) -> Estimate:
         skipped[Disposition.INVALID],
         tuple(counter.estimates(prices)),
     )
-    if not local_run():
-        create_markdown_artifact(estimate_markdown(found), key="enrichment-estimate", description="Cost of a backfill")
+    publish_markdown(estimate_markdown(found), key="enrichment-estimate", description="Cost of a backfill")
     event("backfill_estimated", selection=selection.fingerprint, selected=found.selected, waiting=found.waiting)
     return found
 

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.runtime import flow_run
 
 from blocks.notifiers.base import notify
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import TransientError, sealed
 from enrichment.review import Review, review_markdown, review_message, review_of, unmatched_rows
+from tasks.artifacts import publish_markdown, publish_table
 from tasks.steps import step
 
 
@@ -38,11 +38,11 @@ def read(warehouse: str, days: int) -> Review:
 @step(name="publish-review")
 def publish_review(review: Review) -> None:
     """Publish the review and its table of unmatched contacts as artifacts."""
-    create_markdown_artifact(
+    publish_markdown(
         review_markdown(review), key="weekly-review", description=f"{review.days} day(s) up to {review.read_at[:10]}"
     )
     if review.unmatched:
-        create_table_artifact(
+        publish_table(
             unmatched_rows(review), key="unmatched-by-reason", description="Unmatched contacts that wait for review"
         )
 

@@ -1,5 +1,6 @@
 """One place for the session: stand-ins, a real Prefect server, and commands as processes of their own."""
 
+import json
 import subprocess
 import sys
 import time
@@ -8,10 +9,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+import cli
 from blocks.crms.base import load_crm
 from blocks.settings import load_settings
 from blocks.warehouses.base import Warehouse
@@ -41,6 +45,12 @@ def place(shared_place: Place, tmp_path: Path) -> Place:
     """Give a place with a warehouse and a folder of its own; the world is new."""
     environment = shared_place.environment | {"ENRICHMENT_SQLITE_PATH": str(tmp_path / "warehouse.db")}
     return replace(shared_place, folder=tmp_path, environment=environment)
+
+
+def alone(place: Place) -> Place:
+    """Give the place without Prefect's server: commands run flows in their own process, in half of the time."""
+    others = {name: value for name, value in place.environment.items() if name != "PREFECT_API_URL"}
+    return replace(place, environment=others)
 
 
 @pytest.fixture
@@ -84,6 +94,17 @@ def new_world(place: Place, contacts: int, *, stage: bool = True, lane: str = "l
         if stage:
             stage_everything.fn(chosen.crm, chosen.warehouse, lane)
     return warehouse
+
+
+def enrich_here(place: Place, *arguments: str) -> Any:
+    """Run a command that needs no Prefect in this process, in a twentieth of the time, and return its answer."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in place.environment.items():
+            if name.startswith("ENRICHMENT_"):
+                environment.setenv(name, value)
+        done = CliRunner().invoke(cli.app, [*arguments, "--json"])
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
 
 
 def warehouse_of(place: Place) -> Warehouse:

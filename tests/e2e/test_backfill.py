@@ -1,4 +1,4 @@
-"""Backfills as several real processes on PostgreSQL: shared, killed, capped, paused, and started by a deployment."""
+"""Backfills as several real processes on PostgreSQL: shared, killed, capped and paused."""
 
 import json
 import os
@@ -15,11 +15,11 @@ import httpx
 import pytest
 
 from blocks.warehouses.postgres import PostgresWarehouse
-from sandbox.place import Place, process
-from tests.e2e.conftest import WORKER, new_world, prefect
+from sandbox.place import Place
+from tests.e2e.conftest import alone, enrich_here, new_world
 
 #: Contacts of the backfill that three workers share; 20000 takes some minutes.
-CONTACTS = int(os.environ.get("BACKFILL_CONTACTS", "3000"))
+CONTACTS = int(os.environ.get("BACKFILL_CONTACTS", "1200"))
 FAST = {"hubspot": {"per_ten_seconds": 100_000}}
 SLOW = {"zoominfo": {"latency_ms": 150}, "hubspot": {"latency_ms": 100}}
 
@@ -31,9 +31,9 @@ class Backfill:
     place: Place
     warehouse: PostgresWarehouse
 
-    def new_world(self, contacts: int, **settings: object) -> None:
-        """Start over with so many contacts, set up; nobody is staged."""
-        new_world(self.place, contacts, stage=False, **settings).close()
+    def new_world(self, contacts: int, *, stage: bool = False, **settings: object) -> None:
+        """Start over with so many contacts, set up and, if wanted, staged."""
+        new_world(self.place, contacts, stage=stage, lane="backfill", **settings).close()
 
     def hold(self, service: str, path: str, *, seconds: float, after: int = 0) -> None:
         """Let one call take so long, so that the command is met at that very point."""
@@ -68,7 +68,7 @@ class Backfill:
 
 
 @pytest.fixture
-def backfill(shared_place: Place, postgres_dsn: str, tmp_path: Path) -> Iterator[Backfill]:
+def backfill_on_prefect(shared_place: Place, postgres_dsn: str, tmp_path: Path) -> Iterator[Backfill]:
     """Give such a place."""
     schema = f"test_{uuid.uuid4().hex[:12]}"
     environment = shared_place.environment | {
@@ -82,6 +82,12 @@ def backfill(shared_place: Place, postgres_dsn: str, tmp_path: Path) -> Iterator
     warehouse.close()
 
 
+@pytest.fixture
+def backfill(backfill_on_prefect: Backfill) -> Backfill:
+    """Give such a place without Prefect's server."""
+    return replace(backfill_on_prefect, place=alone(backfill_on_prefect.place))
+
+
 def with_settings(backfill: Backfill, **settings: str) -> Backfill:
     changed = {f"ENRICHMENT_{name.upper()}": value for name, value in settings.items()}
     return replace(backfill, place=replace(backfill.place, environment=backfill.place.environment | changed))
@@ -93,9 +99,9 @@ def balanced(report: dict[str, Any]) -> bool:
 
 
 @pytest.mark.timeout(240 + CONTACTS // 10)
-def test_three_workers_share_one_backfill(backfill: Backfill) -> None:
+def test_three_workers_share_one_backfill(backfill_on_prefect: Backfill) -> None:
     """The same command thrice at once: staged once, worked off together, no duplicate call and no duplicate write."""
-    backfill = with_settings(backfill, chunk_size="200")
+    backfill = with_settings(backfill_on_prefect, chunk_size="100")
     backfill.new_world(CONTACTS, **FAST)
     began = time.monotonic()
     workers = [backfill.place.enrich("backfill", "--all") for _ in range(3)]
@@ -112,10 +118,9 @@ def test_three_workers_share_one_backfill(backfill: Backfill) -> None:
     )
 
 
-#: When the run is killed: some contacts are staged but not all; some replies are kept; some updates are sent.
+#: When the run is killed: some contacts are staged but not all; some updates are sent.
 MOMENTS: dict[str, Callable[[Backfill], bool]] = {
     "while it stages": lambda one: one.count("enrichment_staging") >= 200,
-    "while it looks up": lambda one: one.count("provider_replies") >= 50,
     "while it writes back": lambda one: one.place.ledger()["hubspot"]["updates"] >= 1,
 }
 
@@ -150,8 +155,7 @@ def test_two_workers_never_exceed_a_cap_together(backfill: Backfill) -> None:
     """Both end well, and spend no more in a day than the cap, however they meet."""
     backfill = with_settings(backfill, credits_per_day="150", chunk_size="100")
     day = datetime.now(UTC).date()
-    backfill.new_world(600, **FAST)
-    assert backfill.place.result("backfill", "--all", "--stage-only") == {"staged": 600}
+    backfill.new_world(600, stage=True, **FAST)
     workers = [backfill.place.enrich("backfill") for _ in range(2)]
     reports = [backfill.place.finish(worker, "backfill") for worker in workers]
     assert all(balanced(report) for report in reports)
@@ -172,30 +176,14 @@ def test_a_backfill_at_work_is_paused_and_resumed(backfill: Backfill) -> None:
     backfill.hold("hubspot", "batch/update", seconds=5)
     running = backfill.place.enrich("backfill", "--all")
     backfill.await_that(lambda: backfill.count("provider_replies") > 0, running)
-    backfill.warehouse.pause_lane("backfill")  # at once, where the command may take a while to start
-    backfill.place.result("pause", "backfill")
+    enrich_here(backfill.place, "pause", "backfill")
     report = backfill.place.finish(running, "backfill")
     assert balanced(report)
     assert report["stop"]["kind"] == "paused"
     assert 0 < backfill.count("enrichment_staging") < 500
     assert backfill.rows("SELECT 1 FROM enrichment_staging WHERE claimed_by IS NOT NULL") == []
     assert backfill.place.result("backfill")["books"]["claimed"] == 0
-    resumed = backfill.place.result("resume", "backfill")
+    resumed = enrich_here(backfill.place, "resume", "backfill")
     assert resumed["waiting"] == backfill.count("enrichment_staging")
     assert backfill.place.result("backfill")["stop"] is None
     backfill.nothing_twice(500)
-
-
-@pytest.mark.timeout(600)
-def test_a_deployment_s_run_takes_a_selection(deployed: Place, backfill: Backfill, tmp_path: Path) -> None:
-    """`prefect deployment run` with conditions and a cap, and `enrich resume --start`, lead to runs on a worker."""
-    backfill.new_world(60, **FAST)
-    environment = backfill.place.environment
-    chosen = ["-p", 'select={"missing": ["provider"]}', "-p", "max_credits=5", "--watch"]
-    with process(WORKER, tmp_path, "worker", environment) as running:
-        prefect(environment, "deployment", "run", "enrich-contacts/backfill", *chosen)
-        assert 0 < backfill.place.ledger()["zoominfo"]["credits_used"] <= 5
-        assert backfill.count("enrichment_staging") > 0
-        assert backfill.place.result("resume", "backfill", "--start")["flow_run"]
-        backfill.await_that(lambda: backfill.count("enrichment_staging") == 0, running)
-    backfill.nothing_twice(60)

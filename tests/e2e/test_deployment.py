@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import yaml
 
 from blocks.warehouses.sqlite import SqliteWarehouse
@@ -71,15 +72,27 @@ def test_everything_is_deployed_with_its_triggers_and_its_form(
     assert schedules_at_work == {one["name"] for one in wanted if one.get("schedules")}
 
 
-def test_a_deployed_run_on_a_worker_leaves_three_sides_agreeing(deployed: Place, place: Place, tmp_path: Path) -> None:
-    """The worker knows only the server: its configuration comes from saved blocks; CRM, warehouse and ledger agree."""
-    warehouse = new_world(place, CONTACTS)
+@pytest.mark.timeout(600)
+def test_deployed_runs_on_a_worker_leave_three_sides_agreeing(deployed: Place, place: Place, tmp_path: Path) -> None:
+    """
+    The worker knows only the server: its configuration comes from saved blocks; CRM, warehouse and ledger agree.
+
+    `prefect deployment run` with conditions and a cap, and `enrich resume --start`, lead to such runs.
+    """
+    warehouse = new_world(place, CONTACTS, stage=False)
     place.result("setup", "--save-blocks")
     with process(WORKER, tmp_path, "worker", bare(place) | {"ENRICHMENT_NOTIFIERS": "slack"}):
         intake = ("deployment", "run", "ingest-contacts/intake", "--watch")
         prefect(bare(place), *intake, "-p", 'intake={"what": "everything"}', "-p", "lane=backfill")
-        prefect(bare(place), "deployment", "run", "enrich-contacts/live", "--watch")
-        prefect(bare(place), "deployment", "run", "enrich-contacts/backfill", "--watch")
+        chosen = ["-p", 'select={"missing": ["provider"]}', "-p", "max_credits=40", "--watch"]
+        prefect(bare(place), "deployment", "run", "enrich-contacts/backfill", *chosen)
+        assert 0 < place.ledger()["zoominfo"]["credits_used"] <= 40
+        left = count(warehouse, "enrichment_staging")
+        assert left > 0
+        resumed = place.result("resume", "backfill", "--start")
+        assert resumed["waiting"] == left
+        assert resumed["flow_run"]
+        eventually(lambda: not count(warehouse, "enrichment_staging"))
     _agree(place, warehouse)
     warehouse.close()
     lines = [one["message"] for one in ask(deployed, "POST", "logs/filter", limit=200, sort="TIMESTAMP_DESC")]
@@ -93,12 +106,14 @@ def test_a_deployed_run_on_a_worker_leaves_three_sides_agreeing(deployed: Place,
 def test_many_commits_start_few_runs_and_the_last_one_is_followed_by_one(
     deployed: Place, place: Place, tmp_path: Path
 ) -> None:
-    """Three listeners that stage without a pause get one run per interval, which empties the queue, and one after."""
+    """Two listeners that stage without a pause get one run per interval, which empties the queue, and one after."""
     warehouse = new_world(place, CONTACTS)
     began, began_at = time.monotonic(), datetime.now(UTC)
-    with process(WORKER, tmp_path, "worker", place.environment | {"PREFECT_WORKER_QUERY_SECONDS": "1"}):
+    # One run after the other: four processes that start at once would take turns at the processor.
+    worker = [*WORKER, "--limit", "1"]
+    with process(worker, tmp_path, "worker", place.environment | {"PREFECT_WORKER_QUERY_SECONDS": "1"}):
         with ExitStack() as stack:
-            listeners = [stack.enter_context(_listener(place)) for _ in range(3)]
+            listeners = [stack.enter_context(_listener(place)) for _ in range(2)]
             while count(warehouse, "enrichment_staging"):
                 assert time.monotonic() < began + 180
                 for each in listeners:

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import httpx
 
-from blocks.warehouses.base import Warehouse
+from blocks.warehouses.base import NewRecord, Warehouse
 from enrichment.records import Origin
 from sandbox.place import Place
-from tests.e2e.conftest import count, new_world
+from tests.e2e.conftest import alone, count, new_world
 
 CONTACTS = 2000
 #: At so many contacts a call and one call per second, the backfill needs minutes.
@@ -35,13 +35,13 @@ def wait_for(condition: Callable[[], bool], running: "subprocess.Popen[str]") ->
 
 def test_a_live_contact_is_written_long_before_a_backfill_ends(place: Place) -> None:
     """The live run gets its turn at the provider at once; then the backfill has all of it, and everything ends once."""
-    place = replace(place, environment=place.environment | SETTINGS)
+    place = alone(replace(place, environment=place.environment | SETTINGS))
     warehouse = new_world(place, CONTACTS, lane="backfill", **SLOW)  # a backfill that waits, and a slow provider
     backfill = place.enrich("run", "--lane", "backfill")
     wait_for(lambda: count(warehouse, "provider_replies") > 0, backfill)
 
     (crm_id,) = control(place, "hubspot/contacts", [{"email": "hit+live@acme.example"}]).json()
-    place.result("stage", "--ids", crm_id)
+    warehouse.stage([NewRecord("hubspot", crm_id, None, "manual", "live")])
     live = replace(place, folder=place.folder / "live")
     live.folder.mkdir()
     report = live.result("run", "--lane", "live")

@@ -2,6 +2,7 @@
 
 import statistics
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -11,7 +12,7 @@ from sandbox.arrivals import SOURCES, resident, waits
 from sandbox.place import Place, process
 from tests.e2e.conftest import WORKER, count, new_world
 
-WAVES, WAVE = 4, 5
+WAVES, WAVE = 2, 5
 
 
 @contextmanager
@@ -43,11 +44,13 @@ def test_a_new_contact_is_enriched_by_itself(
     place: Place,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Event, staging, start of a run, lookup and write-back follow each other, once for each contact."""
+    """Event, staging, start of a run, lookup and write-back follow each other, once: our own changes queue nothing."""
     place.environment["ENRICHMENT_CRM"] = crm
     warehouse = new_world(place, 0)
     with running(place), SOURCES[crm].listening(place):
         seconds = waits(place, crm, WAVES, WAVE)
+        while place.ledger()["hubspot"]["webhooks"]["pending"]:  # the pipeline's own changes are announced, too
+            time.sleep(0.05)
     assert count(warehouse, "record_ledger") == WAVES * WAVE
     assert count(warehouse, "enrichment_staging") == 0
     ledger = place.ledger()

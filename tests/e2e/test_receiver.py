@@ -20,13 +20,12 @@ import pytest
 
 from blocks.warehouses.base import Warehouse
 from enrichment.records import Origin
-from sandbox.place import Place, process, receiving
-from tests.e2e.conftest import count, new_world
+from sandbox.place import process
 from triggers.signatures import CONTACTS_SCHEME
 
 HUBSPOT = Origin("hubspot")
 
-EVENTS = 10_000
+EVENTS = 4_000
 SECRET = "sandbox-client-secret"
 PATIENCE_SECONDS = 200
 
@@ -159,23 +158,23 @@ def test_every_event_of_a_flood_arrives_once_though_the_receiver_is_killed_and_e
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """
-    10,000 events in deliveries of a hundred over ten connections: SIGKILL while it works, SIGKILL while ten deliveries
+    4,000 events in deliveries of a hundred over ten connections: SIGKILL while it works, SIGKILL while ten deliveries
     wait for their commit, SIGTERM while ten wait. What was answered with success is in the queue at every moment, and
     in the end each contact is there once.
     """
     locked = LOCKS[site.warehouse.name]
     created: list[str] = []
     with site.receiver() as first:
-        created += site.create(6000)
-        until(lambda: site.webhooks()["taken_events"] >= 500, "some deliveries are taken")
+        created += site.create(1500)
+        until(lambda: site.webhooks()["taken_events"] >= 200, "some deliveries are taken")
         first.send_signal(signal.SIGKILL)
         first.wait()
     assert site.nothing_accepted_is_missing()
     with site.receiver() as second:
         until(site.all_taken, "all that was refused is taken")
-        assert len(site.staged()) == 6000
+        assert len(site.staged()) == 1500
         with locked(site.warehouse):
-            created += site.create(2000)
+            created += site.create(1000)
             until(lambda: site.webhooks()["under_way"] == 10, "ten deliveries are under way")
             second.send_signal(signal.SIGKILL)
             second.wait()
@@ -219,32 +218,11 @@ def test_contacts_alone_can_be_taken(site: Site, monkeypatch: pytest.MonkeyPatch
 
 
 def _measure(site: Site, created: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Print how quickly the last thousand events arrive when nothing is in the way."""
+    """Print how quickly the last events arrive when nothing is in the way."""
     before, began = site.webhooks()["taken"], time.monotonic()
-    created += site.create(1000)
+    created += site.create(500)
     until(lambda: site.webhooks()["taken_events"] >= len(created) and site.all_taken(), "the last ones are taken")
     seconds = time.monotonic() - began
     deliveries = site.webhooks()["taken"] - before
     with capsys.disabled():
         sys.stdout.write(f"\n{site.warehouse.name}: {deliveries / seconds:.0f} deliveries of 100 events a second\n")
-
-
-def test_a_new_contact_is_staged_by_its_webhook_and_enriched_by_the_next_run(
-    place: Place, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Created in HubSpot, delivered, staged; a run writes it back, and its own changes stage nothing."""
-    warehouse = new_world(place, 0)
-    with receiving(place):
-        began = time.monotonic()
-        answer = httpx.post(
-            f"{place.sandbox_url}/control/hubspot/contacts", json=[{"email": "hit+zoe@acme.example"}], timeout=60
-        )
-        (contact,) = answer.json()
-        until(lambda: count(warehouse, "enrichment_staging"), "the contact is staged")
-        with capsys.disabled():
-            sys.stdout.write(f"\ncreated to staged: {time.monotonic() - began:.2f} s\n")
-        assert place.result("run")["books"]["dispositions"] == {"written": 1}
-        assert place.crm_contacts()[contact]["enr_company_name"]
-        until(lambda: not place.ledger()["hubspot"]["webhooks"]["pending"], "HubSpot has nothing left to deliver")
-    assert count(warehouse, "enrichment_staging") == 0
-    warehouse.close()

@@ -1,4 +1,4 @@
-"""Several workers on one pool, each running runs of its own, share one queue in PostgreSQL and one provider."""
+"""Several workers on one pool, each running a run of its own, share one queue in PostgreSQL and one provider."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -13,12 +13,12 @@ from blocks.warehouses.base import Warehouse
 from sandbox.place import Place, process
 from tests.e2e.conftest import WORKER, count, lookup_rate, new_world
 
-CONTACTS, RUNS, WORKERS = 900, 3, 2
+CONTACTS, RUNS, WORKERS = 900, 2, 2
 CALLS_PER_SECOND = 6
 CONTACTS_PER_CALL = 25
 PATIENCE_SECONDS = 400
 
-pytestmark = pytest.mark.timeout(600)  # six processes import Prefect
+pytestmark = pytest.mark.timeout(600)  # four processes import Prefect
 
 
 def books(warehouse: Warehouse) -> list[dict[str, Any]]:
@@ -81,7 +81,7 @@ def test_workers_on_one_pool_share_queue_and_rate(deployed: Place, place_on_post
     warehouse, api = new_world(place, CONTACTS), place.environment["PREFECT_API_URL"]
     with ExitStack() as stack:
         runs = start_runs(api)
-        worker = [*WORKER, "--limit", "2"]
+        worker = [*WORKER, "--limit", "1"]
         names = [f"worker-{number}" for number in range(WORKERS)]
         with warehouse._transaction() as session:
             # Nobody gets at the queue before all runs stand before it: the first one could work off all of it.

@@ -40,14 +40,14 @@ def test_the_linter_finds_nothing_grave(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", PASSWORDS)
-def test_a_password_that_is_not_set_is_told(name: str) -> None:
+def test_a_password_that_is_not_set_is_named(name: str) -> None:
     """Compose refuses to start, and says where the password belongs."""
     with pytest.raises(VariableMissingError, match=rf"{name}: set it in \.env"):
         project(VARIABLES | {name: ""})
 
 
 def test_the_example_of_settings_has_every_variable() -> None:
-    """Whoever copies .env.example finds each password to fill in."""
+    """A user who copies .env.example finds each password to fill in."""
     assert set(PASSWORDS) <= set(env_file())
 
 

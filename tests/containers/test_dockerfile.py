@@ -24,7 +24,7 @@ ours = ("commands", "flows", "triggers", "tasks", "lookup", "blocks", "enrichmen
 for name in ours:
     package = importlib.import_module(name)
     assert package.__file__.startswith(sys.prefix), package.__file__
-    # What can't be imported is asked for once more by the walk itself: here it is told of, there passed over.
+    # What can't be imported is asked for once more by the walk itself: here it is reported, there passed over.
     for module in pkgutil.walk_packages(package.__path__, f"{name}.", onerror=lambda _: None):
         try:
             importlib.import_module(module.name)
@@ -152,7 +152,7 @@ def address() -> Iterator[str]:
     server.server_close()
 
 
-def test_the_health_check_tells_well_from_ill(image: Image, address: str) -> None:
+def test_the_health_check_fails_when_the_service_does(image: Image, address: str) -> None:
     """0 for an answer of 200 and where there is nothing to ask; else 1, whatever is wrong."""
     codes = {
         url: in_image(image, *image.health_command, HEALTH_URL=url).returncode

@@ -241,7 +241,7 @@ def test_the_setup_may_be_repeated(host: Host) -> None:
     `docker compose up` runs it again each time, and what people changed in Prefect stays as they left it.
 
     The intake's schedule is off, the deployment `live` and its automation are paused, the pool has a limit and an own
-    template, a queue's limit has another number of slots, and a deployment that somebody deleted is back.
+    template, a queue's limit has another number of slots, and a deleted deployment is back.
     """
     ids = {one["name"]: one for one in api(host, "/deployments/filter", {})}
     server = f"http://127.0.0.1:{host.ports['server']}/api"

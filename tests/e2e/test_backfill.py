@@ -54,7 +54,7 @@ class Backfill:
             time.sleep(0.02)
 
     def nothing_twice(self, contacts: int) -> None:
-        """Nobody was asked for, billed or written twice, and everybody has ended."""
+        """No contact was looked up, billed or written twice, and all have ended."""
         ledger = self.place.ledger()
         assert ledger["zoominfo"]["most_lookups_of_one_input"] == 1
         assert ledger["zoominfo"]["credits_used"] == ledger["zoominfo"]["records_billed"]
@@ -111,7 +111,7 @@ def test_three_workers_share_one_backfill(backfill_on_prefect: Backfill) -> None
     backfill.nothing_twice(CONTACTS)
     shares = [report["books"]["claimed"] for report in reports]
     ledger = backfill.place.ledger()
-    print(  # noqa: T201 - figures for whoever runs it with many contacts
+    print(  # noqa: T201 - figures for a run with many contacts
         json.dumps(
             {"contacts": CONTACTS, "seconds": round(seconds, 1), "claimed": shares, "zoominfo": ledger["zoominfo"]}
         )
@@ -127,7 +127,7 @@ MOMENTS: dict[str, Callable[[Backfill], bool]] = {
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_killed_backfill_is_finished_by_the_same_command(backfill: Backfill, moment: str) -> None:
-    """SIGKILL: nobody is left out, only what was in flight is asked again, and nothing is written twice."""
+    """SIGKILL: no contact is left out, only what was in flight is asked again, and nothing is written twice."""
     contacts = 900
     # The lease is short so that the next run needn't wait for the dead one's claims.
     backfill = with_settings(backfill, lease_seconds="4", chunk_size="150")

@@ -1,4 +1,4 @@
-"""What a user gets wrong is told in one clear line, with an exit code, and loses nothing."""
+"""What a user gets wrong is explained in one clear line, with an exit code, and loses nothing."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ CONFIGURED = {
 }
 
 
-#: Told by a process of its own, as a user sees it; the others by the same command in this process, which takes less
+#: Run as a process of its own, as a user does; the others by the same command in this process, which takes less
 #: than a tenth of the time.
 AS_PROCESSES = (
     "an unknown provider",
@@ -102,7 +102,7 @@ BAD: dict[str, tuple[list[str], dict[str, str], int, list[str]]] = {
     "a wrong header": (["stage", "--csv", "wrong.csv"], {}, 2, ["no column 'crm_id'", "found: id, mail"]),
     "an empty id": (["stage", "--csv", "hole.csv"], {}, 2, ["line 3", "the cell is empty"]),
     "an unknown lane": (["stage", "--lane", "fast"], {}, 2, ["'fast' is not a valid queue", "live or backfill"]),
-    "nobody to estimate": (["backfill", "--estimate"], {}, 2, ["choose contacts by a condition"]),
+    "no contact to estimate": (["backfill", "--estimate"], {}, 2, ["choose contacts by a condition"]),
     "conditions that exclude each other": (["backfill", "--all", "--owner", "7"], {}, 2, ["everything"]),
     "a price book that isn't there": (
         ["backfill", "--all", "--estimate"],
@@ -110,7 +110,7 @@ BAD: dict[str, tuple[list[str], dict[str, str], int, list[str]]] = {
         2,
         ["prices.yaml can't be read"],
     ),
-    "a cap that is no number": (["run"], {"ENRICHMENT_CREDITS_PER_DAY": "lots"}, 2, ["ENRICHMENT_CREDITS_PER_DAY"]),
+    "a cap that is not a number": (["run"], {"ENRICHMENT_CREDITS_PER_DAY": "lots"}, 2, ["ENRICHMENT_CREDITS_PER_DAY"]),
     "a lane that can't be paused": (["pause", "fast"], {}, 2, ["'fast' is not a valid queue"]),
     "a deployment without a server": (["resume", "backfill", "--start"], {}, 2, ["PREFECT_API_URL"]),
     "an unknown contact": (["why", "4711"], {}, 2, ["doesn't know contact 4711"]),

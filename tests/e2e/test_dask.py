@@ -66,7 +66,7 @@ def cluster(place: Place) -> Iterator[str]:
 
 
 def test_two_workers_of_a_cluster_share_one_run_and_its_rate(place_on_postgres: Place) -> None:
-    """Nobody is looked up or written twice, the processes together keep the rate, and no result is kept by Prefect."""
+    """No contact is looked up or written twice, the processes together keep the rate, and Prefect keeps no result."""
     place = replace(place_on_postgres, environment=place_on_postgres.environment | DASK)
     warehouse = new_world(place, CONTACTS)
     with cluster(place) as address:

@@ -84,7 +84,7 @@ def test_workers_on_one_pool_share_queue_and_rate(deployed: Place, place_on_post
         worker = [*WORKER, "--limit", "1"]
         names = [f"worker-{number}" for number in range(WORKERS)]
         with warehouse._transaction() as session:
-            # Nobody gets at the queue before all runs stand before it: the first one could work off all of it.
+            # No run gets at the queue before all runs stand before it: the first one could work off all of it.
             session._connection.execute("LOCK TABLE enrichment_staging IN ACCESS EXCLUSIVE MODE")
             for name in names:
                 stack.enter_context(process([*worker, "--name", name], place.folder, name, place.environment))

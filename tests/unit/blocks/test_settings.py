@@ -41,6 +41,7 @@ CASES = {
     "keep_runs_days": Case("90", 90, ("-1", "3651", "a year")),
     "keep_flow_runs_days": Case("90", 90, ("-1", "3651", "a year")),
     "absent_minutes": Case("30", 30, ("-1", "10081", "an hour")),
+    "look_hours": Case("12", 12.0, ("-1", "721", "a day")),
     "free_mail": Case("person_only", "person_only", ("never", "Ask")),
     "role_addresses": Case("skip", "skip", ("never",)),
     "disposable_addresses": Case("ask", "ask", ("never",)),

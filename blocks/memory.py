@@ -13,7 +13,7 @@ def share_arenas() -> bool:
     Let all threads take memory from two arenas, and return whether the C library knows how.
 
     glibc has eight for each core, and each keeps what it needed at its busiest: with the threads of four batches a run
-    of 20,000 contacts grew to 318 MB, of which Python's objects took a third. With two arenas it takes 219 MB, in
+    of 10,000 contacts grew to 320 MB, of which Python's objects took a third. With two arenas it takes 235 MB, in
     the same time.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

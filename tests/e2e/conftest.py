@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,15 @@ def prefect(environment: dict[str, str], *arguments: str) -> str:
     return done.stdout
 
 
+def insist(server: httpx.Client, method: str, path: str, body: Any) -> httpx.Response:
+    """Return Prefect's answer; while its SQLite is locked it answers 503, and is asked again."""
+    deadline = time.monotonic() + 60
+    while (answer := server.request(method, path, json=body)).status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+        assert time.monotonic() < deadline, answer.text
+        time.sleep(0.3)
+    return answer.raise_for_status()
+
+
 @pytest.fixture(scope="session")
 def schedules_at_work(shared_place: Place) -> frozenset[str]:
     """
@@ -152,17 +162,17 @@ def schedules_at_work(shared_place: Place) -> frozenset[str]:
     prefect(bare(shared_place), "work-pool", "create", "enrichment", "--type", "process", "--overwrite")
     prefect(bare(shared_place), "deploy", "--all")
     with httpx.Client(base_url=shared_place.environment["PREFECT_API_URL"] + "/", timeout=60) as server:
-        deployments = server.post("deployments/filter", json={}).raise_for_status().json()
+        deployments = insist(server, "POST", "deployments/filter", {}).json()
         due = {one["id"]: one["name"] for one in deployments if one["schedules"]}
         deadline, found = time.monotonic() + 120, frozenset[str]()
         while found != frozenset(due.values()) and time.monotonic() < deadline:
             time.sleep(0.3)
-            runs = server.post("flow_runs/filter", json={}).raise_for_status().json()
+            runs = insist(server, "POST", "flow_runs/filter", {}).json()
             found = frozenset(due[run["deployment_id"]] for run in runs if run["auto_scheduled"])
         for one in deployments:
             for schedule in one["schedules"]:
                 path = f"deployments/{one['id']}/schedules/{schedule['id']}"
-                server.patch(path, json={"active": False}).raise_for_status()
+                insist(server, "PATCH", path, {"active": False})
     return found
 
 

@@ -12,6 +12,7 @@ import signal
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect.client.schemas.objects import FlowRun, State
@@ -44,7 +45,7 @@ def run_flow(flow: Flow[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     if needs_server():
         ensure_server()
         return flow(*args, **kwargs)
-    return _run_here(flow, kwargs)
+    return _run_here(flow, signature(flow.fn).bind(*args, **kwargs).arguments)
 
 
 def _run_here(flow: Flow[..., R], parameters: Mapping[str, Any]) -> R:

@@ -1,8 +1,7 @@
 """The flows as a command without a Prefect server calls them, for tests that are about what a run does to contacts."""
 
-import inspect
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from prefect.flows import Flow
@@ -19,11 +18,9 @@ R = TypeVar("R")
 
 
 def _here(flow: Flow[P, R]) -> Callable[P, R]:
-    run: Callable[..., R] = partial(run_flow, flow)
-
     @wraps(flow.fn)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        return run(**inspect.signature(flow.fn).bind(*args, **kwargs).arguments)
+        return run_flow(flow, *args, **kwargs)
 
     return call
 

@@ -201,38 +201,38 @@ class InFlight:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def __aenter__(self) -> None:
-        """Wait until one more may be under way."""
-        while self._busy >= int(self._allowed):
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
-            try:
-                await turn
-            except asyncio.CancelledError:
-                self._wake(1)  # the turn may have come already
-                raise
-        self._busy += 1
+        """Wait in line until one more may be under way."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        self._let_in()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # its turn had come already
+                await self.__aexit__()
+            raise
 
     async def __aexit__(self, *_: object) -> None:
         """Let the next one in."""
         self._busy -= 1
-        self._wake(1)
+        self._let_in()
 
     def more(self) -> None:
         """Note a call that went well: if others wait, one more may be under way once as many did as there are."""
-        if self._waiting and self._allowed < self._most:
+        if self._waiting:
             self._allowed = min(self._allowed + 1 / self._allowed, float(self._most))
-            self._wake(1)
+            self._let_in()
 
     def fewer(self) -> None:
         """Note that the service fails."""
         self._allowed = max(self._allowed / 2, 1.0)
 
-    def _wake(self, calls: int) -> None:
-        while calls and self._waiting:
+    def _let_in(self) -> None:
+        while self._waiting and self._busy < int(self._allowed):
             turn = self._waiting.popleft()
             if not turn.done():  # else its call was cancelled
+                self._busy += 1
                 turn.set_result(None)
-                calls -= 1
 
 
 class _Pacers:

@@ -342,6 +342,24 @@ def test_calls_in_flight_go_up_while_all_are_needed_and_down_when_the_service_fa
     assert 32 < grown <= 64
 
 
+def test_calls_are_let_in_as_they_came() -> None:
+    """Whatever changes the bound meanwhile, the batch that came first is served first."""
+
+    async def scene() -> list[int]:
+        bound, order = InFlight(64), []
+
+        async def call(number: int) -> None:
+            async with bound:
+                order.append(number)
+                await asyncio.sleep(0)
+                bound.fewer() if number % 7 == 0 else bound.more()
+
+        await asyncio.gather(*map(call, range(300)))
+        return order
+
+    assert asyncio.run(scene()) == list(range(300))
+
+
 def test_a_call_that_is_cancelled_gives_its_turn_on() -> None:
     """A caller whose turn came while it was cancelled doesn't keep the others waiting."""
 

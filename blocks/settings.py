@@ -55,7 +55,10 @@ class Settings(BaseSettings):
         1000, ge=1, le=10_000, description="Queued contacts per batch, which one chain of task runs handles."
     )
     chunks_in_flight: int = Field(
-        4, ge=1, le=MOST_CHUNKS_IN_FLIGHT, description="Batches that one run works on at once."
+        6,
+        ge=1,
+        le=MOST_CHUNKS_IN_FLIGHT,
+        description="Batches that one run works on at once, three of them in lookups.",
     )
     live_share: float = Field(
         0.8, ge=0.05, le=0.95, description="Share of every rate limit that live runs get together while backfills run."

@@ -1,6 +1,7 @@
 """The chain of one chunk: look up, store, write back, settle; and what is left to do for a chunk whose chain broke."""
 
 import random
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,12 +32,16 @@ from lookup.walk import LookUp, load_providers
 from tasks.steps import Parcel, step
 from tasks.write_back import WriteBack
 
+# Enough to keep the provider busy while one of them reads its contacts. A batch waits for requests that another one has
+# made for the same person: if all looked up at once, they would end together and leave the provider idle.
+_AT_ONCE = threading.BoundedSemaphore(3)
+
 
 @step(name="look-up")
 def look_up(plan: RunPlan, claimed: Parcel[Claim]) -> Parcel[Chunk]:
     """Return the chunk with what the providers know of each record, from the journal where it has the reply."""
     claim = claimed.contents
-    with open_warehouse(plan.warehouse) as warehouse, open_crm(plan.crm) as crm:
+    with _AT_ONCE, open_warehouse(plan.warehouse) as warehouse, open_crm(plan.crm) as crm:
         buyer = Buyer(plan, claim, warehouse, crm)
         try:
             done = LookUp(plan, warehouse, crm, buyer, load_providers(plan)).run(claim.records)

@@ -76,6 +76,7 @@ def started(
     combination: Combination = Combination(),  # noqa: B008 - frozen
     *,
     events: bool = False,
+    server: Mapping[str, str] | None = None,
 ) -> Iterator[Place]:
     """
     Start the stand-ins and a Prefect server, in an emptied folder; end them afterwards.
@@ -85,6 +86,7 @@ def started(
         folder: for the files of all.
         combination: of CRM, providers and warehouse.
         events: whether Salesforce's events are served too; their libraries are those of an extra.
+        server: further settings of the Prefect server.
     """
     _clear(folder)
     with ExitStack() as stack:
@@ -96,7 +98,7 @@ def started(
         if not address:
             raise EnrichmentError(f"the sandbox didn't start: see {folder / 'sandbox.log'}")
         environment = _environment(address, combination) | warehouse
-        environment |= stack.enter_context(prefect_server(folder))
+        environment |= stack.enter_context(prefect_server(folder, server))
         yield Place(folder, environment, address["url"])
 
 

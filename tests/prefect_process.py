@@ -16,8 +16,13 @@ from prefect.settings import (
 
 from sandbox.place import prefect_server
 
-#: What else a server does all the time; no test that calls a flow in its own process looks at what comes of it.
-_SERVICES = ("EVENT_LOGGER", "FOREMAN", "LATE_RUNS", "SCHEDULER", "TASK_RUN_RECORDER", "TRIGGERS")
+#: What a server does all the time, and no test looks at what comes of it.
+_BACKGROUND = ("EVENT_LOGGER", "FOREMAN", "LATE_RUNS", "TASK_RUN_RECORDER")
+
+
+def without(*services: str) -> dict[str, str]:
+    """Return the settings of a server that leaves out these services, and those that no test needs."""
+    return {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in (*_BACKGROUND, *services)}
 
 
 @contextmanager
@@ -28,8 +33,7 @@ def connected(folder: Path) -> Iterator[None]:
     Prefect's own test harness does the same, but imports the whole server into this process too, which takes as long
     as all else together, and leaves its server behind when this process is killed.
     """
-    without = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in _SERVICES}
-    with prefect_server(folder, without) as settings:
+    with prefect_server(folder, without("SCHEDULER", "TRIGGERS")) as settings:
         changes = {
             PREFECT_API_URL: settings["PREFECT_API_URL"],
             PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,  # at the end of every flow run it would be waited for

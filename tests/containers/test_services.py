@@ -22,6 +22,7 @@ from tests.containers import database
 from tests.containers.compose import Service, env_file, services
 from tests.containers.database import free_port
 from tests.containers.dockerfile import Image
+from tests.prefect_api import ask_prefect
 
 CONTACTS = 20
 PATIENCE_SECONDS = 300
@@ -170,10 +171,9 @@ def host(image: Image, box: Box, tmp_path_factory: pytest.TempPathFactory) -> It
         yield host
 
 
-def api(host: Host, path: str, content: dict[str, Any]) -> Any:
+def ask(host: Host, method: str, path: str, content: Any = None) -> Any:
     """Ask Prefect's server."""
-    answer = httpx.post(f"http://127.0.0.1:{host.ports['server']}/api{path}", json=content, timeout=60)
-    return answer.raise_for_status().json()
+    return ask_prefect(f"http://127.0.0.1:{host.ports['server']}/api", method, path, content)
 
 
 def query(host: Host, statement: str) -> list[tuple[Any, ...]]:
@@ -219,14 +219,14 @@ def test_prefect_keeps_its_own_tables_in_its_own_database(host: Host) -> None:
 
 def made_by_people(host: Host) -> dict[str, Any]:
     """Return what people may have changed in Prefect, without times of the last sign of life."""
-    deployments = api(host, "/deployments/filter", {"sort": "NAME_ASC"})
+    deployments = ask(host, "POST", "deployments/filter", {"sort": "NAME_ASC"})
     kept = ("id", "name", "paused", "parameters", "schedules", "concurrency_options", "global_concurrency_limit")
-    pools = api(host, "/work_pools/filter", {})
+    pools = ask(host, "POST", "work_pools/filter", {})
     settings = ("name", "type", "is_paused", "concurrency_limit", "base_job_template")
-    limits = api(host, "/v2/concurrency_limits/filter", {})
+    limits = ask(host, "POST", "v2/concurrency_limits/filter", {})
     return {
         "deployments": [{name: one[name] for name in kept} for one in deployments],
-        "automations": api(host, "/automations/filter", {"sort": "NAME_ASC"}),
+        "automations": ask(host, "POST", "automations/filter", {"sort": "NAME_ASC"}),
         "pools": [{name: one[name] for name in settings} for one in pools],
         "limits": sorted(
             (one["name"], one["limit"], one["active"])
@@ -243,23 +243,22 @@ def test_the_setup_may_be_repeated(host: Host) -> None:
     The intake's schedule is off, the deployment `live` and its automation are paused, the pool has a limit and an own
     template, a queue's limit has another number of slots, and a deleted deployment is back.
     """
-    ids = {one["name"]: one for one in api(host, "/deployments/filter", {})}
-    server = f"http://127.0.0.1:{host.ports['server']}/api"
+    ids = {one["name"]: one for one in ask(host, "POST", "deployments/filter", {})}
     schedule = ids["intake"]["schedules"][0]["id"]
-    template = api(host, "/work_pools/filter", {})[0]["base_job_template"]
+    template = ask(host, "POST", "work_pools/filter", {})[0]["base_job_template"]
     template["variables"]["properties"]["env"]["description"] = "our own"
-    automation = api(host, "/automations/filter", {})[0]["id"]
+    automation = ask(host, "POST", "automations/filter", {})[0]["id"]
     changes: dict[str, dict[str, Any]] = {
-        f"/deployments/{ids['intake']['id']}/schedules/{schedule}": {"active": False},
-        f"/deployments/{ids['live']['id']}": {"paused": True},
-        f"/automations/{automation}": {"enabled": False},
-        "/work_pools/enrichment": {"concurrency_limit": 2, "base_job_template": template},
-        "/v2/concurrency_limits/enrichment-live": {"limit": 7},
+        f"deployments/{ids['intake']['id']}/schedules/{schedule}": {"active": False},
+        f"deployments/{ids['live']['id']}": {"paused": True},
+        f"automations/{automation}": {"enabled": False},
+        "work_pools/enrichment": {"concurrency_limit": 2, "base_job_template": template},
+        "v2/concurrency_limits/enrichment-live": {"limit": 7},
     }
     for path, change in changes.items():
-        httpx.patch(f"{server}{path}", json=change, timeout=60).raise_for_status()
+        ask(host, "PATCH", path, change)
     before = made_by_people(host)
-    httpx.delete(f"{server}/deployments/{ids['preview']['id']}", timeout=60).raise_for_status()
+    ask(host, "DELETE", f"deployments/{ids['preview']['id']}")
     assert "preview-contacts/preview" in host.run("setup")
     after = made_by_people(host)
     assert [one["name"] for one in after["deployments"]] == [one["name"] for one in before["deployments"]]
@@ -267,22 +266,26 @@ def test_the_setup_may_be_repeated(host: Host) -> None:
         one["deployments"] = [each for each in one["deployments"] if each["name"] != "preview"]
     assert after == before
     changes = {
-        f"/deployments/{ids['live']['id']}": {"paused": False},
-        "/work_pools/enrichment": {"concurrency_limit": None},
-        f"/automations/{automation}": {"enabled": True},
+        f"deployments/{ids['live']['id']}": {"paused": False},
+        "work_pools/enrichment": {"concurrency_limit": None},
+        f"automations/{automation}": {"enabled": True},
     }
     for path, change in changes.items():  # the tests that follow run it
-        httpx.patch(f"{server}{path}", json=change, timeout=60).raise_for_status()
+        ask(host, "PATCH", path, change)
+
+
+def state(host: Host, run_id: str) -> str:
+    """Return the kind of state that a run is in."""
+    return str(ask(host, "GET", f"flow_runs/{run_id}")["state_type"])
 
 
 def carries_a_run(host: Host, box: Box) -> None:
     """A run that the server starts ends with the contacts in CRM and warehouse."""
-    deployment = api(host, "/deployments/filter", {"deployments": {"name": {"any_": ["live"]}}})[0]
-    run = api(host, f"/deployments/{deployment['id']}/create_flow_run", {})
-    url = f"http://127.0.0.1:{host.ports['server']}/api/flow_runs/{run['id']}"
+    deployment = ask(host, "POST", "deployments/filter", {"deployments": {"name": {"any_": ["live"]}}})[0]
+    run = ask(host, "POST", f"deployments/{deployment['id']}/create_flow_run", {"idempotency_key": "one"})
     ended = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
-    until(lambda: httpx.get(url, timeout=60).json()["state_type"] in ended, "the run ends")
-    assert httpx.get(url, timeout=60).json()["state_type"] == "COMPLETED"
+    until(lambda: state(host, run["id"]) in ended, "the run ends")
+    assert state(host, run["id"]) == "COMPLETED"
     assert query(host, "SELECT count(DISTINCT crm_id) FROM enrichment_pipeline.record_ledger") == [(CONTACTS,)]
     assert box.world.hubspot.updates_by_contact
 

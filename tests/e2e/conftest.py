@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,8 @@ from blocks.warehouses.sqlite import SqliteWarehouse
 from sandbox.place import ROOT, Place, started
 from tasks.intake import stage_everything
 from tasks.queue import RUN_LIMITS
+from tests.prefect_api import ask_prefect
+from tests.prefect_process import without
 
 WORKER = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "enrichment"]
 
@@ -32,13 +33,15 @@ WORKER = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "enrichm
 @pytest.fixture(scope="session")
 def shared_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Start the stand-ins and the server once."""
-    with started(10, tmp_path_factory.mktemp("place"), events=True) as place:
+    with started(10, tmp_path_factory.mktemp("place"), events=True, server=without()) as place:
         for name in RUN_LIMITS:  # runs that tests kill keep their slots for a minute
-            answer = httpx.post(
-                f"{place.environment['PREFECT_API_URL']}/v2/concurrency_limits/", json={"name": name, "limit": 100}
-            )
-            answer.raise_for_status()
+            ask(place, "POST", "v2/concurrency_limits/", {"name": name, "limit": 100})
         yield place
+
+
+def ask(place: Place, method: str, path: str, body: Any = None) -> Any:
+    """Ask the place's Prefect server."""
+    return ask_prefect(place.environment["PREFECT_API_URL"], method, path, body)
 
 
 @pytest.fixture
@@ -143,15 +146,6 @@ def prefect(environment: dict[str, str], *arguments: str) -> str:
     return done.stdout
 
 
-def insist(server: httpx.Client, method: str, path: str, body: Any) -> httpx.Response:
-    """Return Prefect's answer; while its SQLite is locked it answers 503, and is asked again."""
-    deadline = time.monotonic() + 60
-    while (answer := server.request(method, path, json=body)).status_code == HTTPStatus.SERVICE_UNAVAILABLE:
-        assert time.monotonic() < deadline, answer.text
-        time.sleep(0.3)
-    return answer.raise_for_status()
-
-
 @pytest.fixture(scope="session")
 def schedules_at_work(shared_place: Place) -> frozenset[str]:
     """
@@ -161,18 +155,17 @@ def schedules_at_work(shared_place: Place) -> frozenset[str]:
     """
     prefect(bare(shared_place), "work-pool", "create", "enrichment", "--type", "process", "--overwrite")
     prefect(bare(shared_place), "deploy", "--all")
-    with httpx.Client(base_url=shared_place.environment["PREFECT_API_URL"] + "/", timeout=60) as server:
-        deployments = insist(server, "POST", "deployments/filter", {}).json()
-        due = {one["id"]: one["name"] for one in deployments if one["schedules"]}
-        deadline, found = time.monotonic() + 120, frozenset[str]()
-        while found != frozenset(due.values()) and time.monotonic() < deadline:
-            time.sleep(0.3)
-            runs = insist(server, "POST", "flow_runs/filter", {}).json()
-            found = frozenset(due[run["deployment_id"]] for run in runs if run["auto_scheduled"])
-        for one in deployments:
-            for schedule in one["schedules"]:
-                path = f"deployments/{one['id']}/schedules/{schedule['id']}"
-                insist(server, "PATCH", path, {"active": False})
+    deployments = ask(shared_place, "POST", "deployments/filter", {})
+    due = {one["id"]: one["name"] for one in deployments if one["schedules"]}
+    deadline, found = time.monotonic() + 120, frozenset[str]()
+    while found != frozenset(due.values()) and time.monotonic() < deadline:
+        time.sleep(0.3)
+        runs = ask(shared_place, "POST", "flow_runs/filter", {})
+        found = frozenset(due[run["deployment_id"]] for run in runs if run["auto_scheduled"])
+    for one in deployments:
+        for schedule in one["schedules"]:
+            path = f"deployments/{one['id']}/schedules/{schedule['id']}"
+            ask(shared_place, "PATCH", path, {"active": False})
     return found
 
 

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 
@@ -17,7 +16,7 @@ from blocks.warehouses.sqlite import SqliteWarehouse
 from sandbox import lifeline
 from sandbox.place import ROOT, Place, process
 from tasks.run_starts import STAGED_EVENT
-from tests.e2e.conftest import WORKER, bare, count, new_world, prefect
+from tests.e2e.conftest import WORKER, ask, bare, count, new_world, prefect
 
 CONTACTS = 200
 TRIGGER = next(iter(yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]))["triggers"][0]
@@ -30,12 +29,6 @@ with RunStarter.from_settings() as starter:
     for _ in sys.stdin:
         starter.staged()
 """
-
-
-def ask(place: Place, method: str, path: str, **body: object) -> Any:
-    """Ask the server itself."""
-    answer = httpx.request(method, f"{place.environment['PREFECT_API_URL']}/{path}", json=body or None, timeout=60)
-    return answer.raise_for_status().json()
 
 
 def at(text: str) -> datetime:
@@ -54,7 +47,7 @@ def test_everything_is_deployed_with_its_triggers_and_its_form(
 ) -> None:
     """Each deployment of the file is there with its limit, each form explains itself, and the trigger is at work."""
     wanted = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
-    found = {one["name"]: one for one in ask(deployed, "POST", "deployments/filter", limit=50)}
+    found = {one["name"]: one for one in ask(deployed, "POST", "deployments/filter", {"limit": 50})}
     assert set(found) == {one["name"] for one in wanted}
     for each in wanted:
         deployment = found[each["name"]]
@@ -95,7 +88,7 @@ def test_deployed_runs_on_a_worker_leave_three_sides_agreeing(deployed: Place, p
         eventually(lambda: not count(warehouse, "enrichment_staging"))
     _agree(place, warehouse)
     warehouse.close()
-    lines = [one["message"] for one in ask(deployed, "POST", "logs/filter", limit=200, sort="TIMESTAMP_DESC")]
+    lines = [one["message"] for one in ask(deployed, "POST", "logs/filter", {"limit": 200, "sort": "TIMESTAMP_DESC"})]
     said = {line.split()[0] for line in lines}
     assert {"books_opened", "chunk_settled"} <= said
     # What adapters log is there, too, and no line holds an address.
@@ -137,7 +130,7 @@ def _listener(place: Place) -> "subprocess.Popen[str]":
 
 
 def _runs_by_event(place: Place, since: datetime) -> list[dict[str, Any]]:
-    runs = ask(place, "POST", "flow_runs/filter", deployments={"name": {"any_": ["live"]}})
+    runs = ask(place, "POST", "flow_runs/filter", {"deployments": {"name": {"any_": ["live"]}}})
     by_event = [run for run in runs if run["created_by"] and run["created_by"]["type"] == "AUTOMATION"]
     return [run for run in by_event if at(run["created"]) >= since]
 

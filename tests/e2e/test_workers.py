@@ -1,17 +1,17 @@
 """Several workers on one pool, each running a run of its own, share one queue in PostgreSQL and one provider."""
 
 import time
+import uuid
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-import httpx
 import pytest
 
 from blocks.warehouses.base import Warehouse
 from sandbox.place import Place, process
-from tests.e2e.conftest import WORKER, count, lookup_rate, new_world
+from tests.e2e.conftest import WORKER, ask, count, lookup_rate, new_world
 
 CONTACTS, RUNS, WORKERS = 900, 2, 2
 CALLS_PER_SECOND = 6
@@ -37,18 +37,11 @@ def waiting(session: Any) -> int:
     return int(session._connection.execute(statement).fetchone()["rows"])
 
 
-def start_runs(api: str) -> list[str]:
+def start_runs(place: Place) -> list[str]:
     """Start runs of the deployment, and return their ids."""
-    deployment = httpx.get(f"{api}/deployments/name/enrich-contacts/backfill", timeout=60).json()["id"]
-    url = f"{api}/deployments/{deployment}/create_flow_run"
-    return [_start_run(url) for _ in range(RUNS)]
-
-
-def _start_run(url: str) -> str:
-    answer = httpx.post(url, json={"parameters": {"lane": "live"}}, timeout=60)
-    if answer.status_code == 503:  # its SQLite is locked; Prefect's own client asks again, too
-        return _start_run(url)
-    return str(answer.raise_for_status().json()["id"])
+    deployment = ask(place, "GET", "deployments/name/enrich-contacts/backfill")["id"]
+    asked = [{"parameters": {"lane": "live"}, "idempotency_key": uuid.uuid4().hex} for _ in range(RUNS)]
+    return [ask(place, "POST", f"deployments/{deployment}/create_flow_run", one)["id"] for one in asked]
 
 
 def run_ids(warehouse: Warehouse) -> set[str]:
@@ -56,9 +49,9 @@ def run_ids(warehouse: Warehouse) -> set[str]:
     return {one["run_id"] for one in books(warehouse)}
 
 
-def states(api: str, ids: Iterable[str]) -> set[str]:
+def states(place: Place, ids: Iterable[str]) -> set[str]:
     """Return the kinds of states that the runs are in."""
-    return {httpx.get(f"{api}/flow_runs/{one}", timeout=60).json()["state_type"] for one in ids}
+    return {ask(place, "GET", f"flow_runs/{one}")["state_type"] for one in ids}
 
 
 def await_that(condition: Callable[[], bool], what: str) -> None:
@@ -78,9 +71,9 @@ def test_workers_on_one_pool_share_queue_and_rate(deployed: Place, place_on_post
         "ENRICHMENT_NOTIFIERS": "",
     }
     place = replace(place_on_postgres, environment=place_on_postgres.environment | settings)
-    warehouse, api = new_world(place, CONTACTS), place.environment["PREFECT_API_URL"]
+    warehouse = new_world(place, CONTACTS)
     with ExitStack() as stack:
-        runs = start_runs(api)
+        runs = start_runs(place)
         worker = [*WORKER, "--limit", "1"]
         names = [f"worker-{number}" for number in range(WORKERS)]
         with warehouse._transaction() as session:
@@ -91,8 +84,8 @@ def test_workers_on_one_pool_share_queue_and_rate(deployed: Place, place_on_post
             await_that(lambda: waiting(session) >= RUNS, "the runs at the queue")
         ended = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
         # The deployment's schedule may have added runs of its own.
-        await_that(lambda: states(api, {*runs, *run_ids(warehouse)}) <= ended, "the runs' ends")
-        assert states(api, runs) == {"COMPLETED"}
+        await_that(lambda: states(place, {*runs, *run_ids(warehouse)}) <= ended, "the runs' ends")
+        assert states(place, runs) == {"COMPLETED"}
     found, ledger = books(warehouse), place.ledger()
     assert [one for one in found if one["claimed"] != one["returned"] + one["ended"]] == []
     assert len([one for one in found if one["claimed"]]) > 1

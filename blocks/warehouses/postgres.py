@@ -13,6 +13,7 @@ from blocks.warehouses._rows import Row, bind, decode, refusal
 from blocks.warehouses._session import PARAMETER, ConflictError, Session, read_sql
 from blocks.warehouses.base import Warehouse, WarehouseBlock
 from enrichment.errors import ConfigurationError, TransientError
+from enrichment.text import storable
 
 try:
     import psycopg
@@ -24,6 +25,8 @@ except ImportError as error:
 
 #: The class of SQLSTATEs of what is too long or nested too deep.
 _LIMIT_EXCEEDED = "54"
+#: The lists of keys.
+_ARRAYS = ("ids", "keys")
 
 
 class Postgres(WarehouseBlock):
@@ -155,11 +158,18 @@ class _PostgresSession(Session):
 
     def _execute(self, query: str, values: dict[str, Any]) -> "psycopg.Cursor[Row]":
         try:
-            return self._connection.execute(self._statements[query].encode(), bind(values))
+            return self._connection.execute(self._statements[query].encode(), _bind(values))
         except (psycopg.DataError, psycopg.IntegrityError, psycopg.OperationalError) as error:
             if isinstance(error, psycopg.OperationalError) and (error.sqlstate or "")[:2] != _LIMIT_EXCEEDED:
                 raise
             raise refusal("PostgreSQL", error.sqlstate or type(error).__name__, str(error), values) from None
+
+
+def _bind(values: dict[str, Any]) -> dict[str, Any]:
+    # Keys in an array are looked up in an index. Unpacked from JSON they would be a table of unknown size, compared
+    # with all rows of another one as long as the engine has no statistics of that.
+    arrays = {name: storable(values[name]) for name in _ARRAYS if name in values}
+    return bind({name: value for name, value in values.items() if name not in arrays}) | arrays
 
 
 def _unreachable(error: "psycopg.OperationalError") -> str:

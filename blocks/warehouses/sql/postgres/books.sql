@@ -86,19 +86,19 @@ WHERE s.claimed_by = :token
 -- Counts by disposition which of these records a run has ended.
 -- differs because of how a list is unpacked
 SELECT disposition, COUNT(*) AS records FROM record_ledger
-WHERE run_id = :run_id AND record_id IN (SELECT jsonb_array_elements_text(:ids::jsonb)) GROUP BY disposition
+WHERE run_id = :run_id AND record_id = ANY (:ids::text[]) GROUP BY disposition
 
 -- query: read_ended
 -- Reads which of these contacts have ended before, however that was.
 -- differs because of how a list is unpacked
 SELECT DISTINCT crm_id FROM record_ledger WHERE crm = :crm AND object_type = :object_type
-    AND crm_id IN (SELECT jsonb_array_elements_text(:ids::jsonb))
+    AND crm_id = ANY (:ids::text[])
 
 -- query: read_fresh
 -- Reads the requests that led to what was written lately; the last row of a contact is the latest.
 -- differs because of the clock and how a list is unpacked
 SELECT l.crm_id, l.request_key FROM record_ledger l
-WHERE l.crm = :crm AND l.object_type = :object_type AND l.crm_id IN (SELECT jsonb_array_elements_text(:ids::jsonb))
+WHERE l.crm = :crm AND l.object_type = :object_type AND l.crm_id = ANY (:ids::text[])
     AND l.disposition IN ('written', 'unchanged')
     AND l.finished_at > now() - make_interval(days => :fresh_days)
 ORDER BY l.finished_at

@@ -2,14 +2,14 @@
 -- Reads which of these hashed identifiers are suppressed, why, and since when.
 -- differs because of how a list is unpacked
 SELECT key_hash, reason, suppressed_at FROM suppressed_contacts
-WHERE key_hash IN (SELECT jsonb_array_elements_text(:keys::jsonb))
+WHERE key_hash = ANY (:keys::text[])
 
 -- query: suppress_keys
 -- Suppresses hashed identifiers.
 -- differs because of the clock, how a list is unpacked and how rows are merged
 INSERT INTO suppressed_contacts (key_hash, suppressed_for, reason, suppressed_at)
 SELECT DISTINCT value, CASE :subject::text WHEN '' THEN value ELSE :subject::text END, :reason, now()
-FROM jsonb_array_elements_text(:keys::jsonb) AS value
+FROM unnest(:keys::text[]) AS value
 ON CONFLICT (key_hash, suppressed_for) DO UPDATE SET reason = excluded.reason, suppressed_at = excluded.suppressed_at
 -- An erasure outranks an opt-out, in either order.
 WHERE excluded.reason = 'erased' AND suppressed_contacts.reason <> 'erased'
@@ -18,13 +18,13 @@ WHERE excluded.reason = 'erased' AND suppressed_contacts.reason <> 'erased'
 -- Notes who put hashed identifiers on the suppression list or took them off.
 -- differs because of the clock and how a list is unpacked
 INSERT INTO suppression_changes (key_hash, action, reason, changed_by, changed_at)
-SELECT value, :action, :reason, :changed_by, now() FROM jsonb_array_elements_text(:keys::jsonb) AS value
+SELECT value, :action, :reason, :changed_by, now() FROM unnest(:keys::text[]) AS value
 
 -- query: read_allowances
 -- Reads which of these hashed identifiers were taken off the suppression list, by whom and when.
 -- differs because of how a list is unpacked
 SELECT key_hash, changed_by, changed_at FROM suppression_changes
-WHERE action = 'allowed' AND key_hash IN (SELECT jsonb_array_elements_text(:keys::jsonb))
+WHERE action = 'allowed' AND key_hash = ANY (:keys::text[])
 
 -- query: lock_credits
 -- Makes those who count credits of a provider wait for each other.
@@ -62,7 +62,7 @@ VALUES (:provider, :run_id, :credits, now())
 -- differs because of the clock, how a list is unpacked and how rows are merged
 INSERT INTO lookup_reservations (provider, request_key, reserved_by, reserved_until, run_id, credits)
 SELECT :provider, value, :token, now() + make_interval(secs => :lease_seconds), :run_id, :credits
-FROM jsonb_array_elements_text(:keys::jsonb) AS value
+FROM unnest(:keys::text[]) AS value
 ON CONFLICT (provider, request_key) DO UPDATE
 SET reserved_by = excluded.reserved_by, reserved_until = excluded.reserved_until,
     run_id = excluded.run_id, credits = excluded.credits
@@ -89,20 +89,20 @@ ON CONFLICT (crm_id, crm, object_type, provider, request_key) DO NOTHING
 -- Reads which of these requests the claim has reserved.
 -- differs because of how a list is unpacked
 SELECT request_key FROM lookup_reservations
-WHERE provider = :provider AND reserved_by = :token AND request_key IN (SELECT jsonb_array_elements_text(:keys::jsonb))
+WHERE provider = :provider AND reserved_by = :token AND request_key = ANY (:keys::text[])
 
 -- query: drop_reservations
 -- Ends the reservations of these requests.
 -- differs because of how a list is unpacked
 DELETE FROM lookup_reservations
-WHERE provider = :provider AND request_key IN (SELECT jsonb_array_elements_text(:keys::jsonb))
+WHERE provider = :provider AND request_key = ANY (:keys::text[])
 
 -- query: read_replies
 -- Reads the conclusive replies that are young enough; a miss has its own limit.
 -- differs because of the clock and how a list is unpacked
 SELECT p.request_key, p.reply, p.outcome, p.credits, p.api_version, p.request_id, p.received_at, p.run_id
 FROM provider_replies p
-WHERE p.provider = :provider AND p.request_key IN (SELECT jsonb_array_elements_text(:keys::jsonb))
+WHERE p.provider = :provider AND p.request_key = ANY (:keys::text[])
     AND p.outcome IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input')
     AND p.received_at > CASE p.outcome
         WHEN 'unmatched' THEN now() - make_interval(days => :miss_days)
@@ -128,4 +128,4 @@ WHERE excluded.outcome IN ('matched', 'partial', 'unmatched', 'suppressed', 'inv
 -- Blanks replies about erased people; cost and time are no personal data, and keep the sums right.
 -- differs because of how a list is unpacked
 UPDATE provider_replies SET reply = NULL, request_id = NULL, outcome = 'erased'
-WHERE provider = :provider AND outcome <> 'erased' AND request_key IN (SELECT jsonb_array_elements_text(:keys::jsonb))
+WHERE provider = :provider AND outcome <> 'erased' AND request_key = ANY (:keys::text[])

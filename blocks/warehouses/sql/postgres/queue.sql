@@ -74,7 +74,7 @@ SELECT lane, paused_at FROM paused_lanes ORDER BY lane
 -- Reads which of these contacts are in the queue.
 -- differs because of how a list is unpacked
 SELECT crm_id FROM enrichment_staging WHERE crm = :crm AND object_type = :object_type
-    AND crm_id IN (SELECT jsonb_array_elements_text(:ids::jsonb))
+    AND crm_id = ANY (:ids::text[])
 
 -- query: restage_dead_letters
 -- Queues the contacts of dead letters, unless they are queued already.
@@ -145,7 +145,7 @@ WHERE crm = :crm AND object_type = :object_type AND lane BETWEEN :lane AND COALE
 -- differs because of the clock and how a list is unpacked
 UPDATE enrichment_staging
 SET claim_expires_at = now() + make_interval(secs => :lease_seconds)
-WHERE claimed_by = :token AND record_id IN (SELECT jsonb_array_elements_text(:ids::jsonb))
+WHERE claimed_by = :token AND record_id = ANY (:ids::text[])
 
 -- query: lock_claim
 -- Locks the records of a claim until the transaction ends.
@@ -156,17 +156,21 @@ SELECT record_id FROM enrichment_staging WHERE claimed_by = :token ORDER BY reco
 -- Reads which of these records the claim still holds.
 -- differs because of how a list is unpacked
 SELECT record_id FROM enrichment_staging
-WHERE claimed_by = :token AND record_id IN (SELECT jsonb_array_elements_text(:ids::jsonb))
+WHERE claimed_by = :token AND record_id = ANY (:ids::text[])
 
 -- query: mark_enriched
 -- Marks records whose result is stored, with the request that led to it.
 -- differs because of the clock and how a list is unpacked
+-- A map, since rows would be compared one by one with each record of the claim, of which the planner expects only one.
+WITH made AS MATERIALIZED (
+    SELECT jsonb_object_agg(value ->> 'record_id', value ->> 'request_key') AS keys
+    FROM jsonb_array_elements(:rows::jsonb) AS r(value))
 UPDATE enrichment_staging SET
     state = 'enriched',
     processed_at = now(),
-    request_key = COALESCE(NULLIF(r.value ->> 'request_key', ''), enrichment_staging.request_key)
-FROM jsonb_array_elements(:rows::jsonb) AS r(value)
-WHERE claimed_by = :token AND state IN ('claimed', 'enriched') AND record_id = r.value ->> 'record_id'
+    request_key = COALESCE(NULLIF(made.keys ->> record_id, ''), request_key)
+FROM made
+WHERE claimed_by = :token AND state IN ('claimed', 'enriched') AND jsonb_exists(made.keys, record_id)
 
 -- query: restage_changed
 -- Turns a finished record whose contact changed meanwhile into a new request.

@@ -65,7 +65,7 @@ WHERE reviewed_at IS NULL AND unmatched_at <= :until::timestamptz
 SELECT c.crm_id, c.enrichment_timestamp, c.company_name, c.employee_count, c.industry, c.tech_stack, c.linkedin_url,
     c.intent_keywords, c.provider, c.provider_record_id, c.confidence, c.attributes
 FROM enriched_contacts c
-WHERE c.crm = :crm AND c.object_type = :object_type AND c.crm_id IN (SELECT jsonb_array_elements_text(:ids::jsonb))
+WHERE c.crm = :crm AND c.object_type = :object_type AND c.crm_id = ANY (:ids::text[])
 
 -- query: plan_writes
 -- Keeps the changes that are about to be sent to the CRM.
@@ -82,23 +82,26 @@ WHERE crm_writes.written_at IS NULL
 -- differs because of how a list is unpacked
 SELECT crm_id, field, after, run_id FROM crm_writes
 WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL
-    AND crm_id IN (SELECT jsonb_array_elements_text(:ids::jsonb))
+    AND crm_id = ANY (:ids::text[])
 
 -- query: confirm_writes
 -- Marks changes that the CRM holds.
 -- differs because of the clock and how a list is unpacked
+-- The contacts, as an array, are looked up in the key; of a table without statistics, all rows would be compared.
 UPDATE crm_writes SET written_at = now()
-WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL AND (crm_id, field, run_id) IN (
-    SELECT value ->> 'crm_id', value ->> 'field', value ->> 'run_id'
+WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL
+    AND crm_id = ANY (ARRAY(SELECT value ->> 'crm_id' FROM jsonb_array_elements(:rows::jsonb) AS r(value)))
+    AND (crm_id, field, run_id) IN (
+        SELECT value ->> 'crm_id', value ->> 'field', value ->> 'run_id'
         FROM jsonb_array_elements(:rows::jsonb) AS r(value))
 
 -- query: forget_open_writes
 -- Forgets the unconfirmed changes of the claim's finished records.
 -- differs because of how a list is unpacked
-DELETE FROM crm_writes WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL AND crm_id IN (
+DELETE FROM crm_writes WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL AND crm_id = ANY (ARRAY(
     SELECT s.crm_id FROM enrichment_staging s
         JOIN jsonb_array_elements(:rows::jsonb) AS r(value) ON r.value ->> 'record_id' = s.record_id
-    WHERE s.claimed_by = :token)
+    WHERE s.claimed_by = :token))
 
 -- query: write_dead_letters
 -- Keeps the claim's failed records as dead letters.

@@ -156,7 +156,6 @@ CREATE TABLE crm_writes (
     reverted_at TIMESTAMPTZ, -- when the change was taken back
     PRIMARY KEY (crm, object_type, crm_id, field, run_id)
 );
-CREATE INDEX open_writes ON crm_writes (crm, object_type, crm_id) WHERE written_at IS NULL;
 
 -- Dead letters: contacts that failed at their last attempt. `enrich stage --failed` queues them again.
 -- Example: SELECT reason, step, count(*) AS contacts

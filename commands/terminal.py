@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from enrichment.errors import ConfigurationError, EnrichmentError, UnexpectedError, where
+from enrichment.errors import ConfigurationError, EnrichmentError, RunCancelledError, UnexpectedError, where
 from enrichment.moments import read_moment
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 
 #: Exit codes: the work failed; the settings or the input are wrong (as for wrong usage); it is done, though nothing was
-#: known of what it was about.
-FAILED, MISCONFIGURED, UNKNOWN = 1, 2, 3
+#: known of what it was about; it was cancelled, by Ctrl-C or otherwise (as shells say it).
+FAILED, MISCONFIGURED, UNKNOWN, CANCELLED = 1, 2, 3, 130
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -66,6 +66,12 @@ def reported_errors() -> Iterator[None]:
     except ConfigurationError as error:
         err.print(f"[red]enrich:[/red] {escape(str(error))}")
         raise typer.Exit(MISCONFIGURED) from None
+    except RunCancelledError as error:
+        err.print(f"enrich: {escape(str(error))}")
+        raise typer.Exit(CANCELLED) from None
+    except KeyboardInterrupt:
+        err.print("enrich: interrupted")
+        raise typer.Exit(CANCELLED) from None
     except UnexpectedError as error:
         _report_foreign(error.kind, str(error))
     except EnrichmentError as error:

@@ -3,6 +3,7 @@ The error tree.
 
 EnrichmentError
 ├── ConfigurationError            a setting, a block or an input is wrong: stop before the first claim
+├── RunCancelledError             a person, or Prefect, ended the run; what it had taken is back in the queue
 ├── RunStoppedError               every further record would fail too: stop the run, keep the queue
 │   ├── CredentialsRejectedError  401 twice, or 403 because of the credentials
 │   ├── RequestRefusedError       the form of our request, or an entitlement, is refused
@@ -34,6 +35,10 @@ class EnrichmentError(Exception):
 
 class ConfigurationError(EnrichmentError):
     """A setting, a block or an input is wrong, and the message says how to fix it."""
+
+
+class RunCancelledError(EnrichmentError):
+    """A person, or Prefect, ended the run before it was done; the message says what became of its contacts."""
 
 
 class RunStoppedError(EnrichmentError):

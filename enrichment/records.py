@@ -277,7 +277,8 @@ class OpenWrite:
 
 CREDIT_CAP_REACHED = "credit_cap_reached"
 PAUSED = "paused"
-WISHED_STOPS = frozenset({CREDIT_CAP_REACHED, PAUSED})
+CANCELLED = "cancelled"
+WISHED_STOPS = frozenset({CREDIT_CAP_REACHED, PAUSED, CANCELLED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +288,7 @@ class Stop:
 
     Args:
         kind: `quota_exhausted`, `credentials_rejected` or `request_refused`; or, as a user wished,
-            `credit_cap_reached` or `paused`.
+            `credit_cap_reached`, `paused` or `cancelled`.
         message: the other side's words, or ours.
         ends_run: whether no further chunk is claimed; a day's cap leaves others to be finished without it.
     """

@@ -68,6 +68,11 @@ def _gravity(stop: Stop) -> int:
 
 def give_back(records: Iterable[StagedRecord], error: RunStoppedError | PostponedError) -> tuple[Returned, ...]:
     """Return the records to the queue with their attempt, after the wait that was asked for."""
-    wait = error.seconds if isinstance(error, PostponedError) else 0.0
-    reason = "postponed" if isinstance(error, PostponedError) else "run_stopped"
-    return tuple(Returned(record.record_id, reason, wait, costs_attempt=False) for record in records)
+    if isinstance(error, PostponedError):
+        return hand_back(records, "postponed", error.seconds)
+    return hand_back(records, "run_stopped")
+
+
+def hand_back(records: Iterable[StagedRecord], reason: str, wait_seconds: float = 0.0) -> tuple[Returned, ...]:
+    """Return the records to the queue with their attempt."""
+    return tuple(Returned(record.record_id, reason, wait_seconds, costs_attempt=False) for record in records)

@@ -169,6 +169,14 @@ def summary_lines(report: RunReport) -> list[tuple[str, str]]:
     return lines
 
 
+def cancelled_in_words(books: Books) -> str:
+    """Return what became of the contacts of a run that was cancelled, and what to do next."""
+    return (
+        f"the run was cancelled: {books.finished:,} contacts have a result, {books.returned:,} went back to the queue, "
+        "and what was paid for is saved; run the same command again to go on"
+    )
+
+
 def _amount(value: float) -> str:
     """Return a number of credits, of which some providers sell parts."""
     return f"{value:,.2f}".rstrip("0").rstrip(".")

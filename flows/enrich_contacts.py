@@ -1,5 +1,6 @@
 """Lock queued contacts, look them up, store the results, write them back to the CRM, and clear the queue."""
 
+import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,7 @@ from prefect import flow, unmapped
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.futures import PrefectFuture
 from prefect.runtime import deployment
-from prefect.states import Completed
+from prefect.states import Cancelled, Completed
 from pydantic import Field
 
 from blocks.log import event
@@ -27,15 +28,18 @@ from enrichment.errors import (
 )
 from enrichment.intake import NOBODY, Selection
 from enrichment.plan import RunPlan
-from enrichment.records import ChunkSummary, Claim, Disposition, Stop
+from enrichment.records import CANCELLED, ChunkSummary, Claim, Disposition, Stop
 from enrichment.stops import graver, stop_of
-from enrichment.summary import RunReport
+from enrichment.summary import RunReport, cancelled_in_words
 from flows.plan import asked_for, plan_run
+from flows.signals import cancelled_by_signals
 from flows.task_runner import RunnerOfChoice, other_processes
+from lookup.permit import Permit
 from tasks.backfill import stage_selection
 from tasks.books import close_books, describe_fields, open_books, publish_report
 from tasks.chunk import carry_chunk, finish_writes, look_up, release_chunk, settle, store, write_back
-from tasks.failed_runs import fail_books
+from tasks.failed_runs import cancel_books, fail_books
+from tasks.locks import locks_kept
 from tasks.looks import nothing_waits
 from tasks.present_run import by_schedule, local_run
 from tasks.queue import claim_chunks, count_queue, run_slot
@@ -68,6 +72,7 @@ def run_name() -> str:
     persist_result=False,
     on_failure=[fail_books],
     on_crashed=[fail_books],
+    on_cancellation=[cancel_books],
 )
 def enrich_contacts(
     provider: str = "",
@@ -100,6 +105,7 @@ def enrich_contacts(
     Raises:
         ConfigurationError: a setting, a parameter or the selection makes no sense.
         RunStoppedError: quota or credentials ended the run early; the rest waits in the queue.
+        RunCancelledError: a person, or Prefect, ended the run; the rest waits in the queue.
         BooksUnbalancedError: a record claimed is not accounted for.
     """
     settings = load_settings()
@@ -119,8 +125,8 @@ def enrich_contacts(
     if not select.is_empty:
         stage_selection(plan.crm, plan.warehouse, plan.lane, select, refresh=refresh)
     open_books(plan)
-    with run_slot(plan.lane):
-        run = _work(plan, settings, limit)
+    with run_slot(plan.lane), locks_kept(plan) as permit, cancelled_by_signals(partial(_cancel, permit)):
+        run = _work(plan, settings, limit, permit)
     report = close_books(
         plan,
         run.stop,
@@ -132,7 +138,7 @@ def enrich_contacts(
     )
     publish_report(plan, report)
     _judge(report)
-    if deployment.id and plan.lane != "backfill" and not limit:
+    if deployment.id and plan.lane != "backfill" and not limit and not permit.cancelled:
         look_again(plan)
     return _ended(report, settings.alert_threshold)
 
@@ -154,7 +160,12 @@ class _Flight:
     steps: "tuple[PrefectFuture[Any], ...]"
 
 
-def _work(plan: RunPlan, settings: Settings, limit: int) -> _Run:
+def _cancel(permit: Permit) -> None:
+    event("run_cancelled", level=logging.WARNING, next="answers under way are awaited, and the rest goes back")
+    permit.cancel()
+
+
+def _work(plan: RunPlan, settings: Settings, limit: int, permit: Permit) -> _Run:
     run = _Run()
     try:
         plan = replace(plan, descriptions=describe_fields(plan))
@@ -165,13 +176,15 @@ def _work(plan: RunPlan, settings: Settings, limit: int) -> _Run:
     total = min(waiting, limit) if limit else waiting
     show_progress = _progress(plan, total)
     try:
-        for summary in _chunks(plan, settings, limit or 2**62, run):
+        for summary in _chunks(plan, settings, limit or 2**62, run, permit):
             run.returned += summary.returned + summary.lost
             run.planned.update(summary.planned)
             run.settled += sum(summary.dispositions.values()) + summary.returned + summary.lost
             show_progress(min(100.0, 100.0 * run.settled / max(total, 1)))
     finally:
         finish_writes(plan)
+    if permit.cancelled:
+        run.stop = graver(run.stop, Stop(CANCELLED, "cancelled; the remaining contacts wait in the queue"))
     return run
 
 
@@ -187,13 +200,14 @@ def _progress(plan: RunPlan, total: int) -> Callable[[float], object]:
     return partial(update_progress_artifact, artifact)
 
 
-def _chunks(plan: RunPlan, settings: Settings, budget: int, run: _Run) -> Iterator[ChunkSummary]:
+def _chunks(plan: RunPlan, settings: Settings, budget: int, run: _Run, permit: Permit) -> Iterator[ChunkSummary]:
     """Keep chunks in flight until nothing is left to claim, and yield each one's summary."""
     flying: deque[_Flight] = deque()
     most = settings.chunks_in_flight
     while True:
         plan = replace(plan, processes=other_processes(settings))
-        begun = _begin(plan, most - len(flying), budget) if run.stop is None or not run.stop.ends_run else []
+        ends = permit.cancelled or (run.stop is not None and run.stop.ends_run)
+        begun = [] if ends else _begin(plan, most - len(flying), budget)
         budget -= sum(len(flight.claim.contents.records) for flight in begun)
         flying.extend(begun)
         if not flying:
@@ -255,11 +269,13 @@ def _judge(report: RunReport) -> None:
 
 def _ended(report: RunReport, threshold: float) -> RunReport:
     """
-    Return the report, as Prefect's state of the run if contacts failed, so that its message says so.
+    Return the report, as Prefect's state of the run if it was cancelled or contacts failed: its message says so.
 
     Above the threshold the state has a name of its own, by which people filter runs and automations react. It isn't a
     failed state: the run did all of its work, and running it again would change nothing.
     """
+    if report.stop and report.stop.kind == CANCELLED:
+        return cast(RunReport, Cancelled(message=cancelled_in_words(report.books)))
     failed = report.books.count(Disposition.FAILED)
     if not failed:
         return report

@@ -16,13 +16,14 @@ from inspect import signature
 from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.exceptions import CancelledRun
 from prefect.flows import Flow
 from prefect.settings import get_current_settings
-from prefect.states import Crashed, Failed
+from prefect.states import Cancelled, Failed
 
 from blocks.log import event
 from blocks.settings import load_settings
-from enrichment.errors import cause
+from enrichment.errors import RunCancelledError, cause
 from tasks.present_run import LocalRun, entered
 from tasks.setup import ensure_server
 
@@ -41,11 +42,15 @@ def run_flow(flow: Flow[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 
     Raises:
         TransientError: the server doesn't answer, or a temporary one isn't up in time.
+        RunCancelledError: the run was cancelled.
     """
-    if needs_server():
-        ensure_server()
-        return flow(*args, **kwargs)
-    return _run_here(flow, signature(flow.fn).bind(*args, **kwargs).arguments)
+    try:
+        if needs_server():
+            ensure_server()
+            return flow(*args, **kwargs)
+        return _run_here(flow, signature(flow.fn).bind(*args, **kwargs).arguments)
+    except CancelledRun as error:
+        raise RunCancelledError(str(error)) from None
 
 
 def _run_here(flow: Flow[..., R], parameters: Mapping[str, Any]) -> R:
@@ -54,14 +59,14 @@ def _run_here(flow: Flow[..., R], parameters: Mapping[str, Any]) -> R:
         if callable(flow.flow_run_name):
             run.name = flow.flow_run_name()
         try:
-            with run.threads, _reported_interrupts():  # batches in flight end before the totals are closed
+            with run.threads:  # batches in flight end before the totals are closed
                 returned: Any = flow.fn(**parameters)
         except Exception as error:
             _call(flow.on_failure_hooks, flow, run, Failed(message=cause(error)))
             raise
-        except KeyboardInterrupt:
-            _call(flow.on_crashed_hooks, flow, run, Crashed(message="the run was interrupted"))
-            raise
+        except KeyboardInterrupt:  # before its work, or again during it
+            _call(flow.on_cancellation_hooks, flow, run, Cancelled(message="the run was interrupted"))
+            raise RunCancelledError("the run was interrupted; its contacts wait in the queue") from None
     return cast(R, returned.result() if isinstance(returned, State) else returned)
 
 
@@ -72,15 +77,6 @@ def _call(hooks: Sequence[Callable[..., object]], flow: Flow[..., Any], run: Loc
             hook(flow, flow_run, state)
         except Exception as error:  # noqa: BLE001 - the run's own error is what people are to read
             event("hook_failed", level=logging.ERROR, error=cause(error))
-
-
-@contextmanager
-def _reported_interrupts() -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        event("run_interrupted", level=logging.WARNING, next="the batches in flight are finished first")
-        raise
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from enrichment.stops import graver, stop_message
 from enrichment.text import escaped
 from lookup.cases import Case, Heard, Known, Pending, reuse_days
 from lookup.journal import read_journal
+from lookup.permit import CLAIM_LOST, Permit
 
 #: How long, at the provider's pace, the calls take that are made between two renewals of the claim.
 GROUP_SECONDS = 20.0
@@ -52,7 +53,8 @@ class Buyer:
         claim: of the chunk.
         warehouse: keeps the journal.
         crm: paced like the provider.
-        pause: waits so many seconds, for answers that another chunk awaits.
+        permit: says whether the run may pay.
+        pause: waits so many seconds, for a journal that can't be written.
         clock: gives the time in seconds, from anywhere.
         shuffle: brings keys into another order each time, so that a contact that spoils a batch meets others next time.
         stop: why the run must leave something in the queue, once it must.
@@ -62,6 +64,7 @@ class Buyer:
     claim: Claim
     warehouse: Warehouse
     crm: Crm
+    permit: Permit
     pause: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
     shuffle: Callable[[list[str]], None] = random.shuffle
@@ -155,7 +158,7 @@ class Purchase:
         open_keys = self.requests.keys() - self.missing.keys()
         pauses = [0.0, *_PATIENCE]
         while open_keys and pauses:
-            self.buyer.pause(pauses.pop(0))
+            self.buyer.permit.pause(pauses.pop(0))
             self._pay_for(open_keys)
             left = open_keys - self.missing.keys() - self._erased
             # Read back, so that only what is kept counts.
@@ -163,10 +166,15 @@ class Purchase:
             settled = open_keys & (self.missing.keys() | self.known.keys() | self._erased)
             open_keys -= settled
             # While others' answers come in, it is worth waiting for the rest of them.
-            pauses = [] if self.stop else [*_PATIENCE] if settled else pauses
-        wait = 0.0 if self.stop else _BUSY_WAIT_SECONDS
+            pauses = [] if self._ends else [*_PATIENCE] if settled else pauses
+        wait = 0.0 if self._ends else _BUSY_WAIT_SECONDS
         for key in open_keys:
             self.missing[key] = Reply(key, Outcome.RETRYABLE, reason="asked_elsewhere", wait_seconds=wait)
+
+    @property
+    def _ends(self) -> bool:
+        """Return whether nothing more is to be paid for."""
+        return self.stop is not None or bool(self.buyer.permit.refusal())
 
     def _pay_for(self, keys: Collection[str]) -> None:
         """Query for keys that the journal lacks, that no other claim has reserved, and for which the caps have room."""
@@ -217,9 +225,11 @@ class Purchase:
     def _query_group(self, keys: Sequence[str]) -> list[Reply]:
         if self.stop:
             return [_not_made(key, self.stop) for key in keys]
+        if refusal := self.buyer.permit.refusal():
+            return [Reply(key, Outcome.RETRYABLE, reason=refusal, wait_seconds=0.0) for key in keys]
         held = self._still_held(keys)
-        lost = [Reply(key, Outcome.RETRYABLE, reason="claim_lost", wait_seconds=0.0) for key in set(keys) - set(held)]
-        replies = self.asked.ask([self.requests[key].request for key in held], self._keep)
+        lost = [Reply(key, Outcome.RETRYABLE, reason=CLAIM_LOST, wait_seconds=0.0) for key in set(keys) - set(held)]
+        replies = self.asked.ask([self.requests[key].request for key in held], self._keep, self.buyer.permit.refusal)
         self._note_stop(replies)
         return [*replies, *lost]
 

@@ -30,7 +30,7 @@ from enrichment.alerts import (
 )
 from enrichment.errors import ConfigurationError
 from enrichment.plan import RunPlan
-from enrichment.records import Disposition, Stop
+from enrichment.records import CANCELLED, Disposition, Stop
 from enrichment.stops import graver
 from enrichment.summary import ProviderUse, RunReport, failure_rows, summary_markdown
 from enrichment.wire import FieldDescription
@@ -93,6 +93,8 @@ def close_books(
     """Count the run from the ledger, alert people if needed, and close the books whether they balance or not."""
     with open_warehouse(plan.warehouse) as warehouse:
         stop = graver(stop, pause_of(plan, warehouse))
+        # Such as a claim whose answer was lost: the run doesn't know of it.
+        returned += warehouse.release_run(plan.run_id, costs_attempt=False)
         report = _count(plan, warehouse, stop, crashed, returned, planned)
         ended = _end_of(report)
         concerns = _concerns(plan, warehouse, report, ended, limits)
@@ -104,7 +106,7 @@ def close_books(
                 stop_kind=stop.kind if stop else "",
                 credits=report.credits,
                 api_versions=report.api_versions,
-                state="failed" if ended[0] else "closed",
+                state="failed" if ended[0] else "cancelled" if stop and stop.kind == CANCELLED else "closed",
             ),
         )
     for use in report.providers:

@@ -26,9 +26,11 @@ from enrichment.records import (
     check_endings,
 )
 from enrichment.retry import refused_record, settle_failure
-from enrichment.stops import give_back, graver, stop_of
+from enrichment.stops import give_back, graver, hand_back, stop_of
 from lookup.buying import Buyer
+from lookup.permit import RUN_CANCELLED
 from lookup.walk import LookUp, load_providers
+from tasks.locks import locks_kept
 from tasks.steps import Parcel, step
 from tasks.write_back import WriteBack
 
@@ -41,8 +43,15 @@ _AT_ONCE = threading.BoundedSemaphore(3)
 def look_up(plan: RunPlan, claimed: Parcel[Claim]) -> Parcel[Chunk]:
     """Return the chunk with what the providers know of each record, from the journal where it has the reply."""
     claim = claimed.contents
-    with _AT_ONCE, open_warehouse(plan.warehouse) as warehouse, open_crm(plan.crm) as crm:
-        buyer = Buyer(plan, claim, warehouse, crm)
+    with (
+        locks_kept(plan) as permit,
+        _AT_ONCE,
+        open_warehouse(plan.warehouse) as warehouse,
+        open_crm(plan.crm) as crm,
+    ):
+        if permit.cancelled:
+            return Parcel(Chunk(claim, settlements=hand_back(claim.records, RUN_CANCELLED)))
+        buyer = Buyer(plan, claim, warehouse, crm, permit)
         try:
             done = LookUp(plan, warehouse, crm, buyer, load_providers(plan)).run(claim.records)
         except (RunStoppedError, PostponedError) as error:
@@ -86,7 +95,10 @@ def write_back(plan: RunPlan, stored: Parcel[Chunk]) -> Parcel[Chunk]:
     chunk = stored.contents
     if not chunk.found:
         return stored
-    with open_warehouse(plan.warehouse) as warehouse, open_crm(plan.crm) as crm:
+    with locks_kept(plan) as permit, open_warehouse(plan.warehouse) as warehouse, open_crm(plan.crm) as crm:
+        if permit.cancelled:  # the results are stored, and the next run only has to write them
+            back = hand_back((item.record for item in chunk.found), RUN_CANCELLED)
+            return Parcel(replace(chunk, found=(), settlements=(*chunk.settlements, *back)))
         try:
             done = WriteBack(plan, chunk, warehouse, crm).run()
         except (RunStoppedError, PostponedError) as error:

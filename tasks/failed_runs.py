@@ -24,11 +24,12 @@ from prefect.exceptions import CrashedRun, FailedRun
 from blocks.log import event
 from blocks.notifiers.base import notify
 from blocks.settings import load_notifiers, load_settings
-from blocks.warehouses.base import RunStart, open_warehouse
-from enrichment.alerts import Concern, Occasion, compose_alert, likeness
+from blocks.warehouses.base import RunEnd, RunStart, open_warehouse
+from enrichment.alerts import Concern, Occasion, compose_alert, likeness, shares_of
 from enrichment.books import Books
 from enrichment.errors import EnrichmentError, cause, sealed, where
 from enrichment.plan import RunPlan
+from enrichment.records import CANCELLED
 from tasks.books import REPLAY, alert_and_end
 
 _ENDED = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED]
@@ -70,18 +71,41 @@ def fail_books(flow: "Flow[Any, Any]", flow_run: FlowRun, state: State[Any]) -> 
         alert_failure(flow, flow_run, state)
 
 
-def _close(flow_run: FlowRun, message: str) -> bool:
-    """Close the books, and return whether people know of the failure."""
+@sealed
+def cancel_books(flow: "Flow[Any, Any]", flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - a hook
+    """Put back what a cancelled run still holds, and close its books, unless it did so itself; no alert is sent."""
+    plan = _plan_of(flow_run)
+    with open_warehouse(plan.warehouse) as warehouse:
+        run = warehouse.find_run(plan.run_id)
+        if run is None or run.state != "open":
+            return
+        released = warehouse.release_run(plan.run_id, costs_attempt=False)
+        books, usage = warehouse.read_books(plan.run_id), warehouse.count_usage(plan.run_id)
+        shares = shares_of(books)
+        end = RunEnd(books.failure_rate, CANCELLED, state=CANCELLED, credits=sum(one.credits for one in usage))
+        warehouse.close_run(
+            plan.run_id, replace(end, invalid=shares.invalid, unmatched=shares.unmatched, known=shares.known)
+        )
+    event("books_closed", run=plan.run_id, state=CANCELLED, returned=released)
+
+
+def _plan_of(flow_run: FlowRun) -> RunPlan:
     settings, asked = load_settings(), flow_run.parameters
     provider, crm = asked.get("provider") or settings.provider, asked.get("crm") or settings.crm
-    plan = RunPlan(str(flow_run.id), provider, crm, asked.get("warehouse") or settings.warehouse)
+    return RunPlan(str(flow_run.id), provider, crm, asked.get("warehouse") or settings.warehouse)
+
+
+def _close(flow_run: FlowRun, message: str) -> bool:
+    """Close the books, and return whether people know of the failure."""
+    settings, asked, plan = load_settings(), flow_run.parameters, _plan_of(flow_run)
     with open_warehouse(plan.warehouse) as warehouse:
         run = warehouse.find_run(plan.run_id)
         if run and run.state == "failed":
             return True  # the run closed its books itself
         if run is None:
-            start = RunStart(plan.run_id, flow_run.name, provider, crm, asked.get("lane") or "")
+            start = RunStart(plan.run_id, flow_run.name, plan.provider, plan.crm, asked.get("lane") or "")
             warehouse.open_run(start, lease_seconds=settings.lease_seconds)
+        warehouse.release_run(plan.run_id, costs_attempt=True)
         books = warehouse.read_books(plan.run_id) if run else Books()
         concern = Concern("failed", likeness(message), text=message)
         occasion = Occasion(_label(flow_run), REPLAY, books)

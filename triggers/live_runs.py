@@ -10,6 +10,7 @@ from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventResourceFilter
 
 from enrichment.errors import EnrichmentError, where
+from tasks.locks import cancel_runs
 from tasks.queue import run_slot
 from tasks.run_starts import QUEUE_RESOURCE, require_api
 from triggers.pulse import Pulse, told_over_http
@@ -71,6 +72,7 @@ async def _until_signalled(queued: Callable[[], None], pulse: Pulse) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, following.cancel)
     await asyncio.wait([following])
+    cancel_runs()
 
 
 async def follow_queue(

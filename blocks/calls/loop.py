@@ -101,8 +101,8 @@ class _Blocking:
 class _Suspending:
     """Waits on an event loop."""
 
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+    def __init__(self, pause: Callable[[float], Awaitable[None]]) -> None:
+        self.sleep = pause
 
     async def fetch(self, source: CredentialSource[GrantT], refused: GrantT | None = None) -> GrantT:
         at_hand = source.at_hand() if refused is None else None
@@ -152,6 +152,7 @@ async def make_call_async(
     send: Callable[[GrantT], Awaitable[Answer | Trouble]],
     judge: Callable[[Answer], Awaitable[ResultT | Trouble]],
     gate: Callable[[], AbstractAsyncContextManager[None]],
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> ResultT | Unanswered:
     """
     Make a call as `make_call` does, on an event loop.
@@ -162,11 +163,12 @@ async def make_call_async(
         send: makes one exchange.
         judge: says what the answer means.
         gate: lets one attempt in, and may refuse it by raising.
+        pause: sleeps, and may end the call by raising.
 
     Returns:
         what `judge` made of the answer; or how the call failed, which is the caller's to make something of.
     """
-    return await _loop(_Suspending(), line, purpose, send, judge, gate)
+    return await _loop(_Suspending(pause), line, purpose, send, judge, gate)
 
 
 def _finish(coroutine: Coroutine[Any, Any, ResultT]) -> ResultT:

@@ -200,6 +200,11 @@ class InFlight:
         self._busy = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
+    @property
+    def allowed(self) -> int:
+        """Return how many may be under way at once by now."""
+        return int(self._allowed)
+
     async def __aenter__(self) -> None:
         """Wait in line until one more may be under way."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -228,7 +233,7 @@ class InFlight:
         self._allowed = max(self._allowed / 2, 1.0)
 
     def _let_in(self) -> None:
-        while self._waiting and self._busy < int(self._allowed):
+        while self._waiting and self._busy < self.allowed:
             turn = self._waiting.popleft()
             if not turn.done():  # else its call was cancelled
                 self._busy += 1

@@ -17,6 +17,7 @@ __all__ = [
     "Reading",
     "Reply",
     "Request",
+    "unhindered",
 ]
 
 
@@ -90,6 +91,11 @@ class Reading:
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
+def unhindered() -> str:
+    """Refuse no call."""
+    return ""
+
+
 class Asked(Protocol):
     """What is queried under keys of the journal: a provider for contacts, or one of its follow-ups."""
 
@@ -113,14 +119,23 @@ class Asked(Protocol):
     def miss_days(self) -> int | None:
         """For how long its misses are reused, where they are billed; None for as long as the settings say."""
 
-    def ask(self, requests: Sequence[Request], keep: Callable[[Sequence[Reply]], None]) -> list[Reply]:
+    def ask(
+        self,
+        requests: Sequence[Request],
+        keep: Callable[[Sequence[Reply]], None],
+        refusal: Callable[[], str] = unhindered,
+    ) -> list[Reply]:
         """
         Send requests in native batches, concurrently, under the shared rate limit.
+
+        Calls under way are awaited whatever happens, since they may be billed.
 
         Args:
             requests: with distinct keys.
             keep: called, in another thread, with the replies of each answer before anything is made of them, and with
-                those of answers that may be billed although they were lost; durable when it returns.
+                those of answers that may be billed although they were lost; durable when it returns. While several
+                answers wait for it, no further call begins.
+            refusal: says, before each call and each repetition, why it isn't to be made; empty if it is.
 
         Returns:
             one reply for every request, in any order; one that wasn't sent because the run must stop says so.

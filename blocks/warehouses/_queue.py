@@ -7,7 +7,7 @@ from blocks.log import event
 from blocks.warehouses._erasure import without_erased_addresses
 from blocks.warehouses._rows import Row, record_of, renamed, row_of
 from blocks.warehouses._session import Session, Transactions, replayed
-from blocks.warehouses._values import NewRecord, QueueCount, Renewal
+from blocks.warehouses._values import NewRecord, QueueCount, Renewal, RunLocks
 from enrichment.identifiers import normalise_email, valid_addresses
 from enrichment.moments import read_moment
 from enrichment.records import Claim, Origin, StagedRecord
@@ -194,6 +194,41 @@ class QueueVerbs(Transactions):
             {row["lane"]: row["at_provider"] for row in runs},
             {row["lane"]: row["at_crm"] for row in runs},
         )
+
+    @replayed
+    def renew_run(self, run_id: str, *, lease_seconds: int) -> bool:
+        """Prolong all locks of a run; return False if another process has closed its books, which ends its locks."""
+        with self._transaction() as session:
+            if any(row["state"] != "open" for row in session.read("read_run_state", run_id=run_id)):
+                return False
+            session.run("renew_claims_of_run", run_id=run_id, lease_seconds=lease_seconds)
+            session.run("renew_reservations_of_run", run_id=run_id, lease_seconds=lease_seconds)
+            session.run("mark_run_seen", run_id=run_id)
+        return True
+
+    @replayed
+    def release_run(self, run_id: str, *, costs_attempt: bool) -> int:
+        """
+        Put what a run still holds back into the queue, once nothing works for it any more.
+
+        Its requests may be made by others at once. What was reserved for them stays counted, since it may be billed.
+
+        Args:
+            run_id: of the run.
+            costs_attempt: whether it may be the contacts' fault that the run has ended.
+
+        Returns:
+            how many records went back.
+        """
+        with self._transaction() as session:
+            released = session.run("release_claims_of_run", run_id=run_id, spared=0 if costs_attempt else 1)
+            session.run("renew_reservations_of_run", run_id=run_id, lease_seconds=-1)
+            session.run("count_returned", run_id=run_id, returned=released)
+        return released
+
+    def read_locks(self) -> list[RunLocks]:
+        """Return which runs have locked contacts, the one that was seen least lately first."""
+        return [RunLocks(**row) for row in self._query("read_locks")]
 
 
 def _require_moved(changed: int) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any
@@ -102,46 +103,66 @@ def test_a_run_that_fails_closes_its_totals_and_alerts(chain: Chain, monkeypatch
 
 
 class _LetGo(logging.Handler):
-    """Lets a held answer go once the run says that it was interrupted."""
+    """Lets a held answer go once the run says that it was cancelled."""
 
     def __init__(self, held: Any) -> None:
         super().__init__()
         self.held = held
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.held.let_go |= "run_interrupted" in record.getMessage()
+        self.held.let_go |= "run_cancelled" in record.getMessage()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_an_interrupted_run_finishes_what_is_in_flight(chain: Chain, number: signal.Signals) -> None:
-    """The batch that waits for the provider is written and settled; then the totals are closed, and people alerted."""
-    ids = contacts(chain, 3)
-    enrich("stage", "--ids", ",".join(ids))
-    held = chain.world.faults.add(kind="held", service="zoominfo", path_contains="enrich")
-    asked = threading.Event()
+@contextmanager
+def signalled(held: Any, number: signal.Signals) -> Iterator[None]:
+    """Send this process a signal once a call is held, and let the answer go once the run has noticed."""
+    ended = threading.Event()
 
     def interrupt() -> None:
-        while not held.hits and not asked.wait(0.01):
+        while not held.hits and not ended.wait(0.01):
             pass
         os.kill(os.getpid(), number)
 
-    handler = _LetGo(held)
+    handler, watcher = _LetGo(held), threading.Thread(target=interrupt)
     logging.getLogger("tasks").addHandler(handler)
-    before = signal.getsignal(number)
-    watcher = threading.Thread(target=interrupt)
     watcher.start()
     try:
-        done = enrich("run")
+        yield
     finally:
-        asked.set()
+        ended.set()
         watcher.join()
         logging.getLogger("tasks").removeHandler(handler)
-    assert done.exit_code != 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_cancelled_run_stops_paying_at_once(chain: Chain, number: signal.Signals) -> None:
+    """
+    The call under way is awaited and saved, no further one begins, all locks are free at once, and no alert goes out.
+
+    The next run pays for the rest only, and writes all.
+    """
+    ids = contacts(chain, 60)
+    enrich("stage", "--ids", ",".join(ids))
+    for name, value in {"ZOOMINFO_CONCURRENCY": "1", "CHUNK_SIZE": "30", "CHUNKS_IN_FLIGHT": "2"}.items():
+        chain.setenv(f"ENRICHMENT_{name}", value)
+    held = chain.world.faults.add(kind="held", service="zoominfo", path_contains="enrich")
+    before = signal.getsignal(number)
+    with signalled(held, number):
+        done = enrich("run")
+    assert done.exit_code == 130
+    assert done.stdout == ""
+    assert "0 contacts have a result, 60 went back to the queue" in done.stderr
     assert signal.getsignal(number) == before
-    assert chain.ends(*ids) == ["written"] * 3
-    assert last_run(chain).state == "failed"
-    (message,) = alerts(chain)
-    assert "the run was interrupted" in message
+    paid = chain.world.zoominfo.credits_used
+    assert 0 < paid <= 25
+    assert [one.records for one in chain.warehouse.count_queue() if one.state == "enriched"] == [paid]
+    assert chain.warehouse.read_locks() == []
+    run = last_run(chain)
+    assert (run.state, run.claimed, run.returned) == ("cancelled", 60, 60)
+    assert enrich("run").exit_code == 0
+    assert chain.ends(*ids) == ["written"] * 60
+    assert chain.world.zoominfo.credits_used == 60
+    assert alerts(chain) == []
 
 
 def test_few_runs_work_at_once_on_a_machine(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -244,6 +244,42 @@ def test_renewing_counts_by_lane_who_is_at_work_with_the_provider_and_the_crm(wa
     assert dict(renewal.at_crm) == {"live": 2, "": 1, "backfill": 2}
 
 
+def test_a_run_renews_all_its_locks_at_once(warehouse: Warehouse) -> None:
+    """Those that had ended, too, unless another run has taken them since; others' stay as they were."""
+    days = {"reply_days": 30, "miss_days": 30}
+    stage(warehouse, "1", "2", "3")
+    mine = claim(warehouse, open_run(warehouse), lease=-1)
+    taken = claim(warehouse, open_run(warehouse, "run-2"), limit=1)
+    warehouse.open_requests("zoominfo", ["k"], token=mine.token, lease_seconds=-1, run_id="run-1", **days)
+    assert warehouse.renew_run("run-1", lease_seconds=LEASE)
+    assert claim(warehouse, "run-2").records == ()
+    assert warehouse.open_requests("zoominfo", ["k"], token="b", lease_seconds=LEASE, **days).granted == set()
+    locked = {one.run_id: one for one in warehouse.read_locks()}
+    assert {run_id: one.contacts for run_id, one in locked.items()} == {"run-1": 2, "run-2": 1}
+    assert locked["run-1"].name == "a run"
+    assert locked["run-1"].seen_at <= locked["run-1"].read_at < locked["run-1"].free_at
+    assert renew(warehouse, taken, [record.record_id for record in mine.records]).held == {taken.records[0].record_id}
+
+
+def test_a_run_whose_totals_are_closed_holds_nothing(warehouse: Warehouse) -> None:
+    """What it still held is free at once, with its attempt or without; a late renewal is refused."""
+    days = {"reply_days": 30, "miss_days": 30}
+    stage(warehouse, "1", "2")
+    mine = claim(warehouse, open_run(warehouse))
+    warehouse.open_requests("zoominfo", ["k"], token=mine.token, lease_seconds=LEASE, run_id="run-1", **days)
+    assert warehouse.release_run("run-1", costs_attempt=False) == 2
+    assert warehouse.release_run("run-1", costs_attempt=False) == 0
+    check_books(warehouse.read_books("run-1"))
+    warehouse.close_run("run-1", RunEnd(0.0, state="cancelled"))
+    assert not warehouse.renew_run("run-1", lease_seconds=LEASE)
+    assert warehouse.read_locks() == []
+    again = claim(warehouse, open_run(warehouse, "run-2"))
+    assert {(record.state, record.attempts) for record in again.records} == {(State.CLAIMED, 1)}
+    assert warehouse.open_requests("zoominfo", ["k"], token="b", lease_seconds=LEASE, **days).granted == {"k"}
+    assert warehouse.release_run("run-2", costs_attempt=True) == 2
+    assert {record.attempts for record in claim(warehouse, open_run(warehouse, "run-3")).records} == {2}
+
+
 def test_a_request_is_granted_to_one_claim_and_its_reply_to_all(warehouse: Warehouse) -> None:
     """Two claims with the same request never both pay; the reply is read by both, as it was received."""
     ask = {"lease_seconds": LEASE, "reply_days": 30, "miss_days": 30}

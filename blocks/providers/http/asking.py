@@ -55,20 +55,26 @@ class Keeper:
 
     Args:
         keep: durable when it returns.
+        shared: counts the answers that wait.
     """
 
-    def __init__(self, keep: Keep) -> None:
+    def __init__(self, keep: Keep, shared: Shared) -> None:
         self._keep = keep
+        self._shared = shared
         self._lock = asyncio.Lock()
         self._waiting: list[Reply] = []
 
     async def keep(self, replies: Sequence[Reply]) -> None:
         """Return when the replies are durable."""
         self._waiting.extend(replies)
-        async with self._lock:
-            batch, self._waiting = self._waiting, []
-            if batch:
-                await asyncio.to_thread(self._keep, batch)
+        self._shared.unsaved += 1
+        try:
+            async with self._lock:
+                batch, self._waiting = self._waiting, []
+                if batch:
+                    await asyncio.to_thread(self._keep, batch)
+        finally:
+            self._shared.unsaved -= 1
 
 
 @dataclass(slots=True)
@@ -96,15 +102,18 @@ class Asking:
         options: the options of the user.
         shared: what this process shares.
         keep: makes replies durable.
+        refusal: says why no call is to be made, if so.
     """
 
-    def __init__(self, spec: ProviderSpec, options: Options, shared: Shared, keep: Keep) -> None:
+    def __init__(
+        self, spec: ProviderSpec, options: Options, shared: Shared, keep: Keep, refusal: Callable[[], str]
+    ) -> None:
         self._spec = spec
         self._shared = shared
         self._batch_size = options.batch_size
         self._min_confidence = options.min_confidence
-        self._channel = Channel(spec, options, shared)
-        self._keeper = Keeper(keep)
+        self._channel = Channel(spec, options, shared, refusal)
+        self._keeper = Keeper(keep, shared)
         #: The reply to every request that is no longer sent.
         self._stop: Reply | None = None
         #: Whether requests of our form pass at all; None while that isn't known.
@@ -139,8 +148,8 @@ class Asking:
     async def _ask_group(self, group: Sequence[Request], attempt: int, division: Division | None = None) -> list[Reply]:
         try:
             outcome = await self._call(group, attempt)
-        except AskingStoppedError:
-            return self._stopped(group)
+        except AskingStoppedError as error:
+            return self._stopped(group, str(error))
         except (RunStoppedError, ConfigurationError) as error:
             logger.error("credentials_unusable provider=%s error=%s", self._spec.id, error)  # noqa: TRY400  no bug
             self._halt(Reply("", Outcome.REJECTED, reason=CREDENTIALS_REJECTED, stop=CREDENTIALS_REJECTED))
@@ -236,6 +245,7 @@ class Asking:
             partial(self._channel.send, build),
             judge,
             partial(self._channel.gate, urgent=probes),
+            self._channel.pause,
         )
 
     def _note_unreadable(self, raw: Sequence[Reply]) -> None:
@@ -292,8 +302,8 @@ class Asking:
         if stop:
             self._halt(Reply("", stop.outcome, reason=stop.reason, stop=stop.stop))
 
-    def _stopped(self, group: Sequence[Request]) -> list[Reply]:
-        stop = self._stop or Reply("", Outcome.RETRYABLE, reason="stopped")
+    def _stopped(self, group: Sequence[Request], refusal: str = "") -> list[Reply]:
+        stop = self._stop or Reply("", Outcome.RETRYABLE, reason=refusal or "stopped", wait_seconds=0.0)
         return [replace(stop, key=one.key) for one in group]
 
     def _halt(self, stop: Reply) -> None:

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import ssl
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -25,7 +26,7 @@ from enrichment.text import MOST_BYTES, UnreadableError
 
 
 class AskingStoppedError(Exception):
-    """The call was not made, because another answer said that no further one should be."""
+    """The call was not made; the text is why the caller refuses it, empty if another answer said so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Shared:
         pacer: the rate limiter.
         dropped: output fields that the account lacks.
         unreadable: how many paid answers in a row couldn't be read.
+        unsaved: how many answers wait for the journal.
         client: holds the connections.
         in_flight: bounds the calls under way at once.
     """
@@ -74,11 +76,14 @@ class Shared:
     client: httpx.AsyncClient
     dropped: set[str] = field(default_factory=set)
     unreadable: int = 0
+    unsaved: int = 0
 
 
 _SERVER_ERROR = 500
 #: Servers close idle connections after 5 s at the earliest; a call that meets the end may be billed and lost.
 _IDLE_SECONDS = 3.0
+#: How often a call that sleeps looks whether it is still to be made.
+_GLANCE_SECONDS = 0.25
 
 _shared: dict[Hashable, Shared] = {}
 _shared_lock = threading.Lock()
@@ -122,13 +127,15 @@ class Channel:
         spec: the spec of the provider.
         options: the options of the user.
         shared: what this process shares.
+        refusal: says why no call is to be made, if so.
     """
 
-    def __init__(self, spec: ProviderSpec, options: Options, shared: Shared) -> None:
+    def __init__(self, spec: ProviderSpec, options: Options, shared: Shared, refusal: Callable[[], str]) -> None:
         self.line = line_to(spec, shared)
         self._spec = spec
         self._options = options
         self._shared = shared
+        self._refusal = refusal
         self._open = asyncio.Event()
         self._open.set()
         self._stopped = False
@@ -160,8 +167,23 @@ class Channel:
         async with contextlib.nullcontext() if urgent else self._shared.in_flight:
             if not urgent:
                 await self._open.wait()
+            while self._shared.unsaved >= self._shared.in_flight.allowed:  # nothing is paid for that can't be kept
+                await self.pause(_GLANCE_SECONDS)
             self._require_going()
             yield
+
+    async def pause(self, seconds: float) -> None:
+        """
+        Sleep.
+
+        Raises:
+            AskingStoppedError: meanwhile it was decided that no further call is to be made.
+        """
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > _GLANCE_SECONDS:
+            await asyncio.sleep(min(left, _GLANCE_SECONDS))
+            self._require_going()
+        await asyncio.sleep(max(0.0, left))
 
     async def send(self, build: Callable[[], Call], grant: str) -> Answer | Trouble:
         """
@@ -208,8 +230,9 @@ class Channel:
         return Trouble(fault, "lost_answer", divides=2 if self._spec.credits.billing_idempotent else 0)
 
     def _require_going(self) -> None:
-        if self._stopped:
-            raise AskingStoppedError
+        refusal = self._refusal()
+        if self._stopped or refusal:
+            raise AskingStoppedError(refusal)
 
 
 def line_to(spec: ProviderSpec, shared: Shared) -> Line[str]:

@@ -12,7 +12,7 @@ from blocks.base import variable_prefix
 from blocks.calls import background
 from blocks.calls.loop import Purpose, make_call
 from blocks.calls.messages import Answer, Call
-from blocks.providers.base import BELOW_MIN_CONFIDENCE, Reading, Reply, Request
+from blocks.providers.base import BELOW_MIN_CONFIDENCE, Reading, Reply, Request, unhindered
 from blocks.providers.http.asking import Asking
 from blocks.providers.http.auth import credential_names
 from blocks.providers.http.channel import (
@@ -75,9 +75,14 @@ class HttpProvider:
         """Return the journal's key; it counts the output fields of the spec, also those that the account lacks."""
         return identifiers.request_key(self.name, lookup_input, self._spec.output_fields.names)
 
-    def ask(self, requests: Sequence[Request], keep: Callable[[Sequence[Reply]], None]) -> list[Reply]:
+    def ask(
+        self,
+        requests: Sequence[Request],
+        keep: Callable[[Sequence[Reply]], None],
+        refusal: Callable[[], str] = unhindered,
+    ) -> list[Reply]:
         """Ask in native batches, concurrently, under the shared rate limit; see the protocol."""
-        return background.run(Asking(self._spec, self._options, self._shared, keep).ask(requests))
+        return background.run(Asking(self._spec, self._options, self._shared, keep, refusal).ask(requests))
 
     def read(self, body: Any) -> Reading:
         """Say what a journalled reply means by today's spec and today's least confidence."""
@@ -138,9 +143,14 @@ class HttpFollowUp:
         """Return what to query for the pages behind the first one, by the first one's journalled reply."""
         return further_pages(self._follow_up.pages, lookup_input, body)
 
-    def ask(self, requests: Sequence[Request], keep: Callable[[Sequence[Reply]], None]) -> list[Reply]:
+    def ask(
+        self,
+        requests: Sequence[Request],
+        keep: Callable[[Sequence[Reply]], None],
+        refusal: Callable[[], str] = unhindered,
+    ) -> list[Reply]:
         """Ask as the provider does; see the protocol."""
-        return self._calls.ask(requests, keep)
+        return self._calls.ask(requests, keep, refusal)
 
     def read(self, body: Any) -> Reading:
         """Say what a journalled reply means by today's spec."""

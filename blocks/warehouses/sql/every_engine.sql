@@ -22,6 +22,20 @@ SELECT lane, state, COUNT(*) AS records FROM enrichment_staging GROUP BY lane, s
 SELECT COUNT(*) AS records FROM enrichment_staging
 WHERE crm = :crm AND object_type = :object_type AND lane BETWEEN :lane AND COALESCE(NULLIF(:lane, ''), 'live')
 
+-- query: release_claims_of_run
+-- Puts back what a run still holds; what another run has taken since isn't its own any more.
+UPDATE enrichment_staging SET
+    claimed_by = NULL,
+    claim_run_id = NULL,
+    claim_expires_at = NULL,
+    state = CASE state WHEN 'claimed' THEN 'waiting' ELSE state END,
+    attempts = attempts - :spared
+WHERE claimed_by IS NOT NULL AND claim_run_id = :run_id
+
+-- query: read_run_state
+-- Reads whether a run's books are open.
+SELECT state FROM enrichment_runs WHERE run_id = :run_id
+
 -- query: drop_claim_reservations
 -- Ends the reservations of a claim.
 DELETE FROM lookup_reservations WHERE reserved_by = :token

@@ -13,6 +13,7 @@ from enrichment.summary import (
     ProviderUse,
     RateUse,
     RunReport,
+    cancelled_in_words,
     failure_rows,
     match_rate,
     report_of,
@@ -111,6 +112,13 @@ def test_the_markdown_is_one_table_below_the_reason_of_a_stop(stop: str) -> None
     assert (stop in rows[0]) or not stop
     assert "| written | 9,000 |" in rows
     assert rows.index("|---|---:|") == rows.index("| | |") + 1
+
+
+def test_a_cancelled_run_says_where_its_contacts_are_and_how_to_go_on() -> None:
+    """One sentence: how many have a result, how many wait, and what to do."""
+    said = cancelled_in_words(Books(1200, 1000, {Disposition.WRITTEN: 150, Disposition.UNMATCHED: 50}))
+    assert "200 contacts have a result, 1,000 went back to the queue" in said
+    assert "run the same command again" in said
 
 
 def test_failures_are_rows_with_an_example_and_the_way_to_replay() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from blocks.crms.base import Crm, CrmContact
-from blocks.providers.base import Reading, Reply, Request
+from blocks.providers.base import Reading, Reply, Request, unhindered
 from blocks.warehouses.base import NewRecord, Warehouse
 from enrichment.estimate import Terms
 from enrichment.fields import UNREADABLE
@@ -25,6 +25,7 @@ from enrichment.records import (
 )
 from lookup.buying import Buyer
 from lookup.cases import Asker
+from lookup.permit import Permit
 from lookup.walk import LookUp
 
 CRM = Origin("hubspot")
@@ -112,10 +113,18 @@ class Calls:
     asked: list[str] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
 
-    def ask(self, requests: Sequence[Request], keep: Callable[[Sequence[Reply]], None]) -> list[Reply]:
-        """Answer each request by itself."""
+    def ask(
+        self,
+        requests: Sequence[Request],
+        keep: Callable[[Sequence[Reply]], None],
+        refusal: Callable[[], str] = unhindered,
+    ) -> list[Reply]:
+        """Answer each request by itself, until no more are to be made."""
         replies = []
         for request in requests:
+            if why := refusal():
+                replies.append(Reply(request.key, Outcome.RETRYABLE, reason=why, wait_seconds=0.0))
+                continue
             subject = "#".join(request.lookup_input.values())
             self.asked.append(subject)
             self.between([subject])
@@ -237,7 +246,10 @@ class World:
     def buyer(self, plan: RunPlan | None = None, claim: Claim | None = None, **options: Any) -> Buyer:
         """Return who pays for what waits; nothing waits for real."""
         plan = plan or self.plan()
-        return Buyer(plan, claim or self.claim(plan), self.warehouse, self.crm, **{"pause": lambda _: None, **options})
+        pause = options.pop("pause", lambda _: None)
+        permit = options.pop("permit", Permit(plan.lease_seconds))
+        permit.pause = pause
+        return Buyer(plan, claim or self.claim(plan), self.warehouse, self.crm, permit, pause, **options)
 
     def buy(self, **options: Any) -> LookUp:
         """Look up what waits as a run with such a plan."""

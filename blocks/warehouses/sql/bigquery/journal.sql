@@ -83,6 +83,11 @@ WHEN NOT MATCHED THEN INSERT (provider, request_key, reserved_by, reserved_until
 UPDATE lookup_reservations SET reserved_until = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL :lease_seconds SECOND)
 WHERE reserved_by = :token
 
+-- query: renew_reservations_of_run
+-- Prolongs the reservations of a run.
+-- differs because of the clock
+UPDATE lookup_reservations SET reserved_until = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL :lease_seconds SECOND) WHERE run_id = :run_id
+
 -- query: note_requests
 -- Keeps for which contact a request is made, while the claim holds its record.
 -- differs because of how a list is unpacked and how rows are merged

@@ -225,7 +225,7 @@ CREATE TABLE enrichment_runs (
     provider TEXT NOT NULL, -- providers, in the order in which they are queried, separated by commas
     crm TEXT NOT NULL, -- CRM and, behind a slash, the block that names the account
     lane TEXT NOT NULL, -- live or backfill; empty for both
-    state TEXT NOT NULL, -- open, closed, failed or abandoned (the run died)
+    state TEXT NOT NULL, -- open, closed, cancelled, failed or abandoned (the run died)
     started_at TIMESTAMPTZ NOT NULL, -- when the run began
     seen_at TIMESTAMPTZ NOT NULL, -- when the run last gave a sign of life
     finished_at TIMESTAMPTZ, -- when the run ended
@@ -241,7 +241,7 @@ CREATE TABLE enrichment_runs (
     invalid INTEGER, -- [contacts] number of contacts that ended as invalid
     unmatched INTEGER, -- [contacts] number of contacts that ended as unmatched
     known INTEGER, -- [contacts] number of contacts that a provider knew: written or unchanged
-    CHECK (state IN ('open', 'closed', 'failed', 'abandoned'))
+    CHECK (state IN ('open', 'closed', 'cancelled', 'failed', 'abandoned'))
 );
 
 -- Hashes of people who must not be looked up.

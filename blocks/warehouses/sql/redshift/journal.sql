@@ -78,6 +78,11 @@ WHERE NOT EXISTS (SELECT 1 FROM lookup_reservations v WHERE v.provider = :provid
 UPDATE lookup_reservations SET reserved_until = DATEADD(second, :lease_seconds, GETDATE())
 WHERE reserved_by = :token
 
+-- query: renew_reservations_of_run
+-- Prolongs the reservations of a run.
+-- differs because of the clock
+UPDATE lookup_reservations SET reserved_until = DATEADD(second, :lease_seconds, GETDATE()) WHERE run_id = :run_id
+
 -- query: note_requests
 -- Keeps for which contact a request is made, while the claim holds its record.
 -- differs because of how a list is unpacked and how rows are merged

@@ -153,6 +153,21 @@ WHERE crm = :crm AND object_type = :object_type AND (:lane = '' OR lane = :lane)
 UPDATE enrichment_staging SET claim_expires_at = DATEADD(second, :lease_seconds, GETDATE())
 WHERE claimed_by = :token AND record_id IN (SELECT r.value FROM :ids r)
 
+-- query: renew_claims_of_run
+-- Prolongs the claims of a run.
+-- differs because of the clock
+UPDATE enrichment_staging SET claim_expires_at = DATEADD(second, :lease_seconds, GETDATE())
+WHERE claimed_by IS NOT NULL AND claim_run_id = :run_id
+
+-- query: read_locks
+-- Reads by run how many records are claimed, until when, and when the run was last seen.
+-- differs because of the clock
+SELECT n.run_id, n.flow_run_name AS name, n.seen_at, l.contacts, l.free_at, GETDATE() AS read_at
+FROM (
+    SELECT claim_run_id, COUNT(*) AS contacts, MAX(claim_expires_at) AS free_at FROM enrichment_staging
+    WHERE claimed_by IS NOT NULL AND claim_expires_at >= GETDATE() GROUP BY claim_run_id) l
+JOIN enrichment_runs n ON n.run_id = l.claim_run_id ORDER BY n.seen_at
+
 -- query: lock_claim
 -- Locks the records of a claim until the transaction ends.
 -- differs because every writer holds the one lock by now, so that there is nothing left to lock

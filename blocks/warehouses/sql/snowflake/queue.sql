@@ -173,6 +173,21 @@ UPDATE enrichment_staging SET claim_expires_at = DATEADD(second, :lease_seconds,
 WHERE claimed_by = :token AND record_id IN (
     SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
 
+-- query: renew_claims_of_run
+-- Prolongs the claims of a run.
+-- differs because of the clock
+UPDATE enrichment_staging SET claim_expires_at = DATEADD(second, :lease_seconds, SYSDATE())
+WHERE claimed_by IS NOT NULL AND claim_run_id = :run_id
+
+-- query: read_locks
+-- Reads by run how many records are claimed, until when, and when the run was last seen.
+-- differs because of the clock and how a time is read
+SELECT n.run_id, n.flow_run_name AS name, DATE_PART(epoch_millisecond, n.seen_at) AS seen_at, l.contacts, DATE_PART(epoch_millisecond, l.free_at) AS free_at, DATE_PART(epoch_millisecond, SYSDATE()) AS read_at
+FROM (
+    SELECT claim_run_id, COUNT(*) AS contacts, MAX(claim_expires_at) AS free_at FROM enrichment_staging
+    WHERE claimed_by IS NOT NULL AND claim_expires_at >= SYSDATE() GROUP BY claim_run_id) l
+JOIN enrichment_runs n ON n.run_id = l.claim_run_id ORDER BY n.seen_at
+
 -- query: lock_claim
 -- Locks the records of a claim until the transaction ends.
 -- differs because an update that changes nothing takes the table's lock

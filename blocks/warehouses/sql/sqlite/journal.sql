@@ -77,6 +77,11 @@ UPDATE lookup_reservations
 SET reserved_until = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', :lease_seconds || ' seconds')
 WHERE reserved_by = :token
 
+-- query: renew_reservations_of_run
+-- Prolongs the reservations of a run.
+-- differs because of the clock
+UPDATE lookup_reservations SET reserved_until = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', :lease_seconds || ' seconds') WHERE run_id = :run_id
+
 -- query: note_requests
 -- Keeps for which contact a request is made, while the claim holds its record.
 -- differs because of how a list is unpacked and how rows are merged

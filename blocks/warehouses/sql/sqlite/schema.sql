@@ -209,7 +209,7 @@ CREATE TABLE enrichment_runs (
     invalid INTEGER,
     unmatched INTEGER,
     known INTEGER,
-    CHECK (state IN ('open', 'closed', 'failed', 'abandoned'))
+    CHECK (state IN ('open', 'closed', 'cancelled', 'failed', 'abandoned'))
 );
 
 CREATE TABLE suppressed_contacts (

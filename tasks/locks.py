@@ -1,0 +1,91 @@
+"""The locks of the runs in this process, which a timer renews for as long as the process works on them."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from contextvars import copy_context
+from dataclasses import dataclass
+
+from blocks.log import event
+from blocks.warehouses.base import open_warehouse
+from enrichment.errors import cause
+from enrichment.plan import RunPlan
+from lookup.permit import Permit
+
+#: A renewal is due so many times within a lease ...
+_RENEWALS = 3
+#: ... and one that failed is tried again after so many seconds at the latest.
+_SOON_SECONDS = 5.0
+
+
+@dataclass
+class _Kept:
+    permit: Permit
+    users: int = 0
+
+
+_kept: dict[str, _Kept] = {}
+_lock = threading.Lock()
+
+
+@contextmanager
+def locks_kept(plan: RunPlan) -> Iterator[Permit]:
+    """
+    Renew a run's locks as long as the block lasts, and give what says whether it may pay.
+
+    In one process a run has one timer: the flow's own lasts from the first batch to the last one. What works on a
+    batch of the run in another process has its own there.
+    """
+    with _lock:
+        first = plan.run_id not in _kept
+        kept = _kept.setdefault(plan.run_id, _Kept(Permit(plan.lease_seconds)))
+        kept.users += 1
+    try:
+        with _timer(plan, kept.permit) if first else nullcontext():
+            yield kept.permit
+    finally:
+        with _lock:
+            kept.users -= 1
+            if not kept.users:
+                del _kept[plan.run_id]
+
+
+@contextmanager
+def _timer(plan: RunPlan, permit: Permit) -> Iterator[None]:
+    """Renew the locks in a thread of its own; in another process at once, too, since they were made a while ago."""
+    ended = threading.Event()
+    if plan.processes:
+        _renew(plan, permit)
+    # With the caller's context, so that its log lines reach the run's log.
+    timer = threading.Thread(target=copy_context().run, args=(_renew_until, ended, plan, permit), daemon=True)
+    timer.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        timer.join()
+
+
+def _renew_until(ended: threading.Event, plan: RunPlan, permit: Permit) -> None:
+    pause = interval = plan.lease_seconds / _RENEWALS
+    while not ended.wait(pause):
+        pause = interval if _renew(plan, permit) else min(interval, _SOON_SECONDS)
+
+
+def _renew(plan: RunPlan, permit: Permit) -> bool:
+    """Renew a run's locks, and return whether that went well."""
+    try:
+        with open_warehouse(plan.warehouse) as warehouse:
+            permit.renew(lambda: warehouse.renew_run(plan.run_id, lease_seconds=plan.lease_seconds))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the next renewal may go well
+        event("locks_not_renewed", level=logging.WARNING, run=plan.run_id, error=cause(error))
+        return False
+    return True
+
+
+def cancel_runs() -> None:
+    """Cancel the runs of this process."""
+    with _lock:
+        for kept in _kept.values():
+            kept.permit.cancel()

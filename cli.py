@@ -29,6 +29,7 @@ from commands.terminal import (
     say_notes,
     say_run,
 )
+from commands.undo import undo
 from commands.upkeep import cleanup
 from enrichment.errors import ConfigurationError, EnrichmentError
 
@@ -262,6 +263,7 @@ app.command(epilog="Example: `enrich suppress --csv do-not-contact.csv`, or `enr
     suppress
 )
 app.command(epilog="Example: `enrich allow 501`")(allow)
+app.command(epilog="Example: `enrich undo --run RUN_ID`, then `enrich undo --run RUN_ID --yes`")(undo)
 app.command(epilog="Example: `enrich cleanup`, then `enrich cleanup --yes`")(cleanup)
 
 

@@ -267,7 +267,7 @@ class Unmatched:
 
 @dataclass(frozen=True, slots=True)
 class OpenWrite:
-    """One field's write that a run planned and that the CRM hasn't confirmed yet."""
+    """One field's write that a run planned and that the CRM hasn't confirmed yet; an empty `after` clears the field."""
 
     crm_id: str
     field: str

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from enrichment.fields import OUT_OF_RANGE, PLACEHOLDER, SOURCES, UNREADABLE
 from enrichment.records import Enrichment
+from enrichment.undo import EDITED, WRITTEN_SINCE
 from enrichment.write_policy import FieldRule, Refusal, Rule
 
 #: How many characters of a refused value are kept.
@@ -36,6 +37,9 @@ _ONE: Mapping[str, str] = {
     "fill_blank": "the field isn't blank (rule fill_blank)",
     "if_newer": "the field was changed after the provider answered (rule if_newer)",
     "protected": "the field is protected",
+    "undone": "somebody has undone this value (`enrich undo`)",
+    EDITED: "somebody has changed the field in {crm} since: that person decides, there",
+    WRITTEN_SINCE: "a later run has written the field: undo that run as well",
 }
 
 

@@ -91,11 +91,13 @@ class FieldWrite:
     crm: str
     field: str
     before: str | None
-    after: str
+    after: str | None
     run_id: str
     planned_at: str
     written_at: str | None
     reverted_at: str | None
+    reverted_by: str | None = None
+    is_undo: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,11 +232,12 @@ def _unmatched(row: UnmatchedContact) -> list[StoryLine]:
 
 
 def _write(row: FieldWrite) -> list[StoryLine]:
-    change = f"{row.field}: {row.before or '(blank)'} -> {row.after}"
+    change = f"{row.field}: {row.before or '(blank)'} -> {row.after or '(blank)'}"
     if not row.written_at:
         return [StoryLine(row.planned_at, f"planned, not confirmed by the CRM: {change}")]
-    lines = [StoryLine(row.written_at, f"wrote {change}")]
-    return [*lines, StoryLine(row.reverted_at, f"reverted {row.field}")] if row.reverted_at else lines
+    lines = [StoryLine(row.written_at, f"{'restored' if row.is_undo else 'wrote'} {change}")]
+    undone = f"undone: {row.field}, by run {row.reverted_by}"
+    return [*lines, StoryLine(row.reverted_at, undone)] if row.reverted_at else lines
 
 
 def _refusal(row: FieldRefusal) -> list[StoryLine]:

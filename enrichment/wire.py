@@ -140,6 +140,11 @@ def same(before: str, after: str, description: FieldDescription, *, listed: bool
         return False
 
 
+def holds(held: str | None, value: str, description: FieldDescription | None) -> bool:
+    """Return whether a field that has this text, or is blank, has a value as it was sent; an empty one is blank."""
+    return (held or "") == value or bool(held and value and description and same(held, value, description))
+
+
 def read_number(value: Any) -> Decimal | None:
     """Return the number that a value or its text form stands for, or None."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):

@@ -49,7 +49,11 @@ def stamps_of(rules: Iterable[FieldRule]) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One field's new value, as the CRM wants it on the wire, and the one that it replaces."""
+    """
+    One field's new value, as the CRM wants it on the wire, and the one that it replaces.
+
+    Only an undo has an empty new value, which clears the field; a missing value of a provider never erases one.
+    """
 
     field: str
     before: str | None
@@ -59,9 +63,17 @@ class Change:
 PROTECTED = "protected"
 #: A mark of time stays out where none of the values that it marks was taken.
 STAMP = "stamp"
+#: A person has undone this value.
+UNDONE = "undone"
 NO_SUCH_FIELD = "no_such_field"
 READ_ONLY = "read_only"
-_POLICY_REASONS = frozenset({Rule.NEVER, Rule.FILL_BLANK, Rule.IF_NEWER, PROTECTED, STAMP})
+_POLICY_REASONS = frozenset({Rule.NEVER, Rule.FILL_BLANK, Rule.IF_NEWER, PROTECTED, STAMP, UNDONE})
+
+#: Sources that say something of the reply, not of the contact.
+_OF_THE_REPLY = frozenset({"provider", "confidence", "received_at"})
+
+#: Of some contacts, by CRM id and field, the values that people have undone.
+Undone = Mapping[str, Mapping[str, frozenset[str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +105,9 @@ class WritePlan:
     refusals: tuple[Refusal, ...] = ()
 
 
+_NONE: Mapping[str, frozenset[str]] = {}
+
+
 def plan_write(
     current: Mapping[str, str | None],
     values: Mapping[str, Any],
@@ -102,6 +117,7 @@ def plan_write(
     protected: frozenset[str] = frozenset(),
     changed_at: Mapping[str, datetime] | None = None,
     received_at: datetime | None = None,
+    undone: Mapping[str, frozenset[str]] = _NONE,
 ) -> WritePlan:
     """
     Decide field by field what is written to one contact.
@@ -114,6 +130,8 @@ def plan_write(
         protected: fields that are never written, whatever their rule says.
         changed_at: when a field was last changed, for `if_newer`.
         received_at: when the provider answered, for `if_newer`.
+        undone: by field, the values that people have undone. They aren't written again; of what is said of the reply,
+            only together with other changes.
     """
     changes: list[Change] = []
     stamps: list[Change] = []
@@ -124,7 +142,7 @@ def plan_write(
             continue
         before = current.get(rule.field) or None
         try:
-            _check_field(rule, descriptions, protected)
+            check_field(rule.field, descriptions, protected)
             description = descriptions[rule.field].of_record(current)
             after = to_wire(value, description)
         except UnfitError as unfit:
@@ -135,7 +153,12 @@ def plan_write(
         if not _permits(rule, before, (changed_at or {}).get(rule.field), received_at):
             refusals.append(Refusal(rule.field, rule.rule))
             continue
-        (stamps if rule.stamp else changes).append(Change(rule.field, before, after))
+        listed = isinstance(value, list)
+        taken_back = any(same(one, after, description, listed=listed) for one in undone.get(rule.field, ()))
+        if taken_back and not rule.stamp and rule.source not in _OF_THE_REPLY:
+            refusals.append(Refusal(rule.field, UNDONE))
+            continue
+        (stamps if rule.stamp or taken_back else changes).append(Change(rule.field, before, after))
     return WritePlan((*changes, *stamps) if changes else (), tuple(refusals))
 
 
@@ -145,12 +168,13 @@ def fields_to_read(rules: Iterable[FieldRule], descriptions: Mapping[str, FieldD
     return list(dict.fromkeys((*(rule.field for rule in rules), *narrowing)))
 
 
-def _check_field(rule: FieldRule, descriptions: Mapping[str, FieldDescription], protected: frozenset[str]) -> None:
-    if rule.field in protected:
+def check_field(name: str, descriptions: Mapping[str, FieldDescription], protected: frozenset[str]) -> None:
+    """Raise UnfitError if a field can't be written, or mustn't be, whatever its value."""
+    if name in protected:
         raise UnfitError(PROTECTED)
-    if rule.field not in descriptions:
+    if name not in descriptions:
         raise UnfitError(NO_SUCH_FIELD)
-    if descriptions[rule.field].read_only:
+    if descriptions[name].read_only:
         raise UnfitError(READ_ONLY)
 
 

@@ -1,7 +1,5 @@
 """One contact: everything that happened to it, its erasure from the warehouse, and the suppression list."""
 
-import getpass
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,7 +15,7 @@ from enrichment.plan import Reference
 from enrichment.records import Contact, Origin
 from enrichment.story import Policy, ProviderAnswer, Story, StoryLine, tell_story
 from enrichment.waterfall import FOLLOW_UPS
-from tasks.present_run import run_id
+from tasks.present_run import who
 from tasks.steps import step
 
 
@@ -44,7 +42,7 @@ def erase_contact(warehouse: str, crm: str, crm_id: str, by: str = "") -> Erased
     """
     name, crm_id = crm_name(crm), contact_id(crm, crm_id)
     with open_warehouse(warehouse) as target:
-        erased = target.erase(Origin(name), crm_id, by or _who())
+        erased = target.erase(Origin(name), crm_id, by or who())
     event("contact_erased", crm=name, crm_id=crm_id, **erased.rows)
     return erased
 
@@ -95,7 +93,7 @@ def suppress_contacts(warehouse: str, crm: str, named: Sequence[str], reason: st
     keys = list(dict.fromkeys(key for one in named for key in _keys(crm, one)))
     with open_warehouse(warehouse) as target:
         known = target.read_suppressed(keys)
-        target.suppress(keys, reason, _who())
+        target.suppress(keys, reason, who())
     event("contacts_suppressed", crm=crm, named=len(keys), new=len(keys) - len(known))
     return len(keys) - len(known)
 
@@ -122,7 +120,7 @@ def allow_contact(warehouse: str, crm: str, named: str) -> bool:
             raise ConfigurationError(
                 f"{named} is not on the suppression list: check the id or the address, and `--crm`"
             )
-        hashes = sum(target.allow(key, _who()) for key in keys)
+        hashes = sum(target.allow(key, who()) for key in keys)
         free = not target.read_suppressed(keys)
     event("contact_allowed", crm=crm, hashes=hashes)
     return free
@@ -191,16 +189,6 @@ def _keys(crm: str, named: str) -> list[str]:
     if not by_address:
         raise ConfigurationError(f"'{named}' is not a valid e-mail address")
     return by_address
-
-
-def _who() -> str:
-    """Return who acts: a flow run, or the user of this machine."""
-    if flow_run_id := run_id():
-        return f"flow run {flow_run_id}"
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container's user may have no name
-        return f"uid {os.getuid()}"
 
 
 def _follow_ups(warehouse: Warehouse, fields: Mapping[str, Any]) -> Iterator[ProviderAnswer]:

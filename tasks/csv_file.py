@@ -86,6 +86,19 @@ class Prepared:
 
 
 @sealed
+def open_enriched(job: FileJob) -> str:
+    """
+    Make a file that was enriched this process's CRM again, with its working copy, and return its reference.
+
+    Raises:
+        ConfigurationError: a file, a column or another setting is wrong; no file was changed.
+    """
+    os.environ.update(job.settings() | {"ENRICHMENT_CRM": job.reference})
+    configure(File, "").get_crm().begin()
+    return job.reference
+
+
+@sealed
 def prepare_file(job: FileJob, *, provider: str = "", force: bool = False) -> Prepared:
     """
     Make the file this process's CRM, and a working copy of it; the whole file is checked.

@@ -1,5 +1,7 @@
 """The run that code is a part of: Prefect's flow run, or a local run, which has no server."""
 
+import getpass
+import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -53,6 +55,16 @@ def run_id() -> str:
     """Return the present run's id; empty outside a run."""
     run = _present.get()
     return run.id if run else flow_run.get_id() or ""
+
+
+def who() -> str:
+    """Return who acts: a flow run, or the user of this machine."""
+    if flow_run_id := run_id():
+        return f"flow run {flow_run_id}"
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        return f"uid {os.getuid()}"
 
 
 def run_name() -> str:

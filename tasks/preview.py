@@ -55,7 +55,7 @@ def preview(plan: RunPlan, limit: int) -> Preview:
         # A claim counts as an attempt.
         records = [replace(one, attempts=one.attempts + 1) for one in waiting]
         done = LookUp(plan, warehouse, crm, reader, load_providers(plan)).run(records)
-        read = read_and_plan(plan, crm, done.found)
+        read = read_and_plan(plan, warehouse, crm, done.found)
     results = Count(one.disposition for one in done.settlements if isinstance(one, Finished))
     changes: dict[str, tuple[Change, ...]] = {}
     refusals: dict[str, tuple[Refusal, ...]] = {}

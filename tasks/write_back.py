@@ -25,7 +25,7 @@ from enrichment.records import (
 from enrichment.refusals import kept, left_out
 from enrichment.retry import refused_record, settle_absent, settle_failure, settle_unread
 from enrichment.stops import STOP_KINDS, graver
-from enrichment.wire import same
+from enrichment.wire import holds
 from enrichment.write_policy import Refusal, Rule, WritePlan, fields_to_read, plan_write
 
 
@@ -39,7 +39,9 @@ def values_of(enrichment: Enrichment) -> dict[str, object]:
     }
 
 
-def _plan_contact(plan: RunPlan, crm: Crm, contact: CrmContact, enrichment: Enrichment) -> WritePlan:
+def _plan_contact(
+    plan: RunPlan, crm: Crm, contact: CrmContact, enrichment: Enrichment, undone: Mapping[str, frozenset[str]]
+) -> WritePlan:
     written = plan_write(
         contact.values,
         values_of(enrichment),
@@ -48,6 +50,7 @@ def _plan_contact(plan: RunPlan, crm: Crm, contact: CrmContact, enrichment: Enri
         protected=crm.protected,
         changed_at=contact.changed_at,
         received_at=datetime.fromisoformat(enrichment.received_at),
+        undone=undone,
     )
     return replace(written, refusals=(*written.refusals, *left_out(crm.rules, enrichment)))
 
@@ -68,15 +71,16 @@ class Planned:
     unread: Mapping[str, Exception]
 
 
-def read_and_plan(plan: RunPlan, crm: Crm, found: Sequence[Found]) -> Planned:
+def read_and_plan(plan: RunPlan, warehouse: Warehouse, crm: Crm, found: Sequence[Found]) -> Planned:
     """Read contacts from the CRM, and say what is to be written to them."""
     changed_when = [rule.field for rule in crm.rules if rule.rule is Rule.IF_NEWER]
     ids = list(dict.fromkeys(item.record.crm_id for item in found))
+    undone = warehouse.undone_of(plan.origin, ids)
     contacts, unread = read_apart(crm, ids, fields_to_read(crm.rules, plan.descriptions), history=changed_when)
     plans = {
-        item.record.record_id: _plan_contact(plan, crm, contacts[item.record.crm_id], item.enrichment)
+        item.record.record_id: _plan_contact(plan, crm, contacts[crm_id], item.enrichment, undone.get(crm_id, {}))
         for item in found
-        if item.record.crm_id in contacts
+        if (crm_id := item.record.crm_id) in contacts
     }
     return Planned(contacts, plans, unread)
 
@@ -95,7 +99,7 @@ class WriteBack:
     planned: Counter[str] = field(default_factory=Counter)
 
     def run(self) -> Chunk:
-        read = read_and_plan(self.plan, self.crm, self.chunk.found)
+        read = read_and_plan(self.plan, self.warehouse, self.crm, self.chunk.found)
         contacts, plans = read.contacts, read.plans
         self._confirm_arrived(contacts)
         planned = [item for item in self.chunk.found if self._has_changes(item, read)]
@@ -118,8 +122,7 @@ class WriteBack:
                 self.confirmed.append(write)
 
     def _holds(self, contact: CrmContact, write: OpenWrite) -> bool:
-        held, description = contact.values.get(write.field), self.plan.descriptions.get(write.field)
-        return held == write.after or bool(held and description and same(held, write.after, description))
+        return holds(contact.values.get(write.field), write.after, self.plan.descriptions.get(write.field))
 
     def _has_changes(self, item: Found, read: Planned) -> bool:
         """Settle at once what needs no update, or can't get one now."""

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from blocks.providers.base import Reply
 from blocks.warehouses import _erasure
-from blocks.warehouses._rows import contact_row, enrichment_of, reply_of, reply_row, row_of
+from blocks.warehouses._rows import change_row, contact_row, enrichment_of, reply_of, reply_row, row_of
 from blocks.warehouses._session import Session, Transactions, replayed
 from blocks.warehouses._values import JournalLookup, MadeFor, PlannedWrite, SavedReply
 from enrichment.credits import UNCAPPED, CreditCaps, Overdraft, Spending, overdraft
@@ -198,12 +198,9 @@ class ResultVerbs(Transactions):
             rows_held = session.read("read_held", token=claim.token, ids=[item.record_id for item in planned])
             held = frozenset(row["record_id"] for row in rows_held)
             rows = [
-                {"crm_id": item.crm_id, **row_of(change)}
-                for item in planned
-                if item.record_id in held
-                for change in item.changes
+                change_row(item.crm_id, change) for item in planned if item.record_id in held for change in item.changes
             ]
-            session.run("plan_writes", **row_of(origin), run_id=claim.run_id, rows=rows)
+            session.run("plan_writes", **row_of(origin), run_id=claim.run_id, is_undo=False, rows=rows)
         return held
 
     def open_writes(self, origin: Origin, crm_ids: Collection[str]) -> list[OpenWrite]:

@@ -17,7 +17,7 @@ from enrichment.fields import FIELDS
 from enrichment.moments import in_utc
 from enrichment.records import Enrichment, Finished, Found, StagedRecord, State
 from enrichment.text import storable
-from enrichment.write_policy import Refusal
+from enrichment.write_policy import Change, Refusal
 
 Row = dict[str, Any]
 
@@ -29,7 +29,7 @@ _QUOTED = re.compile(r"[\"'`]([^\"'`]+)[\"'`]")
 _JSON_COLUMNS = frozenset({"reply", "tech_stack", "intent_keywords", "attributes", "api_versions"})
 _TIMESTAMPS = frozenset({"enrichment_timestamp", "not_before", "reserved_until"})
 _LISTS = frozenset({"rows", "ids", "keys"})
-_FLAGS = frozenset({"refresh", "alert_sent", "earlier"})
+_FLAGS = frozenset({"refresh", "alert_sent", "earlier", "is_undo"})
 _ENDING = ("record_id", "disposition", "reason", "step", "detail", "request_key")
 _OWN_COLUMNS = tuple(name for name, field in FIELDS.items() if field.own_column)
 
@@ -77,6 +77,11 @@ def reply_row(reply: Reply) -> Row:
 def finished_row(item: Finished) -> Row:
     """Return how a record ended as a row; what was refused has rows of its own."""
     return {name: getattr(item, name) for name in _ENDING}
+
+
+def change_row(crm_id: str, change: Change) -> Row:
+    """Return a change of a contact's field as a row; a field that is cleared has no value after."""
+    return {"crm_id": crm_id, "field": change.field, "before": change.before, "after": change.after or None}
 
 
 def refusal_row(record_id: str, refusal: Refusal) -> Row:

@@ -16,6 +16,7 @@ from typing import ClassVar
 from blocks.base import PipelineBlock, block_class, configure
 from blocks.warehouses import _erasure
 from blocks.warehouses._books import BookVerbs, InsightVerbs
+from blocks.warehouses._changes import ChangeVerbs
 from blocks.warehouses._journal import JournalVerbs, ResultVerbs
 from blocks.warehouses._queue import QueueVerbs
 from blocks.warehouses._session import replayed
@@ -63,7 +64,7 @@ __all__ = [
 ]
 
 
-class Warehouse(QueueVerbs, JournalVerbs, ResultVerbs, BookVerbs, InsightVerbs, UpkeepVerbs):
+class Warehouse(QueueVerbs, JournalVerbs, ResultVerbs, ChangeVerbs, BookVerbs, InsightVerbs, UpkeepVerbs):
     """
     What the pipeline needs of a warehouse.
 

@@ -43,6 +43,7 @@ from enrichment.records import (
     Unmatched,
 )
 from enrichment.refusals import RefusedField
+from enrichment.undo import UndoSelection
 from enrichment.write_policy import Change, Refusal
 from tests.conftest import USED_AGAIN
 from tests.warehouses import look
@@ -520,6 +521,49 @@ def test_planned_writes_survive_a_crash_and_are_confirmed_later(warehouse: Wareh
     (write,) = warehouse.read_story(HUBSPOT, "1").writes
     assert (write.before, write.after, bool(write.written_at)) == (None, "Acme", True)
     assert warehouse.read_written("run-1", HUBSPOT) == [WrittenField("1", "company", None, "Acme")]
+
+
+def test_an_undo_is_recorded_beside_what_it_undid(warehouse: Warehouse) -> None:
+    """What it took back isn't undone twice, and stays known, until the undo is undone by its own run."""
+    open_run(warehouse)
+    stage(warehouse, "1", "2")
+    mine = claim(warehouse)
+    ids = {record.crm_id: record.record_id for record in mine.records}
+    for crm_id, record_id in ids.items():
+        changes = (Change("company", None, "Acme"), Change("industry", "x", "y"))
+        warehouse.plan_writes(mine, HUBSPOT, [PlannedWrite(record_id, crm_id, changes)])
+    warehouse.settle(mine, HUBSPOT, finish(mine, Disposition.WRITTEN), warehouse.open_writes(HUBSPOT, list(ids)))
+    everything = UndoSelection("run-1")
+    page = warehouse.read_undoable(HUBSPOT, everything, limit=1)
+    assert [(one.crm_id, one.field, one.before, one.after) for one in page] == [
+        ("1", "company", None, "Acme"),
+        ("1", "industry", "x", "y"),
+    ]
+    assert {one.crm_id for one in warehouse.read_undoable(HUBSPOT, everything, after="1", limit=9)} == {"2"}
+    assert warehouse.read_undoable(HUBSPOT, UndoSelection(since="2999-01-01T00:00:00.000Z"), limit=9) == []
+    assert warehouse.read_undoable(Origin("salesforce"), everything, limit=9) == []
+
+    for broken_off in ("undo-0", "undo-1"):
+        back = [Change("company", "Acme", ""), Change("industry", "y", "x")]
+        warehouse.plan_undo(HUBSPOT, broken_off, {"1": back})
+        assert warehouse.open_writes(HUBSPOT, ["1"]) == []
+        assert warehouse.undone_of(HUBSPOT, ["1", "2"]) == {
+            "1": {"company": frozenset({"Acme"}), "industry": frozenset({"y"})}
+        }
+    warehouse.finish_undo(HUBSPOT, "undo-1", page)
+    assert [one.crm_id for one in warehouse.read_undoable(HUBSPOT, everything, limit=9)] == ["2", "2"]
+    assert warehouse.read_undoable(HUBSPOT, UndoSelection(crm_id="1"), limit=9) == []
+    told = {(one.run_id, one.after, one.reverted_by, one.is_undo) for one in warehouse.read_story(HUBSPOT, "1").writes}
+    of_the_undo = {("undo-1", None, None, True), ("undo-1", "x", None, True)}
+    assert told == {("run-1", "Acme", "undo-1", False), ("run-1", "y", "undo-1", False), *of_the_undo}
+
+    of_undo = warehouse.read_undoable(HUBSPOT, UndoSelection("undo-1"), limit=9)
+    assert [(one.field, one.after) for one in of_undo if one.is_undo] == [("company", ""), ("industry", "x")]
+    warehouse.plan_undo(HUBSPOT, "undo-2", {"1": [Change("company", None, "Acme")]})
+    warehouse.finish_undo(HUBSPOT, "undo-2", [one for one in of_undo if one.field == "company"])
+    assert warehouse.undone_of(HUBSPOT, ["1"]) == {"1": {"industry": frozenset({"y"})}}
+    again = warehouse.read_undoable(HUBSPOT, UndoSelection("run-1", "1"), limit=9)
+    assert [(one.field, one.is_undo) for one in again] == [("company", False), ("company", True), ("industry", True)]
 
 
 def test_who_was_answered_and_written_lately_is_fresh(warehouse: Warehouse) -> None:

@@ -37,6 +37,10 @@ def enrich(*arguments: object) -> Result:
     return CliRunner().invoke(cli.app, ["file", *map(str, arguments)])
 
 
+def undo(*arguments: object) -> Result:
+    return CliRunner().invoke(cli.app, ["undo", *map(str, arguments)])
+
+
 def write(path: Path, *lines: str, encoding: str = "utf-8") -> Path:
     path.write_bytes("".join(f"{line}\r\n" for line in lines).encode(encoding))
     return path
@@ -224,3 +228,22 @@ def test_what_a_killed_writer_left_is_cleared(crm: FileCrm, tmp_path: Path) -> N
     assert not left.exists()
     again.finish()
     assert [row["provider"] for row in read(tmp_path / "out.csv")] == ["", "x", ""]
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_what_was_written_into_a_file_can_be_undone(folder: Path, in_place: bool) -> None:
+    """The file has its old cells again, numbers included, and the next enrichment leaves them alone."""
+    given = write(folder / "in.csv", "email,employee_count,company_name", "hit+a@firm.example,,Mine")
+    place = ["--in-place"] if in_place else ["--out", folder / "out.csv"]
+    output = given if in_place else folder / "out.csv"
+    assert enrich(given, *place).exit_code == 0
+    assert read(output)[0]["employee_count"]
+    where = ["--csv", given, *([] if in_place else place)]
+    shown = undo("--field", "employee_count", *where)
+    assert "1 values of 1 contacts would be restored" in shown.stdout, shown.stderr
+    assert read(output)[0]["employee_count"]
+    assert undo("--contact", 1, *where, "--yes").exit_code == 0
+    emptied = read(output)[0]
+    assert [name for name, cell in emptied.items() if cell] == ["email", "company_name"]
+    assert enrich(given, *place).exit_code == 0
+    assert read(output)[0] == emptied

@@ -364,4 +364,4 @@ def _continues(given: Record, is_row: bool, made: Record, kept: Sequence[int], c
 def _why_unfit(value: str, description: FieldDescription | None) -> str:
     if description is None:
         return NO_SUCH_FIELD
-    return NOT_A_NUMBER if description.type == "number" and read_number(value) is None else ""
+    return NOT_A_NUMBER if value and description.type == "number" and read_number(value) is None else ""

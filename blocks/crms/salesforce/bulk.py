@@ -2,7 +2,7 @@
 Many updates at once through Bulk API 2.0: one job instead of a call for every 200 records.
 
 A finished job isn't a success: its rows succeeded, failed, or weren't processed, and each kind has its own list. An
-empty cell leaves a field as it is, and `#N/A` would clear it, so that text is never sent this way.
+empty cell leaves a field as it is, and `#N/A` clears it, so that text is never sent this way.
 """
 
 import csv
@@ -153,7 +153,8 @@ def _csv(inputs: Sequence[Input]) -> bytes:
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, [_ID, *fields], lineterminator="\n")
     writer.writeheader()
-    writer.writerows({_ID: each.crm_id, **each.fields} for each in inputs)
+    for each in inputs:
+        writer.writerow({_ID: each.crm_id} | {name: text or CLEARS for name, text in each.fields.items()})
     return buffer.getvalue().encode()
 
 

@@ -164,13 +164,17 @@ def _ending(each: Input, entry: Any) -> Ending:
 
 
 def _why_unfit(text: str, kind: str) -> str:
+    if not text:
+        return ""
     if kind == "number":
         return "" if read_number(text) is not None else NOT_A_NUMBER
     return NOT_A_BOOLEAN if kind == "bool" and text not in _BOOLEANS else ""
 
 
 def typed(text: str, kind: str) -> Any:
-    """Return a field's value as Salesforce's JSON wants it."""
+    """Return a field's value as Salesforce's JSON wants it; null clears the field."""
+    if not text:
+        return None
     if kind == "bool":
         return _BOOLEANS.get(text, text)
     number = read_number(text) if kind == "number" else None

@@ -151,7 +151,7 @@ WHERE run_id = :run_id GROUP BY reason, step ORDER BY records DESC
 
 -- query: read_written
 -- Reads the changes of a run that the CRM holds.
-SELECT w.crm_id, w.field, w.before, w.after FROM crm_writes w
+SELECT w.crm_id, w.field, w.before, COALESCE(w.after, '') AS after FROM crm_writes w
 WHERE w.run_id = :run_id AND w.crm = :crm AND w.object_type = :object_type
     AND w.written_at IS NOT NULL AND w.reverted_at IS NULL
 ORDER BY w.crm_id, w.field

@@ -49,6 +49,16 @@ def test_values_are_sent_in_the_type_of_their_field(org: Org) -> None:
     assert written.fields == {"Enr_Employee_Count__c": 42, "Enr_Confidence__c": 0.95, "HasOptedOutOfEmail": True}
 
 
+@pytest.mark.parametrize("threshold", [200, 2000])
+def test_an_empty_value_clears_its_field_and_no_other(org: Org, threshold: int) -> None:
+    """In a collection as null, in a job as the text that Salesforce reads so; other fields are left alone."""
+    crm_ids = _many(org, 201, Title="CTO", Department="IT", Enr_Employee_Count__c="5")
+    updates = [update(crm_id, Title="", Enr_Employee_Count__c="") for crm_id in crm_ids]
+    assert set(reasons(updates, org.impatient(bulk_threshold=threshold).write(updates))) == {""}
+    held = [org.salesforce.contacts[crm_id].get for crm_id in crm_ids]
+    assert {(one("Title"), one("Department"), one("Enr_Employee_Count__c")) for one in held} == {(None, "IT", None)}
+
+
 def test_results_are_taken_by_their_place(org: Org) -> None:
     """A failed entry names no id: the others are still distinguished."""
     deleted = org.ids[1], org.ids[3]

@@ -156,8 +156,13 @@ FAILED = "failed at write_back: bad_value: the field takes no text; "
         ),
         (
             "writes",
-            replace(WRITE, written_at="2026-01-01T10:00:46.000Z", reverted_at="2026-01-02T10:00:00.000Z"),
-            ["wrote industry: (blank) -> Software", "reverted industry"],
+            replace(
+                WRITE,
+                written_at="2026-01-01T10:00:46.000Z",
+                reverted_at="2026-01-02T10:00:00.000Z",
+                reverted_by="run-9",
+            ),
+            ["wrote industry: (blank) -> Software", "undone: industry, by run run-9"],
         ),
         ("refusals", REFUSAL, ["not written: industry (Mining): not in hubspot's list"]),
         (

@@ -519,3 +519,22 @@ def test_what_is_written_fits_the_field(case: dict[str, Any]) -> None:
             assert set(change.after.split(";")) <= description.options.keys()
         elif description.type in {"string", "phone_number"} and description.max_length is not None:
             assert len(change.after) <= description.max_length
+
+
+def test_a_value_that_was_undone_is_not_written_again() -> None:
+    """In no form and at no rule; another value is."""
+    undone = {"f": frozenset({"5", "7.0"})}
+    for value in (5, 7):
+        assert plan_one(value, description=NUMBER, undone=undone) == WritePlan((), (Refusal("f", "undone"),))
+    assert plan_one(6, description=NUMBER, undone=undone).changes == (Change("f", None, "6"),)
+    assert Refusal("f", "undone").by_policy
+
+
+def test_what_is_said_of_an_undone_reply_comes_back_with_another_value_only() -> None:
+    """The provider's name is no value of the contact: it is written beside a change, and never on its own."""
+    rules = [FieldRule("f", "s", Rule.ALWAYS), FieldRule("by", "provider", Rule.ALWAYS)]
+    described = {"f": TEXT, "by": TEXT}
+    undone = {"f": frozenset({"old"}), "by": frozenset({"zoominfo"})}
+    for value, written in (("old", []), ("new", ["f", "by"])):
+        plan = plan_write({}, {"s": value, "provider": "zoominfo"}, rules, described, undone=undone)
+        assert [change.field for change in plan.changes] == written

@@ -97,14 +97,36 @@ USING (
     FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) r
 ON w.crm = :crm AND w.object_type = :object_type AND w.crm_id = r.crm_id AND w.field = r.field AND w.run_id = :run_id
 WHEN MATCHED AND w.written_at IS NULL THEN UPDATE SET before = r.before, after = r.after
-WHEN NOT MATCHED THEN INSERT (crm, object_type, crm_id, field, before, after, run_id, planned_at)
-    VALUES (:crm, :object_type, r.crm_id, r.field, r.before, r.after, :run_id, CURRENT_TIMESTAMP())
+WHEN NOT MATCHED THEN INSERT (crm, object_type, crm_id, field, before, after, run_id, is_undo, planned_at)
+    VALUES (:crm, :object_type, r.crm_id, r.field, r.before, r.after, :run_id, :is_undo, CURRENT_TIMESTAMP())
 
 -- query: read_open_writes
--- Reads the changes of contacts that were sent and never confirmed.
+-- Reads the changes of contacts that were sent and never confirmed; an undo reads its own.
 -- differs because of how a list is unpacked
 SELECT crm_id, field, after, run_id FROM crm_writes
-WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL AND crm_id IN UNNEST(JSON_VALUE_ARRAY(:ids))
+WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL AND NOT is_undo
+    AND crm_id IN UNNEST(JSON_VALUE_ARRAY(:ids))
+
+-- query: read_undone
+-- Reads the values of contacts that were undone and must not be written again.
+-- differs because of how a list is unpacked
+SELECT crm_id, field, before FROM crm_writes
+WHERE crm = :crm AND object_type = :object_type AND is_undo AND reverted_at IS NULL AND before IS NOT NULL
+    AND crm_id IN UNNEST(JSON_VALUE_ARRAY(:ids))
+
+-- query: read_undoable
+-- Reads the confirmed changes of those contacts of which some may be undone, by contact and field, the oldest first.
+-- differs because of how a time is given
+SELECT w.crm_id, w.field, w.before, w.after, w.run_id, w.is_undo, w.written_at
+FROM crm_writes w
+WHERE w.crm = :crm AND w.object_type = :object_type AND w.written_at IS NOT NULL AND w.reverted_at IS NULL
+    AND w.crm_id IN (
+        SELECT s.crm_id FROM crm_writes s
+        WHERE s.crm = :crm AND s.object_type = :object_type AND s.written_at >= TIMESTAMP(:since)
+            AND s.reverted_at IS NULL AND (s.run_id = :run_id OR (:run_id = '' AND NOT s.is_undo))
+            AND (:crm_id = '' OR s.crm_id = :crm_id) AND (:field = '' OR s.field = :field) AND s.crm_id > :after
+        GROUP BY s.crm_id ORDER BY s.crm_id LIMIT :limit)
+ORDER BY w.crm_id, w.field, w.written_at, w.planned_at
 
 -- query: confirm_writes
 -- Marks changes that the CRM holds.
@@ -118,10 +140,43 @@ WHERE crm_writes.crm = :crm AND crm_writes.object_type = :object_type AND crm_wr
     AND crm_writes.crm_id = r.crm_id
     AND crm_writes.field = r.field AND crm_writes.run_id = r.run_id
 
+-- query: mark_reverted
+-- Marks changes as undone.
+-- differs because of the clock and how a list is unpacked
+UPDATE crm_writes SET reverted_by = r.reverted_by, reverted_at = CURRENT_TIMESTAMP()
+FROM (
+    SELECT JSON_VALUE(value, '$.crm_id') AS crm_id, JSON_VALUE(value, '$.field') AS field,
+        JSON_VALUE(value, '$.run_id') AS run_id, :reverted_by AS reverted_by
+    FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) r
+WHERE crm_writes.crm = :crm AND crm_writes.object_type = :object_type AND crm_writes.reverted_at IS NULL
+    AND crm_writes.crm_id = r.crm_id
+    AND crm_writes.field = r.field AND crm_writes.run_id = r.run_id
+
+-- query: unmark_reverted
+-- Marks changes as valid again that a run had undone, which is undone now.
+-- differs because of how a list is unpacked
+UPDATE crm_writes SET reverted_by = NULL, reverted_at = NULL
+FROM (
+    SELECT JSON_VALUE(value, '$.crm_id') AS crm_id, JSON_VALUE(value, '$.field') AS field,
+        JSON_VALUE(value, '$.run_id') AS run_id
+    FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) r
+WHERE crm_writes.crm = :crm AND crm_writes.object_type = :object_type
+    AND crm_writes.crm_id = r.crm_id
+    AND crm_writes.field = r.field AND crm_writes.reverted_by = r.run_id
+
+-- query: forget_open_undo
+-- Forgets what was announced to be undone in these fields and never confirmed.
+-- differs because of how a list is unpacked
+DELETE FROM crm_writes WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL AND is_undo
+    AND CONCAT(field, '/', crm_id) IN (
+    SELECT CONCAT(JSON_VALUE(value, '$.field'), '/', JSON_VALUE(value, '$.crm_id'))
+    FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value)
+
 -- query: forget_open_writes
 -- Forgets the unconfirmed changes of the claim's finished records.
 -- differs because of how a list is unpacked
-DELETE FROM crm_writes WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL AND crm_id IN (
+DELETE FROM crm_writes WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL AND NOT is_undo
+    AND crm_id IN (
     SELECT s.crm_id FROM enrichment_staging s JOIN (
     SELECT JSON_VALUE(value, '$.record_id') AS record_id
     FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) r ON r.record_id = s.record_id WHERE s.claimed_by = :token)

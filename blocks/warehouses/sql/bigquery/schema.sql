@@ -122,7 +122,9 @@ CREATE TABLE IF NOT EXISTS crm_writes (
     run_id STRING NOT NULL,
     planned_at TIMESTAMP NOT NULL,
     written_at TIMESTAMP,
-    reverted_at TIMESTAMP
+    reverted_at TIMESTAMP,
+    reverted_by STRING,
+    is_undo BOOL DEFAULT FALSE NOT NULL
 );
 
 CREATE TABLE IF NOT EXISTS failed_records (

@@ -70,19 +70,40 @@ WHERE c.crm = :crm AND c.object_type = :object_type AND c.crm_id = ANY (:ids::te
 -- query: plan_writes
 -- Keeps the changes that are about to be sent to the CRM.
 -- differs because of the clock, how a list is unpacked and how rows are merged
-INSERT INTO crm_writes (crm, object_type, crm_id, field, before, after, run_id, planned_at)
+INSERT INTO crm_writes (crm, object_type, crm_id, field, before, after, run_id, is_undo, planned_at)
 SELECT :crm, :object_type, value ->> 'crm_id', value ->> 'field', value ->> 'before', value ->> 'after', :run_id,
-    now()
+    :is_undo, now()
 FROM jsonb_array_elements(:rows::jsonb) AS r(value)
 ON CONFLICT (crm, object_type, crm_id, field, run_id) DO UPDATE SET before = excluded.before, after = excluded.after
 WHERE crm_writes.written_at IS NULL
 
 -- query: read_open_writes
--- Reads the changes of contacts that were sent and never confirmed.
+-- Reads the changes of contacts that were sent and never confirmed; an undo reads its own.
 -- differs because of how a list is unpacked
 SELECT crm_id, field, after, run_id FROM crm_writes
-WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL
+WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL AND NOT is_undo
     AND crm_id = ANY (:ids::text[])
+
+-- query: read_undone
+-- Reads the values of contacts that were undone and must not be written again.
+-- differs because of how a list is unpacked
+SELECT crm_id, field, before FROM crm_writes
+WHERE crm = :crm AND object_type = :object_type AND is_undo AND reverted_at IS NULL AND before IS NOT NULL
+    AND crm_id = ANY (:ids::text[])
+
+-- query: read_undoable
+-- Reads the confirmed changes of those contacts of which some may be undone, by contact and field, the oldest first.
+-- differs because of how a time is given
+SELECT w.crm_id, w.field, w.before, w.after, w.run_id, w.is_undo, w.written_at
+FROM crm_writes w
+WHERE w.crm = :crm AND w.object_type = :object_type AND w.written_at IS NOT NULL AND w.reverted_at IS NULL
+    AND w.crm_id IN (
+        SELECT s.crm_id FROM crm_writes s
+        WHERE s.crm = :crm AND s.object_type = :object_type AND s.written_at >= :since::timestamptz
+            AND s.reverted_at IS NULL AND (s.run_id = :run_id OR (:run_id = '' AND NOT s.is_undo))
+            AND (:crm_id = '' OR s.crm_id = :crm_id) AND (:field = '' OR s.field = :field) AND s.crm_id > :after
+        GROUP BY s.crm_id ORDER BY s.crm_id LIMIT :limit)
+ORDER BY w.crm_id, w.field, w.written_at, w.planned_at
 
 -- query: confirm_writes
 -- Marks changes that the CRM holds.
@@ -95,10 +116,34 @@ WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL
         SELECT value ->> 'crm_id', value ->> 'field', value ->> 'run_id'
         FROM jsonb_array_elements(:rows::jsonb) AS r(value))
 
+-- query: mark_reverted
+-- Marks changes as undone.
+-- differs because of the clock and how a list is unpacked
+UPDATE crm_writes SET reverted_by = :reverted_by, reverted_at = now()
+WHERE crm = :crm AND object_type = :object_type AND reverted_at IS NULL AND (crm_id, field, run_id) IN (
+    SELECT value ->> 'crm_id', value ->> 'field', value ->> 'run_id'
+        FROM jsonb_array_elements(:rows::jsonb) AS r(value))
+
+-- query: unmark_reverted
+-- Marks changes as valid again that a run had undone, which is undone now.
+-- differs because of how a list is unpacked
+UPDATE crm_writes SET reverted_by = NULL, reverted_at = NULL
+WHERE crm = :crm AND object_type = :object_type AND (crm_id, field, reverted_by) IN (
+    SELECT value ->> 'crm_id', value ->> 'field', value ->> 'run_id'
+        FROM jsonb_array_elements(:rows::jsonb) AS r(value))
+
+-- query: forget_open_undo
+-- Forgets what was announced to be undone in these fields and never confirmed.
+-- differs because of how a list is unpacked
+DELETE FROM crm_writes WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL AND is_undo
+    AND (crm_id, field) IN (
+        SELECT value ->> 'crm_id', value ->> 'field' FROM jsonb_array_elements(:rows::jsonb) AS r(value))
+
 -- query: forget_open_writes
 -- Forgets the unconfirmed changes of the claim's finished records.
 -- differs because of how a list is unpacked
-DELETE FROM crm_writes WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL AND crm_id = ANY (ARRAY(
+DELETE FROM crm_writes WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL AND NOT is_undo
+    AND crm_id = ANY (ARRAY(
     SELECT s.crm_id FROM enrichment_staging s
         JOIN jsonb_array_elements(:rows::jsonb) AS r(value) ON r.value ->> 'record_id' = s.record_id
     WHERE s.claimed_by = :token))

@@ -149,13 +149,16 @@ CREATE TABLE crm_writes (
     crm_id TEXT NOT NULL, -- id of the record in the CRM
     field TEXT NOT NULL, -- field of the CRM
     before TEXT, -- value that was replaced; NULL if the field was blank
-    after TEXT, -- value that was written
-    run_id TEXT NOT NULL, -- flow run that wrote it
+    after TEXT, -- value that was written; NULL if the field was cleared by `enrich undo`
+    run_id TEXT NOT NULL, -- run that wrote it
     planned_at TIMESTAMPTZ NOT NULL, -- when the change was about to be sent
     written_at TIMESTAMPTZ, -- when the CRM had confirmed it; NULL: not confirmed
-    reverted_at TIMESTAMPTZ, -- when the change was taken back
+    reverted_at TIMESTAMPTZ, -- when the change was undone
+    reverted_by TEXT, -- run that undid it
+    is_undo BOOLEAN NOT NULL DEFAULT FALSE, -- whether this change undid others
     PRIMARY KEY (crm, object_type, crm_id, field, run_id)
 );
+CREATE INDEX undone_values ON crm_writes (crm, object_type, crm_id) WHERE is_undo;
 
 -- Dead letters: contacts that failed at their last attempt. `enrich stage --failed` queues them again.
 -- Example: SELECT reason, step, count(*) AS contacts

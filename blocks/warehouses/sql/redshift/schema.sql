@@ -167,7 +167,9 @@ CREATE TABLE crm_writes (
     run_id VARCHAR(256) NOT NULL,
     planned_at TIMESTAMP NOT NULL,
     written_at TIMESTAMP,
-    reverted_at TIMESTAMP
+    reverted_at TIMESTAMP,
+    reverted_by VARCHAR(256),
+    is_undo BOOLEAN NOT NULL DEFAULT FALSE
 );
 
 CREATE TABLE failed_records (

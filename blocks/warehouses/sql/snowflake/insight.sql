@@ -144,7 +144,8 @@ ORDER BY u.unmatched_at
 -- differs because of how a time is read
 SELECT w.crm, w.field, w.before, w.after, w.run_id, DATE_PART(epoch_millisecond, w.planned_at) AS planned_at,
     DATE_PART(epoch_millisecond, w.written_at) AS written_at,
-    DATE_PART(epoch_millisecond, w.reverted_at) AS reverted_at
+    DATE_PART(epoch_millisecond, w.reverted_at) AS reverted_at, w.reverted_by,
+    w.is_undo
 FROM crm_writes w
 WHERE w.crm_id = :crm_id AND w.object_type = :object_type AND (:crm = '' OR w.crm = :crm)
 ORDER BY w.planned_at, w.field

@@ -94,15 +94,39 @@ MERGE INTO crm_writes t USING (
         PARTITION BY f.value['crm_id']::VARCHAR, f.value['field']::VARCHAR ORDER BY f.index DESC) = 1) s
 ON t.crm = :crm AND t.object_type = :object_type AND t.crm_id = s.crm_id AND t.field = s.field AND t.run_id = :run_id
 WHEN MATCHED AND t.written_at IS NULL THEN UPDATE SET before = s.before, after = s.after
-WHEN NOT MATCHED THEN INSERT (crm, object_type, crm_id, field, before, after, run_id, planned_at)
-    VALUES (:crm, :object_type, s.crm_id, s.field, s.before, s.after, :run_id, SYSDATE())
+WHEN NOT MATCHED THEN INSERT (crm, object_type, crm_id, field, before, after, run_id, is_undo, planned_at)
+    VALUES (:crm, :object_type, s.crm_id, s.field, s.before, s.after, :run_id, :is_undo, SYSDATE())
 
 -- query: read_open_writes
--- Reads the changes of contacts that were sent and never confirmed.
+-- Reads the changes of contacts that were sent and never confirmed; an undo reads its own.
 -- differs because of how a list is unpacked
 SELECT crm_id, field, after, run_id FROM crm_writes
-WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL AND crm_id IN (
+WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL AND NOT is_undo
+    AND crm_id IN (
     SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
+-- query: read_undone
+-- Reads the values of contacts that were undone and must not be written again.
+-- differs because of how a list is unpacked
+SELECT crm_id, field, before FROM crm_writes
+WHERE crm = :crm AND object_type = :object_type AND is_undo AND reverted_at IS NULL AND before IS NOT NULL
+    AND crm_id IN (
+    SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
+-- query: read_undoable
+-- Reads the confirmed changes of those contacts of which some may be undone, by contact and field, the oldest first.
+-- differs because of how a time is given
+SELECT w.crm_id, w.field, w.before, w.after, w.run_id, w.is_undo,
+    DATE_PART(epoch_millisecond, w.written_at) AS written_at
+FROM crm_writes w
+WHERE w.crm = :crm AND w.object_type = :object_type AND w.written_at IS NOT NULL AND w.reverted_at IS NULL
+    AND w.crm_id IN (
+        SELECT s.crm_id FROM crm_writes s
+        WHERE s.crm = :crm AND s.object_type = :object_type AND s.written_at >= CAST(:since AS TIMESTAMP_NTZ)
+            AND s.reverted_at IS NULL AND (s.run_id = :run_id OR (:run_id = '' AND NOT s.is_undo))
+            AND (:crm_id = '' OR s.crm_id = :crm_id) AND (:field = '' OR s.field = :field) AND s.crm_id > :after
+        GROUP BY s.crm_id ORDER BY s.crm_id LIMIT :limit)
+ORDER BY w.crm_id, w.field, w.written_at, w.planned_at
 
 -- query: confirm_writes
 -- Marks changes that the CRM holds.
@@ -112,10 +136,34 @@ WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL AND (crm_
     SELECT f.value['crm_id']::VARCHAR, f.value['field']::VARCHAR, f.value['run_id']::VARCHAR
     FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
 
+-- query: mark_reverted
+-- Marks changes as undone.
+-- differs because of the clock and how a list is unpacked
+UPDATE crm_writes SET reverted_by = :reverted_by, reverted_at = SYSDATE()
+WHERE crm = :crm AND object_type = :object_type AND reverted_at IS NULL AND (crm_id, field, run_id) IN (
+    SELECT f.value['crm_id']::VARCHAR, f.value['field']::VARCHAR, f.value['run_id']::VARCHAR
+    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
+-- query: unmark_reverted
+-- Marks changes as valid again that a run had undone, which is undone now.
+-- differs because of how a list is unpacked
+UPDATE crm_writes SET reverted_by = NULL, reverted_at = NULL
+WHERE crm = :crm AND object_type = :object_type AND (crm_id, field, reverted_by) IN (
+    SELECT f.value['crm_id']::VARCHAR, f.value['field']::VARCHAR, f.value['run_id']::VARCHAR
+    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
+-- query: forget_open_undo
+-- Forgets what was announced to be undone in these fields and never confirmed.
+-- differs because of how a list is unpacked
+DELETE FROM crm_writes WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL AND is_undo
+    AND (crm_id, field) IN (SELECT f.value['crm_id']::VARCHAR, f.value['field']::VARCHAR
+    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
 -- query: forget_open_writes
 -- Forgets the unconfirmed changes of the claim's finished records.
 -- differs because of how a list is unpacked
-DELETE FROM crm_writes WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL AND crm_id IN (
+DELETE FROM crm_writes WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL AND NOT is_undo
+    AND crm_id IN (
     SELECT s.crm_id FROM enrichment_staging s
     JOIN (
         SELECT f.value['record_id']::VARCHAR AS record_id

@@ -132,7 +132,9 @@ CREATE TABLE IF NOT EXISTS crm_writes (
     run_id VARCHAR NOT NULL,
     planned_at TIMESTAMP_NTZ NOT NULL,
     written_at TIMESTAMP_NTZ,
-    reverted_at TIMESTAMP_NTZ
+    reverted_at TIMESTAMP_NTZ,
+    reverted_by VARCHAR,
+    is_undo BOOLEAN NOT NULL DEFAULT FALSE
 );
 
 CREATE TABLE IF NOT EXISTS failed_records (

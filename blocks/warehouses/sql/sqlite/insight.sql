@@ -136,7 +136,8 @@ ORDER BY u.unmatched_at
 -- query: story_writes
 -- Reads the changes that were made to a contact.
 -- differs because another engine differs in how a time is read
-SELECT w.crm, w.field, w.before, w.after, w.run_id, w.planned_at, w.written_at, w.reverted_at
+SELECT w.crm, w.field, w.before, w.after, w.run_id, w.planned_at, w.written_at, w.reverted_at, w.reverted_by,
+    w.is_undo
 FROM crm_writes w
 WHERE w.crm_id = :crm_id AND w.object_type = :object_type AND (:crm = '' OR w.crm = :crm)
 ORDER BY w.planned_at, w.field

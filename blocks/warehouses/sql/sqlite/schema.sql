@@ -133,8 +133,11 @@ CREATE TABLE crm_writes (
     planned_at TEXT NOT NULL,
     written_at TEXT,
     reverted_at TEXT,
+    reverted_by TEXT,
+    is_undo INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (crm, object_type, crm_id, field, run_id)
 ) WITHOUT ROWID;
+CREATE INDEX undone_values ON crm_writes (crm, object_type, crm_id) WHERE is_undo;
 
 CREATE TABLE failed_records (
     record_id TEXT PRIMARY KEY,

@@ -15,8 +15,9 @@ from blocks.warehouses._rows import Row
 from enrichment.errors import TransientError
 
 SQL_FOLDER = Path(__file__).parent / "sql"
-_EVERY_ENGINE = "every_engine.sql"
-_SECTION = re.compile(r"^-- (migration|query|session|old|part): (.+)$", re.MULTILINE)
+_SECTION = re.compile(r"^-- (migration|query|session|old|broken|timed|part): (.+)$", re.MULTILINE)
+#: The moments that a check of the audit may name.
+AUDIT_TIMES = ("since", "yesterday", "tomorrow")
 # A cast (::jsonb) isn't a parameter.
 PARAMETER = re.compile(r"(?<!:):([a-z][a-z_]*)\b")
 
@@ -43,15 +44,19 @@ def read_sql(engine: str, folder: Path = SQL_FOLDER) -> Statements:
     """
     found = Statements()
     old: dict[str, str] = {}
+    broken: dict[str, str] = {}
+    timed: dict[str, str] = {}
     parts: dict[str, str] = {}
     kinds = {
         "migration": found.migrations,
         "query": found.queries,
         "session": found.session,
         "old": old,
+        "broken": broken,
+        "timed": timed,
         "part": parts,
     }
-    for path in (folder / _EVERY_ENGINE, *sorted((folder / engine).glob("*.sql"))):
+    for path in (*sorted(folder.glob("*.sql")), *sorted((folder / engine).glob("*.sql"))):
         for kind, name, text in _sections(path):
             if name in kinds[kind]:
                 raise ValueError(f"the {kind} '{name}' of {engine} stands in two places; one is {path.name}")
@@ -60,6 +65,7 @@ def read_sql(engine: str, folder: Path = SQL_FOLDER) -> Statements:
     if lacking := sorted(wanted - found.queries.keys()):
         raise ValueError(f"{engine} lacks the query {', '.join(lacking)}, which another engine has")
     found.queries.update(_queries_of_old(old, parts))
+    found.queries.update(_queries_of_audit(broken, timed, parts))
     return found
 
 
@@ -75,6 +81,20 @@ def _queries_of_old(old: Mapping[str, str], parts: Mapping[str, str]) -> Iterato
         pieces = {"table": table, "key": key, "old": condition.format(**parts)}
         for verb in ("count", "delete"):
             yield f"{verb}_old_{table}", parts[f"{verb}_old"].format(**pieces)
+
+
+def _queries_of_audit(
+    broken: Mapping[str, str], timed: Mapping[str, str], parts: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the audit's queries: one for each check, and what else it reads; the engine says how a time is given."""
+    for name, rows in broken.items():
+        yield f"broken_{name}", parts["broken"].format(rows=_with_times(rows, parts))
+    for name, text in timed.items():
+        yield name, _with_times(text, parts)
+
+
+def _with_times(text: str, parts: Mapping[str, str]) -> str:
+    return text.format(**{moment: parts["time"].format(moment=f":{moment}") for moment in AUDIT_TIMES})
 
 
 def script_of(text: str) -> list[str]:

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from blocks.base import PipelineBlock, block_class, configure
 from blocks.warehouses import _erasure
+from blocks.warehouses._audit import AuditVerbs
 from blocks.warehouses._books import BookVerbs, InsightVerbs
 from blocks.warehouses._changes import ChangeVerbs
 from blocks.warehouses._journal import JournalVerbs, ResultVerbs
@@ -64,7 +65,7 @@ __all__ = [
 ]
 
 
-class Warehouse(QueueVerbs, JournalVerbs, ResultVerbs, ChangeVerbs, BookVerbs, InsightVerbs, UpkeepVerbs):
+class Warehouse(QueueVerbs, JournalVerbs, ResultVerbs, ChangeVerbs, BookVerbs, InsightVerbs, UpkeepVerbs, AuditVerbs):
     """
     What the pipeline needs of a warehouse.
 

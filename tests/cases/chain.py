@@ -2,7 +2,8 @@
 
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,10 +12,12 @@ from blocks.settings import load_settings
 from blocks.warehouses.base import Warehouse
 from enrichment.plan import RunPlan
 from enrichment.records import Origin, Stop
+from enrichment.stops import graver
+from enrichment.summary import RunReport
 from flows.plan import plan_run
 from sandbox.accounts import ACCOUNTS, account_settings
 from sandbox.server import Box
-from tasks.books import describe_fields
+from tasks.books import close_books, describe_fields, open_books
 from tasks.chunk import look_up, settle, store, write_back
 from tasks.intake import stage_listed
 from tasks.queue import claim_chunks
@@ -69,6 +72,17 @@ class Chain:
         for claimed in claim_chunks.fn(plan, 1, 1000):
             settle.fn(plan, write_back.fn(plan, store.fn(plan, look_up.fn(plan, claimed))))
         return plan
+
+    def run_with_totals(self, provider: str = "zoominfo", notifiers: Sequence[str] = ()) -> RunReport:
+        """Take what waits through a whole run: its totals opened before, and closed after it, with their alert."""
+        plan, settings = self.plan(provider), load_settings()
+        open_books.fn(plan)
+        stop, returned, planned = None, 0, Counter[str]()
+        for claimed in claim_chunks.fn(plan, 3, 1000):
+            ended = settle.fn(plan, write_back.fn(plan, store.fn(plan, look_up.fn(plan, claimed))))
+            stop, returned = graver(stop, ended.stop), returned + ended.returned + ended.lost
+            planned.update(ended.planned)
+        return close_books.fn(plan, stop, 0, returned, settings.limits, notifiers, planned)
 
     def stop_of(self, provider: str) -> Stop | None:
         """Look up what waits, put it back, and return what stops the run."""

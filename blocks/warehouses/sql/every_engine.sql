@@ -116,8 +116,8 @@ SELECT SUM(n.invalid) AS invalid, SUM(n.unmatched) AS unmatched, SUM(n.known) AS
     ORDER BY finished_at DESC LIMIT 10) n
 
 -- query: blank_ledger
--- Takes the requests from the ledger of an erased contact.
-UPDATE record_ledger SET request_key = '' WHERE crm = :crm AND object_type = :object_type AND crm_id = :crm_id
+-- Takes the requests from the ledger of an erased contact, and says why there are none.
+UPDATE record_ledger SET request_key = 'erased' WHERE crm = :crm AND object_type = :object_type AND crm_id = :crm_id
 
 -- query: forget_usage
 -- Deletes what was counted of a run's use of its providers.

@@ -205,7 +205,7 @@ CREATE TABLE record_ledger (
     crm_id TEXT NOT NULL, -- id of the record in the CRM
     disposition TEXT NOT NULL, -- result: written, unchanged, unmatched, suppressed, invalid, skipped_fresh or failed
     reason TEXT NOT NULL, -- reason of the result; empty if the result says all
-    request_key TEXT NOT NULL, -- request that led to the result; empty if none did or the person was erased
+    request_key TEXT NOT NULL, -- request that led to the result; empty if none did, erased if the person was
     lane TEXT NOT NULL, -- live or backfill
     source TEXT NOT NULL, -- what had queued the contact; see enrichment_staging
     attempts INTEGER NOT NULL, -- [runs] number of runs that took the contact

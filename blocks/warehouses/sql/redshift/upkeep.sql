@@ -1,4 +1,8 @@
--- What the statements that delete old rows are made of; every_engine.sql says which rows are old.
+-- What the statements that delete old rows and those of the audit are made of; every_engine.sql says which rows are old,
+-- audit.sql which ones break a promise.
+
+-- part: time
+{moment}::TIMESTAMP
 
 -- part: ago
 DATEADD(day, -:days, GETDATE())

@@ -12,8 +12,10 @@ from rich.markup import escape
 from commands.backfill import backfill, pause, resume
 from commands.contact import allow, erase, suppress, why
 from commands.listeners import listen
+from commands.lists import failures, queue, unmatched
+from commands.repair import retry
 from commands.terminal import (
-    FAILED,
+    ExitCode,
     Json,
     allow_slow_start,
     checked_lane,
@@ -22,6 +24,7 @@ from commands.terminal import (
     only_one,
     out,
     pairs_table,
+    refuse_empty,
     reported_errors,
     run_flow,
     run_table,
@@ -102,8 +105,6 @@ def stage(
         ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every contact of the CRM.")] = False,
-    failed: Annotated[bool, typer.Option(help="Failed contacts, to be tried again.")] = False,
-    run_id: Annotated[str | None, typer.Option(help="With --failed: only those of this run.")] = None,
     refresh: Annotated[
         bool,
         typer.Option("--refresh", help="Also look up contacts that were enriched recently; saved replies are reused."),
@@ -113,37 +114,28 @@ def stage(
 ) -> None:
     """Put contacts into the queue: those created since the last time, or those that an option names."""
     with reported_errors():
-        only_one({"--csv": csv, "--ids": ids, "--since": since, "--all": everything, "--failed": failed})
-        if run_id is not None and not failed:
-            raise ConfigurationError("`--run-id` needs `--failed`: it names the run whose failed contacts are queued")
-        for option, given in {"--ids": ids, "--run-id": run_id}.items():
-            if given is not None and not given.strip(" ,"):
-                raise ConfigurationError(f"`{option}` is empty: give an id, or leave the option out")
+        only_one({"--csv": csv, "--ids": ids, "--since": since, "--all": everything})
+        refuse_empty({"--ids": ids})
         from blocks.settings import load_settings  # noqa: PLC0415
-        from tasks.intake import check_run, contact_ids, open_list  # noqa: PLC0415
+        from tasks.intake import contact_ids, open_list  # noqa: PLC0415
         from tasks.setup import check_ready  # noqa: PLC0415
 
-        intake = _intake(csv, ids or "", since, run_id or "", everything=everything, failed=failed)
+        intake = _intake(csv, ids or "", since, everything=everything)
         queue = checked_lane(lane)  # a wrong name or file is refused before Prefect starts
         if csv:
             say_notes(open_list(csv, load_settings().crm).notes)
         if intake.what == "listed":
             contact_ids(load_settings().crm, intake.crm_ids)
         check_ready()
-        check_run(load_settings().warehouse, run_id or "")
         from flows.ingest_contacts import ingest_contacts  # noqa: PLC0415
 
         staged = run_flow(ingest_contacts, intake=intake, lane=queue, refresh=refresh)
         say({"staged": staged}, as_json, lambda: f"{staged:,} contacts added to the queue; next: `enrich run`")
 
 
-def _intake(
-    csv: Path | None, ids: str, since: datetime | None, run_id: str, *, everything: bool, failed: bool
-) -> "Intake":
-    from enrichment.intake import EveryContact, FailedContacts, ListedContacts, NewContacts  # noqa: PLC0415
+def _intake(csv: Path | None, ids: str, since: datetime | None, *, everything: bool) -> "Intake":
+    from enrichment.intake import EveryContact, ListedContacts, NewContacts  # noqa: PLC0415
 
-    if failed:
-        return FailedContacts(run_id=run_id)
     if everything:
         return EveryContact()
     if csv:
@@ -258,6 +250,12 @@ def review(
             err.print(f"{mark_reviewed(warehouse, found):,} unmatched contacts marked as reviewed")
 
 
+app.command(epilog="Example: `enrich failures --cause validation_error`, or `enrich failures --csv failed.csv`")(
+    failures
+)
+app.command(epilog="Example: `enrich unmatched --since 2026-01-01 --csv -`")(unmatched)
+app.command(epilog="Example: `enrich queue --lane live`")(queue)
+app.command(epilog="Example: `enrich retry 501`, or `enrich retry --cause validation_error`")(retry)
 app.command(epilog="Example: `enrich erase 501`")(erase)
 app.command(epilog="Example: `enrich suppress --csv do-not-contact.csv`, or `enrich suppress ada@acme.example`")(
     suppress
@@ -281,7 +279,7 @@ def doctor(as_json: Json = False) -> None:
             lambda: "\n".join(f"{_mark(row['well'])} {escape(row['system'])}: {escape(row['says'])}" for row in rows),
         )
         if not all(finding.well for finding in findings):
-            raise typer.Exit(FAILED)
+            raise typer.Exit(ExitCode.FAILED)
 
 
 def _assignment(text: str) -> tuple[str, str]:
@@ -315,9 +313,9 @@ def _preview(preview: Any) -> "Table":
 
 
 def _refusal(refusal: Any) -> str:
-    from enrichment.refusals import in_words  # noqa: PLC0415
+    from enrichment.causes import refused  # noqa: PLC0415
 
-    words = in_words(refusal.reason, "the CRM")
+    words = refused(refusal.reason, "the CRM").words
     return f"{refusal.value}: {words}" if refusal.value else words
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.markup import escape
 
-from commands.terminal import UNKNOWN, Json, err, pairs_table, reported_errors, say
+from commands.terminal import ExitCode, Json, err, pairs_table, reported_errors, say
 from enrichment.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def erase(
         say(erased.rows, as_json, lambda: pairs_table(f"Rows erased of contact {crm_id} of {crm}", dict(erased.rows)))
         if not known:
             err.print(f"the id is suppressed now; `enrich allow {escape(crm_id)}` takes that back")
-            raise typer.Exit(UNKNOWN)
+            raise typer.Exit(ExitCode.UNKNOWN)
 
 
 def _confirm_erasure(crm: str, crm_id: str, *, known: bool) -> None:

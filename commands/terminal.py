@@ -3,10 +3,11 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
+from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec, TypeVar
 
@@ -27,9 +28,26 @@ R = TypeVar("R")
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 
-#: Exit codes: the work failed; the settings or the input are wrong (as for wrong usage); it is done, though nothing was
-#: known of what it was about; it was cancelled, by Ctrl-C or otherwise (as shells say it).
-FAILED, MISCONFIGURED, UNKNOWN, CANCELLED = 1, 2, 3, 130
+
+class ExitCode(IntEnum):
+    """What a command's exit code says; the docstrings are the table in the documentation."""
+
+    DONE = 0
+    """It is done."""
+    FAILED = 1
+    """The work failed: contacts, a run, or a system that `enrich doctor` has checked."""
+    MISCONFIGURED = 2
+    """A setting, an option or the input is wrong, and nothing was done."""
+    UNKNOWN = 3
+    """It is done, but nothing was known of a contact that was named."""
+    ATTENTION = 4
+    """`enrich status`: something needs attention."""
+    CANCELLED = 130
+    """It was cancelled, by Ctrl-C or otherwise (as shells say it)."""
+
+
+#: The version of what `--json` prints; it grows when something in it is renamed or goes away.
+FORMAT_VERSION = 1
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -48,13 +66,20 @@ def moment(text: str) -> datetime:
         raise typer.BadParameter(f"'{text}' is not a time: write it as {forms}") from None
 
 
-def only_one(options: Mapping[str, object]) -> None:
-    """Raise a ConfigurationError if several of some options are given that exclude each other."""
+def only_one(options: Mapping[str, object], *, only: str = "") -> None:
+    """Raise a ConfigurationError if several options are given that exclude each other, or one excludes all others."""
     given = [name for name, value in options.items() if value]
-    if len(given) > 1:
+    if len(given) > 1 and (not only or only in given):
         raise ConfigurationError(
             f"choose one of {' and '.join(f'`{name}`' for name in given)}: they exclude each other"
         )
+
+
+def refuse_empty(options: Mapping[str, str | None]) -> None:
+    """Raise a ConfigurationError if an option is given an empty value: an empty shell variable doesn't mean all."""
+    for name, value in options.items():
+        if value is not None and not value.strip(" ,"):
+            raise ConfigurationError(f"`{name}` is empty: give it a value, or leave the option out")
 
 
 @contextmanager
@@ -65,18 +90,18 @@ def reported_errors() -> Iterator[None]:
         yield
     except ConfigurationError as error:
         err.print(f"[red]enrich:[/red] {escape(str(error))}")
-        raise typer.Exit(MISCONFIGURED) from None
+        raise typer.Exit(ExitCode.MISCONFIGURED) from None
     except RunCancelledError as error:
         err.print(f"enrich: {escape(str(error))}")
-        raise typer.Exit(CANCELLED) from None
+        raise typer.Exit(ExitCode.CANCELLED) from None
     except KeyboardInterrupt:
         err.print("enrich: interrupted")
-        raise typer.Exit(CANCELLED) from None
+        raise typer.Exit(ExitCode.CANCELLED) from None
     except UnexpectedError as error:
         _report_foreign(error.kind, str(error))
     except EnrichmentError as error:
         err.print(f"[red]enrich:[/red] {escape(str(error))}")
-        raise typer.Exit(FAILED) from None
+        raise typer.Exit(ExitCode.FAILED) from None
     except (typer.Exit, typer.Abort):
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, people read a sentence and no traceback
@@ -99,7 +124,7 @@ def _report_wrong_values(error: Exception) -> None:
     if isinstance(error, ValidationError):
         flaws = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False)]
         err.print(f"[red]enrich:[/red] wrong values: {escape('; '.join(flaws))}")
-        raise typer.Exit(MISCONFIGURED) from None
+        raise typer.Exit(ExitCode.MISCONFIGURED) from None
 
 
 #: Libraries by which we talk to Prefect's server; those of vendors have been translated where they are called.
@@ -120,16 +145,98 @@ def _report_foreign(kind: str, place: str, error: Exception | None = None) -> No
     err.print(f"[red]enrich:[/red] {escape(said)}")
     if os.environ.get("ENRICHMENT_TRACE"):
         err.print(escape(place))
-    raise typer.Exit(FAILED) from None
+    raise typer.Exit(ExitCode.FAILED) from None
 
 
 def say(value: Any, as_json: bool, text: Callable[[], Any]) -> None:
-    """Print a result as JSON or as text."""
+    """Print a result as text, or as one JSON object: a list as its `items`."""
     if as_json:
         plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-        sys.stdout.write(json.dumps(plain, default=str) + "\n")
+        members = {"items": plain} if isinstance(plain, list) else plain
+        sys.stdout.write(json.dumps({"format_version": FORMAT_VERSION, **members}, default=str) + "\n")
     else:
-        out.print(text())
+        shown = text()
+        out.print(shown if out.is_terminal else _plain(shown))
+
+
+def _plain(shown: Any) -> Any:
+    """Return what is printed where no terminal is: lines without frames, the cells of a table separated by tabs."""
+    from rich.markdown import Markdown  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    if isinstance(shown, Markdown):
+        return Text(shown.markup)
+    if not isinstance(shown, Table):
+        return shown
+    head = [[str(column.header) for column in shown.columns]] if shown.show_header else []
+    rows = [*head, *zip(*(column.cells for column in shown.columns), strict=True)]
+    lines = [str(shown.title), *("\t".join(str(cell) for cell in row) for row in rows), str(shown.caption or "")]
+    return Text.from_markup("\n".join(line for line in lines if line))
+
+
+def say_list(
+    title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], as_json: bool, csv_path: Path | None
+) -> None:
+    """
+    Print a list as text, or all its columns as JSON or CSV.
+
+    Args:
+        title: of the list.
+        rows: each with the same columns.
+        columns: those that people read.
+        as_json: print JSON.
+        csv_path: write this CSV file; `-` for the standard output.
+    """
+    if as_json and csv_path:
+        raise ConfigurationError("choose one of `--json` and `--csv`: they exclude each other")
+    if csv_path:
+        _write_csv(rows, columns, csv_path)
+    else:
+        say(list(rows), as_json, lambda: _list_table(title, rows, columns) if rows else f"{title}: none")
+
+
+def _list_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> "Table":
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(*(_TITLES.get(name, name) for name in columns), title=title)
+    for row in rows:
+        table.add_row(*(_cell(name, row) for name in columns))
+    return table
+
+
+#: What people read above a column whose name they wouldn't.
+_TITLES = {
+    "words": "what is wrong",
+    "failures": "failed",
+    "first_at": "first",
+    "last_at": "last",
+    "fix": "what to do",
+    "command": "then run",
+    "queued_at": "queued",
+}
+
+
+def _cell(name: str, row: Mapping[str, Any]) -> str:
+    text = str(row[name])
+    if name.endswith("_at"):
+        text = text[:16].replace("T", " ")
+    shown = escape(text)
+    return f"[link={row['link']}]{shown}[/link]" if name == "contact" and row["link"] and out.is_terminal else shown
+
+
+def _write_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], path: Path) -> None:
+    import csv  # noqa: PLC0415
+
+    from enrichment.cells import neutralised  # noqa: PLC0415
+
+    names = list(rows[0]) if rows else list(columns)
+    with nullcontext(sys.stdout) if str(path) == "-" else path.open("w", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow(names)
+        lines.writerows([neutralised(str(row[name])) for name in names] for row in rows)
+    if str(path) != "-":
+        err.print(f"{len(rows):,} rows written to {escape(str(path))}", style="dim")
 
 
 def say_notes(notes: Iterable[str]) -> None:
@@ -164,7 +271,8 @@ def say_run(report: Any, as_json: bool) -> None:
     if report.books.failure_rate > load_settings().alert_threshold:
         raise EnrichmentError(
             f"{report.books.count(Disposition.FAILED):,} of {report.books.claimed:,} contacts failed: fix the causes "
-            "(`enrich review` shows them), then put the contacts back into the queue with `enrich stage --failed`"
+            f"(`enrich failures --run {report.run_id}` lists them), then put them back into the queue with `enrich "
+            f"retry --run {report.run_id}`"
         )
 
 

@@ -1,5 +1,5 @@
 """
-When people are alerted, and what they read.
+When people are alerted; `messages` says what they read.
 
 A run has concerns: that it stopped or failed, contacts that failed, fields that weren't written, results that jumped.
 People are alerted of a concern in the run in which it arises, and again once it is worse than what they know; what
@@ -9,10 +9,11 @@ they know is kept with the run's totals.
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from enrichment.books import Books
+from enrichment.causes import ADVICE, failed, likely, refused
 from enrichment.records import Disposition
 from enrichment.refusals import OF_THE_FIELD, OF_THE_PROVIDER, RefusedField, refused_line
 from enrichment.stops import STOP_KINDS
@@ -20,21 +21,22 @@ from enrichment.stops import STOP_KINDS
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """How many records failed for one reason, at which step, and the CRM id of one of them."""
+    """
+    How many records of a run failed for one reason.
+
+    Args:
+        reason: a short code.
+        step: at which they failed.
+        count: of records.
+        contacts: CRM ids of the first ones.
+        since: when the first contact that still waits failed so, as ISO-8601 UTC text; empty if that isn't known.
+    """
 
     reason: str
     step: str
     count: int
-    example: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """One message; `kind` is empty for the message that all is well again."""
-
-    kind: str
-    subject: str
-    body: str
+    contacts: tuple[str, ...] = ()
+    since: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +81,14 @@ class Concern:
     Something that people should know of a run.
 
     Args:
-        kind: one of the kinds in `_ADVICE`.
+        kind: one of the kinds in `causes.ADVICE`.
         about: tells concerns of one kind apart, such as the cause or the field.
         size: a share, or how many contacts if it `counts`.
         counts: whether the sizes of several runs add up.
         text: what people read of it.
+        fix: what to do, and the command; empty if the kind's advice says all.
+        contacts: CRM ids of the first contacts that it is about, and since when it lasts.
+        since: when it began, as ISO-8601 UTC text; empty if that isn't known.
     """
 
     kind: str
@@ -91,6 +96,9 @@ class Concern:
     size: float = 1.0
     counts: bool = False
     text: str = ""
+    fix: str = ""
+    contacts: tuple[str, ...] = ()
+    since: str = ""
 
     @property
     def key(self) -> str:
@@ -109,31 +117,6 @@ class Alerted:
 
 Known = Mapping[str, Alerted]
 
-#: What to do, by kind; the gravest kind comes first.
-_ADVICE: Mapping[str, str] = {
-    "credentials_rejected": "Renew the credential and check it with `enrich doctor`. Nothing is lost: the remaining "
-    "contacts wait in the queue.",
-    "request_refused": "Do what the message says: add the permission or correct the setting that it names, and check "
-    "it with `enrich doctor`. Nothing is lost: the remaining contacts wait in the queue.",
-    "quota_exhausted": "Raise the quota, or wait for its renewal. Nothing is lost: the remaining contacts wait in the "
-    "queue for the next run.",
-    "failed": "Do what the message says, and check with `enrich doctor`. Nothing is lost: contacts that the run had "
-    "taken go back to the queue by themselves, and the next run continues.",
-    "crashed": "Read the flow run's log. Nothing is lost: the locks of a run that died expire by themselves, and the "
-    "next run continues.",
-    "failure_rate": "Nothing is lost: the contacts are in `failed_records`. Fix the causes, then put them back into "
-    "the queue: {replay}",
-    "failed_contacts": "Nothing is lost: the contacts are in `failed_records`. Fix the causes, then put them back into "
-    "the queue: {replay}",
-    "refused_fields": "Nothing is lost: the other fields were written, and the warehouse has the values. Add the "
-    "values to the CRM's list, or correct the field or its mapping; then `enrich stage --ids … --refresh` writes them.",
-    "invalid": "Nothing is lost, and nothing was paid for these contacts. Correct the input, then stage them again.",
-    "unmatched": "Nothing is lost: the contacts wait for review. Look at some with `enrich review`.",
-}
-
-#: Kinds whose end is worth a message.
-_TROUBLES = tuple(kind for kind in _ADVICE if kind not in {"failed_contacts", "refused_fields", "invalid", "unmatched"})
-
 #: Kinds that a run without them doesn't disprove, since it may have had no such contact: they are known for a time.
 _LASTING = frozenset({"refused_fields", "invalid", "unmatched"})
 _LASTING_DAYS = 7
@@ -145,16 +128,6 @@ _LEAST_USUAL = 0.1
 #: What a share beyond these says is well above another one.
 _TWICE, _FAR = 2.0, 0.2
 
-_LIKELY: Mapping[str, str] = {
-    "contact_gone": "the CRM doesn't have them: the ids may be of another account or portal",
-    "email_malformed": "their e-mail addresses are malformed: another column may have been taken for the addresses",
-    "invalid": "they have no e-mail address, nor name and company: the column of the addresses may not have been "
-    "recognised",
-    "doubtful": "the answers contradict what was asked: columns may be mixed up, such as names and companies",
-    "unmatched": "the addresses may be malformed or of another kind of contact, or the provider's account may lack the "
-    "data",
-}
-
 
 def concerns_of(
     books: Books,
@@ -163,7 +136,8 @@ def concerns_of(
     causes: Sequence[Cause] = (),
     stop: tuple[str, str] = ("", ""),
     refusals: Sequence[RefusedField] = (),
-    crm: str = "",
+    crm: str = "the CRM",
+    provider: str = "the provider",
     before: Shares | None = None,
     reasons: Mapping[str, Mapping[str, int]] | None = None,
 ) -> list[Concern]:
@@ -177,6 +151,7 @@ def concerns_of(
         stop: why the run failed, as its kind and its message; empty if it didn't.
         refusals: what CRM fields refused.
         crm: by which name people know the CRM.
+        provider: by which name people know the provider, or several.
         before: what came of the last runs' contacts; None if that isn't known.
         reasons: the run's contacts by reason, for each result that may have jumped.
     """
@@ -187,20 +162,37 @@ def concerns_of(
     if books.failure_rate > limits.failure_rate:
         text = f"{books.count(Disposition.FAILED):,} of {books.claimed:,} contacts failed"
         found.append(Concern("failure_rate", size=books.failure_rate, text=text))
-    found += [
-        Concern("failed_contacts", f"{one.reason} at {one.step}", one.count, counts=True, text=_cause_line(one))
-        for one in causes
-    ]
-    found += [
-        Concern("refused_fields", f"{one.field} {one.reason}", one.share, text=refused_line(one, crm))
-        for one in refusals
-        if _is_refused_often(one, limits)
-    ]
+    found += [_failed_contacts(one, crm, provider) for one in causes]
+    found += [_refused_field(one, crm) for one in refusals if _is_refused_often(one, limits)]
     for name in ("invalid", "unmatched"):
         share = jump(name, shares_of(books), before or Shares(), limits)
         if share is not None:
             found.append(Concern(name, size=share, text=_jump_line(name, books, share, (reasons or {}).get(name, {}))))
     return found
+
+
+def _failed_contacts(one: Cause, crm: str, provider: str) -> Concern:
+    cause = failed(one.reason, one.step, crm)
+    place = {"write_back": crm, "look_up": provider}.get(one.step, f"the step {one.step}")
+    text = f"{_contacts(one.count)} failed at {place}: {cause.words} ({one.reason} at {one.step})"
+    about = f"{one.reason} at {one.step}"
+    return Concern("failed_contacts", about, one.count, True, text, cause.advice, one.contacts, one.since)
+
+
+def _contacts(count: int) -> str:
+    return "1 contact" if count == 1 else f"{count:,} contacts"
+
+
+def _refused_field(one: RefusedField, crm: str) -> Concern:
+    fix = refused(one.reason, crm, one.field).advice
+    return Concern("refused_fields", f"{one.field} {one.reason}", one.share, text=refused_line(one, crm), fix=fix)
+
+
+def _jump_line(name: str, books: Books, share: float, reasons: Mapping[str, int]) -> str:
+    reason = max(reasons, key=lambda each: reasons[each], default="")
+    said = f" ({reason})" if reason else ""
+    far = f"far more than usual: {likely(name, reason)}"
+    return f"{books.count(Disposition(name)):,} contacts, {share:.0%}, are {name}{said}, {far}"
 
 
 def shares_of(books: Books) -> Shares:
@@ -280,7 +272,7 @@ def _is_worse(one: Concern, alerted: Alerted) -> bool:
 def gravest(concerns: Iterable[Concern]) -> str:
     """Return the gravest kind, or nothing if there is none."""
     kinds = {one.kind for one in concerns}
-    return next((kind for kind in _ADVICE if kind in kinds), "")
+    return next((kind for kind in ADVICE if kind in kinds), "")
 
 
 def pack_known(known: Known) -> str:
@@ -291,91 +283,3 @@ def pack_known(known: Known) -> str:
 def unpack_known(text: str | None) -> Known:
     """Return what people know from its text; nothing if there is none."""
     return {key: Alerted(*alerted) for key, alerted in json.loads(text or "{}").items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Occasion:
-    """The run that people read about: its name and id, its books, and the command that puts dead letters back."""
-
-    run: str
-    replay: str
-    books: Books = field(default_factory=Books)
-
-
-def compose_alert(
-    fresh: Sequence[Concern], concerns: Sequence[Concern], known: Known, occasion: Occasion
-) -> Alert | None:
-    """
-    Return the message that a run deserves, or None if there is nothing new.
-
-    Args:
-        fresh: concerns that people don't know yet, or not as bad.
-        concerns: all of the run.
-        known: what people knew before the run.
-        occasion: the run.
-    """
-    over = _over(concerns, known)
-    if not fresh and not over:
-        return None
-    lines = [occasion.run, *_counts(occasion.books)]
-    ended = f"{', '.join(kind.replace('_', ' ') for kind in over)} is over"
-    if not fresh:
-        return Alert("", f"Contact enrichment works again ({ended})", "\n".join(lines))
-    # Also what people know already of contacts that failed: it belongs to the picture.
-    lines += [one.text for one in concerns if one.text and (one in fresh or one.kind == "failed_contacts")]
-    lines += [f"{ended[:1].upper()}{ended[1:]}."] if over else []
-    advice = dict.fromkeys(_ADVICE[kind] for kind in _ADVICE if kind in {one.kind for one in fresh})
-    lines += [text.replace("{replay}", occasion.replay) for text in advice]
-    return Alert(gravest(fresh), _subject(fresh, occasion.books), "\n".join(lines))
-
-
-def _over(concerns: Iterable[Concern], known: Known) -> list[str]:
-    now = {one.kind for one in concerns}.intersection(_TROUBLES)
-    before = {key.partition("|")[0] for key in known}
-    return [] if now else [kind for kind in _TROUBLES if kind in before]
-
-
-def _counts(books: Books) -> list[str]:
-    back = f"{books.finished:,} finished, {books.returned:,} back in the queue"
-    return [f"{books.claimed:,} contacts taken from the queue, {back}"] if books.claimed else []
-
-
-def _cause_line(one: Cause) -> str:
-    example = f", for example contact {one.example}: `enrich why {one.example}`" if one.example else ""
-    return f"{one.count:,} x {one.reason} at {one.step}{example}"
-
-
-def _jump_line(name: str, books: Books, share: float, reasons: Mapping[str, int]) -> str:
-    reason = max(reasons, key=lambda each: reasons[each], default="")
-    kind = "doubtful" if reason.startswith("doubtful") else reason
-    likely = _LIKELY.get(kind, _LIKELY[name])
-    said = f" ({reason})" if reason else ""
-    return f"{books.count(Disposition(name)):,} contacts, {share:.0%}, are {name}{said}, far more than usual: {likely}"
-
-
-def compose_version_notice(provider: str, before: Sequence[str], now: Sequence[str], *, run: str) -> Alert:
-    """Return the message that a provider speaks another version of its API than in the last run; nothing failed."""
-    change = f"{', '.join(now)} instead of {', '.join(before)}"
-    body = f"{run}\nThe meaning of its answers may have changed: check the match rate and the fields of this run."
-    return Alert("api_version", f"Contact enrichment: {provider} answers with API version {change}", body)
-
-
-def _subject(fresh: Sequence[Concern], books: Books) -> str:
-    kind = gravest(fresh)
-    mine = [one for one in fresh if one.kind == kind]
-    match kind:
-        case "failure_rate":
-            return f"Contact enrichment: {books.failure_rate:.1%} of {books.claimed:,} contacts failed"
-        case "failed_contacts":
-            return f"Contact enrichment: {sum(int(one.size) for one in mine):,} contacts failed"
-        case "refused_fields":
-            fields = dict.fromkeys(one.about.partition(" ")[0] for one in mine)
-            return f"Contact enrichment: {', '.join(fields)} can't be written as mapped"
-        case "invalid" | "unmatched":
-            return f"Contact enrichment: {mine[0].size:.0%} of the contacts are {kind}"
-        case "failed":
-            return "Contact enrichment: a run failed"
-        case "crashed":
-            return "Contact enrichment: part of a run failed unexpectedly"
-        case _:
-            return f"Contact enrichment stopped: {kind.replace('_', ' ')}"

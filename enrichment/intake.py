@@ -150,10 +150,16 @@ class SelectedContacts(_Intake):
 
 
 class FailedContacts(_Intake):
-    """Failed contacts, to be tried again."""
+    """Failed contacts, or contacts with a field that was not written, to be tried again; saved replies are reused."""
 
     what: Literal["failed"] = "failed"
-    run_id: str = Field("", description="Only those of this run; empty: all.")
+    run_id: str = Field("", description="Only those of this run; empty: of all runs.")
+    reason: str = Field("", description="Only those with this cause, such as `validation_error`; empty: any.")
+    field: str = Field("", description="Contacts in which this CRM field was not written, instead of failed ones.")
+    crm_ids: Annotated[list[str], Field(max_length=10_000)] = Field(
+        default_factory=list,
+        description="Only these contacts, failed or with a field that was not written, by CRM id; empty: all.",
+    )
 
 
 Intake = NewContacts | MissedContacts | EveryContact | ListedContacts | SelectedContacts | FailedContacts

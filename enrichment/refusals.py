@@ -1,11 +1,11 @@
 """Which fields a CRM didn't take: what is kept of each refusal, and what people read of many."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from enrichment.fields import OUT_OF_RANGE, PLACEHOLDER, SOURCES, UNREADABLE
+from enrichment.causes import refused
+from enrichment.fields import PLACEHOLDER, SOURCES, UNREADABLE
 from enrichment.records import Enrichment
-from enrichment.undo import EDITED, WRITTEN_SINCE
 from enrichment.write_policy import FieldRule, Refusal, Rule
 
 #: How many characters of a refused value are kept.
@@ -16,31 +16,6 @@ OF_THE_FIELD = frozenset({"no_such_field", "read_only"})
 
 #: Reasons that lie with the provider's values: they are counted and shown, but people at the CRM can't change them.
 OF_THE_PROVIDER = frozenset({PLACEHOLDER, UNREADABLE})
-
-#: What is wrong, as a sentence about one value; `{crm}` stands for the CRM's name.
-_ONE: Mapping[str, str] = {
-    "not_an_option": "not in {crm}'s list",
-    "too_long": "longer than {crm}'s field allows",
-    UNREADABLE: "not readable for certain",
-    "several_values": "a list where the field takes one value",
-    "field_custom_validation_exception": "refused by a validation rule of {crm}",
-    "field_integrity_exception": "not in {crm}'s list of states and countries",
-    "not_a_number": "not a number",
-    OUT_OF_RANGE: "not a number that the field can have",
-    "not_a_boolean": "neither true nor false",
-    "not_a_date": "not a date",
-    "not_a_datetime": "not a time",
-    "not_a_text": "not a text",
-    "no_such_field": "{crm} has no such field",
-    "read_only": "{crm} doesn't let this field be written",
-    "never": "the field's rule is never",
-    "fill_blank": "the field isn't blank (rule fill_blank)",
-    "if_newer": "the field was changed after the provider answered (rule if_newer)",
-    "protected": "the field is protected",
-    "undone": "somebody has undone this value (`enrich undo`)",
-    EDITED: "somebody has changed the field in {crm} since: that person decides, there",
-    WRITTEN_SINCE: "a later run has written the field: undo that run as well",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +78,6 @@ def refused_fields(rows: Iterable[tuple[str, str, str | None, int, int]]) -> lis
     return [RefusedField(*key, total, tuple(values[key])) for key, total in totals.items()]
 
 
-def in_words(reason: str, crm: str) -> str:
-    """Return a reason as people say it; a CRM's own code is quoted."""
-    return _ONE[reason].format(crm=crm) if reason in _ONE else f"refused by {crm} ({reason})"
-
-
 def refused_line(one: RefusedField, crm: str) -> str:
     """Return one figure in a line: the field, how many values, why, and the most frequent ones."""
     return f"{one.field}: {refused_text(one, crm)}"
@@ -117,17 +87,17 @@ def refused_text(one: RefusedField, crm: str) -> str:
     """Return one figure without its field."""
     if one.reason in OF_THE_FIELD:
         were = "value was" if one.contacts == 1 else "values were"
-        return f"{in_words(one.reason, crm)}; {one.contacts:,} {were} not written"
+        return f"{refused(one.reason, crm).words}; {one.contacts:,} {were} not written"
     of = f" of {one.planned:,}" if one.planned > one.contacts else ""
     values = "value" if one.contacts == one.planned == 1 else "values"
-    text = f"{one.contacts:,}{of} {values} {in_words(one.reason, crm)}"
+    text = f"{one.contacts:,}{of} {values} {refused(one.reason, crm).words}"
     return f"{text}; {_most_frequent(one.values)}" if one.values else text
 
 
-def refusals_by_field(refused: Iterable[RefusedField], crm: str) -> dict[str, str]:
+def refusals_by_field(figures: Iterable[RefusedField], crm: str) -> dict[str, str]:
     """Return for each field what it refused, as people read it."""
     texts: dict[str, list[str]] = {}
-    for one in refused:
+    for one in figures:
         texts.setdefault(one.field, []).append(refused_text(one, crm))
     return {field: "; ".join(lines) for field, lines in texts.items()}
 

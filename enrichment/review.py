@@ -255,7 +255,7 @@ def review_message(review: Review, link: str = "") -> Message:
     if review.unmatched:
         lines.append("To review: the rows of `unmatched_records` without `reviewed_at`; then `enrich review --mark`.")
     if _letters(review):
-        lines.append("Failed contacts: fix the causes, then put them back into the queue with `enrich stage --failed`.")
+        lines.append("Failed contacts: `enrich failures` lists them with what to do, `enrich retry` puts them back.")
     lines += [f"Not written: {refused_line(one, 'the CRM')}" for one in review.refusals[:_REFUSALS_SENT]]
     if link:
         lines.append(f"The whole review: {link}, under Artifacts.")

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from enrichment.causes import failed, not_found, refused
 from enrichment.records import Enrichment
-from enrichment.refusals import in_words
 from enrichment.write_policy import PROTECTED, FieldRule, Rule
 
 
@@ -228,7 +228,12 @@ def _reply(row: ProviderAnswer) -> list[StoryLine]:
 
 def _unmatched(row: UnmatchedContact) -> list[StoryLine]:
     reviewed = ", reviewed" if row.reviewed_at else ", not reviewed yet"
-    return [StoryLine(row.unmatched_at, f"filed as unmatched at {row.provider}: {row.reason}{reviewed}")]
+    return [
+        StoryLine(
+            row.unmatched_at,
+            f"filed as unmatched at {row.provider}: {not_found(row.reason).words} ({row.reason}){reviewed}",
+        )
+    ]
 
 
 def _write(row: FieldWrite) -> list[StoryLine]:
@@ -242,7 +247,7 @@ def _write(row: FieldWrite) -> list[StoryLine]:
 
 def _refusal(row: FieldRefusal) -> list[StoryLine]:
     value = f" ({row.value})" if row.value else ""
-    return [StoryLine(row.refused_at, f"not written: {row.field}{value}: {in_words(row.reason, row.crm)}")]
+    return [StoryLine(row.refused_at, f"not written: {row.field}{value}: {refused(row.reason, row.crm).words}")]
 
 
 #: What people read of a field that its rule left alone; the CRM may have had the same value.
@@ -272,9 +277,7 @@ def _left_alone(story: Story, policy: Policy) -> list[StoryLine]:
 
 
 def _failure(row: FailedContact) -> list[StoryLine]:
-    replayed = (
-        f"; put back into the queue {row.replayed_at}"
-        if row.replayed_at
-        else "; put it back into the queue with `enrich stage --failed`"
-    )
-    return [StoryLine(row.failed_at, f"failed at {row.step}: {row.reason}: {row.error}{replayed}")]
+    cause = failed(row.reason, row.step, row.crm)
+    words = f"failed at {row.step}: {cause.words} ({row.reason}): {row.error}"
+    done = f"put back into the queue {row.replayed_at}" if row.replayed_at else f"to repair it: {cause.advice}"
+    return [StoryLine(row.failed_at, f"{words}; {done}")]

@@ -6,6 +6,7 @@ from typing import Any
 
 from enrichment.alerts import Cause
 from enrichment.books import Books
+from enrichment.causes import failed
 from enrichment.records import Disposition, Stop
 from enrichment.refusals import RefusedField, refusals_by_field
 from enrichment.wording import RESULTS, totals
@@ -117,12 +118,13 @@ class RunReport:
 def report_of(printed: Mapping[str, Any]) -> RunReport:
     """Return the report that the command line printed as JSON."""
     providers = [ProviderUse(**use) for use in printed["providers"]]
-    causes = [Cause(**cause) for cause in printed["causes"]]
+    causes = [Cause(**cause | {"contacts": tuple(cause["contacts"])}) for cause in printed["causes"]]
     stop = Stop(**printed["stop"]) if printed["stop"] else None
     refusals = [
         RefusedField(**one | {"values": tuple((value, count) for value, count in one["values"])})
         for one in printed["refusals"]
     ]
+    known = {name: value for name, value in printed.items() if name != "format_version"}
     parts = {
         "books": Books(**printed["books"]),
         "providers": providers,
@@ -131,7 +133,7 @@ def report_of(printed: Mapping[str, Any]) -> RunReport:
         "refusals": refusals,
         "rates": [RateUse(**use) for use in printed["rates"]],
     }
-    return RunReport(**{**printed, **parts})
+    return RunReport(**{**known, **parts})
 
 
 def match_rate(books: Books) -> float | None:
@@ -194,8 +196,17 @@ def summary_markdown(report: RunReport) -> str:
     return "\n".join([*head, "| | |", "|---|---:|", *table])
 
 
-def failure_rows(causes: Iterable[Cause], replay: str) -> list[dict[str, str | int]]:
-    """Return the failures as rows of a table: cause, step, count, one example's id, and how to replay."""
+def failure_rows(causes: Iterable[Cause], crm: str) -> list[dict[str, str | int]]:
+    """Return the failures of a run as rows of a table: what is wrong, how many contacts, the first, and what to do."""
     return [
-        {"cause": c.reason, "step": c.step, "records": c.count, "example": c.example, "replay": replay} for c in causes
+        {
+            "cause": (cause := failed(one.reason, one.step, crm)).words,
+            "code": one.reason,
+            "step": one.step,
+            "contacts": one.count,
+            "first": ", ".join(one.contacts),
+            "since": one.since,
+            "to repair it": cause.advice,
+        }
+        for one in causes
     ]

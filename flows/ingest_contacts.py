@@ -89,4 +89,4 @@ def _stage(intake: Intake, crm: str, warehouse: str, lane: str, *, refresh: bool
         case SelectedContacts():
             return stage_selection(crm, warehouse, lane, intake.select, refresh=refresh)
         case FailedContacts():
-            return stage_failed(warehouse, intake.run_id)
+            return stage_failed(crm, warehouse, lane, intake)

@@ -18,9 +18,6 @@ from blocks.warehouses.base import RunEnd, RunStart, Usage, Warehouse, open_ware
 from enrichment.alerts import (
     Concern,
     Limits,
-    Occasion,
-    compose_alert,
-    compose_version_notice,
     concerns_of,
     gravest,
     judge,
@@ -29,17 +26,21 @@ from enrichment.alerts import (
     unpack_known,
 )
 from enrichment.errors import ConfigurationError
+from enrichment.lists import ListFilter
+from enrichment.messages import Occasion, compose_alert, compose_version_notice
 from enrichment.plan import RunPlan
 from enrichment.records import CANCELLED, Disposition, Stop
 from enrichment.stops import graver
 from enrichment.summary import ProviderUse, RunReport, failure_rows, summary_markdown
 from enrichment.wire import FieldDescription
 from tasks.artifacts import publish_markdown, publish_table
+from tasks.contact_pages import find_page
 from tasks.present_run import local_run, run_id, run_name
 from tasks.queue import pause_of
 from tasks.steps import step
 
-REPLAY = "enrich stage --failed"
+#: How many contacts of a refused field an alert names.
+_CONTACTS_NAMED = 10
 
 
 @step(name="open-books")
@@ -98,7 +99,7 @@ def close_books(
         report = _count(plan, warehouse, stop, crashed, returned, planned)
         ended = _end_of(report)
         concerns = _concerns(plan, warehouse, report, ended, limits)
-        end = alert_and_end(warehouse, plan, concerns, Occasion(_run_label(plan), REPLAY, report.books), notifiers)
+        end = alert_and_end(warehouse, plan, concerns, _occasion(plan, report), notifiers)
         warehouse.close_run(
             plan.run_id,
             replace(
@@ -129,16 +130,25 @@ def _concerns(
 ) -> list[Concern]:
     looked_at = [one for one in (Disposition.INVALID, Disposition.UNMATCHED) if report.books.count(one)]
     judged = looked_at if report.books.finished >= limits.minimum else []
-    return concerns_of(
+    found = concerns_of(
         report.books,
         limits,
         causes=report.causes,
         stop=ended,
         refusals=report.refusals,
         crm=plan.crm_name,
+        provider=plan.provider_names,
         before=warehouse.results_before(plan.provider, plan.crm, plan.lane, plan.run_id),
         reasons={one: warehouse.count_reasons(plan.run_id, one) for one in judged},
     )
+    return [_with_contacts(warehouse, plan, one) if one.kind == "refused_fields" else one for one in found]
+
+
+def _with_contacts(warehouse: Warehouse, plan: RunPlan, one: Concern) -> Concern:
+    name, _, reason = one.about.partition(" ")
+    items = warehouse.list_refused(ListFilter(plan.run_id, reason, name, limit=_CONTACTS_NAMED))
+    since = min((item.first_at for item in items), default="")
+    return replace(one, contacts=tuple(item.crm_id for item in items), since=since)
 
 
 def alert_and_end(
@@ -150,7 +160,8 @@ def alert_and_end(
     sent, books = True, occasion.books
     if books.claimed or concerns:
         fresh, after = judge(concerns, known, datetime.now(UTC).isoformat(timespec="seconds"))
-        alert = compose_alert(fresh, concerns, known, occasion)
+        page = find_page(warehouse, plan.crm) if fresh else ""
+        alert = compose_alert(fresh, concerns, known, replace(occasion, page=page))
         # A dead notifier must not fail the run; the next run tries again.
         sent = alert is None or notify(alert.subject, alert.body, notifiers, kind=alert.kind or "recovered") > 0
         known = after
@@ -179,7 +190,7 @@ def _count(
             for name in names
             if (mine := [one for one in usage if one.provider == name])
         ],
-        causes=warehouse.count_failures(plan.run_id),
+        causes=warehouse.failed_causes(plan.run_id),
         stop=stop,
         crashed=crashed,
         refusals=[replace(one, planned=planned.get(one.field, 0)) for one in warehouse.count_refusals(plan.run_id)],
@@ -221,6 +232,10 @@ def _note_use(plan: RunPlan, use: ProviderUse, notifiers: Sequence[str]) -> None
         notify(notice.subject, notice.body, notifiers, kind=notice.kind)
 
 
+def _occasion(plan: RunPlan, report: RunReport) -> Occasion:
+    return Occasion(_run_label(plan), f"enrich retry --run {plan.run_id}", report.books)
+
+
 def _run_label(plan: RunPlan) -> str:
     return f"flow run {run_name()} ({plan.run_id})"
 
@@ -236,7 +251,7 @@ def publish_report(plan: RunPlan, report: RunReport) -> None:
         description="Summary of the run",
     )
     if report.causes:
-        publish_table(failure_rows(report.causes, REPLAY), key="enrichment-failures", description="By cause")
+        publish_table(failure_rows(report.causes, plan.crm_name), key="enrichment-failures", description="By cause")
     _rename(plan, report)
 
 

@@ -103,8 +103,8 @@ def _runs(reference: str) -> str:
     good = f"the last run that ended well did so at {health.good_at}" if health.good_at else "no run has ended well yet"
     if health.failed_lately:
         raise EnrichmentError(
-            f"{health.failed_lately:,} contacts failed in the last 24 hours: `enrich review` shows the causes, and "
-            f"`enrich stage --failed` queues them again; {good}"
+            f"{health.failed_lately:,} contacts failed in the last 24 hours: `enrich failures` lists them, with what "
+            f"to do, and `enrich retry` queues them; {good}"
         )
     if health.oldest_at and health.good_at and _between(health.good_at, health.read_at) > _LONGEST_SINCE_GOOD:
         raise EnrichmentError(f"contacts wait, and {good}: read the log of the last run in Prefect")

@@ -25,12 +25,13 @@ from blocks.log import event
 from blocks.notifiers.base import notify
 from blocks.settings import load_notifiers, load_settings
 from blocks.warehouses.base import RunEnd, RunStart, open_warehouse
-from enrichment.alerts import Concern, Occasion, compose_alert, likeness, shares_of
+from enrichment.alerts import Concern, likeness, shares_of
 from enrichment.books import Books
 from enrichment.errors import EnrichmentError, cause, sealed, where
+from enrichment.messages import Occasion, compose_alert
 from enrichment.plan import RunPlan
 from enrichment.records import CANCELLED
-from tasks.books import REPLAY, alert_and_end
+from tasks.books import alert_and_end
 
 _ENDED = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED]
 
@@ -45,7 +46,7 @@ def alert_failure(flow: "Flow[Any, Any]", flow_run: FlowRun, state: State[Any]) 
             return
     except Exception as error:  # noqa: BLE001 - Prefect's server may be what fails
         event("last_run_not_read", level=logging.WARNING, run=flow_run.id, error=cause(error))
-    occasion = Occasion(f"{flow.name}: {_label(flow_run)}", REPLAY)
+    occasion = Occasion(f"{flow.name}: {_label(flow_run)}")
     concern = Concern("failed", likeness(message), text=message)
     alert = compose_alert([concern], [concern], {}, occasion)
     if alert:
@@ -108,7 +109,7 @@ def _close(flow_run: FlowRun, message: str) -> bool:
         warehouse.release_run(plan.run_id, costs_attempt=True)
         books = warehouse.read_books(plan.run_id) if run else Books()
         concern = Concern("failed", likeness(message), text=message)
-        occasion = Occasion(_label(flow_run), REPLAY, books)
+        occasion = Occasion(_label(flow_run), books=books)
         end = alert_and_end(warehouse, plan, [concern], occasion, settings.notifier_references)
         usage = warehouse.count_usage(plan.run_id)
         cost = sum(one.credits for one in usage)

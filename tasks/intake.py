@@ -5,15 +5,20 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from pathlib import Path
+from typing import TypeVar
 
-from blocks.crms.base import Crm, NewContact, contact_id, open_crm
+from blocks.crms.base import Crm, NewContact, contact_id, crm_name, open_crm
 from blocks.csv_files import Table, open_table
 from blocks.log import event
 from blocks.warehouses.base import NewRecord, Warehouse, open_warehouse
 from enrichment.errors import ConfigurationError, sealed
 from enrichment.headers import CRM_ID
+from enrichment.intake import FailedContacts
+from enrichment.lists import FailedItem, ListFilter, RefusedItem
 from enrichment.moments import in_utc, read_moment
 from enrichment.plan import Reference
+from enrichment.records import Origin
+from tasks.lists import check_run
 from tasks.looks import recall, remember
 from tasks.steps import step
 
@@ -24,6 +29,8 @@ OVERLAP = timedelta(minutes=15)
 FIRST_WINDOW = timedelta(days=1)
 
 _BATCH = 1000
+
+T = TypeVar("T")
 
 
 @step(name="stage-new")
@@ -159,24 +166,54 @@ def stage_listed(
 
 
 @step(name="stage-failed")
-def stage_failed(warehouse: str, run_id: str) -> int:
-    """Put dead letters back into the queue, all or one run's; return how many."""
-    check_run(warehouse, run_id)
+def stage_failed(crm: str, warehouse: str, lane: str, chosen: FailedContacts) -> int:
+    """
+    Put failed contacts back into the queue, or contacts with a field that was not written; return how many.
+
+    Args:
+        crm: reference of the CRM, whose contacts `chosen.crm_ids` are.
+        warehouse: reference of the warehouse.
+        lane: for contacts with a field that was not written; failed ones go where they were.
+        chosen: which.
+    """
+    check_run(warehouse, chosen.run_id)
+    origin, ids = Origin(Reference.parse(crm).name), set(contact_ids(crm, chosen.crm_ids))
+    wanted = ListFilter(chosen.run_id, chosen.reason, chosen.field)
+
+    def is_meant(one: FailedItem | RefusedItem) -> bool:
+        return not ids or (one.crm == origin.crm and one.crm_id in ids)
+
     with open_warehouse(warehouse) as target:
-        staged = target.restage_failed(run_id)
+        failed = {one.crm_id for one in target.list_failed(wanted) if not chosen.field and is_meant(one)}
+        if failed:
+            target.restage_failed(chosen.run_id, chosen.reason, origin=origin if ids else None, crm_ids=ids)
+        listed = target.list_refused(wanted) if chosen.field or ids else []
+        refused = {one.crm_id for one in listed if one.crm == origin.crm and is_meant(one)} - failed
+        for batch in _batches(refused):
+            target.stage([NewRecord(origin.crm, crm_id, None, "manual", lane, refresh=True) for crm_id in batch])
+    staged = len(failed) + len(refused)
     event("failed_contacts_staged", staged=staged)
     return staged
 
 
 @sealed
-def check_run(warehouse: str, run_id: str) -> None:
-    """Raise a ConfigurationError if a run is named that doesn't exist."""
-    with open_warehouse(warehouse) as target:
-        if run_id and target.find_run(run_id) is None:
-            raise ConfigurationError(
-                f"no run has the id '{run_id}': take the id, not the name, from the alert or from the run's page in "
-                "Prefect; nothing was queued"
-            )
+def without_trouble(crm: str, warehouse: str, chosen: FailedContacts) -> list[str]:
+    """
+    Return which of the contacts that are chosen by id neither failed nor lack a field that was not written.
+
+    Raises:
+        ConfigurationError: there is no such run, or an id can't be one of the CRM's.
+    """
+    check_run(warehouse, chosen.run_id)
+    ids, name = contact_ids(crm, chosen.crm_ids), crm_name(crm)
+    wanted = ListFilter(chosen.run_id, chosen.reason, chosen.field)
+    if not ids:
+        return []
+    with open_warehouse(warehouse) as source:
+        known = {one.crm_id for one in source.list_refused(wanted) if one.crm == name}
+        if not chosen.field:
+            known |= {one.crm_id for one in source.list_failed(wanted) if one.crm == name}
+    return [crm_id for crm_id in ids if crm_id not in known]
 
 
 def open_list(path: Path, crm: str, required: Collection[str] = (CRM_ID,)) -> Table:
@@ -232,7 +269,7 @@ def _record(crm: str, contact: NewContact, source: str, lane: str, *, refresh: b
     return NewRecord(crm, contact.crm_id, contact.email, source, lane, contact.created_at, refresh=refresh)
 
 
-def _batches(contacts: Iterable[NewContact]) -> Iterator[list[NewContact]]:
+def _batches(contacts: Iterable[T]) -> Iterator[list[T]]:
     remaining = iter(contacts)
     while batch := list(islice(remaining, _BATCH)):
         yield batch

@@ -8,6 +8,7 @@ from prefect.runtime import flow_run
 from blocks.notifiers.base import notify
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import TransientError, sealed
+from enrichment.moments import utc_text
 from enrichment.review import Review, review_markdown, review_message, review_of, unmatched_rows
 from tasks.artifacts import publish_markdown, publish_table
 from tasks.steps import step
@@ -58,4 +59,4 @@ def send_review(review: Review, notifiers: Sequence[str]) -> None:
 
 def _back(moment: str, days: int) -> str:
     earlier = datetime.fromisoformat(moment) - timedelta(days=days)
-    return earlier.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return utc_text(earlier)

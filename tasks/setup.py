@@ -15,6 +15,7 @@ from blocks.settings import Settings, load_settings
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import TransientError, sealed
 from enrichment.plan import Reference
+from tasks.contact_pages import keep_page
 from tasks.deployments import deploy_missing, read_deployments
 
 
@@ -71,8 +72,9 @@ def set_up(*, save: bool, runs: int, deploy: bool = False) -> dict[str, Any]:
         from tasks.looks import forget_looks  # noqa: PLC0415 - as below
 
         forget_looks()
-    with open_crm(settings.crm) as crm:
+    with open_crm(settings.crm) as crm, open_warehouse(settings.warehouse) as warehouse:
         fields = crm.ensure_fields()
+        keep_page(crm, warehouse)
     prefect = _prepare_prefect(settings, save, runs) if on_prefect else {"Prefect": _WITHOUT_PREFECT}
     done = {"migrations applied": migrations, "CRM fields created": fields, **prefect}
     return {**done, "deployments created": deploy_missing(deployments)} if deploy else done

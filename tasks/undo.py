@@ -10,10 +10,10 @@ from blocks.crms.base import Crm, CrmContact, Update, UpdateResult, contact_id, 
 from blocks.log import event
 from blocks.settings import load_settings
 from blocks.warehouses.base import RunEnd, RunStart, Warehouse, open_warehouse
+from enrichment import causes
 from enrichment.errors import ConfigurationError, EnrichmentError, sealed
 from enrichment.plan import Reference
 from enrichment.records import Origin
-from enrichment.refusals import in_words
 from enrichment.stops import STOP_KINDS
 from enrichment.undo import ConfirmedWrite, UndoPlan, UndoSelection, plan_undo
 from enrichment.wire import FieldDescription
@@ -182,7 +182,7 @@ class _Undo:
         if result is None:
             return there
         if result.reason:
-            says = result.detail or in_words(result.reason, self.crm.name)
+            says = result.detail or causes.refused(result.reason, self.crm.name).words
             if result.reason in STOP_KINDS:
                 self.stop = says
             self._leave(crm_id, "", GONE if result.gone else result.reason, says)
@@ -200,5 +200,5 @@ class _Undo:
 
 
 def _says(refusal: Refusal, crm: str) -> str:
-    words = in_words(refusal.reason, crm)
+    words = causes.refused(refusal.reason, crm).words
     return f"{words} ({refusal.value})" if refusal.value else words

@@ -141,6 +141,9 @@ class Crm(Protocol):
     def check(self) -> str:
         """Make one free call, and return a line that says which account answered."""
 
+    def contact_page(self) -> str:
+        """Return the address of a contact's page, `{crm_id}` in the id's place; empty if it has none; one free call."""
+
     def finish(self) -> None:
         """End a run's writes: what was confirmed but isn't in its place yet is put there."""
 

@@ -12,6 +12,7 @@ from pydantic import Field, HttpUrl, SecretStr
 from blocks.notifiers.base import Notifier, NotifierBlock
 from blocks.secrets import reveal
 from enrichment.errors import ConfigurationError, TransientError
+from enrichment.messages import html_text, plain_text
 
 
 class Email(NotifierBlock):
@@ -51,7 +52,7 @@ class Email(NotifierBlock):
 
 
 class EmailNotifier:
-    """Sends one plain message per alert."""
+    """Sends one message per alert, as text and as HTML."""
 
     name = "email"
 
@@ -62,7 +63,8 @@ class EmailNotifier:
         """Send the message to all recipients."""
         message = EmailMessage()
         message["Subject"], message["From"], message["To"] = subject, self._settings.sender, self._settings.recipients
-        message.set_content(body)
+        message.set_content(plain_text(body))
+        message.add_alternative(html_text(body), subtype="html")
         with self._connected() as server:
             server.send_message(message)
 

@@ -8,6 +8,7 @@ from pydantic import Field, HttpUrl, SecretStr
 from blocks.notifiers.base import Notifier, NotifierBlock
 from blocks.secrets import reveal
 from enrichment.errors import ConfigurationError, TransientError
+from enrichment.messages import slack_text
 
 
 class Slack(NotifierBlock):
@@ -47,7 +48,7 @@ class SlackNotifier:
     def send(self, subject: str, body: str) -> None:
         """Post the message; the URL is a secret, so it stays out of every error."""
         try:
-            answer = httpx.post(self.url, json={"text": f"*{subject}*\n{body}"}, timeout=self._timeout_seconds)
+            answer = httpx.post(self.url, json={"text": slack_text(subject, body)}, timeout=self._timeout_seconds)
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise TransientError(f"Slack can't be reached ({type(error).__name__})") from None
         if answer.status_code in {301, 302, 303, 307, 308, 400, 403, 404, 410}:

@@ -8,7 +8,7 @@ from blocks.warehouses._erasure import forget_late
 from blocks.warehouses._rows import Row, enrichment_of, finished_row, refusal_row, renamed, row_of
 from blocks.warehouses._session import Session, Transactions, replayed
 from blocks.warehouses._values import Health, KeptRun, RunEnd, RunStart, Settled, Usage, WrittenField
-from enrichment.alerts import Cause, Shares
+from enrichment.alerts import Shares
 from enrichment.books import Books
 from enrichment.records import Claim, Disposition, Finished, OpenWrite, Origin, Returned, Settlement
 from enrichment.refusals import RefusedField, refused_fields
@@ -230,11 +230,6 @@ class InsightVerbs(Transactions):
                 failures=_all(session, "story_failures", FailedContact, who),
                 stored={row["crm"]: enrichment_of(row) for row in session.read("story_contact", **who)},
             )
-
-    def count_failures(self, run_id: str) -> list[Cause]:
-        """Return a run's dead letters by cause, the most frequent first."""
-        rows = self._query("count_failures", run_id=run_id)
-        return [Cause(row["reason"], row["step"], row["records"], row["example"]) for row in rows]
 
     def count_refusals(self, run_id: str) -> list[RefusedField]:
         """Return the values that CRM fields refused in a run, by field and reason, the most frequent first."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from blocks.log import event
 from blocks.warehouses._erasure import without_erased_addresses
-from blocks.warehouses._rows import Row, record_of, renamed, row_of
+from blocks.warehouses._rows import Row, record_of, row_of
 from blocks.warehouses._session import Session, Transactions, replayed
 from blocks.warehouses._values import NewRecord, QueueCount, Renewal, RunLocks
 from enrichment.identifiers import normalise_email, valid_addresses
@@ -78,13 +78,37 @@ class QueueVerbs(Transactions):
         return staged
 
     @replayed
-    def restage_failed(self, run_id: str = "") -> int:
-        """Put dead letters back into the queue, all or one run's, and return how many."""
+    def restage_failed(
+        self, run_id: str = "", reason: str = "", *, origin: Origin | None = None, crm_ids: Collection[str] = ()
+    ) -> int:
+        """
+        Put dead letters back into the queue, and return of how many contacts.
+
+        They are refreshed: a contact that was written before it failed isn't passed over as fresh. What was paid for
+        is in the journal, so that nothing is paid for again.
+
+        Args:
+            run_id: only this run's; empty: all runs'.
+            reason: only with this cause; empty: any.
+            origin: only of these contacts: whose they are.
+            crm_ids: their ids.
+        """
         with self._transaction() as session:
-            letters = renamed(session.read("read_dead_letters", run_id=run_id))
-            session.run("restage_dead_letters", rows=letters)
+            letters = [
+                row
+                for row in session.read("read_dead_letters", run_id=run_id, reason=reason)
+                if origin is None or (Origin(row["crm"], row["object_type"]) == origin and row["crm_id"] in crm_ids)
+            ]
+            contacts = {(row["crm"], row["object_type"], row["crm_id"]): row for row in letters}
+            _stage(session, [_again(row) for row in contacts.values()])
             session.run("mark_replayed", rows=letters)
-        return len(letters)
+        return len(contacts)
+
+    @replayed
+    def save_cursor(self, name: str, cursor: str) -> None:
+        """Keep a position or another short text that all processes share, whether or not there was one."""
+        with self._transaction() as session:
+            session.run("save_cursor", name=name, cursor=cursor)
 
     def read_cursor(self, name: str) -> str | None:
         """Return where a cursor stands; None if there is none of this name."""
@@ -245,6 +269,18 @@ def _stage(session: Session, records: Sequence[NewRecord]) -> int:
     session.run("promote_staged", rows=rows)
     session.run("mark_refresh", rows=[row for row in rows if row["refresh"]])
     return session.run("stage_records", rows=rows)
+
+
+def _again(row: Row) -> NewRecord:
+    return NewRecord(
+        row["crm"],
+        row["crm_id"],
+        row["email_address"],
+        "manual",
+        row["lane"],
+        refresh=True,
+        object_type=row["object_type"],
+    )
 
 
 def _with_one_address(row: Row) -> Row:

@@ -14,7 +14,7 @@ from blocks.providers.base import Reply
 from blocks.warehouses._values import SavedReply
 from enrichment.errors import RecordRefusedError
 from enrichment.fields import FIELDS
-from enrichment.moments import in_utc
+from enrichment.moments import utc_text
 from enrichment.records import Enrichment, Finished, Found, StagedRecord, State
 from enrichment.text import storable
 from enrichment.write_policy import Change, Refusal
@@ -206,5 +206,5 @@ def _decode_value(name: str, value: Any) -> Any:
     if isinstance(value, int) and (name.endswith("_at") or name in _TIMESTAMPS):
         value = datetime.fromtimestamp(value / 1000, UTC)  # an engine that gives milliseconds since 1970
     if isinstance(value, datetime):
-        return in_utc(value).astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return utc_text(value)
     return value

@@ -19,6 +19,7 @@ from blocks.warehouses._audit import AuditVerbs
 from blocks.warehouses._books import BookVerbs, InsightVerbs
 from blocks.warehouses._changes import ChangeVerbs
 from blocks.warehouses._journal import JournalVerbs, ResultVerbs
+from blocks.warehouses._lists import ListVerbs
 from blocks.warehouses._queue import QueueVerbs
 from blocks.warehouses._session import replayed
 from blocks.warehouses._upkeep import UpkeepVerbs
@@ -65,7 +66,9 @@ __all__ = [
 ]
 
 
-class Warehouse(QueueVerbs, JournalVerbs, ResultVerbs, ChangeVerbs, BookVerbs, InsightVerbs, UpkeepVerbs, AuditVerbs):
+class Warehouse(
+    QueueVerbs, JournalVerbs, ResultVerbs, ChangeVerbs, BookVerbs, InsightVerbs, ListVerbs, UpkeepVerbs, AuditVerbs
+):
     """
     What the pipeline needs of a warehouse.
 

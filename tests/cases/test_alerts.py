@@ -78,7 +78,7 @@ def test_a_run_whose_contacts_fail_says_so_everywhere(pipeline: Pipeline) -> Non
     (message,) = told(pipeline)
     assert "100.0% of 8 contacts failed" in message
     assert "Nothing is lost" in message
-    assert "enrich stage --failed" in message
+    assert f"enrich retry --run {run.id}" in message
     assert books(pipeline)[0] == "closed"
     ingest_contacts(ListedContacts(crm_ids=ids[8:9]))
     enrich_contacts()

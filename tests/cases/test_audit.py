@@ -8,6 +8,7 @@ import pytest
 from blocks.warehouses._audit import find_broken
 from blocks.warehouses.base import RunEnd, RunStart, Warehouse
 from blocks.warehouses.sqlite import SqliteWarehouse
+from enrichment.intake import FailedContacts
 from enrichment.promises import PROMISES, Sighting
 from enrichment.records import Origin
 from sandbox.accounts import notifier_settings
@@ -80,7 +81,7 @@ def fail_and_retry(chain: Chain, crm_id: str) -> None:
         chain.answer("hubspot", "batch/update", refusal, status=400, times=2)
         run(chain, crm_id)
         chain.world.faults.clear()
-        stage_failed.fn(chain.vendor, "")
+        stage_failed.fn("hubspot", chain.vendor, "live", FailedContacts())
     run(chain)
     chain.setenv("ENRICHMENT_MAX_ATTEMPTS", "5")
 

@@ -44,7 +44,7 @@ def suppressed(warehouse: Warehouse, contact: Contact) -> bool:
 
 
 def story(crm_id: str) -> list[str]:
-    return [line["what"] for line in json.loads(enrich("why", crm_id, "--json").stdout)]
+    return [line["what"] for line in json.loads(enrich("why", crm_id, "--json").stdout)["items"]]
 
 
 def test_someone_unknown_is_reported_and_not_erased(warehouse: Warehouse) -> None:
@@ -107,8 +107,9 @@ def test_a_do_not_contact_list_is_imported(warehouse: Warehouse, tmp_path: Path)
     file = tmp_path / "list.csv"
     file.write_text("crm_id,email\n601,Bob@Acme.example\n602,\n", encoding="utf-8")
     first = json.loads(enrich("suppress", "--csv", str(file), "--reason", "objection", "--json").stdout)
-    assert first == {"listed": 3, "new": 3}
-    assert json.loads(enrich("suppress", "602", "eve@acme.example", "--json").stdout) == {"listed": 2, "new": 1}
+    assert first == {"format_version": 1, "listed": 3, "new": 3}
+    printed = json.loads(enrich("suppress", "602", "eve@acme.example", "--json").stdout)
+    assert printed == {"format_version": 1, "listed": 2, "new": 1}
     for contact in (Contact("601"), Contact("602"), Contact("x", "bob@acme.example"), Contact("x", "eve@acme.example")):
         assert suppressed(warehouse, contact)
     assert story("601") == ["put on the suppression list: objection"]
@@ -119,7 +120,8 @@ def test_a_do_not_contact_list_is_strict_about_addresses(warehouse: Warehouse, t
     """A cell may have several, or a word in place of one; a wrong one is named by its line."""
     file = tmp_path / "list.csv"
     file.write_text("Email\na@acme.example; b@acme.example\nN/A\n", encoding="utf-8")
-    assert json.loads(enrich("suppress", "--csv", str(file), "--json").stdout) == {"listed": 2, "new": 2}
+    printed = json.loads(enrich("suppress", "--csv", str(file), "--json").stdout)
+    assert printed == {"format_version": 1, "listed": 2, "new": 2}
     file.write_text("Email\nc@acme.example\nada@acme\n", encoding="utf-8")
     done = enrich("suppress", "--csv", str(file))
     assert done.exit_code == 2

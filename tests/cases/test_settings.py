@@ -19,6 +19,7 @@ from blocks.settings import Settings, load_settings
 from blocks.variables import unknown_variables
 from blocks.warehouses.base import NewRecord, Warehouse
 from enrichment.errors import ConfigurationError
+from enrichment.intake import FailedContacts
 from tasks.intake import stage_failed
 
 
@@ -193,16 +194,16 @@ def test_a_share_in_percent_is_refused(monkeypatch: pytest.MonkeyPatch, value: s
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--run-id", "some-run"], "`--run-id` needs `--failed`"),
-        (["--run-id", ""], "`--run-id` needs `--failed`"),
-        (["--failed", "--run-id", ""], "`--run-id` is empty"),
-        (["--failed", "--run-id", "no-such-run"], "no run has the id 'no-such-run'"),
-        (["--failed", "--ids", "501"], "choose one of `--ids` and `--failed`"),
-        (["--ids", ""], "`--ids` is empty"),
-        (["--ids", " , "], "`--ids` is empty"),
-        (["--ids", ",".join(["501"] * 10_001)], "at most 10000"),
+        (["retry", "--run", ""], "`--run` is empty"),
+        (["retry", "--cause", "timeout", "--run", ""], "`--run` is empty"),
+        (["retry", "--run", "no-such-run"], "no run has the id 'no-such-run'"),
+        (["retry", "--all", "501"], "choose one of `--all` and `ID`"),
+        (["retry", "Ada"], "not a HubSpot contact id"),
+        (["stage", "--ids", ""], "`--ids` is empty"),
+        (["stage", "--ids", " , "], "`--ids` is empty"),
+        (["stage", "--ids", ",".join(["501"] * 10_001)], "at most 10000"),
     ],
-    ids=["run", "empty run alone", "empty run", "unknown run", "ids", "no ids", "blank ids", "too many ids"],
+    ids=["empty run", "cause and empty run", "unknown run", "all", "no id", "no ids", "blank ids", "too many ids"],
 )
 def test_options_that_make_no_sense_queue_nothing(
     make_warehouse: Callable[[str], Warehouse], monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
@@ -211,7 +212,7 @@ def test_options_that_make_no_sense_queue_nothing(
     warehouse = make_warehouse("sqlite")
     for name in ("HUBSPOT_ACCESS_TOKEN", "ZOOMINFO_CLIENT_ID", "ZOOMINFO_CLIENT_SECRET"):
         monkeypatch.setenv(f"ENRICHMENT_{name}", "x")
-    done = enrich("stage", *arguments)
+    done = enrich(*arguments)
     assert done.exit_code == 2, done.output
     assert message in said(done)
     assert warehouse.count_queue() == []
@@ -221,7 +222,7 @@ def test_the_flow_refuses_a_run_that_does_not_exist(make_warehouse: Callable[[st
     """The same mistake in Prefect's form."""
     make_warehouse("sqlite")
     with pytest.raises(ConfigurationError, match="no run has the id 'no-such-run'"):
-        stage_failed.fn("sqlite", "no-such-run")
+        stage_failed.fn("hubspot", "sqlite", "live", FailedContacts(run_id="no-such-run"))
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_contacts_are_queued_and_enriched(chain: Chain, prefect_home: Path) -> N
     """Stage, dry run and run do what they do on Prefect, say that its UI shows nothing, and start no server."""
     ids = contacts(chain, 4)
     done = enrich("stage", "--ids", ",".join(ids))
-    assert json.loads(done.stdout) == {"staged": 4}
+    assert json.loads(done.stdout) == {"format_version": 1, "staged": 4}
     assert json.loads(enrich("run", "--dry-run").stdout)["records"] == 4
     chain.setenv("ENRICHMENT_CHUNK_SIZE", "2")
     done = enrich("run")

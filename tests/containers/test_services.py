@@ -310,7 +310,7 @@ def staged(host: Host, box: Box) -> None:
     environment = host.environment(host.service("worker"))
     stage = [_found("enrich", environment["PATH"]), "stage", "--all", "--json"]
     done = subprocess.run(stage, cwd=host.image.folder, env=environment, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout.splitlines()[-1]) == {"staged": CONTACTS}
+    assert json.loads(done.stdout.splitlines()[-1]) == {"format_version": 1, "staged": CONTACTS}
 
 
 @pytest.mark.usefixtures("staged")

@@ -322,3 +322,10 @@ def test_a_condition_that_the_crm_cannot_judge_is_refused(tried: Tried) -> None:
     for name in refused[tried.crm.name]:
         with pytest.raises(ConfigurationError, match=f"can't select by `{name}`"):
             picked(tried, Selection(**{name: values.get(name, "1")}))
+
+
+def test_a_contact_s_page_has_its_id_in_the_address_or_there_is_none(tried: Tried) -> None:
+    """By one free call at most; rows of a file have no page."""
+    page = tried.crm.contact_page()
+    assert bool(page) is (tried.crm.name != "file")
+    assert not page or (page.startswith("https://") and page.count("{crm_id}") == 1)

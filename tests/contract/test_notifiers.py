@@ -171,7 +171,9 @@ class EmailStandIn:
         if self._refusing == "message":
             return f"554 no, {SECRET}"
         message = message_from_bytes(envelope.original_content or b"", policy=policy.default)
-        self.received.append(f"{message['Subject']}\n{message.get_content()}")
+        text, page = message.iter_parts()
+        assert page.get_content_type() == "text/html"
+        self.received.append(f"{message['Subject']}\n{text.get_content()}")
         assert envelope.rcpt_tos == ["a@example.com", "b@example.com"]
         return "250 OK"
 

@@ -396,7 +396,7 @@ def test_settling_ends_records_exactly_once_and_balances(warehouse: Warehouse) -
     books = warehouse.read_books("run-1")
     check_books(books)
     assert (books.claimed, books.finished, books.returned) == (3, 2, 1)
-    assert warehouse.count_failures("run-1")[0].reason == "timeout"
+    assert warehouse.failed_causes("run-1")[0].reason == "timeout"
     assert len(warehouse.read_story(HUBSPOT, miss.crm_id).unmatched) == 1
     assert queue(warehouse) == 1
 

@@ -236,7 +236,7 @@ def test_failures_above_the_threshold_alert_with_their_cause_and_can_be_replayed
     assert report.books.balanced
     assert report.books.failure_rate > 0.01
     (message,) = world.slack.messages
-    assert "enrich stage --failed" in message.text
+    assert "enrich retry --cause" in message.text
     assert report.causes[0].reason in message.text
     world.faults.clear()
     asked = sum(world.zoominfo.lookups.values())

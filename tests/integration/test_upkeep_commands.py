@@ -33,7 +33,7 @@ def enrich(*arguments: str, answer: str = "") -> Result:
 
 
 def story(crm_id: str) -> list[str]:
-    return [line["what"] for line in json.loads(enrich("why", crm_id, "--json").stdout)]
+    return [line["what"] for line in json.loads(enrich("why", crm_id, "--json").stdout)["items"]]
 
 
 def test_an_erased_contact_has_only_that_to_tell(warehouse: Warehouse) -> None:
@@ -60,7 +60,9 @@ def test_erasing_asks_first(warehouse: Warehouse) -> None:
 
 def test_an_unknown_contact_is_suppressed_by_its_id(warehouse: Warehouse) -> None:
     """There is nothing to remove, and the story says what was asked for."""
-    assert set(json.loads(enrich("erase", "900", "--yes", "--json").stdout).values()) == {0}
+    erased = json.loads(enrich("erase", "900", "--yes", "--json").stdout)
+    assert erased.pop("format_version") == 1
+    assert set(erased.values()) == {0}
     assert story("900") == ["erased; the contact is never looked up again"]
 
 
@@ -92,7 +94,7 @@ def test_the_cleanup_deletes_only_when_asked_to(warehouse: Warehouse, monkeypatc
     assert "run `enrich cleanup --yes`" in counted.stderr
     assert json.loads(enrich("cleanup", "--json").stdout)["unmatched_records"] == 1
     deleted = json.loads(enrich("cleanup", "--yes", "--json").stdout)
-    assert {table: count for table, count in deleted.items() if count} == {"unmatched_records": 1}
+    assert {table: count for table, count in deleted.items() if count} == {"format_version": 1, "unmatched_records": 1}
     assert "enrichment_history" not in deleted
     monkeypatch.setenv("ENRICHMENT_KEEP_RESULTS_DAYS", "0")
     assert "unmatched_records" not in json.loads(enrich("cleanup", "--json").stdout)

@@ -102,6 +102,10 @@ class FileCrm:
             if force or self._draft.fingerprint != self._fingerprint:
                 self._make(force=force)
 
+    def contact_page(self) -> str:
+        """Return nothing: a row has no page."""
+        return ""
+
     def finish(self) -> None:
         """Write what the working copy has into the output, and delete the copy."""
         with self._locked():

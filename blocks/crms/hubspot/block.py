@@ -207,6 +207,12 @@ class HubSpotCrm:
         left = _calls_left(answer.headers)
         return f"HubSpot portal {portal} answers{left}" if portal else f"HubSpot answers{left}"
 
+    def contact_page(self) -> str:
+        """Return the address of a contact's page; empty if the credential may not see the account."""
+        account = self._ask_account().body
+        portal, host = account.get("portalId"), account.get("uiDomain") or "app.hubspot.com"
+        return f"https://{host}/contacts/{portal}/record/0-1/{{crm_id}}" if portal else ""
+
     def share(self, fraction: float) -> None:
         """Use this part of the rate; others are at work too."""
         self._api.share(fraction)

@@ -322,6 +322,10 @@ class SalesforceCrm:
         left = f"; {found[0]:,} of {found[1]:,} calls left of the last 24 hours' allowance" if found else ""
         return f"Salesforce org {self._api.host} answers{left}"
 
+    def contact_page(self) -> str:
+        """Return the address of a contact's page in the org."""
+        return f"https://{self._api.host}/lightning/r/Contact/{{crm_id}}/view"
+
     def share(self, fraction: float) -> None:
         """Use this part of the rate; others are at work too."""
         self._api.share(fraction)

@@ -9,9 +9,10 @@ SELECT cursor FROM event_cursors WHERE name = :name
 DELETE FROM paused_lanes WHERE lane = :lane
 
 -- query: read_dead_letters
--- Reads the dead letters that weren't put back yet, of all runs or of one.
+-- Reads the dead letters that weren't put back yet, of all runs or of one, for any reason or for one.
 SELECT record_id, crm, object_type, crm_id, email_address, lane FROM failed_records
-WHERE replayed_at IS NULL AND (:run_id = '' OR run_id = :run_id)
+WHERE replayed_at IS NULL AND (:run_id = '' OR run_id = :run_id) AND (:reason = '' OR reason = :reason)
+ORDER BY failed_at, record_id
 
 -- query: count_queue
 -- Counts the queue by lane and state.
@@ -143,11 +144,6 @@ WHERE provider = :provider AND api_version <> '' AND run_id = (
     SELECT run_id FROM provider_usage WHERE provider = :provider AND run_id <> :run_id AND api_version <> ''
     ORDER BY last_reply_at DESC LIMIT 1)
 ORDER BY api_version
-
--- query: count_failures
--- Counts a run's dead letters by cause.
-SELECT reason, step, COUNT(*) AS records, MIN(crm_id) AS example FROM failed_records
-WHERE run_id = :run_id GROUP BY reason, step ORDER BY records DESC
 
 -- query: read_written
 -- Reads the changes of a run that the CRM holds.

@@ -12,7 +12,7 @@ from blocks.base import module_names
 from blocks.warehouses._session import PARAMETER, SQL_FOLDER, Statements, read_sql, script_of
 
 ENGINES = module_names("blocks.warehouses")
-CONCERNS = {"books", "insight", "journal", "queue", "results", "schema", "upkeep"}
+CONCERNS = {"books", "insight", "journal", "lists", "queue", "results", "schema", "upkeep"}
 SQL = {engine: read_sql(engine) for engine in ENGINES}
 KEYS = (exp.PrimaryKey, exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp.CheckColumnConstraint)
 #: What the dialect's grammar may have in sqlglot, and the engine refuses or doesn't keep.

@@ -25,6 +25,9 @@ HUBSPOT = ("hubspot", "urllib3.connectionpool")
 COMMANDS: dict[str, tuple[str, ...]] = {
     "--help": (*OURS, *SERVER, *OTHER_VENDORS, *FLOWS, *HUBSPOT),
     "review": (*SERVER, *OTHER_VENDORS, *FLOWS, *HUBSPOT),
+    "failures": (*SERVER, *OTHER_VENDORS, *FLOWS, *HUBSPOT),
+    "unmatched": (*SERVER, *OTHER_VENDORS, *FLOWS, *HUBSPOT),
+    "queue": (*SERVER, *OTHER_VENDORS, *FLOWS, *HUBSPOT),
     "why 501": (*SERVER, *OTHER_VENDORS, *FLOWS, *HUBSPOT),
     "doctor": (*SERVER, *OTHER_VENDORS, *FLOWS, *HUBSPOT),
     "stage --ids 501": (*SERVER, *OTHER_VENDORS),

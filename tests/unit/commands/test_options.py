@@ -11,13 +11,12 @@ from enrichment.errors import ConfigurationError
 from flows.ingest_contacts import ingest_contacts
 
 EXCLUSIVE = [
-    ["stage", "--failed", "--csv", "x.csv"],
-    ["stage", "--failed", "--ids", "501"],
+    ["retry", "--all", "--cause", "timeout"],
+    ["retry", "--all", "--run", "run-1"],
+    ["retry", "--all", "--field", "industry"],
     ["stage", "--all", "--csv", "x.csv"],
-    ["stage", "--all", "--failed"],
     ["stage", "--ids", "501", "--csv", "x.csv"],
     ["stage", "--since", "2026-01-01", "--all"],
-    ["stage", "--since", "2026-01-01", "--failed"],
     ["backfill", "--all", "--estimate", "--stage-only"],
     ["backfill", "--all", "--estimate", "--max-credits", "5"],
     ["backfill", "--all", "--estimate", "--limit", "5"],
@@ -34,19 +33,19 @@ def test_options_that_exclude_each_other_are_refused(arguments: list[str]) -> No
     done = CliRunner().invoke(app, arguments)
     said = " ".join(done.stderr.split())
     assert done.exit_code == 2, done.output
-    named = [one for one in arguments if one.startswith("--") and (arguments[0] == "stage" or one != "--all")]
+    named = [one for one in arguments if one.startswith("--") and (arguments[0] != "backfill" or one != "--all")]
     assert all(f"`{name}`" in said for name in named), said
 
 
-def test_a_run_id_goes_with_failed_contacts_only() -> None:
-    """Alone it would say nothing about what to stage."""
-    done = CliRunner().invoke(app, ["stage", "--run-id", "some-run"])
+def test_a_retry_names_what_it_retries() -> None:
+    """Without a choice nothing is queued: to retry everything is said with `--all`."""
+    done = CliRunner().invoke(app, ["retry"])
     assert done.exit_code == 2
-    assert "`--run-id` needs `--failed`" in " ".join(done.stderr.split())
+    assert "`--all`" in " ".join(done.stderr.split())
 
 
 CONTRADICTIONS: list[dict[str, Any]] = [
-    {"what": "failed", "crm_ids": ["501"]},
+    {"what": "failed", "csv_path": "x.csv"},
     {"what": "everything", "csv_path": "x.csv"},
     {"what": "listed", "crm_ids": ["501"], "csv_path": "x.csv"},
     {"what": "listed"},

@@ -1,6 +1,7 @@
 """When people are alerted, and what they read."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,15 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enrichment.alerts import (
-    Alert,
     Cause,
     Concern,
     Known,
     Limits,
-    Occasion,
     Shares,
-    compose_alert,
-    compose_version_notice,
     concerns_of,
     gravest,
     judge,
@@ -26,12 +23,19 @@ from enrichment.alerts import (
     unpack_known,
 )
 from enrichment.books import Books
+from enrichment.causes import failed as failed_as
+from enrichment.messages import Alert, Occasion, compose_alert, compose_version_notice
 from enrichment.records import Disposition
 from enrichment.refusals import RefusedField
 
 BOOKS = Books(1000, 15, {Disposition.WRITTEN: 965, Disposition.FAILED: 20})
-CAUSES = [Cause("status_500", "look_up", 17, "101"), Cause("bad_value", "write_back", 3)]
-REPLAY = "enrich stage --failed"
+SINCE = "2026-11-01T10:00:00.000Z"
+CAUSES = [
+    Cause("status_500", "look_up", 17, ("101", "102"), SINCE),
+    Cause("validation_error", "write_back", 3, ("103",)),
+    Cause("chunk_broken", "chunk", 1),
+]
+RETRY = "enrich retry --run r1"
 STOP = "ZoomInfo: no credits are left"
 START = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -46,7 +50,7 @@ def live_through(*runs: Sequence[Concern], days: Sequence[int] = ()) -> list[Ale
     told = []
     for number, concerns in enumerate(runs):
         fresh, after = judge(concerns, known, day(days[number] if days else 0))
-        told.append(compose_alert(fresh, concerns, known, Occasion("flow run brave-otter (r1)", REPLAY, BOOKS)))
+        told.append(compose_alert(fresh, concerns, known, Occasion("flow run brave-otter (r1)", RETRY, BOOKS)))
         known = unpack_known(pack_known(after))
     return told
 
@@ -163,7 +167,7 @@ def test_a_jump_names_the_likely_cause(ended: str, reasons: dict[str, int], word
     """By the most frequent reason, with the share and the number of contacts."""
     books = Books(20, 0, {Disposition(ended): 20})
     (one,) = concerns_of(books, Limits(), reasons={ended: reasons})
-    alert = compose_alert([one], [one], {}, Occasion("r", REPLAY, books))
+    alert = compose_alert([one], [one], {}, Occasion("r", RETRY, books))
     assert alert is not None
     assert alert.subject == f"Contact enrichment: 100% of the contacts are {ended}"
     assert f"20 contacts, 100%, are {ended}" in alert.body
@@ -179,7 +183,7 @@ def test_a_jump_names_the_likely_cause(ended: str, reasons: dict[str, int], word
         ([[rate(0.5)], [rate(0.69)], [rate(0.7)]], ["failure_rate", None, "failure_rate"]),
         ([[failed(7)], [failed(7)], [failed(7)], [failed(7)]], ["failed_contacts", *["failed_contacts", None] * 2][:4]),
         ([[failed(7)], [failed(3)], [failed(4)]], ["failed_contacts", None, "failed_contacts"]),
-        ([[failed(1)], [], [failed(1)]], ["failed_contacts", None, "failed_contacts"]),
+        ([[failed(1)], [], [], [failed(1)]], ["failed_contacts", "", None, "failed_contacts"]),
         ([[failed(5)], [failed(1), failed(1, "new")]], ["failed_contacts", "failed_contacts"]),
         ([[stopped("No credits.")], [stopped("No credits.")], []], ["quota_exhausted", None, ""]),
         ([[stopped("A: no key", "failed")], [stopped("B: no key", "failed")]], ["failed", "failed"]),
@@ -211,40 +215,62 @@ def test_no_contact_that_fails_after_a_clean_run_is_passed_over(runs: list[list[
 
 def test_an_alert_names_the_run_the_counts_the_causes_and_what_to_do() -> None:
     """A reader knows which run, how many contacts, why, that nothing is lost, and the command."""
-    concerns = concerns_of(BOOKS, Limits(), causes=CAUSES, stop=("quota_exhausted", STOP))
-    alert = compose_alert(concerns, concerns, {}, Occasion("flow run brave-otter (r1)", REPLAY, BOOKS))
+    stop = ("quota_exhausted", STOP)
+    concerns = concerns_of(BOOKS, Limits(), causes=CAUSES, stop=stop, crm="hubspot", provider="zoominfo")
+    occasion = Occasion("flow run brave-otter (r1)", RETRY, BOOKS, "https://app.example/1/{crm_id}")
+    alert = compose_alert(concerns, concerns, {}, occasion)
     assert alert is not None
-    assert alert.body.splitlines()[:6] == [
+    assert alert.body.splitlines() == [
         "flow run brave-otter (r1)",
         "1,000 contacts taken from the queue, 985 finished, 15 back in the queue",
         STOP,
         "20 of 1,000 contacts failed",
-        "17 x status_500 at look_up, for example contact 101: `enrich why 101`",
-        "3 x bad_value at write_back",
+        "17 contacts failed at zoominfo: the provider answered 500 (status_500 at look_up)",
+        f"- since {SINCE}; contacts [101](https://app.example/1/101), [102](https://app.example/1/102)",
+        "- to repair it: `enrich retry --cause status_500`",
+        "3 contacts failed at hubspot: hubspot refuses the update as invalid (validation_error at write_back)",
+        "- contacts [103](https://app.example/1/103)",
+        f"- to repair it: {failed_as('validation_error', 'write_back', 'hubspot').advice}",
+        f"1 contact failed at the step chunk: {failed_as('chunk_broken', 'chunk').words} (chunk_broken at chunk)",
+        "- to repair it: read the log of the run, then `enrich retry --cause chunk_broken`",
+        "Raise the quota, or wait for its renewal.",
+        f"Fix the causes, then put the contacts back into the queue: `{RETRY}`",
+        "Nothing is lost: failed contacts are kept until they are retried, and all others wait in the queue.",
     ]
-    assert REPLAY in alert.body
-    assert alert.body.count("Nothing is lost") == 2
+
+
+def test_an_alert_names_contacts_without_links_where_no_page_is_known() -> None:
+    """The ids alone; and of a field that was not written, what to do about it."""
+    (one,) = concerns_of(Books(), Limits(), refusals=[RefusedField("enr_x", "no_such_field", 1, (), 1)], crm="hubspot")
+    one = replace(one, contacts=("7", "8"))
+    alert = compose_alert([one], [one], {}, Occasion("r1"))
+    assert alert is not None
+    assert alert.body.splitlines()[1:4] == [
+        "enr_x: hubspot has no such field; 1 value was not written",
+        "- contacts 7, 8",
+        "- to repair it: run `enrich setup`, or correct the field mapping, then `enrich retry --field enr_x`",
+    ]
 
 
 @pytest.mark.parametrize(
     ("concern", "subject", "advice"),
     [
-        (rate(0.02), "Contact enrichment: 2.0% of 1,000 contacts failed", REPLAY),
-        (failed(3), "Contact enrichment: 3 contacts failed", REPLAY),
+        (rate(0.02), "Contact enrichment: 2.0% of 1,000 contacts failed", RETRY),
+        (failed(3), "Contact enrichment: 3 contacts failed", RETRY),
         (Concern("quota_exhausted"), "Contact enrichment stopped: quota exhausted", "Raise the quota"),
         (Concern("credentials_rejected"), "Contact enrichment stopped: credentials rejected", "`enrich doctor`"),
         (Concern("request_refused"), "Contact enrichment stopped: request refused", "add the permission"),
         (Concern("crashed"), "Contact enrichment: part of a run failed unexpectedly", "flow run's log"),
         (Concern("failed"), "Contact enrichment: a run failed", "`enrich doctor`"),
-        (refused(0.5), "Contact enrichment: industry can't be written as mapped", "--refresh"),
+        (refused(0.5), "Contact enrichment: industry can't be written as mapped", "from the saved replies"),
     ],
 )
 def test_an_alert_says_what_happened_and_what_to_do(concern: Concern, subject: str, advice: str) -> None:
-    """The subject is the trouble in one line; the last line is what to do, and that nothing is lost."""
-    alert = compose_alert([concern], [concern], {}, Occasion("r1", REPLAY, BOOKS))
+    """The subject is the trouble in one line; the last lines are what to do, and that nothing is lost."""
+    alert = compose_alert([concern], [concern], {}, Occasion("r1", RETRY, BOOKS))
     assert alert is not None
     assert alert.subject == subject
-    assert advice in alert.body.splitlines()[-1]
+    assert advice in alert.body.splitlines()[-2]
     assert "Nothing is lost" in alert.body.splitlines()[-1]
 
 
@@ -252,11 +278,11 @@ def test_the_message_that_all_is_well_names_the_trouble_that_is_over() -> None:
     """Recovery is reported with the run's counts and without advice, also beside contacts that still fail."""
     (_, well), (_, still) = live_through([rate(0.5)], []), live_through([rate(0.5)], [failed(1)])
     assert well is not None
-    assert well.subject == "Contact enrichment works again (failure rate is over)"
+    assert well.subject == "Contact enrichment works again: few contacts fail"
     assert "1,000 contacts taken from the queue" in well.body
-    assert REPLAY not in well.body
+    assert RETRY not in well.body
     assert still is not None
-    assert "Failure rate is over." in still.body.splitlines()
+    assert "Few contacts fail again." in still.body.splitlines()
 
 
 @pytest.mark.parametrize(

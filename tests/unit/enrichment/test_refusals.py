@@ -6,7 +6,6 @@ from enrichment.fields import SOURCES
 from enrichment.records import Enrichment
 from enrichment.refusals import (
     RefusedField,
-    in_words,
     kept,
     left_out,
     refusals_by_field,
@@ -95,13 +94,6 @@ def test_the_share_is_of_the_values_that_were_to_be_written() -> None:
     """Without a known number of them, all were refused."""
     assert RefusedField("a", "too_long", 1, planned=4).share == 0.25
     assert RefusedField("a", "too_long", 1).share == 1.0
-
-
-@pytest.mark.parametrize("rule", ["never", "fill_blank", "if_newer", "protected"])
-def test_a_rule_of_the_user_is_named(rule: str) -> None:
-    """The dry run shows it, in words."""
-    assert in_words(rule, "hubspot")[0].islower()
-    assert "refused by" not in in_words(rule, "hubspot")
 
 
 def test_a_figure_that_was_left_out_is_a_refusal_of_its_fields() -> None:

@@ -95,7 +95,7 @@ def test_the_message_says_what_happened_and_what_to_do() -> None:
         "in the queue: 12",
         "filled: company 100%, employees 100%, industry 100%, LinkedIn URL 100%, tech stack 12%, intent keywords 100%",
         "To review: the rows of `unmatched_records` without `reviewed_at`; then `enrich review --mark`.",
-        "Failed contacts: fix the causes, then put them back into the queue with `enrich stage --failed`.",
+        "Failed contacts: `enrich failures` lists them with what to do, `enrich retry` puts them back.",
         "The whole review: http://prefect.example/runs/1, under Artifacts.",
     ]
 

@@ -84,7 +84,8 @@ FAILURE = FailedContact(
 
 SUPPRESSION = Suppression("hubspot", "erased", "2026-01-06T10:00:00.000Z")
 
-FAILED = "failed at write_back: bad_value: the field takes no text; "
+FILED = "filed as unmatched at zoominfo: the provider doesn't know the contact (no_match)"
+FAILED = "failed at write_back: hubspot refuses the update (bad_value): the field takes no text; "
 
 
 @pytest.mark.parametrize(
@@ -142,11 +143,15 @@ FAILED = "failed at write_back: bad_value: the field takes no text; "
             replace(REPLY, step="tech_stack"),
             ["zoominfo answered matched of the company (tech_stack), 1 credit(s), API version 2026-09, run r1"],
         ),
-        ("unmatched", UNMATCHED, ["filed as unmatched at zoominfo: no_match, not reviewed yet"]),
+        (
+            "unmatched",
+            UNMATCHED,
+            ["filed as unmatched at zoominfo: the provider doesn't know the contact (no_match), not reviewed yet"],
+        ),
         (
             "unmatched",
             replace(UNMATCHED, reviewed_at="2026-01-05T10:00:00.000Z"),
-            ["filed as unmatched at zoominfo: no_match, reviewed"],
+            [f"{FILED}, reviewed"],
         ),
         ("writes", WRITE, ["planned, not confirmed by the CRM: industry: (blank) -> Software"]),
         (
@@ -173,7 +178,7 @@ FAILED = "failed at write_back: bad_value: the field takes no text; "
         (
             "failures",
             FAILURE,
-            [FAILED + "put it back into the queue with `enrich stage --failed`"],
+            [FAILED + "to repair it: `enrich retry --cause bad_value`"],
         ),
         (
             "failures",

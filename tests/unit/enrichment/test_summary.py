@@ -121,19 +121,20 @@ def test_a_cancelled_run_says_where_its_contacts_are_and_how_to_go_on() -> None:
     assert "run the same command again" in said
 
 
-def test_failures_are_rows_with_an_example_and_the_way_to_replay() -> None:
-    """Each cause is one row, in the order given."""
-    causes = [Cause("status_500", "look_up", 17, "101"), Cause("bad_value", "write_back", 3)]
-    assert failure_rows(causes, "enrich stage --failed") == [
-        {
-            "cause": "status_500",
-            "step": "look_up",
-            "records": 17,
-            "example": "101",
-            "replay": "enrich stage --failed",
-        },
-        {"cause": "bad_value", "step": "write_back", "records": 3, "example": "", "replay": "enrich stage --failed"},
-    ]
+def test_failures_are_rows_with_words_and_the_command_that_repairs_them() -> None:
+    """Each cause is one row, in the order given, with its first contacts."""
+    causes = [Cause("status_500", "look_up", 17, ("101", "102"), "2026-01-01T10:00:00.000Z"), Cause("x", "store", 3)]
+    first, second = failure_rows(causes, "hubspot")
+    assert first == {
+        "cause": "the provider answered 500",
+        "code": "status_500",
+        "step": "look_up",
+        "contacts": 17,
+        "first": "101, 102",
+        "since": "2026-01-01T10:00:00.000Z",
+        "to repair it": "`enrich retry --cause status_500`",
+    }
+    assert (second["cause"], second["first"]) == ("the step store failed", "")
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,9 @@ def test_a_change_of_the_api_version_is_reported(before: tuple[str, ...], now: t
 @pytest.mark.parametrize("stop", [None, Stop("quota_exhausted", "no credits")])
 def test_a_printed_report_can_be_read_back(stop: Stop | None) -> None:
     """What the command line prints as JSON is the whole report."""
-    report = RunReport("run", BOOKS, [ZOOMINFO], [Cause("bad", "store", 2, "7")], stop, 1, [REFUSED], "hubspot", RATES)
+    report = RunReport(
+        "run", BOOKS, [ZOOMINFO], [Cause("bad", "store", 2, ("7",))], stop, 1, [REFUSED], "hubspot", RATES
+    )
     assert report_of(json.loads(json.dumps(asdict(report)))) == report
 
 

@@ -100,25 +100,6 @@ SELECT lane, paused_at FROM paused_lanes ORDER BY lane
 SELECT crm_id FROM enrichment_staging WHERE crm = :crm AND object_type = :object_type
     AND crm_id IN UNNEST(JSON_VALUE_ARRAY(:ids))
 
--- query: restage_dead_letters
--- Queues the contacts of dead letters, unless they are queued already.
--- differs because of the clock, how a list is unpacked and how rows are merged
-INSERT INTO enrichment_staging (record_id, crm, object_type, crm_id, email_address, source, lane, state, attempts,
-    refresh, staged_at)
-SELECT r.new_record_id, r.crm, r.object_type, r.crm_id, r.email_address, 'manual', r.lane, 'waiting', 0, FALSE,
-    CURRENT_TIMESTAMP()
-FROM (
-    SELECT b.new_record_id, b.crm, b.object_type, b.crm_id, b.email_address, b.lane,
-        ROW_NUMBER() OVER (PARTITION BY b.crm, b.object_type, b.crm_id ORDER BY b.record_id) AS place
-    FROM (
-        SELECT JSON_VALUE(value, '$.record_id') AS record_id, JSON_VALUE(value, '$.new_record_id') AS new_record_id,
-            JSON_VALUE(value, '$.crm') AS crm, JSON_VALUE(value, '$.object_type') AS object_type,
-            JSON_VALUE(value, '$.crm_id') AS crm_id, JSON_VALUE(value, '$.email_address') AS email_address,
-            JSON_VALUE(value, '$.lane') AS lane
-        FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) b) r
-WHERE r.place = 1 AND NOT EXISTS (
-    SELECT 1 FROM enrichment_staging s WHERE s.crm = r.crm AND s.object_type = r.object_type AND s.crm_id = r.crm_id)
-
 -- query: mark_replayed
 -- Marks dead letters as put back.
 -- differs because of the clock and how a list is unpacked

@@ -76,16 +76,6 @@ SELECT lane, paused_at FROM paused_lanes ORDER BY lane
 SELECT crm_id FROM enrichment_staging WHERE crm = :crm AND object_type = :object_type
     AND crm_id = ANY (:ids::text[])
 
--- query: restage_dead_letters
--- Queues the contacts of dead letters, unless they are queued already.
--- differs because of the clock, how a list is unpacked and how rows are merged
-INSERT INTO enrichment_staging (record_id, crm, object_type, crm_id, email_address, source, lane, state, staged_at)
-SELECT value ->> 'new_record_id', value ->> 'crm', value ->> 'object_type', value ->> 'crm_id',
-    value ->> 'email_address', 'manual',
-    value ->> 'lane', 'waiting', now()
-FROM jsonb_array_elements(:rows::jsonb) AS r(value)
-ON CONFLICT (crm, object_type, crm_id) DO NOTHING
-
 -- query: mark_replayed
 -- Marks dead letters as put back.
 -- differs because of the clock and how a list is unpacked

@@ -160,7 +160,7 @@ CREATE TABLE crm_writes (
 );
 CREATE INDEX undone_values ON crm_writes (crm, object_type, crm_id) WHERE is_undo;
 
--- Dead letters: contacts that failed at their last attempt. `enrich stage --failed` queues them again.
+-- Dead letters: contacts that failed at their last attempt. `enrich retry` queues them again.
 -- Example: SELECT reason, step, count(*) AS contacts
 --     FROM failed_records WHERE replayed_at IS NULL GROUP BY reason, step
 CREATE TABLE failed_records (

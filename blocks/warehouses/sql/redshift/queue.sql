@@ -83,18 +83,6 @@ SELECT lane, paused_at FROM paused_lanes ORDER BY lane
 SELECT crm_id FROM enrichment_staging WHERE crm = :crm AND object_type = :object_type
     AND crm_id IN (SELECT r.value FROM :ids r)
 
--- query: restage_dead_letters
--- Queues the contacts of dead letters, unless they are queued already.
--- differs because of the clock, how a list is unpacked and how rows are merged
-INSERT INTO enrichment_staging (record_id, crm, object_type, crm_id, email_address, source, lane, state, staged_at)
-SELECT r.new_record_id, r.crm, r.object_type, r.crm_id, r.email_address, 'manual', r.lane, 'waiting', GETDATE()
-FROM (
-    SELECT b.new_record_id, b.crm, b.object_type, b.crm_id, b.email_address, b.lane,
-        ROW_NUMBER() OVER (PARTITION BY b.crm, b.object_type, b.crm_id ORDER BY b.record_id) AS place
-    FROM :rows b) r
-WHERE r.place = 1 AND NOT EXISTS (
-    SELECT 1 FROM enrichment_staging s WHERE s.crm = r.crm AND s.object_type = r.object_type AND s.crm_id = r.crm_id)
-
 -- query: mark_replayed
 -- Marks dead letters as put back.
 -- differs because of the clock and how a list is unpacked

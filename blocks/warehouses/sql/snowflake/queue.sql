@@ -88,22 +88,6 @@ SELECT lane, DATE_PART(epoch_millisecond, paused_at) AS paused_at FROM paused_la
 SELECT crm_id FROM enrichment_staging WHERE crm = :crm AND object_type = :object_type AND crm_id IN (
     SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
 
--- query: restage_dead_letters
--- Queues the contacts of dead letters, unless they are queued already.
--- differs because of the clock, how a list is unpacked and how rows are merged
-MERGE INTO enrichment_staging t USING (
-    SELECT f.value['new_record_id']::VARCHAR AS record_id, f.value['crm']::VARCHAR AS crm,
-        f.value['object_type']::VARCHAR AS object_type,
-        f.value['crm_id']::VARCHAR AS crm_id, f.value['email_address']::VARCHAR AS email_address,
-        f.value['lane']::VARCHAR AS lane
-    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f
-    QUALIFY ROW_NUMBER() OVER (
-        PARTITION BY f.value['crm']::VARCHAR, f.value['object_type']::VARCHAR, f.value['crm_id']::VARCHAR
-            ORDER BY f.index) = 1) s
-ON t.crm = s.crm AND t.object_type = s.object_type AND t.crm_id = s.crm_id
-WHEN NOT MATCHED THEN INSERT (record_id, crm, object_type, crm_id, email_address, source, lane, state, staged_at)
-    VALUES (s.record_id, s.crm, s.object_type, s.crm_id, s.email_address, 'manual', s.lane, 'waiting', SYSDATE())
-
 -- query: mark_replayed
 -- Marks dead letters as put back.
 -- differs because of the clock and how a list is unpacked

@@ -1,0 +1,69 @@
+"""What people list: read from the warehouse, with the address of each contact's page."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from blocks.settings import load_settings
+from blocks.warehouses.base import Warehouse, open_warehouse
+from enrichment.errors import ConfigurationError, sealed
+from enrichment.lists import ListFilter, failed_rows, queued_rows, refused_rows, unmatched_rows
+from tasks.contact_pages import page_of
+
+
+@sealed
+def check_run(warehouse: str, run_id: str) -> None:
+    """Raise a ConfigurationError if a run is named that doesn't exist."""
+    with open_warehouse(warehouse) as target:
+        if run_id and target.find_run(run_id) is None:
+            raise ConfigurationError(
+                f"no run has the id '{run_id}': take the id, not the name, from the alert or from the run's page in "
+                "Prefect"
+            )
+
+
+class _Listed(Protocol):
+    @property
+    def crm(self) -> str: ...
+
+
+T = TypeVar("T", bound=_Listed)
+Rows = list[dict[str, Any]]
+
+
+@sealed
+def read_failed(wanted: ListFilter) -> Rows:
+    """Return the failed contacts that wait for a retry, as rows; raise ConfigurationError if there is no such run."""
+    return _read(wanted, lambda source: source.list_failed(wanted), failed_rows)
+
+
+@sealed
+def read_refused(wanted: ListFilter) -> Rows:
+    """Return the fields that were not written and still aren't, as rows; raise as `read_failed` does."""
+    return _read(wanted, lambda source: source.list_refused(wanted), refused_rows)
+
+
+@sealed
+def read_unmatched(wanted: ListFilter) -> Rows:
+    """Return the unmatched contacts that aren't reviewed yet, as rows; raise as `read_failed` does."""
+    return _read(wanted, lambda source: source.list_unmatched(wanted), unmatched_rows)
+
+
+@sealed
+def read_queue(wanted: ListFilter) -> Rows:
+    """Return the queued contacts in the order in which runs take them, as rows; raise as `read_failed` does."""
+    with open_warehouse(load_settings().warehouse) as source:
+        now = source.now()
+    return _read(wanted, lambda source: source.list_queued(wanted), lambda items, pages: queued_rows(items, pages, now))
+
+
+def _read(
+    wanted: ListFilter,
+    read: Callable[[Warehouse], list[T]],
+    rows_of: Callable[[Iterable[T], Mapping[str, str]], Rows],
+) -> Rows:
+    reference = load_settings().warehouse
+    check_run(reference, wanted.run_id)
+    with open_warehouse(reference) as source:
+        items = read(source)
+        pages = {crm: page_of(source, crm) for crm in {one.crm for one in items}}
+    return rows_of(items, pages)

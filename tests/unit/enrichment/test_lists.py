@@ -1,0 +1,63 @@
+"""Lists of single contacts, as rows with words."""
+
+from dataclasses import replace
+
+import pytest
+
+from enrichment.lists import (
+    FailedItem,
+    QueuedItem,
+    RefusedItem,
+    UnmatchedItem,
+    failed_rows,
+    queued_rows,
+    refused_rows,
+    unmatched_rows,
+)
+
+EARLY, LATE, NOW = "2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z", "2026-01-03T00:00:00.000Z"
+PAGES = {"hubspot": "https://app.example/{crm_id}"}
+FAILED = FailedItem("hubspot", "contact", "7", "write_back", "not_confirmed", "words", "r1", LATE, EARLY, 6, 2)
+REFUSED = RefusedItem("salesforce", "contact", "8", "Industry", "not_an_option", None, "r1", LATE, EARLY)
+UNMATCHED = UnmatchedItem("hubspot", "contact", "9", "NO_MATCH", "zoominfo", "r1", EARLY, LATE)
+QUEUED = QueuedItem("hubspot", "contact", "5", "live", "waiting", "webhook", 0, None, EARLY, None, None)
+
+
+def test_a_failed_contact_has_its_history_its_cause_and_its_command() -> None:
+    """With a link where the CRM's page is known; the command retries just this contact."""
+    (row,) = failed_rows([FAILED], PAGES)
+    assert (row["contact"], row["link"]) == ("7", "https://app.example/7")
+    assert row["words"] == "hubspot didn't say what became of the update"
+    assert (row["attempts"], row["failures"], row["first_at"], row["last_at"]) == (6, 2, EARLY, LATE)
+    assert row["command"] == "enrich retry 7"
+
+
+def test_a_field_that_was_not_written_has_its_cause_and_its_command() -> None:
+    """A value that may not be kept is blank, and a CRM without pages has no link."""
+    (row,) = refused_rows([REFUSED], PAGES)
+    assert (row["field"], row["value"], row["link"]) == ("Industry", "", "")
+    assert row["command"] == "enrich retry --field Industry"
+
+
+def test_an_unmatched_contact_was_so_since_its_first_result() -> None:
+    """The first time is never later than the last, nor absent."""
+    first, second = unmatched_rows([UNMATCHED, replace(UNMATCHED, last_at=LATE, first_at=None)], PAGES)
+    assert (first["first_at"], first["last_at"]) == (EARLY, EARLY)
+    assert (second["first_at"], second["command"]) == (LATE, "enrich stage --ids 9")
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, "waits"),
+        ({"not_before": LATE}, "waits"),
+        ({"not_before": "2026-01-04T00:00:00.000Z"}, "waits until 2026-01-04T00:00:00.000Z"),
+        ({"run_id": "r1", "claim_expires_at": "2026-01-04T00:00:00.000Z"}, "locked by run r1"),
+        ({"run_id": "r1", "claim_expires_at": LATE}, "its lock has ended, so the next run takes it"),
+        ({"state": "enriched"}, "stored, the CRM lacks it; waits"),
+    ],
+)
+def test_a_queued_contact_says_where_it_stands(changes: dict[str, str], state: str) -> None:
+    """By the warehouse's clock."""
+    (row,) = queued_rows([replace(QUEUED, **changes)], PAGES, NOW)
+    assert row["state"] == state

@@ -14,6 +14,7 @@ from commands.contact import allow, erase, suppress, why
 from commands.listeners import listen
 from commands.lists import failures, queue, unmatched
 from commands.repair import retry
+from commands.status import status
 from commands.terminal import (
     ExitCode,
     Json,
@@ -41,17 +42,40 @@ if TYPE_CHECKING:
 
     from enrichment.intake import Intake
 
+#: The groups of commands in `enrich --help`.
+SET_UP, RUN, LOOK, REPAIR, KEEP = "Set up", "Run", "Look", "Repair", "Privacy and upkeep"
+
 app = typer.Typer(
     name="enrich",
-    help="Enrich CRM contacts: from the CRM to the warehouse, a provider and back. Start with `enrich demo`.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,  # locals hold contacts and secrets
     rich_markup_mode="markdown",
 )
-app.add_typer(listen, name="listen")
 
 
-@app.command(epilog="Example: `enrich demo --crm salesforce --provider clearbit --warehouse postgres`")
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415
+
+        out.print(f"enrich {version('contact-enrichment')}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Enrich CRM contacts: from the CRM to the warehouse, a provider and back. Start with `enrich demo`."""
+
+
+app.add_typer(listen, name="listen", rich_help_panel=RUN)
+
+
+@app.command(
+    rich_help_panel=SET_UP, epilog="Example: `enrich demo --crm salesforce --provider clearbit --warehouse postgres`"
+)
 def demo(
     contacts: Annotated[
         int | None, typer.Option(min=1, help="How many made-up contacts to enrich; default: what takes about a minute.")
@@ -71,7 +95,7 @@ def demo(
         raise typer.Exit(run_demo(combine(crm, provider, warehouse), contacts, folder, out, run_table))
 
 
-@app.command(epilog="Example: `enrich setup --save-blocks`")
+@app.command(rich_help_panel=SET_UP, epilog="Example: `enrich setup --save-blocks`")
 def setup(
     save_blocks: Annotated[
         bool, typer.Option(help="Save the current configuration as Prefect's default blocks.")
@@ -90,7 +114,9 @@ def setup(
         say(report, as_json, lambda: pairs_table("Set up", report))
 
 
-@app.command(epilog="Example: `enrich stage --csv new.csv`, or `enrich stage --all --lane backfill`")
+@app.command(
+    rich_help_panel=RUN, epilog="Example: `enrich stage --csv new.csv`, or `enrich stage --all --lane backfill`"
+)
 def stage(
     csv: Annotated[
         Path | None, typer.Option(help="CSV file with the column `crm_id` and, optionally, `email`.")
@@ -145,7 +171,7 @@ def _intake(csv: Path | None, ids: str, since: datetime | None, *, everything: b
     return NewContacts(since=since)
 
 
-@app.command(epilog="Example: `enrich run --limit 500`, or `enrich run --dry-run`")
+@app.command(rich_help_panel=RUN, epilog="Example: `enrich run --limit 500`, or `enrich run --dry-run`")
 def run(
     provider: Annotated[str, typer.Option(help="Provider; default: the setting.")] = "",
     lane: Annotated[str, typer.Option(help="Queue: `live` or `backfill`; default: both, live first.")] = "",
@@ -173,12 +199,14 @@ def run(
             say_run(report, as_json)
 
 
-app.command(epilog="Example: `enrich backfill --created-from 2026-01-01 --missing industry --estimate`")(backfill)
-app.command(epilog="Example: `enrich pause backfill`")(pause)
-app.command(epilog="Example: `enrich resume backfill`")(resume)
+app.command(
+    rich_help_panel=RUN, epilog="Example: `enrich backfill --created-from 2026-01-01 --missing industry --estimate`"
+)(backfill)
+app.command(rich_help_panel=RUN, epilog="Example: `enrich pause backfill`")(pause)
+app.command(rich_help_panel=RUN, epilog="Example: `enrich resume backfill`")(resume)
 
 
-@app.command(epilog="Example: `enrich file contacts.csv --out enriched.csv`")
+@app.command(rich_help_panel=RUN, epilog="Example: `enrich file contacts.csv --out enriched.csv`")
 def file(  # noqa: PLR0913 - one parameter for each option
     path: Annotated[Path, typer.Argument(help="CSV file with a line that names the columns.")],
     *,
@@ -226,10 +254,11 @@ def file(  # noqa: PLR0913 - one parameter for each option
             raise EnrichmentError(f"{left:,} contacts wait for a retry: run the same command again later")
 
 
-app.command(epilog="Example: `enrich why 501`")(why)
+app.command(rich_help_panel=LOOK, epilog="Example: `enrich status --json`")(status)
+app.command(rich_help_panel=LOOK, epilog="Example: `enrich why 501`")(why)
 
 
-@app.command(epilog="Example: `enrich review --days 7`, then `enrich review --mark`")
+@app.command(rich_help_panel=LOOK, epilog="Example: `enrich review --days 7`, then `enrich review --mark`")
 def review(
     days: Annotated[int, typer.Option(min=1, max=366, help="How many days to look back.")] = 7,
     mark: Annotated[bool, typer.Option("--mark", help="Mark the unmatched contacts shown as reviewed.")] = False,
@@ -250,22 +279,28 @@ def review(
             err.print(f"{mark_reviewed(warehouse, found):,} unmatched contacts marked as reviewed")
 
 
-app.command(epilog="Example: `enrich failures --cause validation_error`, or `enrich failures --csv failed.csv`")(
-    failures
+app.command(
+    rich_help_panel=LOOK,
+    epilog="Example: `enrich failures --cause validation_error`, or `enrich failures --csv failed.csv`",
+)(failures)
+app.command(rich_help_panel=LOOK, epilog="Example: `enrich unmatched --since 2026-01-01 --csv -`")(unmatched)
+app.command(rich_help_panel=LOOK, epilog="Example: `enrich queue --lane live`")(queue)
+app.command(rich_help_panel=REPAIR, epilog="Example: `enrich retry 501`, or `enrich retry --cause validation_error`")(
+    retry
 )
-app.command(epilog="Example: `enrich unmatched --since 2026-01-01 --csv -`")(unmatched)
-app.command(epilog="Example: `enrich queue --lane live`")(queue)
-app.command(epilog="Example: `enrich retry 501`, or `enrich retry --cause validation_error`")(retry)
-app.command(epilog="Example: `enrich erase 501`")(erase)
-app.command(epilog="Example: `enrich suppress --csv do-not-contact.csv`, or `enrich suppress ada@acme.example`")(
-    suppress
-)
-app.command(epilog="Example: `enrich allow 501`")(allow)
-app.command(epilog="Example: `enrich undo --run RUN_ID`, then `enrich undo --run RUN_ID --yes`")(undo)
-app.command(epilog="Example: `enrich cleanup`, then `enrich cleanup --yes`")(cleanup)
+app.command(rich_help_panel=KEEP, epilog="Example: `enrich erase 501`")(erase)
+app.command(
+    rich_help_panel=KEEP,
+    epilog="Example: `enrich suppress --csv do-not-contact.csv`, or `enrich suppress ada@acme.example`",
+)(suppress)
+app.command(rich_help_panel=KEEP, epilog="Example: `enrich allow 501`")(allow)
+app.command(
+    rich_help_panel=REPAIR, epilog="Example: `enrich undo --run RUN_ID`, then `enrich undo --run RUN_ID --yes`"
+)(undo)
+app.command(rich_help_panel=KEEP, epilog="Example: `enrich cleanup`, then `enrich cleanup --yes`")(cleanup)
 
 
-@app.command(epilog="Example: `enrich doctor --json`")
+@app.command(rich_help_panel=SET_UP, epilog="Example: `enrich doctor --json`")
 def doctor(as_json: Json = False) -> None:
     """Check that every configured system answers, with free calls only."""
     with reported_errors():

@@ -154,25 +154,26 @@ def say(value: Any, as_json: bool, text: Callable[[], Any]) -> None:
         plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
         members = {"items": plain} if isinstance(plain, list) else plain
         sys.stdout.write(json.dumps({"format_version": FORMAT_VERSION, **members}, default=str) + "\n")
+    elif out.is_terminal:
+        out.print(text())
     else:
-        shown = text()
-        out.print(shown if out.is_terminal else _plain(shown))
+        sys.stdout.write(_plain(text()) + "\n")
 
 
-def _plain(shown: Any) -> Any:
+def _plain(shown: Any) -> str:
     """Return what is printed where no terminal is: lines without frames, the cells of a table separated by tabs."""
     from rich.markdown import Markdown  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     if isinstance(shown, Markdown):
-        return Text(shown.markup)
+        return shown.markup
     if not isinstance(shown, Table):
-        return shown
+        return Text.from_markup(str(shown)).plain
     head = [[str(column.header) for column in shown.columns]] if shown.show_header else []
     rows = [*head, *zip(*(column.cells for column in shown.columns), strict=True)]
     lines = [str(shown.title), *("\t".join(str(cell) for cell in row) for row in rows), str(shown.caption or "")]
-    return Text.from_markup("\n".join(line for line in lines if line))
+    return Text.from_markup("\n".join(line for line in lines if line)).plain
 
 
 def say_list(
@@ -245,12 +246,12 @@ def say_notes(notes: Iterable[str]) -> None:
         err.print(escape(note), style="dim")
 
 
-def pairs_table(title: str, pairs: Mapping[str, Any]) -> "Table":
+def pairs_table(title: str, pairs: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> "Table":
     """Return labels and values as a table."""
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(title=title, show_header=False)
-    for label, value in pairs.items():
+    for label, value in pairs.items() if isinstance(pairs, Mapping) else pairs:
         table.add_row(label, ", ".join(value) or "nothing was missing" if isinstance(value, list) else str(value))
     return table
 

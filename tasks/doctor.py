@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import partial
 
 import httpx
@@ -17,11 +16,10 @@ from blocks.settings import load_settings
 from blocks.variables import unknown_variables
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import EnrichmentError, sealed
+from enrichment.status import between, failed_lately, no_good_run, waits_too_long
 from tasks.books import mapped_fields
 
 _LEAST_FREE_BYTES = 500_000_000
-#: How long a live contact may wait, and how long ago a run may have ended well while contacts wait.
-_LONGEST_WAIT, _LONGEST_SINCE_GOOD = timedelta(hours=1), timedelta(days=1)
 _LISTENER_SECONDS = 5
 #: What our receiver answers to a call that isn't HubSpot's.
 _LISTENING = (401, 405)
@@ -46,12 +44,23 @@ def examine() -> list[Finding]:
         ("runs", partial(_runs, settings.warehouse)),
         *((f"provider {name.strip()}", partial(_provider, name.strip())) for name in settings.provider.split(",")),
         (f"crm {settings.crm}", partial(_crm, settings.crm)),
-        *([("prefect", _prefect)] if get_current_settings().api.url else []),
-        *([("listener", _listener)] if environment_values(HubSpot).get("target_url") else []),
+        *_runtime(),
         *((f"notifier {name}", partial(_notifier, name)) for name in settings.notifier_references),
     ]
     findings = [*_misspelt(), *(_examine(system, check) for system, check in systems)]
     return _each_cause_once(findings)
+
+
+def examine_runtime() -> list[Finding]:
+    """Return what starts runs: Prefect with its workers and schedules, and the listener, where they are configured."""
+    return [_examine(system, check) for system, check in _runtime()]
+
+
+def _runtime() -> list[tuple[str, Callable[[], str]]]:
+    return [
+        *([("prefect", _prefect)] if get_current_settings().api.url else []),
+        *([("listener", _listener)] if environment_values(HubSpot).get("target_url") else []),
+    ]
 
 
 def _misspelt() -> list[Finding]:
@@ -88,26 +97,22 @@ def _warehouse(reference: str) -> str:
 def _queue(reference: str) -> str:
     with open_warehouse(reference) as warehouse:
         health = warehouse.read_health()
+    if trouble := waits_too_long(health.oldest_at, health.read_at):
+        raise EnrichmentError(trouble)
     if health.oldest_at is None:
         return "no live contact waits"
-    waited = _between(health.oldest_at, health.read_at)
-    said = f"the live contact that waits longest has waited for {waited.total_seconds() / 60:,.0f} minutes"
-    if waited > _LONGEST_WAIT:
-        raise EnrichmentError(f"{said}: check that a worker and the deployment `live` are there, or use `enrich run`")
-    return said
+    minutes = between(health.oldest_at, health.read_at).total_seconds() / 60
+    return f"the live contact that waits longest has waited for {minutes:,.0f} minutes"
 
 
 def _runs(reference: str) -> str:
     with open_warehouse(reference) as warehouse:
         health = warehouse.read_health()
     good = f"the last run that ended well did so at {health.good_at}" if health.good_at else "no run has ended well yet"
-    if health.failed_lately:
-        raise EnrichmentError(
-            f"{health.failed_lately:,} contacts failed in the last 24 hours: `enrich failures` lists them, with what "
-            f"to do, and `enrich retry` queues them; {good}"
-        )
-    if health.oldest_at and health.good_at and _between(health.good_at, health.read_at) > _LONGEST_SINCE_GOOD:
-        raise EnrichmentError(f"contacts wait, and {good}: read the log of the last run in Prefect")
+    if trouble := failed_lately(health.failed_lately):
+        raise EnrichmentError(f"{trouble}; {good}")
+    if trouble := no_good_run(health.oldest_at, health.good_at, health.read_at):
+        raise EnrichmentError(trouble)
     return f"{good}; {health.failed:,} failed contacts wait for a decision" if health.failed else good
 
 
@@ -115,10 +120,6 @@ def _prefect() -> str:
     from tasks.doctor_prefect import check_prefect  # noqa: PLC0415 - imports more of Prefect than all else here
 
     return check_prefect()
-
-
-def _between(earlier: str, later: str) -> timedelta:
-    return datetime.fromisoformat(later) - datetime.fromisoformat(earlier)
 
 
 def _listener() -> str:

@@ -131,6 +131,11 @@ class JournalVerbs(Transactions):
         with self._transaction() as session:
             session.run("note_doubt", provider=provider, run_id=run_id, credits=float(credits_billed))
 
+    def credits_today(self, provider: str) -> float:
+        """Return what a provider has cost today (UTC), with what is reserved or in doubt, as its cap counts it."""
+        (row,) = self._query("read_credits", provider=provider, run_id="")
+        return _spending(row).day
+
     def track_record(self, provider: str) -> TrackRecord:
         """Return how a provider has answered so far, by the journal."""
         rows = [row for row in self._query("summarise_journal", provider=provider) if row["outcome"] in CONCLUSIVE]

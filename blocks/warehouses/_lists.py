@@ -6,7 +6,7 @@ from blocks.warehouses._rows import row_of
 from blocks.warehouses._session import Transactions
 from enrichment.alerts import Cause
 from enrichment.lists import FailedItem, ListFilter, QueuedItem, RefusedItem, UnmatchedItem
-from enrichment.status import HeldLock, LaneStatus, RunStatus
+from enrichment.status import LaneStatus, RunStatus
 
 
 class ListVerbs(Transactions):
@@ -41,10 +41,6 @@ class ListVerbs(Transactions):
     def lane_status(self) -> list[LaneStatus]:
         """Return what each lane holds; one without contacts is left out."""
         return [LaneStatus(**row | {"locked": int(row["locked"])}) for row in self._query("status_lanes")]
-
-    def held_locks(self) -> list[HeldLock]:
-        """Return which runs hold contacts of the queue, and until when; the warehouse's clock is `now`."""
-        return [HeldLock(**row) for row in self._query("status_locks")]
 
     def runs_since(self, since: str, limit: int) -> list[RunStatus]:
         """Return the runs that began since a moment (ISO-8601 UTC text), the latest first."""

@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "failures": (*SERVER, *OTHER_VENDORS, *FLOWS, *HUBSPOT),
     "unmatched": (*SERVER, *OTHER_VENDORS, *FLOWS, *HUBSPOT),
     "queue": (*SERVER, *OTHER_VENDORS, *FLOWS, *HUBSPOT),
+    "status": (*SERVER, *OTHER_VENDORS, *FLOWS, *HUBSPOT),
     "why 501": (*SERVER, *OTHER_VENDORS, *FLOWS, *HUBSPOT),
     "doctor": (*SERVER, *OTHER_VENDORS, *FLOWS, *HUBSPOT),
     "stage --ids 501": (*SERVER, *OTHER_VENDORS),

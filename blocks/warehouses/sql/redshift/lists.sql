@@ -89,15 +89,6 @@ SELECT s.lane, COUNT(*) AS records, SUM(CASE WHEN s.claimed_by IS NULL THEN 0 EL
     MIN(s.staged_at) AS oldest_at
 FROM enrichment_staging s GROUP BY s.lane ORDER BY s.lane DESC
 
--- query: status_locks
--- Counts the contacts that each run holds, and until when.
--- differs because another engine differs in how a time is read
-SELECT c.run_id, n.flow_run_name, n.state, c.records, c.until_at AS claim_expires_at
-FROM (
-    SELECT s.claim_run_id AS run_id, COUNT(*) AS records, MAX(s.claim_expires_at) AS until_at
-    FROM enrichment_staging s WHERE s.claimed_by IS NOT NULL GROUP BY s.claim_run_id) c
-LEFT JOIN enrichment_runs n ON n.run_id = c.run_id ORDER BY c.records DESC, c.run_id
-
 -- query: status_runs
 -- Reads the runs that began since a moment, the latest first.
 -- differs because of how a time is given

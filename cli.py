@@ -14,6 +14,7 @@ from commands.contact import allow, erase, suppress, why
 from commands.listeners import listen
 from commands.lists import failures, queue, unmatched
 from commands.repair import retry
+from commands.report import report
 from commands.status import status
 from commands.terminal import (
     ExitCode,
@@ -288,6 +289,7 @@ app.command(rich_help_panel=LOOK, epilog="Example: `enrich queue --lane live`")(
 app.command(rich_help_panel=REPAIR, epilog="Example: `enrich retry 501`, or `enrich retry --cause validation_error`")(
     retry
 )
+app.command(rich_help_panel=LOOK, epilog="Example: `enrich report --out report.html --days 90 --send email`")(report)
 app.command(rich_help_panel=KEEP, epilog="Example: `enrich erase 501`")(erase)
 app.command(
     rich_help_panel=KEEP,

@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from enrichment.match_rate import match_rate
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -31,16 +33,24 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class TrackRecord:
-    """What the journal shows of a provider: conclusive replies, how many knew the contact, and their credits."""
+    """
+    How a provider has answered so far.
+
+    Args:
+        replies: conclusive ones that the journal has.
+        credits: that they cost.
+        matched: contacts that it knew, as the ledger has them; `unmatched`: those that it didn't.
+    """
 
     replies: int = 0
-    matched: int = 0
     credits: float = 0.0
+    matched: int = 0
+    unmatched: int = 0
 
     @property
     def match_rate(self) -> float | None:
-        """Return the share of contacts that the provider knew, from 0 to 1; None if it was never queried."""
-        return self.matched / self.replies if self.replies else None
+        """Return the share of contacts that the provider knew, from 0 to 1; None if it was asked about none."""
+        return match_rate(self.matched, self.unmatched)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +85,7 @@ class ProviderEstimate:
         calls: that these need.
         credits: that they cost.
         hours: that the calls take at the rate limit.
-        match_rate: of the journal's replies; None if there are none, and then everything is as bad as it can be.
+        match_rate: so far; None if no contact was looked up, and then everything is as bad as it can be.
         money: what the credits cost; None without a price.
         currency: of the money.
         step: the follow-up's name; empty for the contacts themselves.

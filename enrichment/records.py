@@ -217,6 +217,8 @@ class Finished:
         detail: the full error of a failure.
         request_key: leads to its reply.
         refusals: values that the CRM's fields didn't take.
+        lookups: what each provider that was asked said, see `lookups_of`; empty: none was, or it is kept already.
+        email_domain: of the address that the contact was looked up with, if any.
     """
 
     record_id: str
@@ -226,6 +228,8 @@ class Finished:
     detail: str = ""
     request_key: str = ""
     refusals: tuple[Refusal, ...] = ()
+    lookups: str = ""
+    email_domain: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,11 +247,13 @@ Settlement = Finished | Returned
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A claimed record with the provider's knowledge of it."""
+    """A claimed record with the provider's knowledge of it; `lookups` and `email_domain` as in `Finished`."""
 
     record: StagedRecord
     enrichment: Enrichment
     request_key: str
+    lookups: str = ""
+    email_domain: str = ""
 
     @property
     def record_id(self) -> str:

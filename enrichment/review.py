@@ -4,11 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from enrichment.books import Books
 from enrichment.fields import FIELDS
+from enrichment.match_rate import match_rate_of
 from enrichment.records import ENRICHED, Disposition
 from enrichment.refusals import RefusedField, refused_line
-from enrichment.summary import match_rate
 from enrichment.wording import BEGINNINGS, RESULTS
 
 #: Columns whose fill rate is reported, and their labels.
@@ -155,7 +154,7 @@ def review_of(days: int, read_at: str, counts: ReviewCounts) -> Review:
         providers=_providers(counts.replies),
         contacts=counts.contacts,
         filled=counts.filled,
-        latency={begun: _latency(histogram) for begun, histogram in counts.latency.items()},
+        latency={begun: latency_of(histogram) for begun, histogram in counts.latency.items()},
         unmatched=counts.unmatched,
         failures=counts.failures,
         waiting=counts.waiting,
@@ -218,7 +217,7 @@ def review_markdown(review: Review) -> str:
         "## Providers",
         _table(
             ("provider", "replies", "contacts known", "credits"),
-            [(use.provider, f"{use.replies:,}", f"{use.known:,}", _amount(use.credits)) for use in review.providers],
+            [(use.provider, f"{use.replies:,}", f"{use.known:,}", amount(use.credits)) for use in review.providers],
         ),
     ]
     return "\n\n".join(parts)
@@ -279,7 +278,8 @@ def _providers(replies: Sequence[ReplyCount]) -> list[ProviderUse]:
     return uses
 
 
-def _latency(histogram: Iterable[tuple[int, int]]) -> Latency:
+def latency_of(histogram: Iterable[tuple[int, int]]) -> Latency:
+    """Return how long contacts took, of how many took how many seconds; at least one."""
     # Two clocks may disagree about what was first.
     taken = [(max(0, seconds), records) for seconds, records in histogram]
     return Latency(sum(records for _, records in taken), percentile(taken, 0.5), percentile(taken, 0.95))
@@ -294,7 +294,7 @@ def _days(review: Review) -> str:
 
 
 def _rate(ended: Mapping[str, int]) -> str:
-    rate = match_rate(Books(dispositions={Disposition(name): count for name, count in ended.items()}))
+    rate = match_rate_of({Disposition(name): count for name, count in ended.items()})
     return "no lookups" if rate is None else f"{rate:.1%}"
 
 
@@ -303,10 +303,11 @@ def _rates(review: Review) -> str:
 
 
 def _credits(use: ProviderUse, days: str) -> str:
-    return f"{_amount(use.credits)} for {use.replies:,} replies ({days} before: {_amount(use.credits_before)})"
+    return f"{amount(use.credits)} for {use.replies:,} replies ({days} before: {amount(use.credits_before)})"
 
 
-def _amount(credit: float) -> str:
+def amount(credit: float) -> str:
+    """Return a number of credits as people write it."""
     return f"{credit:,.1f}".removesuffix(".0")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from enrichment.alerts import Cause
 from enrichment.books import Books
 from enrichment.causes import failed
+from enrichment.match_rate import match_rate_of
 from enrichment.records import Disposition, Stop
 from enrichment.refusals import RefusedField, refusals_by_field
 from enrichment.wording import RESULTS, totals
@@ -136,16 +137,9 @@ def report_of(printed: Mapping[str, Any]) -> RunReport:
     return RunReport(**{**known, **parts})
 
 
-def match_rate(books: Books) -> float | None:
-    """Return the share of looked-up contacts that the provider knew, from 0 to 1; None if no contact was looked up."""
-    known = books.count(Disposition.WRITTEN) + books.count(Disposition.UNCHANGED)
-    asked = known + books.count(Disposition.UNMATCHED)
-    return known / asked if asked else None
-
-
 def summary_lines(report: RunReport) -> list[tuple[str, str]]:
     """Return the run's summary as label and value."""
-    books, rate = report.books, match_rate(report.books)
+    books, rate = report.books, match_rate_of(report.books.dispositions)
     lines = [("taken from the queue", f"{books.claimed:,}")]
     lines += [(RESULTS[name], f"{books.count(name):,}") for name in Disposition if books.count(name)]
     lines += [

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from blocks.providers.base import Asked, Reading, Reply, Request
+from enrichment.identifiers import normalise_email
+from enrichment.match_rate import lookups_of
 from enrichment.plan import RunPlan
 from enrichment.records import Contact, Disposition, Enrichment, Settlement, StagedRecord
 
@@ -13,6 +15,7 @@ from enrichment.records import Contact, Disposition, Enrichment, Settlement, Sta
 class Miss:
     """An answer without the contact: it isn't known, can't be looked up, or what came may be about somebody else."""
 
+    provider: str
     disposition: Disposition
     reason: str
     identifier: str
@@ -46,6 +49,17 @@ class Case:
     open: bool = True
     unanswered: bool = False
     chance: float = 1.0
+
+    @property
+    def lookups(self) -> str:
+        """Return what each provider so far has said of the contact itself, as the ledger keeps it."""
+        unmatched = (one.provider for one in self.misses if one.disposition is Disposition.UNMATCHED)
+        return lookups_of(matched=(one.provider for one in self.found), unmatched=unmatched)
+
+    @property
+    def email_domain(self) -> str:
+        """Return the domain of the contact's address; empty without a valid one."""
+        return (normalise_email(self.contact.email) or "").rpartition("@")[2]
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,9 @@ class LookUp:
         if reading.outcome in ENRICHED:
             fields, contradiction = self._accepted(case, request, reading)
             if contradiction:  # the reply is kept, and another provider may know better
-                case.misses.append(Miss(Disposition.UNMATCHED, contradiction, identifier, known.key, doubtful=True))
+                case.misses.append(
+                    Miss(provider.name, Disposition.UNMATCHED, contradiction, identifier, known.key, doubtful=True)
+                )
                 return
             if fields is reading.fields:  # else the company isn't theirs, and nothing more is to be paid for it
                 case.replies[provider.name] = known.body
@@ -136,7 +138,7 @@ class LookUp:
             self._miss_reply(case, provider, Reply(known.key, Outcome.RETRYABLE, known.body, reason, final=final))
             return
         doubtful = reading.reason == BELOW_MIN_CONFIDENCE
-        case.misses.append(Miss(disposition, reading.reason, identifier, known.key, doubtful))
+        case.misses.append(Miss(provider.name, disposition, reading.reason, identifier, known.key, doubtful))
         if disposition is Disposition.SUPPRESSED:  # an opt-out holds whatever the others know
             case.found.clear()
             self._conclude(case)
@@ -179,14 +181,22 @@ class LookUp:
         record = case.record
         if case.found:
             case.open = False
-            self.found.append(Found(record, merge(case.found), case.request_key))
+            self.found.append(Found(record, merge(case.found), case.request_key, case.lookups, case.email_domain))
         elif case.misses:
             miss = _telling(case.misses)
             identifier = None if miss.disposition is Disposition.SUPPRESSED else miss.identifier
             self.unmatched.append(Unmatched(record.record_id, record.crm_id, identifier, miss.reason))
             self._end(
                 case,
-                Finished(record.record_id, miss.disposition, miss.reason, "look_up", request_key=miss.request_key),
+                Finished(
+                    record.record_id,
+                    miss.disposition,
+                    miss.reason,
+                    "look_up",
+                    request_key=miss.request_key,
+                    lookups=case.lookups,
+                    email_domain=case.email_domain if miss.disposition is not Disposition.SUPPRESSED else "",
+                ),
             )
         else:  # no provider could be queried with what there is
             reason = why_invalid(case.contact)

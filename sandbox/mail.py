@@ -1,5 +1,6 @@
 """A mail server that keeps what it is sent."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -21,6 +22,7 @@ class Mail:
     subject: str
     body: str
     at: float
+    attachments: tuple[tuple[str, str], ...] = ()
 
 
 class Mailbox:
@@ -52,6 +54,7 @@ class Mailbox:
                 subject=str(message["subject"] or ""),
                 body=_text_of(message),
                 at=self._clock.seconds(),
+                attachments=tuple(_files_of(message)),
             )
         )
         return "250 Message accepted for delivery"
@@ -70,6 +73,11 @@ def smtp_protocol(handler: Any) -> SMTP:
 
 def _let_in(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, _data: Any) -> AuthResult:
     return AuthResult(success=True)
+
+
+def _files_of(message: EmailMessage) -> Iterator[tuple[str, str]]:
+    for part in message.iter_attachments():
+        yield str(part.get_filename()), str(part.get_content())
 
 
 def _text_of(message: EmailMessage) -> str:

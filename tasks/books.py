@@ -14,6 +14,7 @@ from blocks.log import event
 from blocks.memory import share_arenas
 from blocks.notifiers.base import notify
 from blocks.providers.block import load_provider
+from blocks.settings import load_settings, read_price_book
 from blocks.warehouses.base import RunEnd, RunStart, Usage, Warehouse, open_warehouse
 from enrichment.alerts import (
     Concern,
@@ -52,6 +53,7 @@ def open_books(plan: RunPlan) -> None:
     with open_crm(plan.crm), open_warehouse(plan.warehouse) as warehouse:
         start = RunStart(plan.run_id, run_name() or plan.run_id, plan.provider, plan.crm, plan.lane)
         warehouse.open_run(start, lease_seconds=plan.lease_seconds)
+        warehouse.note_prices(read_price_book(load_settings().price_book))
     begin_counting()
     event("books_opened", run=plan.run_id, provider=plan.provider, crm=plan.crm, warehouse=plan.warehouse)
 

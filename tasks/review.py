@@ -19,7 +19,7 @@ def read_review(warehouse: str, days: int) -> Review:
     """Return the review of the last days, by the warehouse's own clock; nothing is marked by it."""
     with open_warehouse(warehouse) as source:
         read_at = source.now()
-        since, before = (_back(read_at, count * days) for count in (1, 2))
+        since, before = (back(read_at, count * days) for count in (1, 2))
         return review_of(days, read_at, source.review_counts(since, before))
 
 
@@ -57,6 +57,7 @@ def send_review(review: Review, notifiers: Sequence[str]) -> None:
     raise TransientError("no notifier could send the weekly review: check each with `enrich doctor`")
 
 
-def _back(moment: str, days: int) -> str:
+def back(moment: str, days: int) -> str:
+    """Return the moment so many days earlier."""
     earlier = datetime.fromisoformat(moment) - timedelta(days=days)
     return utc_text(earlier)

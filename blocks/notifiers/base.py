@@ -1,6 +1,7 @@
 """The seam to the team: one message, by every notifier that is configured."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Protocol, Self
 
 from blocks.base import PipelineBlock, block_class, configure
@@ -9,13 +10,26 @@ from enrichment.errors import cause
 from enrichment.plan import Reference
 
 
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A text file that goes with a message where the channel carries files."""
+
+    name: str
+    media_type: str
+    text: str
+
+
 class Notifier(Protocol):
     """One way to reach the team."""
 
     name: str
 
-    def send(self, subject: str, body: str) -> None:
-        """Deliver a message; raise TransientError or ConfigurationError if it can't be delivered."""
+    def send(self, subject: str, body: str, attachment: Attachment | None = None) -> None:
+        """
+        Deliver a message; a channel that carries no files leaves the attachment out.
+
+        Raises TransientError or ConfigurationError if it can't be delivered.
+        """
 
     def check(self) -> str:
         """Say in one line whether a message could be delivered, without sending one."""
@@ -42,7 +56,9 @@ def load_notifier(reference: str) -> Notifier:
     return block_class(__package__, parsed.name, NotifierBlock).named(parsed.document).get_notifier()
 
 
-def notify(subject: str, body: str, notifiers: Sequence[str], *, kind: str) -> int:
+def notify(
+    subject: str, body: str, notifiers: Sequence[str], *, kind: str, attachment: Attachment | None = None
+) -> int:
     """
     Send a message by each notifier, and return how many took it.
 
@@ -51,7 +67,7 @@ def notify(subject: str, body: str, notifiers: Sequence[str], *, kind: str) -> i
     sent = 0
     for reference in notifiers:
         try:
-            load_notifier(reference).send(subject, body)
+            load_notifier(reference).send(subject, body, attachment)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a notifier
             event("message_not_delivered", notifier=reference, kind=kind, error=cause(error))
         else:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from pydantic import Field, HttpUrl, SecretStr
 
-from blocks.notifiers.base import Notifier, NotifierBlock
+from blocks.notifiers.base import Attachment, Notifier, NotifierBlock
 from blocks.secrets import reveal
 from enrichment.errors import ConfigurationError, TransientError
 from enrichment.messages import html_text, plain_text
@@ -59,12 +59,16 @@ class EmailNotifier:
     def __init__(self, settings: Email) -> None:
         self._settings = settings
 
-    def send(self, subject: str, body: str) -> None:
+    def send(self, subject: str, body: str, attachment: Attachment | None = None) -> None:
         """Send the message to all recipients."""
         message = EmailMessage()
         message["Subject"], message["From"], message["To"] = subject, self._settings.sender, self._settings.recipients
         message.set_content(plain_text(body))
         message.add_alternative(html_text(body), subtype="html")
+        if attachment:
+            message.add_attachment(
+                attachment.text, subtype=attachment.media_type.rpartition("/")[2], filename=attachment.name
+            )
         with self._connected() as server:
             server.send_message(message)
 

@@ -8,7 +8,7 @@ from prefect.blocks.abstract import NotificationBlock
 from prefect.blocks.core import Block
 from pydantic import Field, HttpUrl
 
-from blocks.notifiers.base import Notifier, NotifierBlock
+from blocks.notifiers.base import Attachment, Notifier, NotifierBlock
 from enrichment.errors import ConfigurationError, TransientError
 
 #: Refusals of a kind that passes by itself.
@@ -63,7 +63,7 @@ class PrefectNotifier:
         """Return the id of the block in Prefect."""
         return UUID(str(self._block._block_document_id))  # noqa: SLF001 - Prefect has no other way to it
 
-    def send(self, subject: str, body: str) -> None:
+    def send(self, subject: str, body: str, attachment: Attachment | None = None) -> None:  # noqa: ARG002
         """Let the block deliver the message."""
         try:
             with self._block.raise_on_failure():

@@ -5,7 +5,7 @@ from typing import ClassVar
 import httpx
 from pydantic import Field, HttpUrl, SecretStr
 
-from blocks.notifiers.base import Notifier, NotifierBlock
+from blocks.notifiers.base import Attachment, Notifier, NotifierBlock
 from blocks.secrets import reveal
 from enrichment.errors import ConfigurationError, TransientError
 from enrichment.messages import slack_text
@@ -45,7 +45,7 @@ class SlackNotifier:
         self.url = url
         self._timeout_seconds = timeout_seconds
 
-    def send(self, subject: str, body: str) -> None:
+    def send(self, subject: str, body: str, attachment: Attachment | None = None) -> None:  # noqa: ARG002
         """Post the message; the URL is a secret, so it stays out of every error."""
         try:
             answer = httpx.post(self.url, json={"text": slack_text(subject, body)}, timeout=self._timeout_seconds)

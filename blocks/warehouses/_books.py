@@ -10,6 +10,7 @@ from blocks.warehouses._session import Session, Transactions, replayed
 from blocks.warehouses._values import Health, KeptRun, RunEnd, RunStart, Settled, Usage, WrittenField
 from enrichment.alerts import Shares
 from enrichment.books import Books
+from enrichment.estimate import Price
 from enrichment.records import Claim, Disposition, Finished, OpenWrite, Origin, Returned, Settlement
 from enrichment.refusals import RefusedField, refused_fields
 from enrichment.review import FILLED_FIELDS, FailureGroup, ReplyCount, ReviewCounts, UnmatchedGroup
@@ -34,6 +35,15 @@ class BookVerbs(Transactions):
         with self._transaction() as session:
             session.run("abandon_runs", lease_seconds=lease_seconds)
             session.run("open_run", **row_of(start))
+
+    @replayed
+    def note_prices(self, prices: Mapping[str, Price]) -> None:
+        """Remember what a credit of each provider costs from now on; its first price holds for the past, too."""
+        with self._transaction() as session:
+            for provider, price in sorted(prices.items()):
+                what = {"provider": provider, "price": float(price.amount), "currency": price.currency}
+                session.run("end_price", **what)
+                session.run("begin_price", **what)
 
     @replayed
     def close_run(self, run_id: str, end: RunEnd) -> None:

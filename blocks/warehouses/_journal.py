@@ -9,7 +9,7 @@ from blocks.warehouses._session import Session, Transactions, replayed
 from blocks.warehouses._values import JournalLookup, MadeFor, PlannedWrite, SavedReply
 from enrichment.credits import UNCAPPED, CreditCaps, Overdraft, Spending, overdraft
 from enrichment.estimate import TrackRecord
-from enrichment.records import CONCLUSIVE, ENRICHED, Claim, Enrichment, Found, OpenWrite, Origin, Unmatched
+from enrichment.records import CONCLUSIVE, Claim, Enrichment, Found, OpenWrite, Origin, Unmatched
 from enrichment.story import Allowance, Suppression
 
 
@@ -137,12 +137,16 @@ class JournalVerbs(Transactions):
         return _spending(row).day
 
     def track_record(self, provider: str) -> TrackRecord:
-        """Return how a provider has answered so far, by the journal."""
-        rows = [row for row in self._query("summarise_journal", provider=provider) if row["outcome"] in CONCLUSIVE]
+        """Return how a provider has answered so far: replies and credits by the journal, matches by the ledger."""
+        with self._reading() as session:
+            summary = session.read("summarise_journal", provider=provider)
+            (known,) = session.read("count_known", provider=provider)
+        rows = [row for row in summary if row["outcome"] in CONCLUSIVE]
         return TrackRecord(
             sum(row["replies"] for row in rows),
-            sum(row["replies"] for row in rows if row["outcome"] in ENRICHED),
             sum(float(row["credits"] or 0) for row in rows),
+            int(known["matched"]),
+            int(known["unmatched"]),
         )
 
 

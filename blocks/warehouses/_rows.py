@@ -30,7 +30,7 @@ _JSON_COLUMNS = frozenset({"reply", "tech_stack", "intent_keywords", "attributes
 _TIMESTAMPS = frozenset({"enrichment_timestamp", "not_before", "reserved_until"})
 _LISTS = frozenset({"rows", "ids", "keys"})
 _FLAGS = frozenset({"refresh", "alert_sent", "earlier", "is_undo"})
-_ENDING = ("record_id", "disposition", "reason", "step", "detail", "request_key")
+_ENDING = ("record_id", "disposition", "reason", "step", "detail", "request_key", "lookups", "email_domain")
 _OWN_COLUMNS = tuple(name for name, field in FIELDS.items() if field.own_column)
 
 
@@ -52,6 +52,8 @@ def contact_row(item: Found) -> Row:
     return {
         "record_id": item.record.record_id,
         "request_key": item.request_key,
+        "lookups": item.lookups,
+        "email_domain": item.email_domain,
         "crm_id": item.record.crm_id,
         "enrichment_timestamp": enrichment.received_at,
         "provider": enrichment.provider,

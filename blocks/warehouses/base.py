@@ -21,6 +21,7 @@ from blocks.warehouses._changes import ChangeVerbs
 from blocks.warehouses._journal import JournalVerbs, ResultVerbs
 from blocks.warehouses._lists import ListVerbs
 from blocks.warehouses._queue import QueueVerbs
+from blocks.warehouses._report import ReportVerbs
 from blocks.warehouses._session import replayed
 from blocks.warehouses._upkeep import UpkeepVerbs
 from blocks.warehouses._values import (
@@ -67,7 +68,16 @@ __all__ = [
 
 
 class Warehouse(
-    QueueVerbs, JournalVerbs, ResultVerbs, ChangeVerbs, BookVerbs, InsightVerbs, ListVerbs, UpkeepVerbs, AuditVerbs
+    QueueVerbs,
+    JournalVerbs,
+    ResultVerbs,
+    ChangeVerbs,
+    BookVerbs,
+    InsightVerbs,
+    ListVerbs,
+    ReportVerbs,
+    UpkeepVerbs,
+    AuditVerbs,
 ):
     """
     What the pipeline needs of a warehouse.

@@ -794,13 +794,25 @@ def test_who_waits_is_known_by_id(warehouse: Warehouse) -> None:
 
 
 def test_the_journal_says_how_a_provider_answered(warehouse: Warehouse) -> None:
-    """Only conclusive replies of that provider count."""
+    """Conclusive replies of that provider, and the results of the contacts that it was asked about."""
     matched, missed = (Reply(key, outcome, {}, credits=credit) for key, outcome, credit in (
         ("a", Outcome.MATCHED, 2.0), ("b", Outcome.UNMATCHED, 0.0)))  # fmt: skip
     warehouse.keep_replies("zoominfo", "run-1", [matched, missed, Reply("c", Outcome.RETRYABLE, "<html>")])
     warehouse.keep_replies("hunter", "run-1", [Reply("d", Outcome.MATCHED, {}, credits=1.0)])
     known = warehouse.track_record("zoominfo")
-    assert (known.replies, known.matched, known.credits, known.match_rate) == (2, 1, 2.0, 0.5)
+    assert (known.replies, known.credits, known.match_rate) == (2, 2.0, None)
+    stage(warehouse, "1", "2", "3", "4")
+    mine = claim(warehouse, open_run(warehouse))
+    said = "zoominfo matched", "zoominfo unmatched,hunter matched", "hunter unmatched,zoominfo unmatched", ""
+    results = Disposition.WRITTEN, Disposition.UNCHANGED, Disposition.UNMATCHED, Disposition.UNMATCHED
+    endings = zip(mine.records, results, said, strict=True)
+    ended = [Finished(record.record_id, result, lookups=lookups) for record, result, lookups in endings]
+    kept = [Found(mine.records[0], found(mine).enrichment, "key-1", said[0], "firm.example")]
+    warehouse.store(mine, HUBSPOT, kept, [], provider="zoominfo")
+    warehouse.settle(mine, HUBSPOT, [replace(ended[0], lookups=""), *ended[1:]], [])
+    known = warehouse.track_record("zoominfo")
+    assert (known.matched, known.unmatched, known.match_rate) == (1, 2, 1 / 3)
+    assert warehouse.track_record("hunter").match_rate == 0.5
     assert warehouse.track_record("clearbit").match_rate is None
 
 

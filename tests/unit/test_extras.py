@@ -19,6 +19,7 @@ EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 
 #: What asks for a library only when it is needed, by extra; secrets are tested where their clouds are.
 LATE = {
+    "report": "from tasks.report import render_report\nrender_report(None)",
     "zoominfo-legacy": (
         "from blocks.providers.spec.auth import LOGINS\n"
         "LOGINS['zoominfo_pki']({'client_id': 'c', 'username': 'u', 'private_key': 'k'})"

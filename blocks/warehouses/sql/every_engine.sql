@@ -117,8 +117,9 @@ SELECT SUM(n.invalid) AS invalid, SUM(n.unmatched) AS unmatched, SUM(n.known) AS
     ORDER BY finished_at DESC LIMIT 10) n
 
 -- query: blank_ledger
--- Takes the requests from the ledger of an erased contact, and says why there are none.
-UPDATE record_ledger SET request_key = 'erased' WHERE crm = :crm AND object_type = :object_type AND crm_id = :crm_id
+-- Takes the requests and the domain of the address from the ledger of an erased contact, and says why there are none.
+UPDATE record_ledger SET request_key = 'erased', email_domain = NULL
+WHERE crm = :crm AND object_type = :object_type AND crm_id = :crm_id
 
 -- query: forget_usage
 -- Deletes what was counted of a run's use of its providers.
@@ -213,3 +214,66 @@ provider <> '' AND reserved_until < {ago}
 -- old: event_cursors (name)
 -- Listeners and intakes begin at theirs, however old; a backfill begins again.
 updated_at < {ago} AND SUBSTR(name, 1, 9) = 'backfill:'
+
+-- query: count_known
+-- Counts the contacts that a provider was asked about and knew, and those that it didn't know.
+SELECT COALESCE(SUM(matched), 0) AS matched, COUNT(*) - COALESCE(SUM(matched), 0) AS unmatched FROM provider_results
+WHERE provider = :provider
+
+-- query: report_results
+-- Counts how contacts ended, by week, since the Monday of a week.
+SELECT week, result, COUNT(*) AS contacts FROM contact_results WHERE week >= :since GROUP BY week, result
+
+-- query: report_matches
+-- Counts the contacts that each provider knew and didn't know, by week.
+SELECT week, provider, SUM(matched) AS matched, COUNT(*) - SUM(matched) AS unmatched FROM provider_results
+WHERE week >= :since GROUP BY week, provider
+
+-- query: report_sources
+-- Counts the contacts that were known and unknown by what had queued them.
+SELECT source, SUM(matched) AS matched, COUNT(matched) - SUM(matched) AS unmatched FROM contact_results
+WHERE week >= :since AND matched IS NOT NULL GROUP BY source
+
+-- query: report_fill
+-- Counts how many results have each field, by week and provider.
+SELECT week, provider, field, SUM(results) AS results, SUM(filled) AS filled FROM field_fill
+WHERE week >= :since GROUP BY week, provider, field
+
+-- query: report_spending
+-- Sums what providers billed, by week, outcome, API version and currency.
+SELECT week, provider, outcome, api_version, currency, SUM(replies) AS replies, SUM(credits) AS credits,
+    SUM(cost) AS cost
+FROM spending WHERE week >= :since GROUP BY week, provider, outcome, api_version, currency
+
+-- query: report_latency
+-- Counts how many seconds live contacts took until they were written, by week.
+-- Those that are older than so many seconds were created long before they were queued, and say nothing.
+SELECT week, 'created' AS begun, seconds_from_created AS seconds, COUNT(*) AS records FROM contact_results
+WHERE week >= :since AND lane = 'live' AND result = 'written' AND seconds_from_created <= :longest
+GROUP BY week, seconds_from_created
+UNION ALL
+SELECT week, 'staged' AS begun, seconds_from_queued AS seconds, COUNT(*) AS records FROM contact_results
+WHERE week >= :since AND lane = 'live' AND result = 'written'
+GROUP BY week, seconds_from_queued
+
+-- query: report_runs
+-- Counts runs by how they ended.
+SELECT state, stop_kind, COUNT(*) AS runs, MAX(week) AS last_week FROM run_totals
+WHERE week >= :since GROUP BY state, stop_kind
+
+-- query: report_written
+-- Counts by field the values that the CRM took since the Monday of a week: into a blank field, or instead of another.
+SELECT field, SUM(was_blank) AS filled, COUNT(*) - SUM(was_blank) AS replaced FROM written_fields
+WHERE week >= :since AND reverted = 0 GROUP BY field
+
+-- query: report_impact
+-- Counts by field the contacts that we ever wrote it to, and how many had a value before our first write, and now.
+SELECT w.field, COUNT(*) AS contacts, SUM(w.filled_before) AS filled_before, SUM(w.filled_now) AS filled_now FROM (
+    SELECT crm, object_type, crm_id, field, MAX(CASE WHEN write_number = 1 THEN 1 - was_blank END) AS filled_before,
+        MAX(CASE WHEN reverted = 0 THEN 1 ELSE 1 - was_blank END) AS filled_now
+    FROM written_fields GROUP BY crm, object_type, crm_id, field) w
+GROUP BY w.field
+
+-- query: report_contacts
+-- Counts the contacts that the pipeline has ever finished.
+SELECT COUNT(*) AS contacts FROM (SELECT DISTINCT crm, object_type, crm_id FROM contact_results) c

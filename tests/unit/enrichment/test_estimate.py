@@ -40,7 +40,7 @@ def test_a_request_that_several_contacts_share_counts_once() -> None:
 def test_credits_are_expected_by_what_replies_cost_so_far() -> None:
     """A provider that bills misses, or several credits a match, is expected to go on so; the worst is by its terms."""
     counted = tally(**{str(number): 1.0 for number in range(100)})
-    found = estimate_provider("hunter", counted, TrackRecord(50, 20, 40.0), TERMS, Price(0.5, "EUR"))
+    found = estimate_provider("hunter", counted, TrackRecord(50, 40.0, 20, 30), TERMS, Price(0.5, "EUR"))
     assert found.requests == Range(100, 100)
     assert found.calls == Range(4, 4)
     assert found.credits == Range(80, 200)
@@ -75,14 +75,14 @@ def test_the_slowest_allowance_sets_the_time(
 
 def test_the_next_provider_is_asked_for_what_the_first_misses() -> None:
     """As often as it missed so far; always, if it isn't known."""
-    assert chance_of_next(0.5, TrackRecord(10, 8, 8.0)) == pytest.approx(0.1)
+    assert chance_of_next(0.5, TrackRecord(10, 8.0, 8, 2)) == pytest.approx(0.1)
     assert chance_of_next(0.5, TrackRecord()) == 0.5
 
 
 def test_a_follow_up_is_made_for_contacts_that_the_provider_knows() -> None:
     """As often as it knew them so far; always, if it isn't known."""
-    assert chance_of_follow_up(0.5, TrackRecord(10, 8, 8.0)) == pytest.approx(0.4)
-    assert chance_of_follow_up(0.5, TrackRecord(10, 0, 0.0)) == 0.0
+    assert chance_of_follow_up(0.5, TrackRecord(10, 8.0, 8, 2)) == pytest.approx(0.4)
+    assert chance_of_follow_up(0.5, TrackRecord(10, 0.0, 0, 10)) == 0.0
     assert chance_of_follow_up(0.5, TrackRecord()) == 0.5
 
 
@@ -108,7 +108,7 @@ def test_a_follow_up_is_named_and_asks_for_companies() -> None:
 def test_an_estimate_reads_well() -> None:
     """Each figure as expected and at most; money only where there is a price, and by currency."""
     first = estimate_provider(
-        "zoominfo", tally(a=1.0, b=1.0), TrackRecord(4, 2, 2.0), Terms(1, 25, 10), Price(2, "EUR")
+        "zoominfo", tally(a=1.0, b=1.0), TrackRecord(4, 2.0, 2, 2), Terms(1, 25, 10), Price(2, "EUR")
     )
     second = estimate_provider("hunter", tally(a=0.5, b=0.5), TrackRecord(), TERMS, Price(1, "USD"))
     found = Estimate(selected=9, waiting=1, suppressed=2, fresh=3, unusable=1, providers=(first, second))

@@ -7,6 +7,7 @@ import pytest
 
 from enrichment.alerts import Cause
 from enrichment.books import Books
+from enrichment.match_rate import match_rate_of
 from enrichment.records import Disposition, Stop
 from enrichment.refusals import RefusedField
 from enrichment.summary import (
@@ -15,7 +16,6 @@ from enrichment.summary import (
     RunReport,
     cancelled_in_words,
     failure_rows,
-    match_rate,
     report_of,
     summary_lines,
     summary_markdown,
@@ -56,7 +56,7 @@ def test_the_match_rate_counts_those_who_were_looked_up(
     dispositions: dict[Disposition, int], rate: float | None
 ) -> None:
     """Skipped, suppressed, invalid and failed contacts say nothing about the provider's knowledge."""
-    assert match_rate(Books(sum(dispositions.values()), 0, dispositions)) == rate
+    assert match_rate_of(dispositions) == rate
 
 
 def test_the_summary_names_every_count_that_is_not_zero() -> None:

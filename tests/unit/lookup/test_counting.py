@@ -18,9 +18,8 @@ def known(world: World) -> World:
     answers = {"ada": match("acme"), "ben": match("acme"), "cleo": match("bolt", tech_stack=["Go"]), "dora": miss()}
     world.sell("first", **answers)
     world.stage("ada", "ben", "cleo", "dora")
-    buyer = world.buyer()
-    world.look_up(buyer)
-    world.put_back(buyer)
+    world.write(world.buyer())
+    world.stage("ada", "ben", "cleo", "dora", refresh=True)
     return world
 
 

@@ -190,9 +190,12 @@ SELECT record_id FROM enrichment_staging WHERE claimed_by = :token AND record_id
 UPDATE enrichment_staging SET
     state = 'enriched',
     processed_at = CURRENT_TIMESTAMP(),
-    request_key = COALESCE(NULLIF(r.request_key, ''), enrichment_staging.request_key)
+    request_key = COALESCE(NULLIF(r.request_key, ''), enrichment_staging.request_key),
+    lookups = COALESCE(NULLIF(r.lookups, ''), enrichment_staging.lookups),
+    email_domain = COALESCE(NULLIF(r.email_domain, ''), enrichment_staging.email_domain)
 FROM (
-    SELECT JSON_VALUE(value, '$.request_key') AS request_key, JSON_VALUE(value, '$.record_id') AS record_id
+    SELECT JSON_VALUE(value, '$.request_key') AS request_key, JSON_VALUE(value, '$.record_id') AS record_id,
+        JSON_VALUE(value, '$.lookups') AS lookups, JSON_VALUE(value, '$.email_domain') AS email_domain
     FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) r
 WHERE enrichment_staging.claimed_by = :token AND enrichment_staging.state IN ('claimed', 'enriched')
     AND enrichment_staging.record_id = r.record_id
@@ -209,6 +212,8 @@ UPDATE enrichment_staging SET
     not_before = NULL,
     processed_at = NULL,
     request_key = NULL,
+    lookups = NULL,
+    email_domain = NULL,
     changed_at = NULL,
     claimed_by = NULL,
     claim_run_id = NULL,

@@ -40,7 +40,9 @@ CREATE TABLE IF NOT EXISTS enrichment_staging (
     contact_created_at TIMESTAMP,
     request_key STRING,
     changed_at TIMESTAMP,
-    refresh BOOL DEFAULT FALSE NOT NULL
+    refresh BOOL DEFAULT FALSE NOT NULL,
+    lookups STRING,
+    email_domain STRING
 );
 
 CREATE TABLE IF NOT EXISTS enriched_contacts (
@@ -169,7 +171,9 @@ CREATE TABLE IF NOT EXISTS record_ledger (
     contact_created_at TIMESTAMP,
     staged_at TIMESTAMP NOT NULL,
     finished_at TIMESTAMP NOT NULL,
-    run_id STRING NOT NULL
+    run_id STRING NOT NULL,
+    lookups STRING,
+    email_domain STRING
 );
 
 CREATE TABLE IF NOT EXISTS enrichment_runs (
@@ -238,6 +242,14 @@ CREATE TABLE IF NOT EXISTS doubtful_credits (
     run_id STRING NOT NULL,
     credits FLOAT64 NOT NULL,
     noted_at TIMESTAMP NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS credit_prices (
+    provider STRING NOT NULL,
+    price FLOAT64 NOT NULL,
+    currency STRING NOT NULL,
+    valid_from TIMESTAMP NOT NULL,
+    valid_until TIMESTAMP
 );
 
 CREATE TABLE IF NOT EXISTS contact_requests (

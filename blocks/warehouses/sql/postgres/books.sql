@@ -75,10 +75,12 @@ GROUP BY r.lane
 -- differs because of the clock and how a list is unpacked
 INSERT INTO record_ledger (record_id, crm, object_type, crm_id, disposition, reason, request_key, lane, source,
     attempts,
-    contact_created_at, staged_at, finished_at, run_id)
+    contact_created_at, staged_at, finished_at, run_id, lookups, email_domain)
 SELECT s.record_id, s.crm, s.object_type, s.crm_id, r.value ->> 'disposition', r.value ->> 'reason',
     COALESCE(NULLIF(r.value ->> 'request_key', ''), s.request_key, ''),
-    s.lane, s.source, s.attempts, s.contact_created_at, s.staged_at, now(), :run_id
+    s.lane, s.source, s.attempts, s.contact_created_at, s.staged_at, now(), :run_id,
+    COALESCE(NULLIF(r.value ->> 'lookups', ''), s.lookups),
+    COALESCE(NULLIF(r.value ->> 'email_domain', ''), s.email_domain)
 FROM jsonb_array_elements(:rows::jsonb) AS r(value) JOIN enrichment_staging s ON s.record_id = r.value ->> 'record_id'
 WHERE s.claimed_by = :token
 
@@ -108,3 +110,21 @@ ORDER BY l.finished_at
 -- differs because another engine differs in how a time is read
 SELECT provider, outcome, api_version, replies, credits, request_id, last_reply_at FROM provider_usage
 WHERE run_id = :run_id ORDER BY provider, outcome, api_version
+
+-- query: end_price
+-- Ends the present price of a provider's credits if it is another one by now.
+-- differs because of the clock
+UPDATE credit_prices SET valid_until = now()
+WHERE provider = :provider AND valid_until IS NULL AND (price <> :price::double precision OR currency <> :currency::text)
+
+-- query: begin_price
+-- Keeps a provider's price, unless it has a present one; the first holds for the past, too.
+-- differs because of the types and how rows are merged
+INSERT INTO credit_prices (provider, price, currency, valid_from)
+SELECT :provider::text, :price::double precision, :currency::text,
+    COALESCE(p.ended_at, '1970-01-01T00:00:00Z'::timestamptz)
+FROM (
+    SELECT MAX(valid_until) AS ended_at, COUNT(*) - COUNT(valid_until) AS present FROM credit_prices
+    WHERE provider = :provider) p
+WHERE p.present = 0
+ON CONFLICT (provider, valid_from) DO NOTHING

@@ -168,14 +168,17 @@ WHERE claimed_by = :token AND record_id = ANY (:ids::text[])
 -- differs because of the clock and how a list is unpacked
 -- A map, since rows would be compared one by one with each record of the claim, of which the planner expects only one.
 WITH made AS MATERIALIZED (
-    SELECT jsonb_object_agg(value ->> 'record_id', value ->> 'request_key') AS keys
+    SELECT jsonb_object_agg(value ->> 'record_id', jsonb_build_object('request_key', value -> 'request_key',
+        'lookups', value -> 'lookups', 'email_domain', value -> 'email_domain')) AS said
     FROM jsonb_array_elements(:rows::jsonb) AS r(value))
 UPDATE enrichment_staging SET
     state = 'enriched',
     processed_at = now(),
-    request_key = COALESCE(NULLIF(made.keys ->> record_id, ''), request_key)
+    request_key = COALESCE(NULLIF(made.said -> record_id ->> 'request_key', ''), request_key),
+    lookups = COALESCE(NULLIF(made.said -> record_id ->> 'lookups', ''), lookups),
+    email_domain = COALESCE(NULLIF(made.said -> record_id ->> 'email_domain', ''), email_domain)
 FROM made
-WHERE claimed_by = :token AND state IN ('claimed', 'enriched') AND jsonb_exists(made.keys, record_id)
+WHERE claimed_by = :token AND state IN ('claimed', 'enriched') AND jsonb_exists(made.said, record_id)
 
 -- query: restage_changed
 -- Turns a finished record whose contact changed meanwhile into a new request.
@@ -189,6 +192,8 @@ UPDATE enrichment_staging SET
     not_before = NULL,
     processed_at = NULL,
     request_key = NULL,
+    lookups = NULL,
+    email_domain = NULL,
     changed_at = NULL,
     claimed_by = NULL,
     claim_run_id = NULL,

@@ -44,6 +44,8 @@ CREATE TABLE enrichment_staging (
     request_key TEXT, -- request whose reply is stored; see provider_replies
     changed_at TIMESTAMPTZ, -- when the contact changed while a run worked on it; then it is done again
     refresh BOOLEAN NOT NULL DEFAULT FALSE, -- whether the contact is looked up even if it was enriched lately
+    lookups TEXT, -- what each provider that was asked said, such as hunter unmatched,zoominfo matched; NULL: none yet
+    email_domain TEXT, -- domain of the address that the contact was looked up with, if any
     CHECK (lane IN ('live', 'backfill')),
     CHECK (state IN ('waiting', 'claimed', 'enriched')),
     CHECK (state <> 'claimed' OR claimed_by IS NOT NULL),
@@ -213,6 +215,8 @@ CREATE TABLE record_ledger (
     staged_at TIMESTAMPTZ NOT NULL, -- when the contact was queued
     finished_at TIMESTAMPTZ NOT NULL, -- when it ended
     run_id TEXT NOT NULL, -- flow run that ended it; empty for an erasure
+    lookups TEXT, -- what each provider that was asked said, such as hunter unmatched,zoominfo matched; NULL: none was
+    email_domain TEXT, -- domain of the address that it was looked up with; NULL: none, or the person was erased or opted out
     CHECK (disposition IN
             ('written', 'unchanged', 'unmatched', 'suppressed', 'invalid', 'skipped_fresh', 'failed'))
 );
@@ -306,6 +310,17 @@ CREATE TABLE doubtful_credits (
     run_id TEXT NOT NULL, -- flow run that made the request
     credits DOUBLE PRECISION NOT NULL, -- [credits] number of credits
     noted_at TIMESTAMPTZ NOT NULL -- when the answer was lost
+);
+
+-- What a credit of each provider costs, from when until when, as the price book said when a run began.
+-- Example: SELECT provider, price, currency FROM credit_prices WHERE valid_until IS NULL
+CREATE TABLE credit_prices (
+    provider TEXT NOT NULL, -- provider that sells them
+    price DOUBLE PRECISION NOT NULL, -- [currency] price of one credit
+    currency TEXT NOT NULL, -- ISO code of the currency
+    valid_from TIMESTAMPTZ NOT NULL, -- since when; of the first price, since 1970
+    valid_until TIMESTAMPTZ, -- until when; NULL: it is the present price
+    PRIMARY KEY (provider, valid_from)
 );
 
 -- Which requests were made for which contact, so that an erasure finds the replies.

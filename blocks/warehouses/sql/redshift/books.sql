@@ -77,10 +77,11 @@ GROUP BY n.lane
 -- differs because of the clock, how a list is unpacked and how rows are merged
 INSERT INTO record_ledger (record_id, crm, object_type, crm_id, disposition, reason, request_key, lane, source,
     attempts,
-    contact_created_at, staged_at, finished_at, run_id)
+    contact_created_at, staged_at, finished_at, run_id, lookups, email_domain)
 SELECT s.record_id, s.crm, s.object_type, s.crm_id, r.disposition, r.reason,
     COALESCE(NULLIF(r.request_key, ''), s.request_key, ''),
-    s.lane, s.source, s.attempts, s.contact_created_at, s.staged_at, GETDATE(), :run_id
+    s.lane, s.source, s.attempts, s.contact_created_at, s.staged_at, GETDATE(), :run_id,
+    COALESCE(NULLIF(r.lookups, ''), s.lookups), COALESCE(NULLIF(r.email_domain, ''), s.email_domain)
 FROM :rows r JOIN enrichment_staging s ON s.record_id = r.record_id
 WHERE s.claimed_by = :token AND NOT EXISTS (SELECT 1 FROM record_ledger l WHERE l.record_id = s.record_id)
 
@@ -110,3 +111,18 @@ ORDER BY l.finished_at
 -- differs because another engine differs in how a time is read
 SELECT provider, outcome, api_version, replies, credits, request_id, last_reply_at FROM provider_usage
 WHERE run_id = :run_id ORDER BY provider, outcome, api_version
+
+-- query: end_price
+-- Ends the present price of a provider's credits if it is another one by now.
+-- differs because of the clock
+UPDATE credit_prices SET valid_until = GETDATE()
+WHERE provider = :provider AND valid_until IS NULL AND (price <> :price::double precision OR currency <> :currency)
+
+-- query: begin_price
+-- Keeps a provider's price, unless it has a present one; the first holds for the past, too.
+-- differs because of the types and how rows are merged
+INSERT INTO credit_prices (provider, price, currency, valid_from)
+SELECT :provider, :price::double precision, :currency, COALESCE(p.ended_at, '1970-01-01 00:00:00'::TIMESTAMP) FROM (
+    SELECT MAX(valid_until) AS ended_at, COUNT(*) - COUNT(valid_until) AS present FROM credit_prices
+    WHERE provider = :provider) p
+WHERE p.present = 0

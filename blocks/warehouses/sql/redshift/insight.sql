@@ -69,8 +69,8 @@ GROUP BY p.provider, p.outcome, p.earlier
 -- differs because of how a time is given and how JSON is kept
 SELECT COUNT(*) AS contacts, COUNT(c.company_name) AS company_name, COUNT(c.employee_count) AS employee_count,
     COUNT(c.industry) AS industry, COUNT(c.linkedin_url) AS linkedin_url,
-    COUNT(CASE WHEN JSON_SERIALIZE(c.tech_stack) <> '[]' THEN 1 END) AS tech_stack,
-    COUNT(CASE WHEN JSON_SERIALIZE(c.intent_keywords) <> '[]' THEN 1 END) AS intent_keywords
+    COUNT(CASE WHEN JSON_SERIALIZE(c.tech_stack) NOT IN ('null', '[]') THEN 1 END) AS tech_stack,
+    COUNT(CASE WHEN JSON_SERIALIZE(c.intent_keywords) NOT IN ('null', '[]') THEN 1 END) AS intent_keywords
 FROM enriched_contacts c WHERE c.enrichment_timestamp > :since::TIMESTAMP
 
 -- query: review_latency

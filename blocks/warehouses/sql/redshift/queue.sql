@@ -172,7 +172,9 @@ SELECT record_id FROM enrichment_staging WHERE claimed_by = :token AND record_id
 UPDATE enrichment_staging SET
     state = 'enriched',
     processed_at = GETDATE(),
-    request_key = COALESCE(NULLIF(r.request_key, ''), enrichment_staging.request_key)
+    request_key = COALESCE(NULLIF(r.request_key, ''), enrichment_staging.request_key),
+    lookups = COALESCE(NULLIF(r.lookups, ''), enrichment_staging.lookups),
+    email_domain = COALESCE(NULLIF(r.email_domain, ''), enrichment_staging.email_domain)
 FROM :rows r
 WHERE enrichment_staging.claimed_by = :token AND enrichment_staging.state IN ('claimed', 'enriched')
     AND enrichment_staging.record_id = r.record_id
@@ -189,6 +191,8 @@ UPDATE enrichment_staging SET
     not_before = NULL,
     processed_at = NULL,
     request_key = NULL,
+    lookups = NULL,
+    email_domain = NULL,
     changed_at = NULL,
     claimed_by = NULL,
     claim_run_id = NULL,

@@ -19,7 +19,7 @@ CREATE TEMP TABLE IF NOT EXISTS batch_rows (
     attributes VARCHAR(65535), lookup_identifier VARCHAR(4096), reason VARCHAR(4096), field VARCHAR(256),
     before VARCHAR(65535), after VARCHAR(65535), run_id VARCHAR(256), disposition VARCHAR(256), step VARCHAR(256),
     detail VARCHAR(65535), wait_seconds VARCHAR(64), costs_attempt VARCHAR(8), email_key VARCHAR(256),
-    refresh VARCHAR(8), value VARCHAR(4096)
+    refresh VARCHAR(8), value VARCHAR(4096), lookups VARCHAR(4096), email_domain VARCHAR(256)
 )
 
 -- session: make ids
@@ -32,7 +32,7 @@ INSERT INTO batch_rows VALUES
     :outcome, :credits, :api_version, :request_id, :enrichment_timestamp, :company_name, :employee_count, :industry,
     :tech_stack, :linkedin_url, :intent_keywords, :provider, :provider_record_id, :confidence, :attributes,
     :lookup_identifier, :reason, :field, :before, :after, :run_id, :disposition, :step, :detail, :wait_seconds,
-    :costs_attempt, :email_key, :refresh, :value)
+    :costs_attempt, :email_key, :refresh, :value, :lookups, :email_domain)
 
 -- session: fill ids
 INSERT INTO batch_ids VALUES
@@ -85,7 +85,9 @@ CREATE TABLE enrichment_staging (
     contact_created_at TIMESTAMP,
     request_key VARCHAR(256),
     changed_at TIMESTAMP,
-    refresh BOOLEAN NOT NULL DEFAULT FALSE
+    refresh BOOLEAN NOT NULL DEFAULT FALSE,
+    lookups VARCHAR(4096),
+    email_domain VARCHAR(256)
 );
 
 CREATE TABLE enriched_contacts (
@@ -214,7 +216,9 @@ CREATE TABLE record_ledger (
     contact_created_at TIMESTAMP,
     staged_at TIMESTAMP NOT NULL,
     finished_at TIMESTAMP NOT NULL,
-    run_id VARCHAR(256) NOT NULL
+    run_id VARCHAR(256) NOT NULL,
+    lookups VARCHAR(4096),
+    email_domain VARCHAR(256)
 );
 
 CREATE TABLE enrichment_runs (
@@ -283,6 +287,14 @@ CREATE TABLE doubtful_credits (
     run_id VARCHAR(256) NOT NULL,
     credits DOUBLE PRECISION NOT NULL,
     noted_at TIMESTAMP NOT NULL
+);
+
+CREATE TABLE credit_prices (
+    provider VARCHAR(256) NOT NULL,
+    price DOUBLE PRECISION NOT NULL,
+    currency VARCHAR(256) NOT NULL,
+    valid_from TIMESTAMP NOT NULL,
+    valid_until TIMESTAMP
 );
 
 CREATE TABLE contact_requests (

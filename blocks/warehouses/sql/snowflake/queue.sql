@@ -190,9 +190,12 @@ WHERE claimed_by = :token AND record_id IN (
 UPDATE enrichment_staging SET
     state = 'enriched',
     processed_at = SYSDATE(),
-    request_key = COALESCE(NULLIF(r.request_key, ''), enrichment_staging.request_key)
+    request_key = COALESCE(NULLIF(r.request_key, ''), enrichment_staging.request_key),
+    lookups = COALESCE(NULLIF(r.lookups, ''), enrichment_staging.lookups),
+    email_domain = COALESCE(NULLIF(r.email_domain, ''), enrichment_staging.email_domain)
 FROM (
-    SELECT f.value['record_id']::VARCHAR AS record_id, f.value['request_key']::VARCHAR AS request_key
+    SELECT f.value['record_id']::VARCHAR AS record_id, f.value['request_key']::VARCHAR AS request_key,
+        f.value['lookups']::VARCHAR AS lookups, f.value['email_domain']::VARCHAR AS email_domain
     FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) r
 WHERE enrichment_staging.claimed_by = :token AND enrichment_staging.state IN ('claimed', 'enriched')
     AND enrichment_staging.record_id = r.record_id
@@ -209,6 +212,8 @@ UPDATE enrichment_staging SET
     not_before = NULL,
     processed_at = NULL,
     request_key = NULL,
+    lookups = NULL,
+    email_domain = NULL,
     changed_at = NULL,
     claimed_by = NULL,
     claim_run_id = NULL,

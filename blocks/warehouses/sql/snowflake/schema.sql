@@ -49,7 +49,9 @@ CREATE TRANSIENT TABLE IF NOT EXISTS enrichment_staging (
     contact_created_at TIMESTAMP_NTZ,
     request_key VARCHAR,
     changed_at TIMESTAMP_NTZ,
-    refresh BOOLEAN NOT NULL DEFAULT FALSE
+    refresh BOOLEAN NOT NULL DEFAULT FALSE,
+    lookups VARCHAR,
+    email_domain VARCHAR
 );
 
 CREATE TABLE IF NOT EXISTS enriched_contacts (
@@ -179,7 +181,9 @@ CREATE TABLE IF NOT EXISTS record_ledger (
     contact_created_at TIMESTAMP_NTZ,
     staged_at TIMESTAMP_NTZ NOT NULL,
     finished_at TIMESTAMP_NTZ NOT NULL,
-    run_id VARCHAR NOT NULL
+    run_id VARCHAR NOT NULL,
+    lookups VARCHAR,
+    email_domain VARCHAR
 );
 
 CREATE TABLE IF NOT EXISTS enrichment_runs (
@@ -248,6 +252,14 @@ CREATE TABLE IF NOT EXISTS doubtful_credits (
     run_id VARCHAR NOT NULL,
     credits DOUBLE NOT NULL,
     noted_at TIMESTAMP_NTZ NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS credit_prices (
+    provider VARCHAR NOT NULL,
+    price DOUBLE NOT NULL,
+    currency VARCHAR NOT NULL,
+    valid_from TIMESTAMP_NTZ NOT NULL,
+    valid_until TIMESTAMP_NTZ
 );
 
 CREATE TABLE IF NOT EXISTS contact_requests (

@@ -167,7 +167,9 @@ WHERE claimed_by = :token AND record_id IN (SELECT value FROM json_each(:ids))
 UPDATE enrichment_staging SET
     state = 'enriched',
     processed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'),
-    request_key = COALESCE(NULLIF(r.value ->> 'request_key', ''), enrichment_staging.request_key)
+    request_key = COALESCE(NULLIF(r.value ->> 'request_key', ''), enrichment_staging.request_key),
+    lookups = COALESCE(NULLIF(r.value ->> 'lookups', ''), enrichment_staging.lookups),
+    email_domain = COALESCE(NULLIF(r.value ->> 'email_domain', ''), enrichment_staging.email_domain)
 FROM json_each(:rows) r
 WHERE +claimed_by = :token AND state IN ('claimed', 'enriched') AND record_id = r.value ->> 'record_id'
 
@@ -183,6 +185,8 @@ UPDATE enrichment_staging SET
     not_before = NULL,
     processed_at = NULL,
     request_key = NULL,
+    lookups = NULL,
+    email_domain = NULL,
     changed_at = NULL,
     claimed_by = NULL,
     claim_run_id = NULL,

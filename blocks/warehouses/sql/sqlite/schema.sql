@@ -37,6 +37,8 @@ CREATE TABLE enrichment_staging (
     request_key TEXT,
     changed_at TEXT,
     refresh INTEGER NOT NULL DEFAULT 0,
+    lookups TEXT,
+    email_domain TEXT,
     CHECK (lane IN ('live', 'backfill')),
     CHECK (state IN ('waiting', 'claimed', 'enriched')),
     CHECK (state <> 'claimed' OR claimed_by IS NOT NULL),
@@ -184,6 +186,8 @@ CREATE TABLE record_ledger (
     staged_at TEXT NOT NULL,
     finished_at TEXT NOT NULL,
     run_id TEXT NOT NULL,
+    lookups TEXT,
+    email_domain TEXT,
     CHECK (disposition IN
             ('written', 'unchanged', 'unmatched', 'suppressed', 'invalid', 'skipped_fresh', 'failed'))
 );
@@ -262,6 +266,15 @@ CREATE TABLE doubtful_credits (
     run_id TEXT NOT NULL,
     credits REAL NOT NULL,
     noted_at TEXT NOT NULL
+);
+
+CREATE TABLE credit_prices (
+    provider TEXT NOT NULL,
+    price REAL NOT NULL,
+    currency TEXT NOT NULL,
+    valid_from TEXT NOT NULL,
+    valid_until TEXT,
+    PRIMARY KEY (provider, valid_from)
 );
 
 CREATE TABLE contact_requests (

@@ -1,0 +1,60 @@
+"""The verb about the report: what it counts, all of it from the views for analysts."""
+
+from typing import TypeVar
+
+from blocks.warehouses._rows import Row
+from blocks.warehouses._session import Session, Transactions
+from enrichment.report import (
+    FieldImpact,
+    FieldWrites,
+    Fill,
+    Matches,
+    ReportCounts,
+    RunsEnded,
+    SourceMatches,
+    Spent,
+    Taken,
+    WeekResults,
+)
+
+T = TypeVar("T")
+
+#: Sums of whole numbers, which some engines give as decimal ones.
+_WHOLE = frozenset(
+    ["matched", "unmatched", "results", "filled", "replies", "seconds", "replaced", "filled_before", "filled_now"]
+)
+
+
+class ReportVerbs(Transactions):
+    """What people read over many weeks."""
+
+    def report_counts(self, since: str, longest_seconds: int) -> ReportCounts:
+        """
+        Return what the report counts.
+
+        Args:
+            since: Monday of its first week, such as 2026-08-31.
+            longest_seconds: of contacts created longer ago than this, the time until they were written says nothing.
+        """
+        with self._reading() as session:
+            return ReportCounts(
+                results=_all(session, "report_results", WeekResults, since=since),
+                matches=_all(session, "report_matches", Matches, since=since),
+                sources=_all(session, "report_sources", SourceMatches, since=since),
+                fill=_all(session, "report_fill", Fill, since=since),
+                spending=_all(session, "report_spending", Spent, since=since),
+                latency=_all(session, "report_latency", Taken, since=since, longest=longest_seconds),
+                runs=_all(session, "report_runs", RunsEnded, since=since),
+                written=_all(session, "report_written", FieldWrites, since=since),
+                impact=_all(session, "report_impact", FieldImpact),
+                contacts=session.read("report_contacts")[0]["contacts"],
+            )
+
+
+def _all(session: Session, query: str, kind: type[T], **values: str | int) -> tuple[T, ...]:
+    return tuple(kind(**_plain(row)) for row in session.read(query, **values))
+
+
+def _plain(row: Row) -> Row:
+    whole = {name: int(row[name]) for name in row.keys() & _WHOLE}
+    return row | whole | {name: float(row[name]) for name in ("credits", "cost") if row.get(name) is not None}

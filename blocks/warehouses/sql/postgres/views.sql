@@ -1,0 +1,172 @@
+-- What analysts read: free of raw replies and of personal data, to be granted by itself (docs/permissions.md).
+-- Behind each column stand its type (with a ? if it may be NULL), its unit and its meaning; `make docs` makes
+-- docs/tables.md of it.
+
+-- migration: 0002 views for analysts
+-- How each queued contact ended, without anything of the person.
+-- Example: SELECT month, SUM(matched) * 1.0 / COUNT(matched) AS match_rate FROM contact_results GROUP BY month ORDER BY month
+CREATE VIEW contact_results AS
+SELECT
+    l.crm, -- text: CRM that knows the contact, such as hubspot
+    l.object_type, -- text: type of the CRM record; always contact so far
+    l.crm_id, -- text: id of the record in the CRM
+    l.disposition AS result, -- text: written, unchanged, unmatched, suppressed, invalid, skipped_fresh or failed
+    l.reason, -- text: reason of the result; empty if the result says all
+    CASE
+        WHEN l.disposition IN ('written', 'unchanged') THEN 1
+        WHEN l.disposition = 'unmatched' THEN 0
+    END AS matched, -- integer?: [0 or 1] 1: a provider knew it; 0: unmatched; NULL: not looked up
+    l.source, -- text: what had queued the contact: webhook, platform_event, schedule, backfill, submission or manual
+    l.lane, -- text: live or backfill
+    l.email_domain, -- text?: domain of the address that it was looked up with, if any
+    l.attempts, -- integer: [runs] number of runs that took the contact
+    ROUND(extract(epoch FROM l.finished_at - l.contact_created_at))::bigint AS seconds_from_created, -- integer?: [seconds] from its creation in the CRM
+    ROUND(extract(epoch FROM l.finished_at - l.staged_at))::bigint AS seconds_from_queued, -- integer: [seconds] from when it was queued
+    l.finished_at, -- time: when it ended
+    to_char(date_trunc('week', l.finished_at AT TIME ZONE 'UTC'), 'YYYY-MM-DD') AS week, -- text: Monday of the week in which it ended, such as 2026-11-23
+    to_char(l.finished_at AT TIME ZONE 'UTC', 'YYYY-MM') AS month, -- text: month in which it ended, such as 2026-11
+    l.run_id -- text: flow run that ended it; empty for an erasure
+FROM record_ledger l;
+
+-- What each provider that was asked about a contact knew, of the contacts that count in the match rate.
+-- Example: SELECT provider, SUM(matched) * 1.0 / COUNT(matched) AS match_rate FROM provider_results GROUP BY provider
+CREATE VIEW provider_results AS
+SELECT
+    p.provider, -- text: provider that was asked
+    CASE WHEN ',' || l.lookups || ',' LIKE '%,' || p.provider || ' matched,%' THEN 1 ELSE 0 END AS matched, -- integer: [0 or 1] whether it knew the contact
+    l.crm, -- text: CRM that knows the contact, such as hubspot
+    l.object_type, -- text: type of the CRM record; always contact so far
+    l.crm_id, -- text: id of the record in the CRM
+    l.source, -- text: what had queued the contact; see contact_results
+    l.lane, -- text: live or backfill
+    l.email_domain, -- text?: domain of the address that it was looked up with, if any
+    l.finished_at, -- time: when the contact ended
+    to_char(date_trunc('week', l.finished_at AT TIME ZONE 'UTC'), 'YYYY-MM-DD') AS week, -- text: Monday of the week in which it ended, such as 2026-11-23
+    to_char(l.finished_at AT TIME ZONE 'UTC', 'YYYY-MM') AS month -- text: month in which it ended, such as 2026-11
+FROM record_ledger l
+JOIN (SELECT provider FROM provider_usage UNION SELECT provider FROM provider_replies) p
+    ON ',' || l.lookups || ',' LIKE '%,' || p.provider || ' %'
+WHERE l.disposition IN ('written', 'unchanged', 'unmatched');
+
+-- How many results have each field, by week and provider.
+-- Example: SELECT field, SUM(filled) AS filled, SUM(results) AS results FROM field_fill GROUP BY field
+CREATE VIEW field_fill AS
+SELECT
+    h.provider, -- text: provider that knew the contact; the first one if several did
+    h.field, -- text: canonical field; see docs/fields.md
+    to_char(date_trunc('week', h.enrichment_timestamp AT TIME ZONE 'UTC'), 'YYYY-MM-DD') AS week, -- text: Monday of the week in which the provider answered, such as 2026-11-23
+    to_char(h.enrichment_timestamp AT TIME ZONE 'UTC', 'YYYY-MM') AS month, -- text: month in which the provider answered, such as 2026-11
+    COUNT(*) AS results, -- integer: [results] number of results
+    SUM(h.filled) AS filled -- integer: [results] number of results that have the field
+FROM (
+    SELECT h.provider, h.enrichment_timestamp, 'company_name' AS field,
+        CASE WHEN h.company_name IS NOT NULL THEN 1 ELSE 0 END AS filled
+    FROM enrichment_history h
+    UNION ALL
+    SELECT h.provider, h.enrichment_timestamp, 'employee_count' AS field,
+        CASE WHEN h.employee_count IS NOT NULL THEN 1 ELSE 0 END AS filled
+    FROM enrichment_history h
+    UNION ALL
+    SELECT h.provider, h.enrichment_timestamp, 'industry' AS field,
+        CASE WHEN h.industry IS NOT NULL THEN 1 ELSE 0 END AS filled
+    FROM enrichment_history h
+    UNION ALL
+    SELECT h.provider, h.enrichment_timestamp, 'tech_stack' AS field,
+        CASE WHEN h.tech_stack <> '[]'::jsonb THEN 1 ELSE 0 END AS filled
+    FROM enrichment_history h
+    UNION ALL
+    SELECT h.provider, h.enrichment_timestamp, 'linkedin_url' AS field,
+        CASE WHEN h.linkedin_url IS NOT NULL THEN 1 ELSE 0 END AS filled
+    FROM enrichment_history h
+    UNION ALL
+    SELECT h.provider, h.enrichment_timestamp, 'intent_keywords' AS field,
+        CASE WHEN h.intent_keywords <> '[]'::jsonb THEN 1 ELSE 0 END AS filled
+    FROM enrichment_history h) h
+GROUP BY h.provider, h.field,
+    to_char(date_trunc('week', h.enrichment_timestamp AT TIME ZONE 'UTC'), 'YYYY-MM-DD'),
+    to_char(h.enrichment_timestamp AT TIME ZONE 'UTC', 'YYYY-MM');
+
+-- What providers billed, by run, outcome and API version; with money where the price book has a price.
+-- Example: SELECT month, provider, SUM(credits) AS credits, SUM(cost) AS cost FROM spending GROUP BY month, provider
+CREATE VIEW spending AS
+SELECT
+    u.run_id, -- text: flow run
+    u.provider, -- text: provider that answered
+    u.outcome, -- text: what the answers mean, such as matched or unmatched; see docs/states.md
+    u.api_version, -- text: version of the provider's API; empty if it gives none
+    u.replies, -- integer: [answers] number of answers
+    u.credits, -- number: [credits] credits that the provider billed for them
+    u.credits * c.price AS cost, -- number?: [currency] what they cost; NULL without a price
+    c.currency, -- text?: ISO code of the currency of the cost; NULL without a price
+    u.last_reply_at, -- time: when the last of these answers came
+    to_char(date_trunc('week', u.last_reply_at AT TIME ZONE 'UTC'), 'YYYY-MM-DD') AS week, -- text: Monday of the week in which it came, such as 2026-11-23
+    to_char(u.last_reply_at AT TIME ZONE 'UTC', 'YYYY-MM') AS month -- text: month in which it came, such as 2026-11
+FROM (
+    SELECT s.run_id, s.provider, s.outcome, s.api_version, s.replies, s.credits, s.last_reply_at FROM provider_usage s
+    UNION ALL
+    SELECT r.run_id, r.provider, r.outcome, COALESCE(r.api_version, '') AS api_version, COUNT(*) AS replies,
+        SUM(r.credits) AS credits, MAX(r.received_at) AS last_reply_at
+    FROM provider_replies r
+    LEFT JOIN (SELECT DISTINCT run_id FROM provider_usage) k ON k.run_id = r.run_id
+    WHERE k.run_id IS NULL
+    GROUP BY r.run_id, r.provider, r.outcome, COALESCE(r.api_version, '')) u
+LEFT JOIN credit_prices c ON c.provider = u.provider AND c.valid_from <= u.last_reply_at
+    AND (c.valid_until IS NULL OR c.valid_until > u.last_reply_at);
+
+-- What was known of the company of each contact, and from when until when: history as of any date.
+-- Example: SELECT crm_id, company_name, employee_count FROM company_history WHERE valid_until IS NULL
+CREATE VIEW company_history AS
+SELECT
+    h.crm, -- text: CRM that knows the contact, such as hubspot
+    h.object_type, -- text: type of the CRM record; always contact so far
+    h.crm_id, -- text: id of the record in the CRM
+    h.provider, -- text: provider that knew the contact; the first one if several did
+    h.confidence, -- number?: [percent] how sure the provider is of its answer
+    h.company_name, -- text?: name of the company
+    h.employee_count, -- integer?: [employees] number of employees of the company
+    h.industry, -- text?: industry of the company
+    h.tech_stack, -- JSON?: technologies that the company uses; a list of texts
+    h.intent_keywords, -- JSON?: topics that the company researches; a list of texts
+    h.enrichment_timestamp AS valid_from, -- time: when the provider answered
+    LEAD(h.enrichment_timestamp) OVER (
+        PARTITION BY h.crm, h.object_type, h.crm_id ORDER BY h.enrichment_timestamp) AS valid_until -- time?: when the next result of the contact came; NULL: none has
+FROM enrichment_history h;
+
+-- Each value that the CRM has taken from us, without the value.
+-- Example: SELECT field, SUM(was_blank) AS filled, COUNT(*) - SUM(was_blank) AS replaced FROM written_fields GROUP BY field
+CREATE VIEW written_fields AS
+SELECT
+    w.crm, -- text: CRM that knows the contact, such as hubspot
+    w.object_type, -- text: type of the CRM record; always contact so far
+    w.crm_id, -- text: id of the record in the CRM
+    w.field, -- text: field of the CRM
+    CASE WHEN w.before IS NULL OR w.before = '' THEN 1 ELSE 0 END AS was_blank, -- integer: [0 or 1] whether the field was blank before
+    CASE WHEN w.reverted_at IS NULL THEN 0 ELSE 1 END AS reverted, -- integer: [0 or 1] whether the change was taken back
+    ROW_NUMBER() OVER (
+        PARTITION BY w.crm, w.object_type, w.crm_id, w.field ORDER BY w.written_at, w.run_id) AS write_number, -- integer: [writes] 1 for our first write to this field of the contact, 2 for the next
+    w.written_at, -- time: when the CRM had confirmed it
+    to_char(date_trunc('week', w.written_at AT TIME ZONE 'UTC'), 'YYYY-MM-DD') AS week, -- text: Monday of the week in which it had, such as 2026-11-23
+    to_char(w.written_at AT TIME ZONE 'UTC', 'YYYY-MM') AS month, -- text: month in which it had, such as 2026-11
+    w.run_id -- text: flow run that wrote it
+FROM crm_writes w
+WHERE w.written_at IS NOT NULL AND NOT w.is_undo;
+
+-- The totals of each run, with the week and the month in which it began.
+-- Example: SELECT month, state, COUNT(*) AS runs, SUM(claimed) AS contacts FROM run_totals GROUP BY month, state
+CREATE VIEW run_totals AS
+SELECT
+    n.run_id, -- text: id of the flow run in Prefect
+    n.provider, -- text: providers, in the order in which they are queried, separated by commas
+    n.crm, -- text: CRM and, behind a slash, the block that names the account
+    n.lane, -- text: live or backfill; empty for both
+    n.state, -- text: open, closed, failed or abandoned (the run died)
+    COALESCE(n.stop_kind, '') AS stop_kind, -- text: why the run ended early; empty if it didn't
+    COALESCE(n.alert_kind, '') AS alert_kind, -- text: why people were alerted; empty if all was well
+    n.claimed, -- integer: [contacts] number of contacts that the run took from the queue
+    n.returned, -- integer: [contacts] number of contacts that went back to the queue
+    n.failure_rate, -- number?: [0 to 1] failed contacts per contact taken
+    ROUND(extract(epoch FROM n.finished_at - n.started_at))::bigint AS seconds, -- integer?: [seconds] from its begin to its end; NULL: it has not ended
+    n.started_at, -- time: when the run began
+    to_char(date_trunc('week', n.started_at AT TIME ZONE 'UTC'), 'YYYY-MM-DD') AS week, -- text: Monday of the week in which it began, such as 2026-11-23
+    to_char(n.started_at AT TIME ZONE 'UTC', 'YYYY-MM') AS month -- text: month in which it began, such as 2026-11
+FROM enrichment_runs n

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from commands.audit import audit
 from commands.backfill import backfill, pause, resume
 from commands.contact import allow, erase, suppress, why
 from commands.listeners import listen
@@ -22,6 +23,7 @@ from commands.terminal import (
     allow_slow_start,
     checked_lane,
     err,
+    mark,
     moment,
     only_one,
     out,
@@ -300,6 +302,7 @@ app.command(
     rich_help_panel=REPAIR, epilog="Example: `enrich undo --run RUN_ID`, then `enrich undo --run RUN_ID --yes`"
 )(undo)
 app.command(rich_help_panel=KEEP, epilog="Example: `enrich cleanup`, then `enrich cleanup --yes`")(cleanup)
+app.command(rich_help_panel=LOOK, epilog="Example: `enrich audit --days 7`")(audit)
 
 
 @app.command(rich_help_panel=SET_UP, epilog="Example: `enrich doctor --json`")
@@ -313,7 +316,7 @@ def doctor(as_json: Json = False) -> None:
         say(
             rows,
             as_json,
-            lambda: "\n".join(f"{_mark(row['well'])} {escape(row['system'])}: {escape(row['says'])}" for row in rows),
+            lambda: "\n".join(f"{mark(row['well'])} {escape(row['system'])}: {escape(row['says'])}" for row in rows),
         )
         if not all(finding.well for finding in findings):
             raise typer.Exit(ExitCode.FAILED)
@@ -324,10 +327,6 @@ def _assignment(text: str) -> tuple[str, str]:
     if not equals or not value:
         raise ConfigurationError(f"'{text}' is not a valid column choice: write it as `email=Mail`")
     return name.strip(), value
-
-
-def _mark(well: bool) -> str:
-    return "[green]ok [/green]" if well else "[red]BAD[/red]"
 
 
 def _preview(preview: Any) -> "Table":

@@ -35,7 +35,7 @@ class ExitCode(IntEnum):
     DONE = 0
     """It is done."""
     FAILED = 1
-    """The work failed: contacts, a run, or a system that `enrich doctor` has checked."""
+    """The work failed: contacts, a run, a system (`enrich doctor`), or a promise is broken (`enrich audit`)."""
     MISCONFIGURED = 2
     """A setting, an option or the input is wrong, and nothing was done."""
     UNKNOWN = 3
@@ -238,6 +238,11 @@ def _write_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], path: 
         lines.writerows([neutralised(str(row[name])) for name in names] for row in rows)
     if str(path) != "-":
         err.print(f"{len(rows):,} rows written to {escape(str(path))}", style="dim")
+
+
+def mark(well: bool) -> str:
+    """Return the mark of a line about something that is checked."""
+    return "[green]ok [/green]" if well else "[red]BAD[/red]"
 
 
 def say_notes(notes: Iterable[str]) -> None:

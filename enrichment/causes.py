@@ -124,6 +124,7 @@ ADVICE: Mapping[str, str] = {
     "it with `enrich doctor`.",
     "quota_exhausted": "Raise the quota, or wait for its renewal.",
     "failed": "Do what the message says, and check with `enrich doctor`.",
+    "broken_promise": "Run that command, and look at the ids that it names: it changes nothing, and says what to do.",
     "crashed": "Read the flow run's log.",
     "failure_rate": "Fix the causes, then put the contacts back into the queue: {retry}",
     "failed_contacts": "Fix the causes, then put the contacts back into the queue: {retry}",

@@ -15,7 +15,8 @@ EnrichmentError
 ├── ContractError                 the other side answered something that our parser doesn't know
 ├── ClaimLostError                another run holds the records now
 ├── IllegalMoveError              a staged record can't end this way from the state that it is in
-└── BooksUnbalancedError          records claimed are not all accounted for
+├── BooksUnbalancedError          records claimed are not all accounted for
+└── PromiseBrokenError            the audit found rows that break what always holds
 """
 
 import copyreg
@@ -109,6 +110,10 @@ class IllegalMoveError(EnrichmentError):
 
 class BooksUnbalancedError(EnrichmentError):
     """Records claimed are not all accounted for."""
+
+
+class PromiseBrokenError(EnrichmentError):
+    """The audit found rows that break what always holds; the message names the promises."""
 
 
 P = ParamSpec("P")

@@ -64,7 +64,7 @@ def compose_alert(
     lines += [f"{well[:1].upper()}{well[1:]} again."] if over else []
     advice = dict.fromkeys(ADVICE[kind] for kind in ADVICE if kind in {one.kind for one in fresh})
     lines += [text.replace("{retry}", f"`{occasion.retry}`") for text in advice]
-    lines.append(_LOST)
+    lines += [] if "broken_promise" in {one.kind for one in fresh} else [_LOST]
     return Alert(gravest(fresh), _subject(fresh, occasion.books), "\n".join(lines))
 
 
@@ -114,6 +114,8 @@ def _subject(fresh: Sequence[Concern], books: Books) -> str:
             return f"Contact enrichment: {', '.join(fields)} can't be written as mapped"
         case "invalid" | "unmatched":
             return f"Contact enrichment: {mine[0].size:.0%} of the contacts are {kind}"
+        case "broken_promise":
+            return "Contact enrichment: the audit found what should not be"
         case "failed":
             return "Contact enrichment: a run failed"
         case "crashed":

@@ -109,9 +109,12 @@ NOTHING_PAID_TWICE = Promise(
     "nothing_paid_twice",
     "No answer is paid for twice while the saved reply is valid.",
     "An answer that was lost on its way: it is requested again, and what it may have cost is noted in "
-    "`doubtful_credits`. A reply that was saved under longer validity than the settings of today allow.",
+    "`doubtful_credits`. A reply without data, where the provider bills it. How long a reply is valid is judged by the "
+    "settings of today.",
     f"`enrich why ID` shows what was paid for; {_REPORT}.",
     {
+        "paid_twice": "A reply with data that was paid for isn't bought again while it is valid.",
+        "reply_lost": "A run's replies with data are saved for as long as they are valid.",
         "reply_twice": "A request has one saved reply.",
         "reserved_twice": "A request is made by one run at a time.",
         "reservation_of_closed_run": "A run that has ended makes no request.",
@@ -140,12 +143,13 @@ WRITES_ALLOWED = Promise(
         "field_not_mapped": "Only fields of the mapping are written.",
         "protected_field_written": "A protected field is never written.",
         "value_replaced": "A field that may only be filled is written only if it was blank; one with `never`, not.",
-        "value_erased": "No value is replaced by nothing, unless a change is taken back.",
+        "value_erased": "No value is replaced by nothing, unless a change is undone.",
         "nothing_changed": "What is written differs from what was there.",
         "write_of_no_run": "Each change names a run that is on record.",
         "write_twice": "A change is on record once for each run.",
         "unconfirmed_write": "A change that the CRM hasn't confirmed belongs to a contact in the queue.",
         "write_without_result": "A contact that was written to is in the queue, or has ended since.",
+        "undo_not_recorded": "A change that was undone has the change by which it was.",
         "written_without_write": "The result written has a change that the CRM confirmed.",
     },
 )
@@ -230,7 +234,7 @@ TIMES_IN_ORDER = Promise(
     f"Check the clocks of the machines that run workers; {_REPORT}.",
     {
         "result_of_the_future": "Results and runs end after they began, and before tomorrow.",
-        "write_confirmed_early": "A change is confirmed after it was announced, and taken back after that.",
+        "write_confirmed_early": "A change is confirmed after it was announced, and undone after that.",
     },
 )
 
@@ -240,7 +244,7 @@ CRM_AGREES = Promise(
     "Contacts that are gone from the CRM. Where the CRM doesn't say when a field was changed, a change is taken for a "
     "person's.",
     f"{_CONTACT}; `enrich stage --ids ID --refresh` writes it again.",
-    {"write_not_there": "A value that the CRM confirmed is there, or the field was changed after that."},
+    {"write_not_there": "A value that the CRM confirmed is there, or the field was changed after our write began."},
 )
 
 PROMISES = (
@@ -321,13 +325,13 @@ def check_policy(
 
 
 @dataclass(frozen=True, slots=True)
-class ConfirmedWrite:
-    """The last value that the CRM confirmed of a contact's field, and when (ISO-8601 UTC)."""
+class LastWrite:
+    """The last value that the CRM confirmed of a contact's field, and when it was to be sent (ISO-8601 UTC)."""
 
     crm_id: str
     field: str
     after: str
-    written_at: str
+    planned_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,7 +343,7 @@ class Held:
 
 
 def compare(
-    writes: Iterable[ConfirmedWrite], held: Mapping[str, Held], descriptions: Mapping[str, FieldDescription]
+    writes: Iterable[LastWrite], held: Mapping[str, Held], descriptions: Mapping[str, FieldDescription]
 ) -> tuple[Counter[str], Sighting]:
     """
     Compare what was written with what the CRM holds.
@@ -363,11 +367,11 @@ def compare(
     return counts, sighting(missing)
 
 
-def _state(write: ConfirmedWrite, held: Held | None, description: FieldDescription | None) -> str:
+def _state(write: LastWrite, held: Held | None, description: FieldDescription | None) -> str:
     if held is None:
         return "gone"
     value = held.values.get(write.field)
     if value == write.after or (value and description and same(value, write.after, description)):
         return "ours"
     changed = held.changed_at.get(write.field)
-    return "missing" if changed is not None and changed < datetime.fromisoformat(write.written_at) else "changed"
+    return "missing" if changed is not None and changed < datetime.fromisoformat(write.planned_at) else "changed"

@@ -62,7 +62,7 @@ def _run_here(flow: Flow[..., R], parameters: Mapping[str, Any]) -> R:
             with run.threads:  # batches in flight end before the totals are closed
                 returned: Any = flow.fn(**parameters)
         except Exception as error:
-            _call(flow.on_failure_hooks, flow, run, Failed(message=cause(error)))
+            _call(flow.on_failure_hooks, flow, run, Failed(message=cause(error), data=error))
             raise
         except KeyboardInterrupt:  # before its work, or again during it
             _call(flow.on_cancellation_hooks, flow, run, Cancelled(message="the run was interrupted"))

@@ -29,6 +29,7 @@ from tasks.steps import step
 
 #: The flows of prefect.yaml, by name; of their runs only those are deleted that have the tag of our deployments.
 FLOWS = (
+    "audit",
     "clean-up",
     "enrich-contacts",
     "erase-contact",

@@ -27,7 +27,7 @@ from blocks.settings import load_notifiers, load_settings
 from blocks.warehouses.base import RunEnd, RunStart, open_warehouse
 from enrichment.alerts import Concern, likeness, shares_of
 from enrichment.books import Books
-from enrichment.errors import EnrichmentError, cause, sealed, where
+from enrichment.errors import EnrichmentError, PromiseBrokenError, cause, sealed, where
 from enrichment.messages import Occasion, compose_alert
 from enrichment.plan import RunPlan
 from enrichment.records import CANCELLED
@@ -47,7 +47,7 @@ def alert_failure(flow: "Flow[Any, Any]", flow_run: FlowRun, state: State[Any]) 
     except Exception as error:  # noqa: BLE001 - Prefect's server may be what fails
         event("last_run_not_read", level=logging.WARNING, run=flow_run.id, error=cause(error))
     occasion = Occasion(f"{flow.name}: {_label(flow_run)}")
-    concern = Concern("failed", likeness(message), text=message)
+    concern = Concern(_kind(state), likeness(message), text=message)
     alert = compose_alert([concern], [concern], {}, occasion)
     if alert:
         notify(f"{alert.subject} ({flow.name})", alert.body, load_notifiers(), kind=alert.kind)
@@ -125,12 +125,20 @@ def _label(flow_run: FlowRun) -> str:
     return f"flow run {flow_run.name} ({flow_run.id})"
 
 
+def _error(state: State[Any]) -> Any:
+    try:
+        return state.result(raise_on_failure=False)
+    except Exception:  # noqa: BLE001 - a state without its error
+        return None
+
+
+def _kind(state: State[Any]) -> str:
+    return "broken_promise" if isinstance(_error(state), PromiseBrokenError) else "failed"
+
+
 def _cause(state: State[Any]) -> str:
     """Return why a run failed, in our words; a foreign error's text may quote a contact."""
-    try:
-        error = state.result(raise_on_failure=False)
-    except Exception:  # noqa: BLE001 - a state without its error
-        error = None
+    error = _error(state)
     if isinstance(error, EnrichmentError):
         return str(error)
     # Prefect makes an error of its own for a state that has only a message, such as that of a process that died.

@@ -17,7 +17,7 @@ from enrichment.errors import TransientError
 SQL_FOLDER = Path(__file__).parent / "sql"
 _SECTION = re.compile(r"^-- (migration|query|session|old|broken|timed|part): (.+)$", re.MULTILINE)
 #: The moments that a check of the audit may name.
-AUDIT_TIMES = ("since", "yesterday", "tomorrow")
+AUDIT_TIMES = ("since", "usable", "yesterday", "tomorrow")
 # A cast (::jsonb) isn't a parameter.
 PARAMETER = re.compile(r"(?<!:):([a-z][a-z_]*)\b")
 
@@ -94,7 +94,8 @@ def _queries_of_audit(
 
 
 def _with_times(text: str, parts: Mapping[str, str]) -> str:
-    return text.format(**{moment: parts["time"].format(moment=f":{moment}") for moment in AUDIT_TIMES})
+    times = {moment: parts["time"].format(moment=f":{moment}") for moment in AUDIT_TIMES}
+    return text.format(**times, valid_until=parts["valid_until"])
 
 
 def script_of(text: str) -> list[str]:

@@ -25,8 +25,8 @@ def lock(run_id: str, until: str) -> str:
 
 
 LONG_AGO, FAR_AWAY = "'2001-01-01T00:00:00.000Z'", "'2101-01-01T00:00:00.000Z'"
-RUN = "(SELECT MIN(run_id) FROM record_ledger WHERE disposition = 'written')"
 WRITTEN = "(SELECT MAX(crm_id) FROM record_ledger WHERE disposition = 'written')"
+RUN = f"(SELECT MAX(run_id) FROM record_ledger WHERE crm_id = {WRITTEN})"
 ERASED = "(SELECT MAX(crm_id) FROM record_ledger WHERE request_key = 'erased')"
 SUPPRESSED = (
     "INSERT INTO suppressed_contacts (key_hash, suppressed_for, reason, suppressed_at) SELECT email_key, "
@@ -74,6 +74,9 @@ CORRUPTIONS: list[tuple[str, list[str]]] = [
     ("run_twice", twice("enrichment_runs")),
     ("run_twice", twice("provider_usage")),
     ("reply_twice", twice("provider_replies")),
+    ("paid_twice", ["UPDATE provider_replies SET paid_before = received_at WHERE credits > 0"]),
+    ("reply_lost", ["DELETE FROM provider_replies WHERE outcome = 'matched'"]),
+    ("reply_lost", ["UPDATE provider_replies SET run_id = 'dead' WHERE outcome = 'matched'"]),
     ("reserved_twice", [reserve("zoominfo", "'dead'", LONG_AGO), *twice("lookup_reservations")]),
     ("reservation_of_closed_run", [reserve("zoominfo", RUN, LONG_AGO)]),
     ("credits_not_booked", ["UPDATE enrichment_runs SET credits = credits + 1 WHERE state = 'closed'"]),
@@ -91,6 +94,10 @@ CORRUPTIONS: list[tuple[str, list[str]]] = [
     ("write_of_no_run", ["UPDATE crm_writes SET run_id = 'nobody'"]),
     ("write_twice", twice("crm_writes")),
     ("unconfirmed_write", ["UPDATE crm_writes SET written_at = NULL WHERE field = 'city'"]),
+    (
+        "undo_not_recorded",
+        ["UPDATE crm_writes SET reverted_at = written_at, reverted_by = run_id WHERE field = 'city'"],
+    ),
     ("write_without_result", [f"DELETE FROM record_ledger WHERE crm_id = {WRITTEN}"]),
     ("written_without_write", [f"DELETE FROM crm_writes WHERE crm_id = {WRITTEN}"]),
     ("written_without_write", ["UPDATE record_ledger SET disposition = 'written' WHERE disposition = 'invalid'"]),

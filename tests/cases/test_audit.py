@@ -1,24 +1,31 @@
 """The audit finds nothing in what really happened, and each of many corruptions."""
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from blocks.warehouses._audit import find_broken
 from blocks.warehouses.base import RunEnd, RunStart, Warehouse
 from blocks.warehouses.sqlite import SqliteWarehouse
+from cli import app
+from enrichment.errors import PromiseBrokenError
 from enrichment.intake import FailedContacts
 from enrichment.promises import PROMISES, Sighting
 from enrichment.records import Origin
+from flows.audit import audit as audit_flow
+from flows.local import run_flow
 from sandbox.accounts import notifier_settings
 from tasks.contact import allow_contact, erase_contact, suppress_contacts
 from tasks.intake import stage_failed, stage_listed
 from tests.cases.chain import Chain
-from tests.cases.corruptions import CORRUPTIONS
+from tests.cases.corruptions import CORRUPTIONS, FAR_AWAY
 
 WAREHOUSES = pytest.mark.parametrize("chain", ["sqlite", "postgres"], indirect=True)
-GIVEN = {"days": 30, "threshold": 0.01, "notifiers": "slack"}
+GIVEN: dict[str, Any] = {"days": 30, "reply_days": 180, "threshold": 0.01, "notifiers": "slack"}
 ENDS = {
     **dict.fromkeys(("erased", "allowed", "failed", "refused", "interrupted"), "written"),
     "hit": "skipped_fresh: within_30_days",
@@ -144,3 +151,96 @@ def test_each_check_of_the_tables_is_shown_to_find_something() -> None:
     assert checks - NOT_OF_TABLES == {check for check, _ in CORRUPTIONS}
     in_sql = {name.removeprefix("broken_") for name in SqliteWarehouse.sql.queries if name.startswith("broken_")}
     assert checks - NOT_OF_TABLES == in_sql
+
+
+def enrich(*words: str) -> tuple[int, dict[str, Any]]:
+    """Return the exit code of `enrich audit --json`, and what it says."""
+    done = CliRunner().invoke(app, ["audit", "--json", *words])
+    return done.exit_code, json.loads(done.stdout)
+
+
+def tamper(chain: Chain, statement: str) -> None:
+    with chain.warehouse._transaction() as session:
+        session.execute(statement)
+
+
+def broken_by(said: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the checks that found something, with the ids, by promise."""
+    return {
+        f"{one['promise']}/{breach['check']}": breach["examples"]
+        for one in said["verdicts"]
+        for breach in one["breaches"]
+    }
+
+
+def test_the_command_checks_tables_mapping_and_crm(chain: Chain) -> None:
+    """It says each promise, ends with 0 or 1, and tells a person's change from a value that never arrived."""
+    ids = chain.world.hubspot.create([{"email": f"hit+{n}@firm.example"} for n in range(3)])
+    run(chain, *ids)
+    code, said = enrich()
+    assert (code, said["kept"], broken_by(said)) == (0, True, {})
+    assert {one["promise"] for one in said["verdicts"]} == {promise.name for promise in PROMISES}
+    assert (
+        "3 contacts read: 48 values are ours, 0 were changed since, 0 are of contacts that are gone" in said["notes"][0]
+    )
+    assert said["notes"][1].startswith("provider zoominfo: 3 credits booked in 30 days; ")
+    chain.world.hubspot.edit(ids[0], {"city": "Elsewhere"})
+    chain.world.hubspot.archive(ids[1])
+    code, said = enrich()
+    assert (code, broken_by(said)) == (0, {})
+    assert "2 contacts read: 31 values are ours, 1 were changed since, 16 are of contacts" in said["notes"][0]
+    tamper(chain, f"UPDATE crm_writes SET after = 'Rome', planned_at = {FAR_AWAY} WHERE field = 'city'")
+    tamper(chain, "UPDATE crm_writes SET field = 'hs_lead_status' WHERE field = 'jobtitle'")
+    tamper(chain, "UPDATE crm_writes SET field = 'favourite_colour' WHERE field = 'state'")
+    tamper(chain, f"UPDATE crm_writes SET before = 'Ltd' WHERE field = 'company' AND crm_id = '{ids[2]}'")
+    code, said = enrich("--days", "7")
+    assert code == 1
+    found = broken_by(said)
+    assert found["writes_allowed/protected_field_written"] == [f"{ids[0]} (hs_lead_status)"]
+    assert found["writes_allowed/field_not_mapped"] == [f"{ids[0]} (favourite_colour)"]
+    assert found["writes_allowed/value_replaced"] == [f"{ids[2]} (company)"]
+    assert found["crm_agrees/write_not_there"] == [f"{ids[0]} (city)", f"{ids[2]} (city)"]
+
+
+def test_the_command_says_in_lines_what_is_broken_and_what_to_do(chain: Chain) -> None:
+    """A line for each promise; below a broken one how often, what must hold, the ids and the next command."""
+    (crm_id,) = chain.world.hubspot.create([{"email": "hit+a@firm.example"}])
+    run(chain, crm_id)
+    tamper(chain, "DELETE FROM record_ledger")
+    done = CliRunner().invoke(app, ["audit", "--sample", "0"])
+    assert done.exit_code == 1
+    lines = done.stdout.splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("BAD No queued contact is lost"))
+    rule = "A contact whose answer was stored is in the queue, or has ended since."
+    assert lines[place + 1].startswith(f"    1 times not so: {rule} {crm_id} (")
+    assert "`enrich stage --ids ID` queues it again" in lines[place + 2]
+    assert sum(line.startswith("ok ") for line in lines) > 5
+    assert not [line for line in lines if "provider" in line.split(":")[0]]
+
+
+def test_without_a_crm_the_tables_are_checked_and_it_says_what_is_not(chain: Chain) -> None:
+    """A CRM that refuses us breaks no promise."""
+    chain.setenv("ENRICHMENT_HUBSPOT_ACCESS_TOKEN", "refused")
+    code, said = enrich()
+    assert (code, said["kept"]) == (0, True)
+    assert "crm hubspot: not checked: " in said["notes"][0]
+    chain.setenv("ENRICHMENT_KEEP_RUNS_DAYS", "5")
+    assert enrich("--sample", "0")[1]["days"] == 5
+
+
+def test_the_flow_fails_and_people_are_alerted_if_a_promise_is_broken(chain: Chain) -> None:
+    """The alert names the promises, and the command that shows the ids."""
+    for name, value in {
+        **notifier_settings(chain.box.url, chain.box.smtp_port),
+        "ENRICHMENT_NOTIFIERS": "slack",
+    }.items():
+        chain.setenv(name, value)
+    (crm_id,) = chain.world.hubspot.create([{"email": "hit+a@firm.example"}])
+    run(chain, crm_id)
+    assert run_flow(audit_flow, days=7, sample=0).broken == []
+    tamper(chain, "DELETE FROM crm_writes")
+    with pytest.raises(PromiseBrokenError, match="writes_allowed"):
+        run_flow(audit_flow, days=7)
+    (message,) = chain.world.slack.messages
+    assert "the audit found what should not be" in message.text
+    assert "`enrich audit` shows the ids" in message.text

@@ -41,6 +41,7 @@ def test_the_deployments_are_those_that_people_know() -> None:
         "weekly-review/weekly-review",
         "erase-contact/erase-contact",
         "clean-up/cleanup",
+        "audit/audit",
     }
 
 

@@ -1,6 +1,6 @@
 -- What breaks a promise, once for every engine: each query gives ids (`id`), and of what (`about`). The names are those
 -- of the checks in enrichment/promises.py, which says them in words. Times are given by engine: since when the audit
--- looks (`since`), now (`now`), and a day before and after (`yesterday`, `tomorrow`).
+-- looks (`since`), since when a reply may still be used (`usable`), and a day before and after (`yesterday`, `tomorrow`).
 -- A run at work changes several tables in turn where an engine has no transactions, so what open runs touch is left out.
 
 -- part: broken
@@ -51,7 +51,7 @@ LEFT JOIN (
     JOIN enrichment_runs n ON n.run_id = l.run_id AND n.started_at > {since}
     GROUP BY l.run_id) e ON e.run_id = r.run_id
 WHERE r.started_at > {since}
-    AND (r.state = 'closed' OR r.state = 'failed' AND r.stop_kind <> 'failed')
+    AND (r.state IN ('closed', 'cancelled') OR r.state = 'failed' AND r.stop_kind <> 'failed')
     AND r.claimed <> r.returned + COALESCE(e.ended, 0)
 
 -- broken: results_differ
@@ -65,7 +65,7 @@ LEFT JOIN (
     FROM record_ledger l
     JOIN enrichment_runs n ON n.run_id = l.run_id AND n.started_at > {since}
     GROUP BY l.run_id) e ON e.run_id = r.run_id
-WHERE r.started_at > {since} AND r.state = 'closed'
+WHERE r.started_at > {since} AND r.state IN ('closed', 'cancelled')
     AND (r.invalid <> COALESCE(e.invalid, 0) OR r.unmatched <> COALESCE(e.unmatched, 0)
         OR r.known <> COALESCE(e.known, 0)
         OR ABS(r.failure_rate * r.claimed - COALESCE(e.failed, 0)) > 0.001)
@@ -79,7 +79,7 @@ WHERE l.finished_at > {since} AND l.run_id <> ''
 -- broken: run_not_closed
 SELECT r.run_id AS id, r.flow_run_name AS about FROM enrichment_runs r
 WHERE r.started_at > {since} AND (
-    r.state NOT IN ('open', 'closed', 'failed', 'abandoned') OR r.state <> 'open' AND r.finished_at IS NULL
+    r.state NOT IN ('open', 'closed', 'cancelled', 'failed', 'abandoned') OR r.state <> 'open' AND r.finished_at IS NULL
     OR r.state = 'closed' AND (r.failure_rate IS NULL OR r.credits IS NULL OR r.alert_kind IS NULL))
 
 -- broken: run_forgotten
@@ -92,6 +92,24 @@ WHERE r.state = 'open' AND r.seen_at < {yesterday}
 -- broken: reply_twice
 SELECT p.request_key AS id, p.provider AS about FROM provider_replies p
 WHERE p.received_at > {since} GROUP BY p.provider, p.request_key HAVING COUNT(*) > 1
+
+-- broken: paid_twice
+SELECT p.request_key AS id, p.provider AS about FROM provider_replies p
+WHERE p.received_at > {since} AND p.paid_before IS NOT NULL AND p.credits > 0 AND p.outcome <> 'erased'
+    AND p.received_at < {valid_until}
+
+-- broken: reply_lost
+-- A reply that is too old to be used again may have been renewed.
+SELECT r.run_id AS id, r.flow_run_name AS about FROM enrichment_runs r
+JOIN (
+    SELECT u.run_id, SUM(u.replies) AS replies FROM provider_usage u
+    WHERE u.outcome IN ('matched', 'partial') GROUP BY u.run_id) u ON u.run_id = r.run_id
+LEFT JOIN (
+    SELECT p.run_id, COUNT(*) AS replies FROM provider_replies p
+    JOIN enrichment_runs n ON n.run_id = p.run_id AND n.started_at > {since}
+    WHERE p.outcome IN ('matched', 'partial', 'erased') GROUP BY p.run_id) p ON p.run_id = r.run_id
+WHERE r.started_at > {since} AND r.started_at > {usable} AND r.state IN ('closed', 'cancelled')
+    AND u.replies > COALESCE(p.replies, 0)
 
 -- broken: reserved_twice
 SELECT v.request_key AS id, v.provider AS about FROM lookup_reservations v
@@ -111,7 +129,7 @@ SELECT d.run_id AS id, d.provider AS about FROM doubtful_credits d WHERE d.noted
 -- broken: unconfirmed_write
 -- While the contact is in the queue, the next run finds out whether the change arrived.
 SELECT w.crm_id AS id, w.field AS about FROM crm_writes w
-WHERE w.planned_at > {since} AND w.written_at IS NULL AND w.reverted_at IS NULL
+WHERE w.planned_at > {since} AND w.written_at IS NULL AND NOT w.is_undo
     AND NOT EXISTS (
         SELECT 1 FROM enrichment_staging s
         WHERE s.crm = w.crm AND s.object_type = w.object_type AND s.crm_id = w.crm_id)
@@ -122,21 +140,18 @@ SELECT w.crm_id AS id, w.field AS about FROM crm_writes w
 WHERE w.planned_at > {since} AND NOT EXISTS (SELECT 1 FROM enrichment_runs r WHERE r.run_id = w.run_id)
 
 -- broken: value_erased
--- Taking back a change may blank a field, and says so in `reverted_at` of the change.
+-- An undo clears what was blank before.
 SELECT w.crm_id AS id, w.field AS about FROM crm_writes w
-WHERE w.planned_at > {since} AND COALESCE(w.after, '') = ''
-    AND NOT EXISTS (
-        SELECT 1 FROM crm_writes o
-        WHERE o.crm = w.crm AND o.object_type = w.object_type AND o.crm_id = w.crm_id AND o.field = w.field
-            AND o.reverted_at IS NOT NULL)
+WHERE w.planned_at > {since} AND COALESCE(w.after, '') = '' AND NOT w.is_undo
 
 -- broken: nothing_changed
-SELECT w.crm_id AS id, w.field AS about FROM crm_writes w WHERE w.planned_at > {since} AND w.before = w.after
+SELECT w.crm_id AS id, w.field AS about FROM crm_writes w
+WHERE w.planned_at > {since} AND w.before = w.after AND NOT w.is_undo
 
 -- broken: write_without_result
 -- A run that lost its lock confirms what the CRM took; the run that has the lock ends the contact.
 SELECT w.crm_id AS id, w.field AS about FROM crm_writes w
-WHERE w.written_at > {since}
+WHERE w.written_at > {since} AND NOT w.is_undo
     AND NOT EXISTS (
         SELECT 1 FROM record_ledger l
         WHERE l.crm = w.crm AND l.object_type = w.object_type AND l.crm_id = w.crm_id
@@ -145,6 +160,13 @@ WHERE w.written_at > {since}
         SELECT 1 FROM enrichment_staging s
         WHERE s.crm = w.crm AND s.object_type = w.object_type AND s.crm_id = w.crm_id)
     AND NOT EXISTS (SELECT 1 FROM enrichment_runs r WHERE r.run_id = w.run_id AND r.state = 'open')
+
+-- broken: undo_not_recorded
+SELECT w.crm_id AS id, w.field AS about FROM crm_writes w
+WHERE w.reverted_at > {since} AND NOT EXISTS (
+    SELECT 1 FROM crm_writes u
+    WHERE u.crm = w.crm AND u.object_type = w.object_type AND u.crm_id = w.crm_id AND u.field = w.field
+        AND u.run_id = w.reverted_by AND u.is_undo AND u.written_at IS NOT NULL)
 
 -- broken: written_without_write
 SELECT l.crm_id AS id, l.run_id AS about FROM record_ledger l
@@ -211,12 +233,12 @@ WHERE l.finished_at > {since} AND l.disposition = 'unmatched' AND l.request_key 
 -- broken: lock_of_closed_run
 SELECT s.crm_id AS id, s.claim_run_id AS about FROM enrichment_staging s
 JOIN enrichment_runs r ON r.run_id = s.claim_run_id
-WHERE s.claimed_by IS NOT NULL AND r.state = 'closed'
+WHERE s.claimed_by IS NOT NULL AND r.state IN ('closed', 'cancelled')
 
 -- broken: reservation_of_closed_run
 SELECT v.request_key AS id, v.run_id AS about FROM lookup_reservations v
 JOIN enrichment_runs r ON r.run_id = v.run_id
-WHERE v.provider <> '' AND r.state = 'closed'
+WHERE v.provider <> '' AND r.state IN ('closed', 'cancelled')
 
 -- broken: lock_without_end
 SELECT s.crm_id AS id, s.state AS about FROM enrichment_staging s
@@ -244,7 +266,7 @@ WHERE s.claim_run_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM enrichment_runs r
 SELECT r.run_id AS id, r.flow_run_name AS about FROM enrichment_runs r
 LEFT JOIN (
     SELECT u.run_id, SUM(u.credits) AS credits FROM provider_usage u GROUP BY u.run_id) u ON u.run_id = r.run_id
-WHERE r.started_at > {since} AND r.state = 'closed' AND ABS(r.credits - COALESCE(u.credits, 0)) > 0.001
+WHERE r.started_at > {since} AND r.state IN ('closed', 'cancelled') AND ABS(r.credits - COALESCE(u.credits, 0)) > 0.001
 
 -- broken: usage_unlike_replies
 -- A reply that was renewed later counts for the later run, so a run may have fewer replies than it had.
@@ -256,7 +278,7 @@ LEFT JOIN (
     SELECT p.run_id, COUNT(*) AS replies, SUM(p.credits) AS credits FROM provider_replies p
     JOIN enrichment_runs n ON n.run_id = p.run_id AND n.started_at > {since}
     GROUP BY p.run_id) p ON p.run_id = r.run_id
-WHERE r.started_at > {since} AND r.state = 'closed'
+WHERE r.started_at > {since} AND r.state IN ('closed', 'cancelled')
     AND (COALESCE(p.replies, 0) > COALESCE(u.replies, 0)
         OR COALESCE(p.replies, 0) = COALESCE(u.replies, 0)
             AND ABS(COALESCE(p.credits, 0) - COALESCE(u.credits, 0)) > 0.001
@@ -403,9 +425,10 @@ WHERE r.started_at > {since} AND r.state = 'closed' AND (
     OR r.alert_kind IN ('credentials_rejected', 'request_refused', 'quota_exhausted', 'failed', 'crashed'))
 
 -- broken: alert_missing
+-- An undo looks nothing up, and says at the terminal why it failed.
 SELECT r.run_id AS id, r.flow_run_name AS about FROM enrichment_runs r
 WHERE r.started_at > {since} AND (
-    r.state = 'failed' AND r.alert_kind = ''
+    r.state = 'failed' AND r.alert_kind = '' AND r.provider <> ''
     OR r.state = 'closed' AND r.failure_rate > 0 AND r.alert_kind NOT IN ('failure_rate', 'failed_contacts')
     OR r.state = 'closed' AND r.failure_rate > :threshold AND r.alert_kind <> 'failure_rate')
 
@@ -447,12 +470,13 @@ GROUP BY u.crm, u.object_type, u.crm_id, u.provider HAVING COUNT(*) > 1
 SELECT w.field, COUNT(*) AS writes, COUNT(NULLIF(TRIM(w.before), '')) AS replaced, MIN(w.crm_id) AS example,
     MIN(CASE WHEN TRIM(w.before) <> '' THEN w.crm_id END) AS replaced_example
 FROM crm_writes w WHERE w.crm = :crm AND w.object_type = :object_type AND w.planned_at > {since}
+    AND NOT w.is_undo
 GROUP BY w.field
 
 -- timed: audit_writes
 -- Reads the last confirmed change of each field of the contacts that were written to last.
-SELECT w.crm_id, w.field, w.after, w.written_at FROM (
-    SELECT a.crm_id, a.field, a.after, a.written_at, a.reverted_at,
+SELECT w.crm_id, w.field, w.after, w.planned_at FROM (
+    SELECT a.crm_id, a.field, a.after, a.planned_at, a.reverted_at,
         ROW_NUMBER() OVER (PARTITION BY a.crm_id, a.field ORDER BY a.written_at DESC) AS place
     FROM crm_writes a
     JOIN (
@@ -462,3 +486,8 @@ SELECT w.crm_id, w.field, w.after, w.written_at FROM (
     WHERE a.crm = :crm AND a.object_type = :object_type AND a.written_at IS NOT NULL) w
 WHERE w.place = 1 AND w.reverted_at IS NULL AND w.after IS NOT NULL
 ORDER BY w.crm_id, w.field
+
+-- timed: audit_credits
+-- Sums what the runs had of each provider since a moment.
+SELECT u.provider, SUM(u.credits) AS credits FROM provider_usage u WHERE u.last_reply_at > {since}
+GROUP BY u.provider ORDER BY u.provider

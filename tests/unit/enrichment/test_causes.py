@@ -67,4 +67,9 @@ def test_every_kind_of_trouble_has_advice_and_what_is_well_after_it() -> None:
     """Those that a single run can't disprove are never called over."""
     kinds = {one.kind for one in concerns_of(Books(1), Limits(), stop=("quota_exhausted", "x"))}
     assert kinds <= causes.ADVICE.keys()
-    assert causes.ADVICE.keys() - causes.WELL_AGAIN.keys() == {"refused_fields", "invalid", "unmatched"}
+    assert causes.ADVICE.keys() - causes.WELL_AGAIN.keys() == {
+        "refused_fields",
+        "invalid",
+        "unmatched",
+        "broken_promise",
+    }

@@ -1,6 +1,7 @@
 """How messages look where people read them."""
 
-from enrichment.messages import html_text, plain_text, slack_text
+from enrichment.alerts import Concern
+from enrichment.messages import Occasion, compose_alert, html_text, plain_text, slack_text
 
 BODY = """2 contacts failed: R&D <b>
 - contacts [101](https://app.example/c/101?a=1&b=2), [102](https://app.example/102)
@@ -27,3 +28,15 @@ def test_html_has_links_and_commands_and_nothing_else_of_the_text() -> None:
     assert '<a href="https://app.example/c/101?a=1&amp;b=2">101</a>' in shown
     assert "<code>enrich retry</code>" in shown
     assert "R&amp;D &lt;b&gt;<br>" in shown
+
+
+def test_a_broken_promise_is_not_said_to_be_harmless() -> None:
+    """The message names what the audit found, and doesn't promise that nothing is lost."""
+    found = Concern(
+        "broken_promise", text="the audit found broken promises (nothing_lost): `enrich audit` shows the ids"
+    )
+    alert = compose_alert([found], [found], {}, Occasion("audit"))
+    assert alert is not None
+    assert (alert.kind, alert.subject) == ("broken_promise", "Contact enrichment: the audit found what should not be")
+    assert found.text in alert.body
+    assert "Nothing is lost" not in alert.body

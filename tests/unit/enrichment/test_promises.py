@@ -8,9 +8,9 @@ import pytest
 from enrichment.promises import (
     EXAMPLES,
     PROMISES,
-    ConfirmedWrite,
     FieldWrites,
     Held,
+    LastWrite,
     Sighting,
     check_policy,
     compare,
@@ -108,6 +108,6 @@ def held(value: str | None, changed: str | None = None) -> dict[str, Held]:
 def test_a_written_value_is_ours_or_somebody_has_changed_it_since(found: dict[str, Held], state: str) -> None:
     """Only a field that wasn't changed after our write and has another value is a breach."""
     number = FieldDescription("number")
-    counts, missing = compare([ConfirmedWrite("1", "size", "500", WRITTEN)], found, {"size": number})
+    counts, missing = compare([LastWrite("1", "size", "500", WRITTEN)], found, {"size": number})
     assert counts == Counter({state: 1})
     assert missing == (Sighting(1, (("1", "size"),)) if state == "missing" else Sighting())

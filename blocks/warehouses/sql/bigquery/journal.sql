@@ -140,7 +140,9 @@ ON p.provider = :provider AND p.request_key = r.request_key
 WHEN MATCHED AND (r.outcome IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input')
         OR p.outcome NOT IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input')) THEN UPDATE SET
     reply = PARSE_JSON(r.reply, wide_number_mode => 'round'), outcome = r.outcome, credits = CAST(r.credits AS FLOAT64),
-    api_version = r.api_version, request_id = r.request_id, received_at = CURRENT_TIMESTAMP(), run_id = :run_id
+    api_version = r.api_version, request_id = r.request_id, received_at = CURRENT_TIMESTAMP(), run_id = :run_id,
+    paid_before = CASE WHEN p.outcome IN ('matched', 'partial') AND p.credits > 0
+        AND (p.run_id <> :run_id OR p.request_id <> r.request_id) THEN p.received_at END
 WHEN NOT MATCHED THEN INSERT
     (provider, request_key, reply, outcome, credits, api_version, request_id, received_at, run_id)
     VALUES (:provider, r.request_key, PARSE_JSON(r.reply, wide_number_mode => 'round'), r.outcome,

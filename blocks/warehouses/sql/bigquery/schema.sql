@@ -102,7 +102,8 @@ CREATE TABLE IF NOT EXISTS provider_replies (
     api_version STRING,
     request_id STRING,
     received_at TIMESTAMP NOT NULL,
-    run_id STRING NOT NULL
+    run_id STRING NOT NULL,
+    paid_before TIMESTAMP
 );
 
 CREATE TABLE IF NOT EXISTS lookup_reservations (

@@ -4,6 +4,9 @@
 -- part: time
 TIMESTAMP({moment})
 
+-- part: valid_until
+TIMESTAMP_ADD(p.paid_before, INTERVAL :reply_days DAY)
+
 -- part: ago
 TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL -:days DAY)
 

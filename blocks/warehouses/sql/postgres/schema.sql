@@ -124,6 +124,7 @@ CREATE TABLE provider_replies (
     request_id TEXT, -- id by which the provider knows the request
     received_at TIMESTAMPTZ NOT NULL, -- when the answer was saved
     run_id TEXT NOT NULL, -- flow run that made the request
+    paid_before TIMESTAMPTZ, -- when the paid reply with data that this one replaced was saved; NULL: it replaced none
     PRIMARY KEY (provider, request_key)
 );
 CREATE INDEX replies_of_run ON provider_replies (run_id);

@@ -4,6 +4,9 @@
 -- part: time
 {moment}::timestamptz
 
+-- part: valid_until
+(p.paid_before + make_interval(days => :reply_days))
+
 -- part: ago
 (now() - make_interval(days => :days))
 

@@ -120,7 +120,13 @@ WHERE p.provider = :provider AND p.request_key IN (SELECT r.value FROM :keys r)
 -- query: keep_replies
 -- Keeps replies; a failed attempt never replaces one that was paid for.
 -- differs because of the clock, how a list is unpacked and how rows are merged
-DELETE FROM provider_replies USING :rows r
+UPDATE provider_replies SET
+    reply = JSON_PARSE(r.reply), outcome = r.outcome, credits = r.credits::DOUBLE PRECISION,
+    api_version = r.api_version, request_id = r.request_id, received_at = GETDATE(), run_id = :run_id,
+    paid_before = CASE WHEN provider_replies.outcome IN ('matched', 'partial') AND provider_replies.credits > 0
+        AND (provider_replies.run_id <> :run_id OR provider_replies.request_id <> r.request_id)
+        THEN provider_replies.received_at END
+FROM :rows r
 WHERE provider_replies.provider = :provider AND provider_replies.request_key = r.request_key
     AND (r.outcome IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input')
         OR provider_replies.outcome NOT IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input'));

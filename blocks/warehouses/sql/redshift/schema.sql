@@ -147,7 +147,8 @@ CREATE TABLE provider_replies (
     api_version VARCHAR(256),
     request_id VARCHAR(256),
     received_at TIMESTAMP NOT NULL,
-    run_id VARCHAR(256) NOT NULL
+    run_id VARCHAR(256) NOT NULL,
+    paid_before TIMESTAMP
 );
 
 CREATE TABLE lookup_reservations (

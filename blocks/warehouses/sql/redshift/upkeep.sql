@@ -4,6 +4,9 @@
 -- part: time
 {moment}::TIMESTAMP
 
+-- part: valid_until
+DATEADD(day, :reply_days, p.paid_before)
+
 -- part: ago
 DATEADD(day, -:days, GETDATE())
 

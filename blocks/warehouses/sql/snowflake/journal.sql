@@ -149,7 +149,9 @@ ON t.provider = :provider AND t.request_key = s.request_key
 WHEN MATCHED AND (
     s.conclusive OR t.outcome NOT IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input')) THEN UPDATE SET
     reply = s.reply, outcome = s.outcome, credits = s.credits, api_version = s.api_version, request_id = s.request_id,
-    received_at = SYSDATE(), run_id = :run_id
+    received_at = SYSDATE(), run_id = :run_id,
+    paid_before = IFF(t.outcome IN ('matched', 'partial') AND t.credits > 0
+        AND (t.run_id <> :run_id OR t.request_id <> s.request_id), t.received_at, NULL)
 WHEN NOT MATCHED THEN INSERT
     (provider, request_key, reply, outcome, credits, api_version, request_id, received_at, run_id)
     VALUES (:provider, s.request_key, s.reply, s.outcome, s.credits, s.api_version, s.request_id, SYSDATE(), :run_id)

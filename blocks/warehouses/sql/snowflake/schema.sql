@@ -112,7 +112,8 @@ CREATE TABLE IF NOT EXISTS provider_replies (
     api_version VARCHAR,
     request_id VARCHAR,
     received_at TIMESTAMP_NTZ NOT NULL,
-    run_id VARCHAR NOT NULL
+    run_id VARCHAR NOT NULL,
+    paid_before TIMESTAMP_NTZ
 );
 
 CREATE TABLE IF NOT EXISTS lookup_reservations (

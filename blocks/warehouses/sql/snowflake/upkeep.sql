@@ -4,6 +4,9 @@
 -- part: time
 CAST({moment} AS TIMESTAMP_NTZ)
 
+-- part: valid_until
+DATEADD(day, :reply_days, p.paid_before)
+
 -- part: ago
 DATEADD(day, -1 * :days, SYSDATE())
 

@@ -124,7 +124,10 @@ SELECT :provider, value ->> 'request_key', value -> 'reply', value ->> 'outcome'
 FROM json_each(:rows) WHERE true
 ON CONFLICT (provider, request_key) DO UPDATE SET
     reply = excluded.reply, outcome = excluded.outcome, credits = excluded.credits, api_version = excluded.api_version,
-    request_id = excluded.request_id, received_at = excluded.received_at, run_id = excluded.run_id
+    request_id = excluded.request_id, received_at = excluded.received_at, run_id = excluded.run_id,
+    paid_before = CASE WHEN provider_replies.outcome IN ('matched', 'partial') AND provider_replies.credits > 0
+        AND (provider_replies.run_id <> excluded.run_id OR provider_replies.request_id <> excluded.request_id)
+        THEN provider_replies.received_at END
 -- A failed attempt never replaces a reply that was paid for.
 WHERE excluded.outcome IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input')
     OR provider_replies.outcome NOT IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input')

@@ -108,6 +108,7 @@ CREATE TABLE provider_replies (
     request_id TEXT,
     received_at TEXT NOT NULL,
     run_id TEXT NOT NULL,
+    paid_before TEXT,
     PRIMARY KEY (provider, request_key)
 ) WITHOUT ROWID;
 CREATE INDEX replies_of_run ON provider_replies (run_id);

@@ -4,6 +4,9 @@
 -- part: time
 {moment}
 
+-- part: valid_until
+strftime('%Y-%m-%dT%H:%M:%fZ', p.paid_before, '+' || :reply_days || ' days')
+
 -- part: ago
 strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-' || :days || ' days')
 

@@ -7,7 +7,7 @@ log in Prefect, which by itself takes only what its own loggers say.
 
 import logging
 
-from prefect.exceptions import MissingContextError
+from prefect.exceptions import CancelledRun, MissingContextError
 from prefect.logging import get_run_logger
 
 from enrichment.errors import EnrichmentError
@@ -37,7 +37,7 @@ class _OneSentence(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-        if isinstance(error, EnrichmentError):
+        if isinstance(error, EnrichmentError | CancelledRun):
             record.exc_info = record.exc_text = None
         return True
 

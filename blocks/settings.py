@@ -79,7 +79,11 @@ class Settings(BaseSettings):
         description="Processes of the run's own cluster; with an address, the most that the cluster may grow to.",
     )
     lease_seconds: int = Field(
-        600, ge=1, le=86_400, description="How long a run's lock on a queued contact lasts unless the run renews it."
+        600,
+        ge=1,
+        le=86_400,
+        description="How long a run's lock on a queued contact lasts unless the run renews it, as it does while it "
+        "lives; at least three times as long as a call to the provider may take.",
     )
     max_attempts: int = Field(5, ge=1, le=100, description="Attempts before a queued contact becomes a failed contact.")
     fresh_days: int = Field(

@@ -23,12 +23,14 @@ class Terms:
         batch_size: contacts that one call asks for.
         per_second: calls, as the pace begins.
         windows: allowances that hold as well, as calls and the seconds that they are for.
+        longest_seconds: how long one call may take.
     """
 
     credits: float
     batch_size: int
     per_second: float
     windows: Sequence[tuple[float, float]] = ()
+    longest_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

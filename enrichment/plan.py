@@ -1,10 +1,12 @@
 """What a run was asked to do, as its tasks receive it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
 from enrichment.credits import CreditCaps, cap_of_day
+from enrichment.errors import ConfigurationError
 from enrichment.records import Origin
 from enrichment.wire import FieldDescription
 
@@ -106,6 +108,28 @@ class RunPlan:
     def provider_names(self) -> str:
         """Return the providers' names, by which unmatched contacts are filed."""
         return ",".join(Reference.parse(reference).name for reference in self.providers)
+
+
+#: A lock lasts for so many of the slowest calls: one begins within half of the lock's time after a renewal, and what
+#: remains after it is for saving its answer.
+_CALLS_PER_LEASE = 3
+
+
+def check_lease(lease_seconds: int, provider: str, longest_seconds: float) -> None:
+    """
+    Raise ConfigurationError if a lock could end while a call is under way, which another run would pay for again.
+
+    Args:
+        lease_seconds: how long a lock lasts unless it is renewed.
+        provider: its name.
+        longest_seconds: how long a call to it may take.
+    """
+    least = math.ceil(_CALLS_PER_LEASE * longest_seconds)
+    if lease_seconds < least:
+        raise ConfigurationError(
+            f"ENRICHMENT_LEASE_SECONDS is {lease_seconds}: a lock must outlast the slowest calls to {provider}, which "
+            f"may take {longest_seconds:g} seconds; set it to {least} or more"
+        )
 
 
 BACKFILL = "backfill"

@@ -108,7 +108,7 @@ def attention(status: Status) -> list[str]:
         waits_too_long(status.oldest_at, status.read_at),
         no_good_run(status.oldest_at, status.good_at, status.read_at),
         failed_lately(status.failed_lately),
-        *(_quiet(one, status) for one in status.locks),
+        *(gone_quiet(one, status.read_at, status.lease_seconds) for one in status.locks),
         *(_capped(one) for one in status.credits),
         *(f"{one.system}: {one.says}" for one in status.systems if not one.well),
     ]
@@ -147,12 +147,14 @@ def between(earlier: str, later: str) -> timedelta:
     return datetime.fromisoformat(later) - datetime.fromisoformat(earlier)
 
 
-def _quiet(one: LockStatus, status: Status) -> str:
-    if between(one.seen_at, status.read_at).total_seconds() <= _QUIET * status.lease_seconds:
+def gone_quiet(one: LockStatus, read_at: str, lease_seconds: int) -> str:
+    """Return a sentence if a run that has locked contacts has probably died, else nothing."""
+    if between(one.seen_at, read_at).total_seconds() <= _QUIET * lease_seconds:
         return ""
     return (
         f"run {one.run_id} holds {one.contacts:,} contacts and has given no sign of life for "
-        f"{_ago(one.seen_at, status.read_at)}: if it died, they are free at {one.free_at}"
+        f"{_ago(one.seen_at, read_at)}: if it died, the next run on its machine frees them at once, and one elsewhere "
+        f"finds them free at {one.free_at}"
     )
 
 

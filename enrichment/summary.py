@@ -87,6 +87,8 @@ class RunReport:
         crashed: chunks that broke.
         refusals: values that CRM fields didn't take, by field and reason.
         crm: by which name its contacts are known.
+        locked: contacts that other runs have locked at its end.
+        locked_until: when the last of them is free, unless its run goes on; ISO-8601 UTC text.
         rates: what it used of the rates of provider and CRM, where it made enough calls to tell, and made them itself.
     """
 
@@ -99,6 +101,8 @@ class RunReport:
     refusals: Sequence[RefusedField] = ()
     crm: str = ""
     rates: Sequence[RateUse] = ()
+    locked: int = 0
+    locked_until: str = ""
 
     @property
     def credits_by_provider(self) -> dict[str, float]:
@@ -160,6 +164,9 @@ def summary_lines(report: RunReport) -> list[tuple[str, str]]:
         most = max(report.rates, key=lambda use: use.share)
         lines.append(("held back by", f"the rate of {most.service}" if most.share >= _BINDING else "no rate limit"))
     lines += [(f"not written: {name}", text) for name, text in refusals_by_field(report.refusals, report.crm).items()]
+    if report.locked:
+        text = f"{report.locked:,}, until {report.locked_until} at the latest unless those runs go on"
+        lines.append(("locked by other runs", text))
     if report.stop:
         lines.append(("stopped early", report.stop.message))
     return lines

@@ -38,6 +38,7 @@ from lookup.permit import Permit
 from tasks.backfill import stage_selection
 from tasks.books import close_books, describe_fields, open_books, publish_report
 from tasks.chunk import carry_chunk, finish_writes, look_up, release_chunk, settle, store, write_back
+from tasks.dead_runs import marked_alive
 from tasks.failed_runs import cancel_books, fail_books
 from tasks.locks import locks_kept
 from tasks.looks import nothing_waits
@@ -124,18 +125,19 @@ def enrich_contacts(
     plan = replace(plan, processes=other_processes(settings))
     if not select.is_empty:
         stage_selection(plan.crm, plan.warehouse, plan.lane, select, refresh=refresh)
-    open_books(plan)
-    with run_slot(plan.lane), locks_kept(plan) as permit, cancelled_by_signals(partial(_cancel, permit)):
-        run = _work(plan, settings, limit, permit)
-    report = close_books(
-        plan,
-        run.stop,
-        run.crashed,
-        run.returned,
-        settings.limits,
-        settings.notifier_references,
-        dict(run.planned),
-    )
+    with marked_alive(plan):
+        open_books(plan)
+        with run_slot(plan.lane), locks_kept(plan) as permit, cancelled_by_signals(partial(_cancel, permit)):
+            run = _work(plan, settings, limit, permit)
+        report = close_books(
+            plan,
+            run.stop,
+            run.crashed,
+            run.returned,
+            settings.limits,
+            settings.notifier_references,
+            dict(run.planned),
+        )
     publish_report(plan, report)
     _judge(report)
     if deployment.id and plan.lane != "backfill" and not limit and not permit.cancelled:

@@ -272,8 +272,9 @@ class Purchase:
         while waiting := _unkept.pop(self._debt, []):
             try:
                 self._keep_now(waiting)
-            except TransientError:
+            except TransientError as error:
                 _unkept.setdefault(self._debt, []).extend(waiting)
+                event("replies_not_saved", provider=self.asked.name, replies=len(waiting), because=cause(error))
                 if not pauses:
                     raise
                 self.buyer.pause(pauses.pop(0))

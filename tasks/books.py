@@ -29,13 +29,14 @@ from enrichment.alerts import (
 from enrichment.errors import ConfigurationError
 from enrichment.lists import ListFilter
 from enrichment.messages import Occasion, compose_alert, compose_version_notice
-from enrichment.plan import RunPlan
+from enrichment.plan import RunPlan, check_lease
 from enrichment.records import CANCELLED, Disposition, Stop
 from enrichment.stops import graver
 from enrichment.summary import ProviderUse, RunReport, failure_rows, summary_markdown
 from enrichment.wire import FieldDescription
 from tasks.artifacts import publish_markdown, publish_table
 from tasks.contact_pages import find_page
+from tasks.dead_runs import end_dead_runs
 from tasks.present_run import local_run, run_id, run_name
 from tasks.queue import pause_of
 from tasks.steps import step
@@ -49,8 +50,10 @@ def open_books(plan: RunPlan) -> None:
     """Open the run's books, once it is known that its blocks can be built."""
     share_arenas()
     for reference in plan.providers:
-        load_provider(reference)
+        provider = load_provider(reference)
+        check_lease(plan.lease_seconds, provider.name, provider.terms.longest_seconds)
     with open_crm(plan.crm), open_warehouse(plan.warehouse) as warehouse:
+        end_dead_runs(warehouse)
         start = RunStart(plan.run_id, run_name() or plan.run_id, plan.provider, plan.crm, plan.lane)
         warehouse.open_run(start, lease_seconds=plan.lease_seconds)
         warehouse.note_prices(read_price_book(load_settings().price_book))
@@ -99,9 +102,7 @@ def close_books(
         # Such as a claim whose answer was lost: the run doesn't know of it.
         returned += warehouse.release_run(plan.run_id, costs_attempt=False)
         report = _count(plan, warehouse, stop, crashed, returned, planned)
-        ended = _end_of(report)
-        concerns = _concerns(plan, warehouse, report, ended, limits)
-        end = alert_and_end(warehouse, plan, concerns, _occasion(plan, report), notifiers)
+        end = _cancelled_or_judged(plan, warehouse, report, limits, notifiers)
         warehouse.close_run(
             plan.run_id,
             replace(
@@ -109,13 +110,28 @@ def close_books(
                 stop_kind=stop.kind if stop else "",
                 credits=report.credits,
                 api_versions=report.api_versions,
-                state="failed" if ended[0] else "cancelled" if stop and stop.kind == CANCELLED else "closed",
             ),
         )
     for use in report.providers:
         _note_use(plan, use, notifiers)
     event("books_closed", run=plan.run_id, claimed=report.books.claimed, returned=report.books.returned)
     return report
+
+
+def _cancelled_or_judged(
+    plan: RunPlan, warehouse: Warehouse, report: RunReport, limits: Limits, notifiers: Sequence[str]
+) -> RunEnd:
+    """
+    Return how the run ends, and alert people if needed.
+
+    A cancelled run is neither judged nor alerted of: most of its results are those that come early, such as unmatched.
+    """
+    ended = _end_of(report)
+    if report.stop and report.stop.kind == CANCELLED:
+        return RunEnd(report.books.failure_rate, state=CANCELLED)
+    concerns = _concerns(plan, warehouse, report, ended, limits)
+    end = alert_and_end(warehouse, plan, concerns, _occasion(plan, report), notifiers)
+    return replace(end, state="failed" if ended[0] else "closed")
 
 
 def _end_of(report: RunReport) -> tuple[str, str]:
@@ -183,6 +199,7 @@ def _count(
     plan: RunPlan, warehouse: Warehouse, stop: Stop | None, crashed: int, returned: int, planned: Mapping[str, int]
 ) -> RunReport:
     usage = warehouse.count_usage(plan.run_id)
+    others = [one for one in warehouse.read_locks() if one.run_id != plan.run_id]
     names = dict.fromkeys([*plan.provider_names.split(","), *(one.provider for one in usage)])
     return RunReport(
         plan.run_id,
@@ -198,6 +215,8 @@ def _count(
         refusals=[replace(one, planned=planned.get(one.field, 0)) for one in warehouse.count_refusals(plan.run_id)],
         crm=plan.crm_name,
         rates=rates_used(),
+        locked=sum(one.contacts for one in others),
+        locked_until=max((one.free_at for one in others), default=""),
     )
 
 

@@ -16,7 +16,8 @@ from blocks.settings import load_settings
 from blocks.variables import unknown_variables
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import EnrichmentError, sealed
-from enrichment.status import between, failed_lately, no_good_run, waits_too_long
+from enrichment.plan import check_lease
+from enrichment.status import LockStatus, between, failed_lately, gone_quiet, no_good_run, waits_too_long
 from tasks.books import mapped_fields
 
 _LEAST_FREE_BYTES = 500_000_000
@@ -42,6 +43,7 @@ def examine() -> list[Finding]:
         (f"warehouse {settings.warehouse}", partial(_warehouse, settings.warehouse)),
         ("queue", partial(_queue, settings.warehouse)),
         ("runs", partial(_runs, settings.warehouse)),
+        ("locks", partial(_locks, settings.warehouse)),
         *((f"provider {name.strip()}", partial(_provider, name.strip())) for name in settings.provider.split(",")),
         (f"crm {settings.crm}", partial(_crm, settings.crm)),
         *_runtime(),
@@ -116,6 +118,20 @@ def _runs(reference: str) -> str:
     return f"{good}; {health.failed:,} failed contacts wait for a decision" if health.failed else good
 
 
+def _locks(reference: str) -> str:
+    with open_warehouse(reference) as warehouse:
+        locks = warehouse.read_locks()
+    lease = load_settings().lease_seconds
+    quiet = (
+        gone_quiet(LockStatus(one.run_id, one.name, one.contacts, one.seen_at, one.free_at), one.read_at, lease)
+        for one in locks
+    )
+    if dead := [sentence for sentence in quiet if sentence]:
+        raise EnrichmentError("; ".join(dead))
+    locked = sum(one.contacts for one in locks)
+    return f"{locked:,} contacts are locked by runs at work" if locked else "no contact is locked"
+
+
 def _prefect() -> str:
     from tasks.doctor_prefect import check_prefect  # noqa: PLC0415 - imports more of Prefect than all else here
 
@@ -135,7 +151,9 @@ def _listener() -> str:
 
 
 def _provider(reference: str) -> str:
-    return load_provider(reference).check()
+    provider = load_provider(reference)
+    check_lease(load_settings().lease_seconds, provider.name, provider.terms.longest_seconds)
+    return provider.check()
 
 
 def _notifier(reference: str) -> str:

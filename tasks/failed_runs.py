@@ -24,14 +24,15 @@ from prefect.exceptions import CrashedRun, FailedRun
 from blocks.log import event
 from blocks.notifiers.base import notify
 from blocks.settings import load_notifiers, load_settings
-from blocks.warehouses.base import RunEnd, RunStart, open_warehouse
-from enrichment.alerts import Concern, likeness, shares_of
+from blocks.warehouses.base import RunStart, open_warehouse
+from enrichment.alerts import Concern, likeness
 from enrichment.books import Books
 from enrichment.errors import EnrichmentError, PromiseBrokenError, cause, sealed, where
 from enrichment.messages import Occasion, compose_alert
 from enrichment.plan import RunPlan
 from enrichment.records import CANCELLED
 from tasks.books import alert_and_end
+from tasks.dead_runs import end_early
 
 _ENDED = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED]
 
@@ -80,13 +81,7 @@ def cancel_books(flow: "Flow[Any, Any]", flow_run: FlowRun, state: State[Any]) -
         run = warehouse.find_run(plan.run_id)
         if run is None or run.state != "open":
             return
-        released = warehouse.release_run(plan.run_id, costs_attempt=False)
-        books, usage = warehouse.read_books(plan.run_id), warehouse.count_usage(plan.run_id)
-        shares = shares_of(books)
-        end = RunEnd(books.failure_rate, CANCELLED, state=CANCELLED, credits=sum(one.credits for one in usage))
-        warehouse.close_run(
-            plan.run_id, replace(end, invalid=shares.invalid, unmatched=shares.unmatched, known=shares.known)
-        )
+        released = end_early(warehouse, plan.run_id, CANCELLED, costs_attempt=False)
     event("books_closed", run=plan.run_id, state=CANCELLED, returned=released)
 
 

@@ -14,7 +14,7 @@ from blocks.server import require_server
 from blocks.settings import Settings, load_settings
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import TransientError, sealed
-from enrichment.plan import Reference
+from enrichment.plan import Reference, check_lease
 from tasks.contact_pages import keep_page
 from tasks.deployments import deploy_missing, read_deployments
 
@@ -89,7 +89,8 @@ def check_ready(provider: str = "") -> None:
     with open_crm(settings.crm):
         pass
     for reference in (provider or settings.provider).split(","):
-        load_provider(reference.strip())
+        vendor = load_provider(reference.strip())
+        check_lease(settings.lease_seconds, vendor.name, vendor.terms.longest_seconds)
     for reference in settings.notifier_references:
         load_notifier(reference)
 

@@ -138,6 +138,14 @@ class _SqliteSession(Session):
             raise refusal("SQLite", error.sqlite_errorname, str(error), values) from None
 
 
+def _help(error: sqlite3.OperationalError) -> str:
+    """Return what to do about an error that comes from outside; empty if there is nothing to say."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF  # without its details
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return ": another process is writing; end it, or raise ENRICHMENT_SQLITE_BUSY_TIMEOUT_SECONDS"
+    return ": make room on its disk" if code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR} else ""
+
+
 @contextmanager
 def _translated(path: Path) -> Iterator[None]:
     try:
@@ -152,7 +160,7 @@ def _translated(path: Path) -> Iterator[None]:
             ) from error
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
             raise ContractError(f"the warehouse {path} rejected a statement: {error}") from error
-        raise TransientError(f"the warehouse {path} can't be used now: {error}") from error
+        raise TransientError(f"the warehouse {path} can't be used now: {error}{_help(error)}") from error
     except sqlite3.DatabaseError as error:
         if "not a database" in str(error):
             raise ConfigurationError(f"{path} is not a SQLite file: check ENRICHMENT_SQLITE_PATH") from error

@@ -116,7 +116,7 @@ def test_one_cause_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENRICHMENT_WAREHOUSE", "postgres")
     monkeypatch.setenv("ENRICHMENT_POSTGRES_DSN", "postgresql://u@127.0.0.1:9/x")
     found = [one for one in examine() if "PostgreSQL can't be reached" in one.says]
-    assert [one.system for one in found] == ["warehouse postgres, queue, runs"]
+    assert [one.system for one in found] == ["warehouse postgres, queue, runs, locks"]
 
 
 @pytest.mark.parametrize("trouble", ["closed", "another program"])

@@ -129,8 +129,7 @@ MOMENTS: dict[str, Callable[[Backfill], bool]] = {
 def test_a_killed_backfill_is_finished_by_the_same_command(backfill: Backfill, moment: str) -> None:
     """SIGKILL: no contact is left out, only what was in flight is asked again, and nothing is written twice."""
     contacts = 900
-    # The lease is short so that the next run needn't wait for the dead one's claims.
-    backfill = with_settings(backfill, lease_seconds="4", chunk_size="150")
+    backfill = with_settings(backfill, chunk_size="150")
     backfill.new_world(contacts, **SLOW)
     if moment == "while it stages":
         backfill.hold("hubspot", "/search", seconds=25, after=2)

@@ -23,10 +23,7 @@ MOMENTS: dict[str, Callable[[int, int], bool]] = {
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_killed_run_is_finished_by_the_next(place: Place, moment: str) -> None:
     """SIGKILL: the next run ends every contact once, asks again only what was in flight, and writes nothing twice."""
-    # The lease is short so that the next run needn't wait for the dead one's claims.
-    place = replace(
-        place, environment=place.environment | {"ENRICHMENT_LEASE_SECONDS": "4", "ENRICHMENT_CHUNK_SIZE": "150"}
-    )
+    place = replace(place, environment=place.environment | {"ENRICHMENT_CHUNK_SIZE": "150"})
     warehouse = new_world(place, CONTACTS, **SLOW)
     dead = place.enrich("run")
     while not MOMENTS[moment](count(warehouse, "provider_replies"), place.ledger()["hubspot"]["updates"]):
@@ -59,7 +56,6 @@ def test_a_killed_run_is_finished_by_the_next(place: Place, moment: str) -> None
 def test_a_run_killed_between_follow_ups_pays_for_no_company_twice(place: Place) -> None:
     """SIGKILL while companies are asked about: the next run asks again only what was in flight."""
     options = {
-        "ENRICHMENT_LEASE_SECONDS": "4",
         "ENRICHMENT_CHUNK_SIZE": "150",
         "ENRICHMENT_ZOOMINFO_TECH_STACK": "true",
         "ENRICHMENT_ZOOMINFO_CONCURRENCY": "4",

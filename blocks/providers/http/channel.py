@@ -111,7 +111,8 @@ def terms_of(spec: ProviderSpec, options: Options) -> Terms:
     """Return what a call costs, by the spec and by what the user sets."""
     most = spec.credits.amount if spec.credits.charge_on else 0.0
     windows = tuple((float(window.limit), window.per_seconds) for window in spec.rate.windows)
-    return Terms(most, options.batch_size, first_pace(spec.rate, options.requests_per_second).per_second, windows)
+    pace = first_pace(spec.rate, options.requests_per_second).per_second
+    return Terms(most, options.batch_size, pace, windows, spec.timeouts.total_seconds)
 
 
 def _fingerprint(secrets: Sequence[SecretStr | None]) -> str:

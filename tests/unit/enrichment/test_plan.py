@@ -4,7 +4,8 @@ import pickle
 
 import pytest
 
-from enrichment.plan import RunPlan
+from enrichment.errors import ConfigurationError
+from enrichment.plan import RunPlan, check_lease
 from enrichment.wire import FieldDescription
 
 
@@ -29,3 +30,12 @@ def test_a_plan_travels_to_another_process() -> None:
 def test_a_run_without_a_lane_takes_from_both(lane: str, lanes: set[str]) -> None:
     """A lane that is named is the only one."""
     assert RunPlan("r1", "zoominfo", "hubspot", "sqlite", lane=lane).lanes == lanes
+
+
+def test_a_lock_outlasts_the_slowest_call() -> None:
+    """Three times: one call begins up to half a lease after a renewal, and its answer is to be saved."""
+    check_lease(180, "zoominfo", 60.0)
+    with pytest.raises(
+        ConfigurationError, match=r"ENRICHMENT_LEASE_SECONDS is 179: .* zoominfo, .* 60 s.* 180 or more"
+    ):
+        check_lease(179, "zoominfo", 60.0)

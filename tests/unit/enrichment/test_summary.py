@@ -114,6 +114,14 @@ def test_the_markdown_is_one_table_below_the_reason_of_a_stop(stop: str) -> None
     assert rows.index("|---|---:|") == rows.index("| | |") + 1
 
 
+def test_contacts_that_other_runs_have_locked_are_counted() -> None:
+    """The run took none of them: how many, and when they are free at the latest."""
+    report = RunReport("r", Books(), locked=1200, locked_until="2026-11-28T12:00:00.000Z")
+    said = dict(summary_lines(report))["locked by other runs"]
+    assert said == "1,200, until 2026-11-28T12:00:00.000Z at the latest unless those runs go on"
+    assert "locked by other runs" not in dict(summary_lines(RunReport("r", Books())))
+
+
 def test_a_cancelled_run_says_where_its_contacts_are_and_how_to_go_on() -> None:
     """One sentence: how many have a result, how many wait, and what to do."""
     said = cancelled_in_words(Books(1200, 1000, {Disposition.WRITTEN: 150, Disposition.UNMATCHED: 50}))

@@ -38,7 +38,7 @@ SELECT n.run_id, n.flow_run_name, n.provider, n.crm, n.lane, n.state, n.started_
     n.alert_kind, n.alert_sent,
     n.alert_state
 FROM enrichment_runs n
-WHERE n.provider = :provider AND n.crm = :crm AND n.run_id <> :run_id AND n.state IN ('closed', 'cancelled', 'failed')
+WHERE n.provider = :provider AND n.crm = :crm AND n.run_id <> :run_id AND n.state IN ('closed', 'failed')
     AND (n.claimed > 0 OR n.alert_kind <> '')
     AND (n.alert_kind = '' OR n.alert_sent)
 ORDER BY n.finished_at DESC LIMIT 1

@@ -38,6 +38,12 @@ test: coverage ## Run all tests, several at once
 test-quick: .venv/.synced ## Run the tests that a change breaks first: units, SQLite and PostgreSQL, the pipeline
 	@$(PYTEST) tests/unit tests/contract tests/integration/test_pipeline.py -m "not cloud"
 
+# Needs Debian's chromium, nodejs and npm. The screenshots in .cache/browser are there to be looked at.
+test-browser: .venv/.synced ## Check the report in a browser, with axe and Lighthouse, and take screenshots
+	@npm ci --silent --no-audit --no-fund --prefix tests/browser
+	@$(BIN)/python -m tests.browser.build_page .cache/browser/report.html
+	@node tests/browser/check.mjs .cache/browser/report.html .cache/browser
+
 coverage: .venv/.synced ## Check that the tests of decisions take every branch
 	@$(PYTEST) --quiet --cov --cov-report=term $(DECISIONS)
 
@@ -69,4 +75,4 @@ ui: .venv/.synced ## Show the demo's runs in Prefect's UI on http://127.0.0.1:42
 clean: ## Remove the environment and the demo's files
 	rm -rf .venv .tools .demo .cache
 
-.PHONY: help demo test test-quick coverage bench check format docs interfaces ui clean
+.PHONY: help demo test test-quick test-browser coverage bench check format docs interfaces ui clean

@@ -218,6 +218,11 @@ class Settings(BaseSettings):
         description="YAML file of the price per credit of each provider, such as `zoominfo: "
         "{price: 0.45, currency: EUR}`.",
     )
+    report_folder: Path | None = Field(
+        None,
+        description="Folder into which the weekly review writes its report, an HTML page; empty: only e-mail carries "
+        "it.",
+    )
 
     @field_validator("credits_per_day")
     @classmethod

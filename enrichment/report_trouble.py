@@ -100,9 +100,9 @@ def operations(counts: ReportCounts) -> Section:
     ]
     stopped = sum(one.runs for one in counts.runs if one.stop_kind)
     says = (
-        f"{sum(one.runs for one in counts.runs):,} runs began; {stopped:,} of them ended early: at a quota, a cap or a "
-        f"pause, or because credentials were refused. {again:,} answers said only to try again later, such as at a "
-        "rate limit; those contacts went back to the queue. A new API version may change what fields hold."
+        f"Runs: {sum(one.runs for one in counts.runs):,}, of which {stopped:,} ended early: at a quota, a cap or a "
+        "pause, or because credentials were refused. Answers that said only to try again later, such as at a rate "
+        f"limit: {again:,}; those contacts went back to the queue. A new API version may change what fields hold."
     )
     tables = [
         Table("API versions", ("provider", "version", "answers", "first week", "last week"), rows),

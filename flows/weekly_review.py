@@ -8,6 +8,7 @@ from pydantic import Field
 from blocks.settings import load_settings
 from enrichment.review import Review
 from tasks.failed_runs import alert_failure
+from tasks.report import write_report
 from tasks.review import publish_review, read, send_review
 
 
@@ -26,7 +27,8 @@ def weekly_review(
     """
     Read, publish and send the review.
 
-    This marks nothing as reviewed: use `enrich review --mark`.
+    The report on the last weeks goes with it by e-mail, and into the folder that the settings name. This marks nothing
+    as reviewed: use `enrich review --mark`.
 
     Args:
         days: How many days to look back.
@@ -38,5 +40,6 @@ def weekly_review(
     settings = load_settings()
     review = read(warehouse or settings.warehouse, days)
     publish_review(review)
-    send_review(review, settings.notifier_references)
+    report = write_report(warehouse or settings.warehouse, settings.report_folder)
+    send_review(review, settings.notifier_references, report)
     return review

@@ -21,7 +21,7 @@ _WIDTH, _HEIGHT, _ROW = 280, 150, 26
 #: How many colours the page defines.
 _COLOURS = 8
 _DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]
-_FORMATS = {"share": "%", "number": "~s", "minutes": "~g"}
+_FORMATS = {"share": "%", "number": "~s", "minutes": ",.2~f"}
 #: One description for the whole chart, and a table beside it, say more than a role of each mark.
 _MARK_ROLES = re.compile(r" (?:role=\"graphics-[a-z]+\"|aria-[a-z]+=\"[^\"]*\")")
 _OPENING = re.compile(r"<svg[^>]*?(viewBox=\"[^\"]*\")[^>]*>")

@@ -89,6 +89,7 @@ class _Demo:
         self.console.print(f"{report.books.claimed:,} contacts in {seconds:.1f} s, Prefect's start included\n")
         self.console.print(_before_and_after(written))
         self._show_one_story(written)
+        self.place.result("report", "--out", str(self.place.folder / "report.html"), "--days", "7")
         self._lead_on(written)
         return [*disagreements(written, self.side.held(self.place)), *self._unbalanced(report)]
 
@@ -131,7 +132,7 @@ class _Demo:
     def _show_one_story(self, written: list[WrittenField]) -> None:
         if not written:
             return
-        story = self.place.result("why", written[0].crm_id)
+        story = self.place.result("why", written[0].crm_id)["items"]
         self.console.print(f"What happened to contact {written[0].crm_id} (`enrich why`):")
         for line in story:
             self.console.print(f"  {line['at']}  {escape(line['what'])}")
@@ -141,7 +142,11 @@ class _Demo:
         folder = self.place.folder
         self.console.print("Where to look next:")
         self.console.print("  make ui   the runs in Prefect's UI, on http://127.0.0.1:4200")
-        files = {str(folder / "report.md"): "this report", **self.side.files(self.place)}
+        files = {
+            str(folder / "report.html"): "results, cost and impact on one page: open it in a browser (`enrich report`)",
+            str(folder / "report.md"): "the run's summary",
+            **self.side.files(self.place),
+        }
         kept = folder / "warehouse.db"
         if kept.exists():
             files[str(kept)] = "the tables, for any SQLite client"

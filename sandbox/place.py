@@ -16,14 +16,24 @@ import httpx
 
 from enrichment.errors import EnrichmentError
 from sandbox import lifeline
-from sandbox.accounts import ACCOUNTS, account_settings, notifier_settings
+from sandbox.accounts import ACCOUNTS, PROVIDERS, account_settings, notifier_settings
 from sandbox.combination import Combination
 from sandbox.environments import ROOT
 from sandbox.warehouses.base import free_port, load_stand_in
 
 _START_SECONDS = 300
 #: What a demo leaves in its folder, by pattern; nothing else in it is touched.
-_LEFT = ("warehouse.db*", "*.log", "*.csv", "report.md", "prefect", "postgres", "bqemulator")
+_LEFT = (
+    "warehouse.db*",
+    "*.log",
+    "*.csv",
+    "report.md",
+    "report.html",
+    "prices.yaml",
+    "prefect",
+    "postgres",
+    "bqemulator",
+)
 
 
 @dataclass(frozen=True)
@@ -97,7 +107,7 @@ def started(
         address = json.loads(box.stdout.readline() or "null")
         if not address:
             raise EnrichmentError(f"the sandbox didn't start: see {folder / 'sandbox.log'}")
-        environment = _environment(address, combination) | warehouse
+        environment = _environment(address, combination) | warehouse | _prices(folder)
         environment |= stack.enter_context(prefect_server(folder, server))
         yield Place(folder, environment, address["url"])
 
@@ -176,6 +186,13 @@ def _clear(folder: Path) -> None:
 
 def _sandbox_options(contacts: int) -> list[str]:
     return ["--port", "0", "--smtp-port", "0", "--contacts", str(contacts), "--seed", "7"]
+
+
+def _prices(folder: Path) -> dict[str, str]:
+    """Write a made-up price book, and give the setting that names it."""
+    path = folder / "prices.yaml"
+    path.write_text("".join(f"{name}: {{price: 0.25, currency: EUR}}\n" for name in PROVIDERS))
+    return {"ENRICHMENT_PRICE_BOOK": str(path)}
 
 
 def _inherited() -> dict[str, str]:

@@ -1,16 +1,20 @@
 """The report: read from the warehouse, drawn, kept as a file, and sent to people."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from blocks.base import not_installed
+from blocks.log import event
 from blocks.notifiers.base import Attachment, notify
 from blocks.warehouses.base import open_warehouse
-from enrichment.errors import ConfigurationError, TransientError, sealed
+from enrichment.errors import ConfigurationError, TransientError, cause, sealed
 from enrichment.report import Report, first_week
 from enrichment.report_sections import report_of
 from enrichment.review import review_of
+from tasks.steps import step
 
+_DAYS = 90
 _DAY_SECONDS = 86_400
 
 
@@ -57,10 +61,32 @@ def send_report(report: Report, page: str, path: Path, notifiers: Sequence[str])
 
 
 def attachment_of(report: Report, page: str) -> Attachment:
-    """Return the page as a file of a message."""
-    return Attachment(file_name(report), "text/html", page)
+    """Return the page as a file of a message; its name has the day on which it was counted."""
+    return Attachment(f"contact-enrichment-{report.read_at[:10]}.html", "text/html", page)
 
 
-def file_name(report: Report) -> str:
-    """Return what the report's file is called, by the day on which it was counted."""
-    return f"contact-enrichment-{report.read_at[:10]}.html"
+@dataclass(frozen=True, slots=True)
+class WrittenReport:
+    """A report as a file of a message, and where it is kept; None: nowhere."""
+
+    page: Attachment
+    path: Path | None
+
+
+@step(name="write-report")
+def write_report(warehouse: str, folder: Path | None) -> WrittenReport | None:
+    """
+    Build the report on the last weeks, and keep it in a folder if there is one.
+
+    The review goes on without it: None if what draws it isn't installed; an event says why it isn't kept.
+    """
+    report = read_report(warehouse, _DAYS)
+    try:
+        page = attachment_of(report, render_report(report))
+        path = folder / page.name if folder else None
+        if path:
+            save_report(page.text, path)
+    except ConfigurationError as error:
+        event("report_not_written", because=cause(error))
+        return None
+    return WrittenReport(page, path)

@@ -11,6 +11,7 @@ from enrichment.errors import TransientError, sealed
 from enrichment.moments import utc_text
 from enrichment.review import Review, review_markdown, review_message, review_of, unmatched_rows
 from tasks.artifacts import publish_markdown, publish_table
+from tasks.report import WrittenReport
 from tasks.steps import step
 
 
@@ -19,7 +20,7 @@ def read_review(warehouse: str, days: int) -> Review:
     """Return the review of the last days, by the warehouse's own clock; nothing is marked by it."""
     with open_warehouse(warehouse) as source:
         read_at = source.now()
-        since, before = (back(read_at, count * days) for count in (1, 2))
+        since, before = (_back(read_at, count * days) for count in (1, 2))
         return review_of(days, read_at, source.review_counts(since, before))
 
 
@@ -49,15 +50,16 @@ def publish_review(review: Review) -> None:
 
 
 @step(name="send-review")
-def send_review(review: Review, notifiers: Sequence[str]) -> None:
-    """Send one message with the figures; raise TransientError if no notifier can be reached."""
+def send_review(review: Review, notifiers: Sequence[str], report: WrittenReport | None = None) -> None:
+    """Send one message with the figures, and the report with it; raise TransientError if no notifier can be reached."""
     message = review_message(review, flow_run.ui_url or "")
-    if notify(message.subject, message.body, notifiers, kind="weekly_review") or not notifiers:
+    where = f"\nThe report of the last weeks: {report.path}" if report and report.path else ""
+    page = report.page if report else None
+    if notify(message.subject, message.body + where, notifiers, kind="weekly_review", attachment=page) or not notifiers:
         return
     raise TransientError("no notifier could send the weekly review: check each with `enrich doctor`")
 
 
-def back(moment: str, days: int) -> str:
-    """Return the moment so many days earlier."""
+def _back(moment: str, days: int) -> str:
     earlier = datetime.fromisoformat(moment) - timedelta(days=days)
     return utc_text(earlier)

@@ -44,6 +44,8 @@ for (const [name, { viewport, colorScheme = "light", media = "screen" }] of Obje
     || wrong.push(`${name}: it loads ${request.url()}`));
   tab.on("console", (message) => message.type() === "error" && wrong.push(`${name}: ${message.text()}`));
   await tab.goto(url);
+  const title = await tab.title();
+  if (!title.startsWith("Contact enrichment, ")) wrong.push(`${name}: a text of the tables ran as a script: ${title}`);
   const width = await tab.evaluate(() => document.documentElement.scrollWidth);
   if (width > viewport.width) wrong.push(`${name}: it is ${width} pixels wide on a screen of ${viewport.width}`);
   await tab.screenshot({ path: join(folder, `${name}.png`), fullPage: true });

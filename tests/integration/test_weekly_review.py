@@ -1,5 +1,6 @@
 """The weekly review through its flow: read from a real warehouse, published in a real Prefect, and sent for real."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,10 +25,11 @@ def artifact(key: str) -> Any:
     return found[0].data
 
 
-def test_a_week_is_reviewed_and_sent(pipeline: Pipeline) -> None:
+def test_a_week_is_reviewed_and_sent(pipeline: Pipeline, tmp_path: Path) -> None:
     """The figures are the run's, people get one message, and neither it nor the artifacts hold personal data."""
     pipeline.new_world(120)
     world = pipeline.box.world
+    pipeline.setenv("ENRICHMENT_REPORT_FOLDER", str(tmp_path / "reports"))
     ingest_contacts(EveryContact(), lane="live")
     report = enrich_contacts()
     review = weekly_review()
@@ -40,7 +42,12 @@ def test_a_week_is_reviewed_and_sent(pipeline: Pipeline) -> None:
     assert "Contact enrichment, 7 days to" in message.text
     assert "enrich review --mark" in message.text
     assert f"written: {review.ended['written']:,}" in mail.body
-    told = message.text + mail.body + artifact("weekly-review") + str(artifact("unmatched-by-reason"))
+    (kept,) = (tmp_path / "reports").iterdir()
+    assert [name for name, _ in mail.attachments] == [kept.name]
+    assert all(str(kept) in text for text in (message.text, mail.body))
+    told = (
+        kept.read_text() + message.text + mail.body + artifact("weekly-review") + str(artifact("unmatched-by-reason"))
+    )
     assert "| NO_MATCH | zoominfo |" in artifact("weekly-review")
     people = world.hubspot.contacts.values()
     personal = {p[name] for p in people for name in ("email", "lastname", "company") if p.get(name)}

@@ -247,9 +247,10 @@ FROM spending WHERE week >= :since GROUP BY week, provider, outcome, api_version
 
 -- query: report_latency
 -- Counts how many seconds live contacts took until they were written, by week.
--- Those that are older than so many seconds were created long before they were queued, and say nothing.
+-- What a backfill selects, or what is older than so many seconds, was created long before it was queued.
 SELECT week, 'created' AS begun, seconds_from_created AS seconds, COUNT(*) AS records FROM contact_results
-WHERE week >= :since AND lane = 'live' AND result = 'written' AND seconds_from_created <= :longest
+WHERE week >= :since AND lane = 'live' AND result = 'written' AND source <> 'backfill'
+    AND seconds_from_created <= :longest
 GROUP BY week, seconds_from_created
 UNION ALL
 SELECT week, 'staged' AS begun, seconds_from_queued AS seconds, COUNT(*) AS records FROM contact_results

@@ -54,6 +54,7 @@ CASES = {
     "credits_per_day": Case(
         "zoominfo=500,hunter = 2.5", "zoominfo=500,hunter = 2.5", ("many", "zoominfo:5", "-1", "5,6")
     ),
+    "report_folder": Case("reports", Path("reports"), ()),
     "price_book": Case("prices.yaml", Path("prices.yaml"), ()),
     "refusal_threshold": Case("0.5", 0.5, ("-0.01", "1.01", "5%")),
     "jump_factor": Case("2.5", 2.5, ("-1", "twice")),

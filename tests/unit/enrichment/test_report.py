@@ -187,8 +187,8 @@ def test_versions_limits_and_stops_are_told(full: Report) -> None:
         ("zoominfo", "v2", "10", THIRD, THIRD),
     ]
     assert list(runs)[1] == ("closed", "credit cap reached", "2", FIRST)
-    assert "42 runs began; 2 of them ended early" in found.says
-    assert "7 answers said only to try again later" in found.says
+    assert "Runs: 42, of which 2 ended early" in found.says
+    assert "limit: 7; those contacts" in found.says
 
 
 def test_the_impact_is_before_our_first_write_and_now(full: Report) -> None:

@@ -69,7 +69,7 @@ docs: .venv/.synced ## Generate the pages in docs/ that are made from the code
 interfaces: .venv/.synced ## Compile the gRPC interface again
 	@scripts/interfaces
 
-ui: .venv/.synced ## Show the demo's runs in Prefect's UI on http://127.0.0.1:4200
+ui: .venv/.demo ## Show the demo's runs in Prefect's UI on http://127.0.0.1:4200
 	@PREFECT_HOME="$(CURDIR)/.demo/prefect" $(BIN)/prefect server start
 
 clean: ## Remove the environment and the demo's files

@@ -22,14 +22,35 @@ def event(name: str, *, level: int = logging.INFO, **facts: object) -> None:
 
 
 class _RunLog(logging.Handler):
-    """Hands a line on to the Prefect run that it arose in, if there is one."""
+    """
+    Hands a line on to the Prefect run that it arose in, if there is one.
+
+    That run's logger also shows it at the terminal, so the handlers that come after this one leave it out.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             run_logger = get_run_logger()
         except MissingContextError:
             return
+        record.__dict__[_HANDED_ON] = True
+        for handler in logging.getLogger().handlers:  # Prefect makes its own one late
+            if _NOT_TWICE not in handler.filters:
+                handler.addFilter(_NOT_TWICE)
         run_logger.log(record.levelno, "%s", record.getMessage())
+
+
+_HANDED_ON = "handed_on_to_run"
+
+
+class _NotTwice(logging.Filter):
+    """Leaves out what a run's own logger shows."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return _HANDED_ON not in record.__dict__
+
+
+_NOT_TWICE = _NotTwice()
 
 
 class _OneSentence(logging.Filter):

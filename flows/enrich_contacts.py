@@ -53,6 +53,9 @@ _THREADS = 4 * MOST_CHUNKS_IN_FLIGHT
 #: The name of a run's state if more contacts failed than the threshold permits.
 WITH_FAILURES = "CompletedWithFailures"
 
+#: After how much more of the work, in per cent, a run without Prefect's UI logs its progress.
+_LOGGED_PERCENT = 10.0
+
 _STOP_ERRORS: dict[str, type[RunStoppedError]] = {
     "quota_exhausted": QuotaExhaustedError,
     "credentials_rejected": CredentialsRejectedError,
@@ -192,14 +195,23 @@ def _work(plan: RunPlan, settings: Settings, limit: int, permit: Permit) -> _Run
 
 def _progress(plan: RunPlan, total: int) -> Callable[[float], object]:
     """
-    Return what shows in Prefect's UI how much of the work is done, in per cent.
+    Return what shows how much of the work is done, in per cent: in Prefect's UI, or without it in a few log lines.
 
     A single batch has no progress to show, and a live contact no time to lose.
     """
-    if local_run() or total <= plan.chunk_size:
+    if total <= plan.chunk_size:
         return lambda _: None
+    if local_run():
+        return partial(_log_progress, total, [0.0])
     artifact: Any = create_progress_artifact(0.0, key="enrichment-progress", description=f"{total:,} contacts")
     return partial(update_progress_artifact, artifact)
+
+
+def _log_progress(total: int, logged: list[float], percent: float) -> None:
+    """Log how much is done if it is ten per cent more than in the last such line, which `logged` has."""
+    if percent >= logged[-1] + _LOGGED_PERCENT:
+        logged.append(percent)
+        event("progress", percent=int(percent), contacts=total)
 
 
 def _chunks(plan: RunPlan, settings: Settings, budget: int, run: _Run, permit: Permit) -> Iterator[ChunkSummary]:

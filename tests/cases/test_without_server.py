@@ -54,7 +54,7 @@ def alerts(chain: Chain) -> list[str]:
     return [message.text for message in chain.world.slack.messages]
 
 
-def test_contacts_are_queued_and_enriched(chain: Chain, prefect_home: Path) -> None:
+def test_contacts_are_queued_and_enriched(chain: Chain, prefect_home: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Stage, dry run and run do what they do on Prefect, say that its UI shows nothing, and start no server."""
     ids = contacts(chain, 4)
     done = enrich("stage", "--ids", ",".join(ids))
@@ -63,6 +63,7 @@ def test_contacts_are_queued_and_enriched(chain: Chain, prefect_home: Path) -> N
     chain.setenv("ENRICHMENT_CHUNK_SIZE", "2")
     done = enrich("run")
     assert "PREFECT_API_URL is not set" in done.stderr
+    assert "progress percent=50 contacts=4" in caplog.text
     assert done.exit_code == 0
     report: dict[str, Any] = json.loads(done.stdout)
     assert report["books"]["dispositions"] == {"written": 4}

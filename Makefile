@@ -47,6 +47,10 @@ test-browser: .venv/.synced ## Check the report in a browser, with axe and Light
 coverage: .venv/.synced ## Check that the tests of decisions take every branch
 	@$(PYTEST) --quiet --cov --cov-report=term $(DECISIONS)
 
+# A history is a few runs on one queue to which a seed lets anything happen; the suite plays 200 of them.
+simulate: .venv/.synced ## Play histories of crashes, lost answers and expired locks (SEEDS= FIRST=)
+	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0)
+
 # Takes about twenty minutes on two quiet cores. `python -m bench --help` says how to measure a part of it.
 bench: .venv/.synced ## Measure speed and cost beside simpler programs, and write docs/performance.md
 	@$(BIN)/python -m bench --save bench/results.json
@@ -75,4 +79,4 @@ ui: .venv/.demo ## Show the demo's runs in Prefect's UI on http://127.0.0.1:4200
 clean: ## Remove the environment and the demo's files
 	rm -rf .venv .tools .demo .cache
 
-.PHONY: help demo test test-quick test-browser coverage bench check format docs interfaces ui clean
+.PHONY: help demo test test-quick test-browser coverage simulate bench check format docs interfaces ui clean

@@ -62,11 +62,20 @@ class PipelineBlock(Block):
 BlockT = TypeVar("BlockT", bound=PipelineBlock)
 
 
-def module_names(package: str) -> list[str]:
+@functools.cache  # every task opens a warehouse and a CRM by their names
+def module_names(package: str) -> tuple[str, ...]:
     """Return the vendors that a package holds: its packages if it has any, else its modules but for `base`."""
     found = list(pkgutil.iter_modules(importlib.import_module(package).__path__))
     packages = [m.name for m in found if m.ispkg]
-    return sorted(packages or (m.name for m in found if m.name != "base" and m.name[0] != "_"))
+    return tuple(sorted(packages or (m.name for m in found if m.name != "base" and m.name[0] != "_")))
+
+
+@functools.cache
+def _own_classes(name: str) -> tuple[type, ...]:
+    """Return the classes that a module, or a module of this package, defines."""
+    module = importlib.import_module(name)
+    found = inspect.getmembers(module, inspect.isclass)
+    return tuple(each for _, each in found if each.__module__.startswith(module.__name__))
 
 
 def check_vendor(package: str, vendor: str) -> None:
@@ -86,13 +95,7 @@ def block_class(package: str, vendor: str, kind: type[BlockT]) -> type[BlockT]:
         ConfigurationError: there is no such vendor; the message lists those found.
     """
     check_vendor(package, vendor)
-    module = importlib.import_module(f"{package}.{vendor}")
-    classes = [
-        c
-        for _, c in inspect.getmembers(module, inspect.isclass)
-        if issubclass(c, kind) and c.__module__.startswith(module.__name__)
-    ]
-    return classes[0]
+    return next(each for each in _own_classes(f"{package}.{vendor}") if issubclass(each, kind))
 
 
 def configure(cls: type[BlockT], document: str) -> BlockT:

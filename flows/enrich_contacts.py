@@ -136,6 +136,7 @@ def enrich_contacts(
             plan,
             run.stop,
             run.crashed,
+            run.claimed,
             run.returned,
             settings.limits,
             settings.notifier_references,
@@ -154,6 +155,7 @@ class _Run:
     crashed: int = 0
     settled: int = 0
     returned: int = 0
+    claimed: int = 0
     planned: Counter[str] = field(default_factory=Counter)
 
 
@@ -222,7 +224,9 @@ def _chunks(plan: RunPlan, settings: Settings, budget: int, run: _Run, permit: P
         plan = replace(plan, processes=other_processes(settings))
         ends = permit.cancelled or (run.stop is not None and run.stop.ends_run)
         begun = [] if ends else _begin(plan, most - len(flying), budget)
-        budget -= sum(len(flight.claim.contents.records) for flight in begun)
+        claimed = sum(len(flight.claim.contents.records) for flight in begun)
+        run.claimed += claimed
+        budget -= claimed
         flying.extend(begun)
         if not flying:
             return

@@ -26,6 +26,7 @@ from enrichment.alerts import (
     shares_of,
     unpack_known,
 )
+from enrichment.books import Books
 from enrichment.errors import ConfigurationError
 from enrichment.lists import ListFilter
 from enrichment.messages import Occasion, compose_alert, compose_version_notice
@@ -91,6 +92,7 @@ def close_books(
     plan: RunPlan,
     stop: Stop | None,
     crashed: int,
+    claimed: int,
     returned: int,
     limits: Limits,
     notifiers: Sequence[str],
@@ -99,9 +101,10 @@ def close_books(
     """Count the run from the ledger, alert people if needed, and close the books whether they balance or not."""
     with open_warehouse(plan.warehouse) as warehouse:
         stop = graver(stop, pause_of(plan, warehouse))
-        # Such as a claim whose answer was lost: the run doesn't know of it.
-        returned += warehouse.release_run(plan.run_id, costs_attempt=False)
-        report = _count(plan, warehouse, stop, crashed, returned, planned)
+        # A claim whose answer was lost: the run doesn't know of it, and another one may have taken it over by now.
+        released = warehouse.release_run(plan.run_id, costs_attempt=False)
+        books = warehouse.read_books(plan.run_id, claimed=claimed + released, returned=returned + released)
+        report = _count(plan, warehouse, stop, crashed, books, planned)
         end = _cancelled_or_judged(plan, warehouse, report, limits, notifiers)
         warehouse.close_run(
             plan.run_id,
@@ -196,14 +199,14 @@ def alert_and_end(
 
 
 def _count(
-    plan: RunPlan, warehouse: Warehouse, stop: Stop | None, crashed: int, returned: int, planned: Mapping[str, int]
+    plan: RunPlan, warehouse: Warehouse, stop: Stop | None, crashed: int, books: Books, planned: Mapping[str, int]
 ) -> RunReport:
     usage = warehouse.count_usage(plan.run_id)
     others = [one for one in warehouse.read_locks() if one.run_id != plan.run_id]
     names = dict.fromkeys([*plan.provider_names.split(","), *(one.provider for one in usage)])
     return RunReport(
         plan.run_id,
-        warehouse.read_books(plan.run_id, returned=returned),
+        books,
         providers=[
             _use(name, mine, warehouse.versions_before(name, plan.run_id))
             for name in names

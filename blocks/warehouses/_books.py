@@ -52,16 +52,26 @@ class BookVerbs(Transactions):
             session.run("close_run", run_id=run_id, **row_of(end) | {"api_versions": list(end.api_versions)})
 
     @replayed
-    def read_books(self, run_id: str, *, returned: int | None = None) -> Books:
-        """Return a run's books; `returned` replaces the kept sum, which counts twice what was settled twice."""
+    def read_books(self, run_id: str, *, claimed: int | None = None, returned: int | None = None) -> Books:
+        """
+        Return a run's books.
+
+        Args:
+            run_id: of the run.
+            claimed: replaces the kept sum, which counts a claim of which the run never heard.
+            returned: replaces the kept sum, which counts twice what was settled twice.
+        """
         with self._transaction() as session:
             run = session.read("read_run", run_id=run_id)[0]
+            taken = run["claimed"] if claimed is None else claimed
             back = run["returned"] if returned is None else returned
+            if taken != run["claimed"]:
+                session.run("count_claimed", run_id=run_id, claimed=taken - run["claimed"])
             if back != run["returned"]:
                 session.run("count_returned", run_id=run_id, returned=back - run["returned"])
             ended = session.read("count_dispositions", run_id=run_id)
         counts = {Disposition(row["disposition"]): row["records"] for row in ended}
-        return Books(run["claimed"], back, counts)
+        return Books(taken, back, counts)
 
     @replayed
     def count_usage(self, run_id: str) -> list[Usage]:

@@ -20,7 +20,7 @@ class StandIn(Protocol):
         """Return the settings of a separate warehouse on the same engine; the name is a lower-case word."""
 
 
-def stand_in_names() -> list[str]:
+def stand_in_names() -> tuple[str, ...]:
     """Return the warehouses that have a stand-in."""
     return module_names(__package__)
 

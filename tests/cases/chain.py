@@ -77,12 +77,13 @@ class Chain:
         """Take what waits through a whole run: its totals opened before, and closed after it, with their alert."""
         plan, settings = self.plan(provider), load_settings()
         open_books.fn(plan)
-        stop, returned, planned = None, 0, Counter[str]()
+        stop, taken, returned, planned = None, 0, 0, Counter[str]()
         for claimed in claim_chunks.fn(plan, 3, 1000):
+            taken += len(claimed.contents.records)
             ended = settle.fn(plan, write_back.fn(plan, store.fn(plan, look_up.fn(plan, claimed))))
             stop, returned = graver(stop, ended.stop), returned + ended.returned + ended.lost
             planned.update(ended.planned)
-        return close_books.fn(plan, stop, 0, returned, settings.limits, notifiers, planned)
+        return close_books.fn(plan, stop, 0, taken, returned, settings.limits, notifiers, planned)
 
     def stop_of(self, provider: str) -> Stop | None:
         """Look up what waits, put it back, and return what stops the run."""

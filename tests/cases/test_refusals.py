@@ -46,10 +46,11 @@ def run(chain: Chain) -> RunReport:
             chain.setenv(name, value)
     plan = chain.plan()
     open_books.fn(plan)
-    planned: dict[str, int] = {}
+    planned, taken = dict[str, int](), 0
     for claimed in claim_chunks.fn(plan, 1, 1000):
+        taken += len(claimed.contents.records)
         planned = dict(settle.fn(plan, write_back.fn(plan, store.fn(plan, look_up.fn(plan, claimed)))).planned)
-    return close_books.fn(plan, None, 0, 0, Limits(), ["slack"], planned)
+    return close_books.fn(plan, None, 0, taken, 0, Limits(), ["slack"], planned)
 
 
 def table_of(shown: object) -> str:

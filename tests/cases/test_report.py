@@ -11,12 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 import cli
-from blocks.settings import load_settings
 from enrichment.report import first_week
 from sandbox.accounts import notifier_settings
-from tasks.books import close_books, open_books
-from tasks.chunk import look_up, settle, store, write_back
-from tasks.queue import claim_chunks
 from tasks.report import read_report
 from tests.cases.chain import Chain
 
@@ -55,11 +51,7 @@ def live_a_week(chain: Chain, history: History, week: int) -> None:
     history.people += addresses
     before = chain.world.zoominfo.credits_used
     chain.stage(chain.world.hubspot.create([{"email": address} for address in addresses]))
-    plan = chain.plan()
-    open_books.fn(plan)
-    for claimed in claim_chunks.fn(plan, 1, 1000):
-        settle.fn(plan, write_back.fn(plan, store.fn(plan, look_up.fn(plan, claimed))))
-    report = close_books.fn(plan, None, 0, 0, load_settings().limits, [], {})
+    report = chain.run_with_totals()
     history.results.append(Counter({str(name): count for name, count in report.books.dispositions.items()}))
     history.credits.append(chain.world.zoominfo.credits_used - before)
 

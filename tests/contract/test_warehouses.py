@@ -418,6 +418,15 @@ def test_a_chunk_that_is_carried_again_counts_once(warehouse: Warehouse) -> None
     assert queue(warehouse) == 1
 
 
+def test_a_claim_that_the_run_never_heard_of_is_not_in_its_books(warehouse: Warehouse) -> None:
+    """The claim's answer was lost, and another run has taken its records over: the run counts what it knows of."""
+    open_run(warehouse)
+    stage(warehouse, "1", "2")
+    claim(warehouse)
+    warehouse.read_books("run-1", claimed=0, returned=0)
+    assert warehouse.read_books("run-1").balanced
+
+
 def test_a_chunk_that_forgets_a_record_unbalances_the_books(warehouse: Warehouse) -> None:
     """The books are counted from the rows, so that a forgotten record is noticed."""
     open_run(warehouse)

@@ -20,6 +20,7 @@ from blocks.calls.credentials import CredentialSource, Grant
 from blocks.calls.judging import Dialect, judge
 from blocks.calls.loop import Line, Purpose, make_call
 from blocks.calls.messages import Answer, in_lower_case, network_trouble, parse_json, word
+from blocks.calls.tls import tls
 from enrichment.errors import ConfigurationError
 from enrichment.retry import Fault, RetryPolicy, Trouble, asked_wait
 
@@ -173,7 +174,9 @@ _sources_lock = threading.Lock()
 def _post(login_url: str, form: Mapping[str, str], patience: httpx.Timeout) -> Answer | Trouble:
     try:
         # A proxy of the environment is never meant for this machine itself.
-        answer = httpx.post(login_url + TOKEN_PATH, data=form, timeout=patience, trust_env=not is_loopback(login_url))
+        answer = httpx.post(
+            login_url + TOKEN_PATH, data=form, timeout=patience, verify=tls(), trust_env=not is_loopback(login_url)
+        )
     except httpx.HTTPError as error:
         return network_trouble(error)
     return Answer(answer.status_code, in_lower_case(answer.headers), parse_json(answer.content))

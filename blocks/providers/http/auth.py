@@ -14,6 +14,7 @@ from blocks.calls.judging import Dialect, judge
 from blocks.calls.loop import Line, Purpose, make_call
 from blocks.calls.messages import Answer, in_lower_case, network_trouble, parse_json
 from blocks.calls.pacing import Pacer
+from blocks.calls.tls import tls
 from blocks.providers.http.steps import retry_policy
 from blocks.providers.spec.auth import (
     LOGINS,
@@ -185,7 +186,7 @@ class _TokenEndpoint:
         limits = self.spec.timeouts
         timeout = httpx.Timeout(limits.read_seconds, connect=limits.connect_seconds)
         try:
-            answer = httpx.post(self.url, timeout=timeout, **content)
+            answer = httpx.post(self.url, timeout=timeout, verify=tls(), **content)
         except httpx.HTTPError as error:
             return network_trouble(error)
         return Answer(answer.status_code, in_lower_case(answer.headers), parse_json(answer.content))

@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import functools
 import hashlib
-import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping, Sequence
@@ -17,6 +15,7 @@ from blocks.calls.credentials import CredentialSource
 from blocks.calls.loop import Line
 from blocks.calls.messages import Answer, Call, as_received, decoded, in_lower_case, network_fault
 from blocks.calls.pacing import InFlight, Pacer, pacer_for
+from blocks.calls.tls import tls
 from blocks.providers.http.auth import apply_grant, credential_names, fetcher
 from blocks.providers.http.steps import first_pace, pace_after, retry_policy
 from blocks.providers.spec.model import ProviderSpec
@@ -303,9 +302,3 @@ def timeout(spec: ProviderSpec) -> httpx.Timeout:
     """Return the bounds of a call; waiting for a free connection is bounded by the whole call's own bound."""
     limits = spec.timeouts
     return httpx.Timeout(limits.read_seconds, connect=limits.connect_seconds, pool=limits.total_seconds)
-
-
-@functools.cache
-def tls() -> ssl.SSLContext:
-    """Return one TLS configuration for all clients: reading the certificates takes longer than many a call."""
-    return httpx.create_ssl_context()

@@ -12,6 +12,7 @@ from blocks.base import variable_prefix
 from blocks.calls import background
 from blocks.calls.loop import Purpose, make_call
 from blocks.calls.messages import Answer, Call
+from blocks.calls.tls import tls
 from blocks.providers.base import BELOW_MIN_CONFIDENCE, Reading, Reply, Request, unhindered
 from blocks.providers.http.asking import Asking
 from blocks.providers.http.auth import credential_names
@@ -23,7 +24,6 @@ from blocks.providers.http.channel import (
     read_answer,
     shared_for,
     terms_of,
-    tls,
 )
 from blocks.providers.http.follow_ups import choose_key, follow_up_spec, further_pages
 from blocks.providers.http.interpret import read_reply

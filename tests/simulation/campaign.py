@@ -1,0 +1,78 @@
+"""Many histories, one seed each; one that fails is shortened."""
+
+import logging
+import multiprocessing
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+
+from tests.simulation.history import History, Outcome
+from tests.simulation.stage import Stage, staged
+
+#: Histories that a process plays before it reports.
+_PART = 50
+
+
+@dataclass
+class Findings:
+    """
+    What a campaign found.
+
+    Args:
+        histories: played.
+        happenings: how often each thing happened, by kind of seam, what was done there, phase and event.
+        failed: the histories in which a promise was broken, each as short as it fails.
+    """
+
+    histories: int = 0
+    happenings: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    failed: list[Outcome] = field(default_factory=list)
+
+    def add(self, other: "Findings") -> None:
+        """Take in what another process found."""
+        self.histories += other.histories
+        self.happenings += other.happenings
+        self.failed += other.failed
+
+
+def play(seeds: Sequence[int]) -> Findings:
+    """Play the histories of these seeds in this process."""
+    findings = Findings()
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with staged() as stage:
+            for seed in seeds:
+                outcome = History(stage, seed).play()
+                findings.histories += 1
+                findings.happenings.update(
+                    (one.seam.kind, one.seam.verb, one.seam.phase, one.what) for one in outcome.events
+                )
+                if outcome.violations:
+                    findings.failed.append(_shortened(stage, outcome))
+    finally:
+        logging.disable(before)
+    return findings
+
+
+def _shortened(stage: Stage, outcome: Outcome) -> Outcome:
+    """Return the same history with as few events as it takes to fail."""
+    low, high, shortest = 0, len(outcome.events), outcome
+    while low < high:
+        middle = (low + high) // 2
+        tried = History(stage, outcome.seed, middle).play()
+        if tried.violations:
+            high, shortest = middle, tried
+        else:
+            low = middle + 1
+    return shortest
+
+
+def play_in_processes(first: int, seeds: int, processes: int) -> Iterator[Findings]:
+    """Play histories in several processes, and yield what each part of them found."""
+    parts = [range(start, min(start + _PART, first + seeds)) for start in range(first, first + seeds, _PART)]
+    # Each starts afresh: a process that has threads can't be copied safely.
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        for done in as_completed([pool.submit(play, part) for part in parts]):
+            yield done.result()

@@ -1,0 +1,218 @@
+"""One history: what a seed lets happen to a few runs on one queue, and what must hold afterwards."""
+
+import random
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from urllib3.exceptions import ProtocolError
+
+from enrichment.errors import BooksUnbalancedError, EnrichmentError, TransientError
+from flows.enrich_contacts import enrich_contacts
+from sandbox.faults import Kind
+from tasks import locks
+from tasks.intake import stage_listed
+from tasks.present_run import LocalRun, entered
+from tests.simulation.baton import Run, Seam
+from tests.simulation.judging import BY_HAND, EDITED_FIELD, Known, violations
+from tests.simulation.stage import HUBSPOT, Stage
+
+#: Runs after the faults have stopped, within which everything must end.
+_LAST_RUNS = 2
+#: What may go wrong when a service answers.
+_ANSWERS: tuple[Mapping[str, Any], ...] = (
+    {"kind": "status", "status": 500},
+    {"kind": "status", "status": 503},
+    {"kind": "status", "status": 429},
+    {"kind": "reset_before"},
+    {"kind": "reset_after"},
+    {"kind": "truncated"},
+    {"kind": "empty_200"},
+    {"kind": "unauthorized"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened at a seam: which, to whom, and where that run stood."""
+
+    what: str
+    run: str
+    seam: Seam
+
+
+@dataclass
+class Outcome:
+    """
+    What came of a history.
+
+    Args:
+        seed: that it was made from.
+        events: what happened, in order.
+        violations: promises that don't hold, in words; none if all is well.
+        seams: how often each was passed.
+    """
+
+    seed: int
+    events: list[Event] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+    seams: Counter[Seam] = field(default_factory=Counter)
+
+
+class History:
+    """
+    Plays one history.
+
+    Args:
+        stage: that it happens on; it is reset.
+        seed: decides everything.
+        most_events: after so many nothing more goes wrong, by which a failing history is shortened.
+    """
+
+    def __init__(self, stage: Stage, seed: int, most_events: int = 1000) -> None:
+        self._stage = stage
+        self._dice = random.Random(f"history {seed}")
+        random.seed(seed)  # what the pipeline itself draws, ids among it
+        self._most_events = most_events
+        self._outcome = Outcome(seed)
+        self._contacts = self._dice.randint(2, 7)
+        self._known = Known()
+        self._calm = self._dice.choice((0.5, 0.8, 0.9, 0.97))
+
+    def play(self) -> Outcome:
+        """Let it happen, and return what came of it."""
+        self._stage.reset(self._contacts, self._dice.randrange(8))
+        self._stage_contacts(list(self._stage.world.hubspot.contacts))
+        self._let_anything_happen([self._run(f"run {number}") for number in range(self._dice.randint(1, 3))])
+        self._let_it_end()
+        self._outcome.violations += violations(self._stage, self._known)
+        return self._outcome
+
+    # What happens
+
+    def _run(self, name: str) -> Run:
+        parameters = {"limit": self._dice.choice((0, 0, 0, 2, 4))}
+
+        run_id = str(uuid.uuid4())
+        return Run(name, run_id, lambda: _enrich(run_id, parameters))
+
+    def _let_anything_happen(self, runs: list[Run]) -> None:
+        for run in runs:
+            run.begin()
+        while alive := [run for run in runs if not run.ended]:
+            run = self._dice.choice(alive)
+            assert run.seam is not None, f"{run.name} stands nowhere"
+            self._outcome.seams[run.seam] += 1
+            if self._dice.random() < self._calm or len(self._outcome.events) >= self._most_events:
+                run.move()
+            else:
+                self._strike(run, run.seam, alive)
+        for run in runs:
+            self._explain(run)
+
+    def _strike(self, run: Run, seam: Seam, alive: list[Run]) -> None:
+        what, happen = self._dice.choice(self._happenings(run, seam, alive))
+        self._outcome.events.append(Event(what, run.name, seam))
+        happen()
+
+    def _happenings(self, run: Run, seam: Seam, alive: list[Run]) -> list[tuple[str, Callable[[], None]]]:
+        """Return what may happen there, by name; what stands there more than once happens more often."""
+        happenings: list[tuple[str, Callable[[], None]]] = [("kill", lambda: self._kill(run))]
+        if seam.kind in ("provider", "crm") and seam.phase == "before":
+            answer = self._dice.choice(_ANSWERS)
+            happenings += [(_name(answer), lambda: self._spoil(run, seam, answer))] * 3
+        if seam.kind == "provider" and seam.phase == "after":
+            happenings += [("answer lost", lambda: run.move(httpx.ReadError("lost")))] * 2
+        if seam.kind == "crm" and seam.phase == "after":
+            happenings += [("answer lost", lambda: run.move(ProtocolError("lost")))] * 2
+        if seam.kind == "warehouse":
+            happenings += [(f"unreachable {seam.phase}", lambda: run.move(TransientError("unreachable")))] * 2
+        if all(one.seam and one.seam.kind != "provider" for one in alive):
+            happenings += [("locks expire", lambda: self._expire(alive))] * 2
+        if not any(one.reads_crm for one in alive):
+            happenings += [("edited by a person", self._edit)]
+        happenings += [("erased", self._erase), ("queued again", self._queue_again)]
+        return happenings
+
+    def _kill(self, run: Run) -> None:
+        run.kill()
+        self._stage.mourn(run)
+
+    def _spoil(self, run: Run, seam: Seam, answer: Mapping[str, Any]) -> None:
+        service = "hubspot" if seam.kind == "crm" else "zoominfo"
+        kind: Kind = answer["kind"]
+        self._stage.world.faults.add(**{**answer, "kind": kind, "service": service})
+        run.move()
+
+    def _expire(self, alive: list[Run]) -> None:
+        """Let a process stand still for longer than its locks last, while others go on."""
+        stalled = self._dice.choice([None, *alive])
+        which = "run_id = :run" if stalled else ":run = :run"
+        run_id = stalled.run_id if stalled else ""
+        for table, until in (("enrichment_staging", "claim_expires_at"), ("lookup_reservations", "reserved_until")):
+            owner = "claim_run_id" if table == "enrichment_staging" else "run_id"
+            self._stage.execute(
+                f"UPDATE {table} SET {until} = '2020-01-01T00:00:00.000Z'"
+                f" WHERE {until} IS NOT NULL AND {which.replace('run_id', owner, 1)}",
+                run=run_id,
+            )
+        for holder, kept in locks._kept.items():
+            if not stalled or holder == run_id:
+                kept.permit._renewed_at -= 10_000
+
+    def _edit(self) -> None:
+        crm_id = self._dice.choice(list(self._stage.world.hubspot.contacts))
+        if crm_id not in self._known.erased:
+            self._known.edited.add(crm_id)
+            self._stage.world.hubspot.edit(crm_id, {EDITED_FIELD: BY_HAND})
+
+    def _erase(self) -> None:
+        crm_id = self._dice.choice(list(self._stage.world.hubspot.contacts))
+        self._known.erased.add(crm_id)
+        with self._stage.warehouse() as warehouse:
+            warehouse.erase(HUBSPOT, crm_id)
+        self._note_requests()
+
+    def _queue_again(self) -> None:
+        self._stage_contacts([self._dice.choice(list(self._stage.world.hubspot.contacts))])
+
+    def _stage_contacts(self, crm_ids: list[str]) -> None:
+        stage_listed.fn("hubspot", "sqlite", "live", crm_ids, "")
+        self._note_requests()
+
+    def _note_requests(self) -> None:
+        queued = self._stage.execute("SELECT record_id FROM enrichment_staging")
+        self._known.requests |= {row["record_id"] for row in queued}
+
+    def _explain(self, run: Run) -> None:
+        """A run may end early after a fault; a bug, or totals that don't match, may not happen."""
+        if run.error and (isinstance(run.error, BooksUnbalancedError) or not isinstance(run.error, EnrichmentError)):
+            self._outcome.violations.append(f"{run.name} ended with {type(run.error).__name__}: {run.error}")
+
+    def _let_it_end(self) -> None:
+        """Without further faults, and after every lock and wait has ended, two runs end everything."""
+        self._stage.world.faults.clear()
+        for number in range(_LAST_RUNS):
+            self._note_requests()
+            self._stage.execute(
+                "UPDATE enrichment_staging SET not_before = NULL, claim_expires_at = CASE WHEN"
+                " claim_expires_at IS NOT NULL THEN '2020-01-01T00:00:00.000Z' END"
+            )
+            self._stage.execute("UPDATE lookup_reservations SET reserved_until = '2020-01-01T00:00:00.000Z'")
+            try:
+                _enrich(str(uuid.uuid4()), {})
+            except EnrichmentError as error:
+                self._outcome.violations.append(f"last run {number} ended with {type(error).__name__}: {error}")
+        self._note_requests()
+
+
+def _enrich(run_id: str, parameters: dict[str, Any]) -> None:
+    with entered(LocalRun(run_id, "enrich-contacts", parameters)):
+        enrich_contacts.fn(**parameters)
+
+
+def _name(answer: Mapping[str, Any]) -> str:
+    return f"{answer['kind']} {answer.get('status', '')}".strip()

@@ -1,0 +1,75 @@
+"""What must hold of the tables, the CRM and the provider's bill once a history has ended."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from enrichment.promises import judge
+from tests.simulation.stage import Stage
+
+#: What a person writes into a contact's field, one that the mapping writes, too.
+BY_HAND = "Set By Hand"
+EDITED_FIELD = "industry"
+
+
+@dataclass
+class Known:
+    """
+    What is known of a history beside its tables.
+
+    Args:
+        requests: every staged record that there ever was.
+        erased: contacts that asked for it.
+        edited: contacts that a person changed.
+    """
+
+    requests: set[str] = field(default_factory=set)
+    erased: set[str] = field(default_factory=set)
+    edited: set[str] = field(default_factory=set)
+
+
+def violations(stage: Stage, known: Known) -> Iterator[str]:
+    """Yield what doesn't hold, in words."""
+    yield from _of_the_audit(stage)
+    yield from _of_the_queue(stage, known)
+    yield from _of_the_bill(stage)
+    yield from _of_people(stage, known)
+
+
+def _of_the_audit(stage: Stage) -> Iterator[str]:
+    """What users can check themselves."""
+    with stage.warehouse() as warehouse:
+        found = warehouse.read_broken(days=30, reply_days=180, threshold=0.01, notifiers="")
+    for verdict in judge(found):
+        for breach in verdict.breaches:
+            yield f"{verdict.promise}: {breach.count} x {breach.check}: {', '.join(breach.examples)}"
+
+
+def _of_the_queue(stage: Stage, known: Known) -> Iterator[str]:
+    """Every request ends, and exactly once."""
+    waiting = [row["record_id"] for row in stage.execute("SELECT record_id FROM enrichment_staging")]
+    if waiting:
+        yield f"{len(waiting)} contacts never end"
+    ended = Counter(row["record_id"] for row in stage.execute("SELECT record_id FROM record_ledger"))
+    if lost := known.requests - ended.keys() - {*waiting}:
+        yield f"{len(lost)} requests are neither queued nor in the ledger"
+    if twice := [one for one, count in ended.items() if count > 1]:
+        yield f"{len(twice)} requests ended twice"
+
+
+def _of_the_bill(stage: Stage) -> Iterator[str]:
+    """A reply is paid for again only if its answer was lost on the way, or with the process that had it."""
+    for given, count in stage.world.zoominfo.lookups.items():
+        if count > 1 + stage.lost[given]:
+            yield f"one contact was paid for {count} times, and {stage.lost[given]} answers were lost"
+
+
+def _of_people(stage: Stage, known: Known) -> Iterator[str]:
+    """What a person wrote stays, and of an erased contact nothing does."""
+    for crm_id in sorted(known.edited - known.erased):
+        if stage.world.hubspot.contacts[crm_id].get(EDITED_FIELD) != BY_HAND:
+            yield f"contact {crm_id} lost what a person wrote"
+    for table in ("enriched_contacts", "enrichment_history"):
+        left = {row["crm_id"] for row in stage.execute(f"SELECT crm_id FROM {table}")} & known.erased
+        if left:
+            yield f"{table} still knows the erased contacts {', '.join(sorted(left))}"

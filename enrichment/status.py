@@ -24,13 +24,14 @@ class LaneStatus:
 
 @dataclass(frozen=True, slots=True)
 class LockStatus:
-    """How many contacts a run has locked, when it was seen last, and when they are free if it died."""
+    """How many contacts a run has locked, when it was last seen, when they are free if it died, and what time it is."""
 
     run_id: str
     name: str
     contacts: int
     seen_at: str
     free_at: str
+    read_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def attention(status: Status) -> list[str]:
         waits_too_long(status.oldest_at, status.read_at),
         no_good_run(status.oldest_at, status.good_at, status.read_at),
         failed_lately(status.failed_lately),
-        *(gone_quiet(one, status.read_at, status.lease_seconds) for one in status.locks),
+        *(gone_quiet(one, status.lease_seconds) for one in status.locks),
         *(_capped(one) for one in status.credits),
         *(f"{one.system}: {one.says}" for one in status.systems if not one.well),
     ]
@@ -147,14 +148,14 @@ def between(earlier: str, later: str) -> timedelta:
     return datetime.fromisoformat(later) - datetime.fromisoformat(earlier)
 
 
-def gone_quiet(one: LockStatus, read_at: str, lease_seconds: int) -> str:
+def gone_quiet(one: LockStatus, lease_seconds: int) -> str:
     """Return a sentence if a run that has locked contacts has probably died, else nothing."""
-    if between(one.seen_at, read_at).total_seconds() <= _QUIET * lease_seconds:
+    if between(one.seen_at, one.read_at).total_seconds() <= _QUIET * lease_seconds:
         return ""
     return (
         f"run {one.run_id} holds {one.contacts:,} contacts and has given no sign of life for "
-        f"{_ago(one.seen_at, read_at)}: if it died, the next run on its machine frees them at once, and one elsewhere "
-        f"finds them free at {one.free_at}"
+        f"{_ago(one.seen_at, one.read_at)}: if it died, the next run on its machine frees them at once, and one "
+        f"elsewhere finds them free at {one.free_at}"
     )
 
 
@@ -172,7 +173,7 @@ def status_lines(status: Status) -> list[tuple[str, str]]:
     """Return the status as label and value, for one screen."""
     return [
         *_queue_lines(status),
-        *((f"locked by {one.name}", _lock_line(one, status)) for one in status.locks),
+        *((f"locked by {one.name}", _lock_line(one)) for one in status.locks),
         ("runs today", _runs_line(status)),
         *((f"  {one.started_at[11:16]} {one.flow_run_name}", _run_line(one)) for one in status.runs[:_RUNS_SHOWN]),
         ("last run that ended well", f"{_ago(status.good_at, status.read_at)} ago" if status.good_at else "none yet"),
@@ -198,8 +199,8 @@ def _queue_lines(status: Status) -> Iterator[tuple[str, str]]:
         yield f"{lane} queue", text + paused
 
 
-def _lock_line(one: LockStatus, status: Status) -> str:
-    return f"{one.contacts:,} contacts, seen {_ago(one.seen_at, status.read_at)} ago"
+def _lock_line(one: LockStatus) -> str:
+    return f"{one.contacts:,} contacts, seen {_ago(one.seen_at, one.read_at)} ago"
 
 
 def _runs_line(status: Status) -> str:

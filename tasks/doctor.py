@@ -17,7 +17,7 @@ from blocks.variables import unknown_variables
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import EnrichmentError, sealed
 from enrichment.plan import check_lease
-from enrichment.status import LockStatus, between, failed_lately, gone_quiet, no_good_run, waits_too_long
+from enrichment.status import between, failed_lately, gone_quiet, no_good_run, waits_too_long
 from tasks.books import mapped_fields
 
 _LEAST_FREE_BYTES = 500_000_000
@@ -122,10 +122,7 @@ def _locks(reference: str) -> str:
     with open_warehouse(reference) as warehouse:
         locks = warehouse.read_locks()
     lease = load_settings().lease_seconds
-    quiet = (
-        gone_quiet(LockStatus(one.run_id, one.name, one.contacts, one.seen_at, one.free_at), one.read_at, lease)
-        for one in locks
-    )
+    quiet = (gone_quiet(one, lease) for one in locks)
     if dead := [sentence for sentence in quiet if sentence]:
         raise EnrichmentError("; ".join(dead))
     locked = sum(one.contacts for one in locks)

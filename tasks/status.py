@@ -8,7 +8,7 @@ from enrichment.credits import ANY_PROVIDER
 from enrichment.errors import sealed
 from enrichment.lists import ALL
 from enrichment.plan import Reference
-from enrichment.status import Answer, CreditStatus, LockStatus, Status
+from enrichment.status import Answer, CreditStatus, Status
 from tasks.doctor import examine_runtime
 
 
@@ -27,10 +27,7 @@ def read_status() -> Status:
             health.failed_lately,
             lanes=warehouse.lane_status(),
             paused=warehouse.paused_lanes(),
-            locks=[
-                LockStatus(one.run_id, one.name, one.contacts, one.seen_at, one.free_at)
-                for one in warehouse.read_locks()
-            ],
+            locks=warehouse.read_locks(),
             runs=warehouse.runs_since(f"{health.read_at[:10]}T00:00:00.000Z", ALL),
             credits=[CreditStatus(name, today, _cap(settings.credit_caps, name)) for name, today in spent.items()],
             systems=[Answer(one.system, one.well, one.says) for one in examine_runtime()],

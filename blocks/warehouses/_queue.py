@@ -7,10 +7,11 @@ from blocks.log import event
 from blocks.warehouses._erasure import without_erased_addresses
 from blocks.warehouses._rows import Row, record_of, row_of
 from blocks.warehouses._session import Session, Transactions, replayed
-from blocks.warehouses._values import NewRecord, QueueCount, Renewal, RunLocks
+from blocks.warehouses._values import NewRecord, QueueCount, Renewal
 from enrichment.identifiers import normalise_email, valid_addresses
 from enrichment.moments import read_moment
 from enrichment.records import Claim, Origin, StagedRecord
+from enrichment.status import LockStatus
 
 
 class _OvertakenError(Exception):
@@ -250,9 +251,9 @@ class QueueVerbs(Transactions):
             session.run("count_returned", run_id=run_id, returned=released)
         return released
 
-    def read_locks(self) -> list[RunLocks]:
+    def read_locks(self) -> list[LockStatus]:
         """Return which runs have locked contacts, the one that was seen least lately first."""
-        return [RunLocks(**row) for row in self._query("read_locks")]
+        return [LockStatus(**row) for row in self._query("read_locks")]
 
 
 def _require_moved(changed: int) -> None:

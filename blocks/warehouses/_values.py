@@ -185,28 +185,6 @@ class KeptRun:
 
 
 @dataclass(frozen=True, slots=True)
-class RunLocks:
-    """
-    The contacts that a run has locked; times are ISO-8601 UTC text by the warehouse's clock.
-
-    Args:
-        run_id: of the run.
-        name: of the run.
-        seen_at: when it last gave a sign of life.
-        contacts: how many it has locked.
-        free_at: when the last of them is free, unless the run renews its locks.
-        read_at: now.
-    """
-
-    run_id: str
-    name: str
-    seen_at: str
-    contacts: int
-    free_at: str
-    read_at: str
-
-
-@dataclass(frozen=True, slots=True)
 class Health:
     """
     What somebody on call looks at first; times are ISO-8601 UTC text by the warehouse's clock.

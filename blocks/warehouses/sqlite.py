@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, HttpUrl
 
+from blocks.warehouses._clock import add_clock
 from blocks.warehouses._rows import Row, bind, decode, refusal
 from blocks.warehouses._session import Session, read_sql
 from blocks.warehouses.base import Warehouse, WarehouseBlock
@@ -112,6 +113,7 @@ class SqliteWarehouse(Warehouse):
             connection.execute("PRAGMA journal_mode = WAL")
             # A committed reply must outlive a power cut: it was paid for.
             connection.execute("PRAGMA synchronous = FULL")
+            add_clock(connection)
             self._connection = connection
         return self._connection
 

@@ -26,7 +26,7 @@ LACKS: dict[str, tuple[type[exp.Expr], ...]] = {
 }
 #: Functions that the engine has and sqlglot doesn't know; any other unknown one is another engine's.
 FUNCTIONS = {
-    "sqlite": {"strftime", "julianday", "json_each"},
+    "sqlite": {"steady", "strftime", "julianday", "json_each"},
     "postgres": {
         "jsonb_array_elements",
         "jsonb_array_elements_text",

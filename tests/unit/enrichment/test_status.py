@@ -17,7 +17,7 @@ from enrichment.status import (
 
 NOW, MINUTES_AGO, DAYS_AGO = "2026-01-10T12:00:00.000Z", "2026-01-10T11:50:00.000Z", "2026-01-05T12:00:00.000Z"
 WELL = Status(NOW, None, MINUTES_AGO, 0, 0)
-LOCK = LockStatus("r1", "enrich contacts", 20, MINUTES_AGO, "2026-01-10T12:05:00.000Z")
+LOCK = LockStatus("r1", "enrich contacts", 20, MINUTES_AGO, "2026-01-10T12:05:00.000Z", NOW)
 RUN = RunStatus("r1", "enrich contacts", "zoominfo", "hubspot", "", "open", MINUTES_AGO, None, 20, 0, None, None, None)
 FULL = replace(
     WELL,

@@ -2,14 +2,13 @@
 -- Closes the books of runs that were not seen for two leases.
 -- differs because of the clock
 UPDATE enrichment_runs SET state = 'abandoned', finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-WHERE state = 'open' AND seen_at < strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-' || (2 * :lease_seconds) || ' seconds')
+WHERE state = 'open' AND seen_at < steady(-2 * :lease_seconds)
 
 -- query: open_run
 -- Opens a run's books, or opens them again.
 -- differs because of the clock and how rows are merged
 INSERT INTO enrichment_runs (run_id, flow_run_name, provider, crm, lane, state, started_at, seen_at)
-VALUES (:run_id, :flow_run_name, :provider, :crm, :lane, 'open', strftime('%Y-%m-%dT%H:%M:%fZ', 'now'),
-    strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+VALUES (:run_id, :flow_run_name, :provider, :crm, :lane, 'open', strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), steady(0))
 ON CONFLICT (run_id) DO UPDATE SET state = 'open', seen_at = excluded.seen_at
 
 -- query: close_run
@@ -44,19 +43,19 @@ ORDER BY n.finished_at DESC LIMIT 1
 -- query: count_claimed
 -- Adds to the records that a run has claimed.
 -- differs because of the clock
-UPDATE enrichment_runs SET claimed = claimed + :claimed, seen_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+UPDATE enrichment_runs SET claimed = claimed + :claimed, seen_at = steady(0)
 WHERE run_id = :run_id
 
 -- query: count_returned
 -- Adds to the records that a run has put back.
 -- differs because of the clock
-UPDATE enrichment_runs SET returned = returned + :returned, seen_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+UPDATE enrichment_runs SET returned = returned + :returned, seen_at = steady(0)
 WHERE run_id = :run_id
 
 -- query: mark_run_seen
 -- Notes that a run is alive.
 -- differs because of the clock
-UPDATE enrichment_runs SET seen_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE run_id = :run_id
+UPDATE enrichment_runs SET seen_at = steady(0) WHERE run_id = :run_id
 
 -- query: count_runs_at_work
 -- Counts by lane the runs that hold a claim, at a provider and at a CRM.
@@ -67,7 +66,7 @@ SELECT r.lane,
     COUNT(DISTINCT CASE WHEN r.crm = :crm THEN r.run_id END) AS at_crm
 FROM enrichment_staging s
 JOIN enrichment_runs r ON r.run_id = s.claim_run_id
-WHERE s.claimed_by IS NOT NULL AND s.claim_expires_at >= strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+WHERE s.claimed_by IS NOT NULL AND s.claim_expires_at >= steady(0)
 GROUP BY r.lane
 
 -- query: write_ledger

@@ -4,7 +4,7 @@
 SELECT
     (
         SELECT MIN(staged_at) FROM enrichment_staging
-        WHERE lane = 'live' AND state = 'waiting' AND claimed_by IS NULL AND (not_before IS NULL OR not_before <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+        WHERE lane = 'live' AND state = 'waiting' AND claimed_by IS NULL AND (not_before IS NULL OR not_before <= steady(0))
             AND lane NOT IN (SELECT lane FROM paused_lanes)) AS oldest_at,
     (SELECT COUNT(*) FROM failed_records WHERE replayed_at IS NULL) AS failed,
     (SELECT COUNT(*) FROM failed_records WHERE replayed_at IS NULL AND failed_at >= strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-1 day')) AS failed_lately,

@@ -61,26 +61,26 @@ VALUES (:provider, :run_id, :credits, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 -- Reserves requests that no other claim has reserved at this moment.
 -- differs because of the clock, how a list is unpacked and how rows are merged
 INSERT INTO lookup_reservations (provider, request_key, reserved_by, reserved_until, run_id, credits)
-SELECT :provider, value, :token, strftime('%Y-%m-%dT%H:%M:%fZ', 'now', :lease_seconds || ' seconds'),
+SELECT :provider, value, :token, steady(:lease_seconds),
     :run_id, :credits
 FROM json_each(:keys) WHERE true
 ON CONFLICT (provider, request_key) DO UPDATE
 SET reserved_by = excluded.reserved_by, reserved_until = excluded.reserved_until,
     run_id = excluded.run_id, credits = excluded.credits
-WHERE lookup_reservations.reserved_until < strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+WHERE lookup_reservations.reserved_until < steady(0)
     OR lookup_reservations.reserved_by = excluded.reserved_by
 
 -- query: renew_reservations
 -- Prolongs the reservations of a claim.
 -- differs because of the clock
 UPDATE lookup_reservations
-SET reserved_until = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', :lease_seconds || ' seconds')
+SET reserved_until = steady(:lease_seconds)
 WHERE reserved_by = :token
 
 -- query: renew_reservations_of_run
 -- Prolongs the reservations of a run.
 -- differs because of the clock
-UPDATE lookup_reservations SET reserved_until = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', :lease_seconds || ' seconds') WHERE run_id = :run_id
+UPDATE lookup_reservations SET reserved_until = steady(:lease_seconds) WHERE run_id = :run_id
 
 -- query: note_requests
 -- Keeps for which contact a request is made, while the claim holds its record.

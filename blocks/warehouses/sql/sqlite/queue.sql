@@ -88,7 +88,7 @@ WHERE record_id IN (SELECT value ->> 'record_id' FROM json_each(:rows))
 UPDATE enrichment_staging SET
     claimed_by = :token,
     claim_run_id = :run_id,
-    claim_expires_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', :lease_seconds || ' seconds'),
+    claim_expires_at = steady(:lease_seconds),
     state = CASE state WHEN 'waiting' THEN 'claimed' ELSE state END,
     attempts = attempts + 1,
     not_before = NULL
@@ -96,10 +96,10 @@ WHERE record_id IN (
     SELECT record_id FROM enrichment_staging
     WHERE crm = :crm AND object_type = :object_type AND lane BETWEEN :lane AND COALESCE(NULLIF(:lane, ''), 'live')
         AND lane NOT IN (SELECT lane FROM paused_lanes)
-        AND (claimed_by IS NULL OR claim_expires_at < strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
-        AND (not_before IS NULL OR not_before <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+        AND (claimed_by IS NULL OR claim_expires_at < steady(0))
+        AND (not_before IS NULL OR not_before <= steady(0))
     ORDER BY lane DESC, staged_at LIMIT :limit)
-AND (claimed_by IS NULL OR claim_expires_at < strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+AND (claimed_by IS NULL OR claim_expires_at < steady(0))
 
 -- query: read_claim
 -- Reads the records of a claim, and how long ago each was queued.
@@ -114,16 +114,16 @@ WHERE claimed_by = :token ORDER BY staged_at, record_id
 SELECT record_id, crm, object_type, crm_id, email_address, state, attempts, refresh, source,
     CAST((julianday('now') - julianday(staged_at)) * 86400 AS INTEGER) AS age_seconds FROM enrichment_staging
 WHERE crm = :crm AND object_type = :object_type AND lane BETWEEN :lane AND COALESCE(NULLIF(:lane, ''), 'live')
-    AND (claimed_by IS NULL OR claim_expires_at < strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
-    AND (not_before IS NULL OR not_before <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+    AND (claimed_by IS NULL OR claim_expires_at < steady(0))
+    AND (not_before IS NULL OR not_before <= steady(0))
 ORDER BY lane DESC, staged_at LIMIT :limit
 
 -- query: next_due
 -- Reads when a claim finds the next record of a lane that isn't paused, and the time now.
 -- differs because of the clock
 SELECT
-    MIN(CASE WHEN claimed_by IS NULL THEN COALESCE(not_before, staged_at) ELSE claim_expires_at END) AS due_at,
-    strftime('%Y-%m-%dT%H:%M:%fZ', 'now') AS read_at
+    MIN(CASE WHEN claimed_by IS NULL THEN COALESCE(not_before, steady(0)) ELSE claim_expires_at END) AS due_at,
+    steady(0) AS read_at
 FROM enrichment_staging
 WHERE crm = :crm AND object_type = :object_type AND lane BETWEEN :lane AND COALESCE(NULLIF(:lane, ''), 'live')
     AND lane NOT IN (SELECT lane FROM paused_lanes)
@@ -132,22 +132,22 @@ WHERE crm = :crm AND object_type = :object_type AND lane BETWEEN :lane AND COALE
 -- Prolongs the claim of these records.
 -- differs because of the clock and how a list is unpacked
 UPDATE enrichment_staging
-SET claim_expires_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', :lease_seconds || ' seconds')
+SET claim_expires_at = steady(:lease_seconds)
 WHERE claimed_by = :token AND record_id IN (SELECT value FROM json_each(:ids))
 
 -- query: renew_claims_of_run
 -- Prolongs the claims of a run.
 -- differs because of the clock
-UPDATE enrichment_staging SET claim_expires_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', :lease_seconds || ' seconds')
+UPDATE enrichment_staging SET claim_expires_at = steady(:lease_seconds)
 WHERE claimed_by IS NOT NULL AND claim_run_id = :run_id
 
 -- query: read_locks
 -- Reads by run how many records are claimed, until when, and when the run was last seen.
 -- differs because of the clock
-SELECT n.run_id, n.flow_run_name AS name, n.seen_at, l.contacts, l.free_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now') AS read_at
+SELECT n.run_id, n.flow_run_name AS name, n.seen_at, l.contacts, l.free_at, steady(0) AS read_at
 FROM (
     SELECT claim_run_id, COUNT(*) AS contacts, MAX(claim_expires_at) AS free_at FROM enrichment_staging
-    WHERE claimed_by IS NOT NULL AND claim_expires_at >= strftime('%Y-%m-%dT%H:%M:%fZ', 'now') GROUP BY claim_run_id) l
+    WHERE claimed_by IS NOT NULL AND claim_expires_at >= steady(0) GROUP BY claim_run_id) l
 JOIN enrichment_runs n ON n.run_id = l.claim_run_id ORDER BY n.seen_at
 
 -- query: lock_claim
@@ -209,7 +209,7 @@ UPDATE enrichment_staging SET
     claim_run_id = NULL,
     claim_expires_at = NULL,
     state = CASE enrichment_staging.state WHEN 'claimed' THEN 'waiting' ELSE enrichment_staging.state END,
-    not_before = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', (r.value ->> 'wait_seconds') || ' seconds'),
+    not_before = steady(r.value ->> 'wait_seconds'),
     attempts = attempts - CASE WHEN r.value ->> 'costs_attempt' THEN 0 ELSE 1 END
 FROM json_each(:rows) r
 WHERE +claimed_by = :token AND record_id = r.value ->> 'record_id'
@@ -220,6 +220,6 @@ WHERE +claimed_by = :token AND record_id = r.value ->> 'record_id'
 UPDATE enrichment_staging SET
     claimed_by = :token,
     claim_run_id = NULL,
-    claim_expires_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', :lease_seconds || ' seconds'),
+    claim_expires_at = steady(:lease_seconds),
     state = CASE state WHEN 'waiting' THEN 'claimed' ELSE state END
 WHERE crm = :crm AND object_type = :object_type AND crm_id = :crm_id

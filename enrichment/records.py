@@ -219,6 +219,7 @@ class Finished:
         refusals: values that the CRM's fields didn't take.
         lookups: what each provider that was asked said, see `lookups_of`; empty: none was, or it is kept already.
         email_domain: of the address that the contact was looked up with, if any.
+        filled_before: mapped CRM fields that had a value, enclosed and separated by commas; empty: they were not read.
     """
 
     record_id: str
@@ -230,6 +231,7 @@ class Finished:
     refusals: tuple[Refusal, ...] = ()
     lookups: str = ""
     email_domain: str = ""
+    filled_before: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ class FieldWrites:
 
 @dataclass(frozen=True, slots=True)
 class FieldImpact:
-    """Of the contacts that a CRM field was ever written to: how many had a value before our first write, and now."""
+    """Of the contacts read for a write: how many had a value in a CRM field before our first write, and now."""
 
     field: str
     contacts: int

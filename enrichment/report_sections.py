@@ -273,8 +273,8 @@ def _impact(counts: ReportCounts) -> Section:
     replaced = sum(one.replaced for one in counts.written)
     says = (
         f"{counts.contacts:,} contacts have been through the pipeline. In this time {filled:,} blank fields were "
-        f"filled and {replaced:,} values replaced. Before and after are known of the contacts that a field was written "
-        "to, from the values saved before each write; what a field held that was never written isn't kept."
+        f"filled and {replaced:,} values replaced. Complete is the share of the contacts known to a provider that have "
+        "a value in the field: when we first read them, before anything was written, and now."
     )
     written = {one.field: (one.filled, one.replaced) for one in counts.written}
     rows = [

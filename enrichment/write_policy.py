@@ -99,10 +99,11 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class WritePlan:
-    """What will be written to one contact, and what will not."""
+    """What will be written to one contact, and what will not; `filled_before` as in `filled_fields`."""
 
     changes: tuple[Change, ...]
     refusals: tuple[Refusal, ...] = ()
+    filled_before: str = ""
 
 
 _NONE: Mapping[str, frozenset[str]] = {}
@@ -160,6 +161,12 @@ def plan_write(
             continue
         (stamps if rule.stamp or taken_back else changes).append(Change(rule.field, before, after))
     return WritePlan((*changes, *stamps) if changes else (), tuple(refusals))
+
+
+def filled_fields(current: Mapping[str, str | None], rules: Iterable[FieldRule]) -> str:
+    """Return the mapped fields that have a value, enclosed and separated by commas, as the ledger keeps them."""
+    names = dict.fromkeys(rule.field for rule in rules if not is_blank(current.get(rule.field)))
+    return f",{','.join(names)},"
 
 
 def fields_to_read(rules: Iterable[FieldRule], descriptions: Mapping[str, FieldDescription]) -> list[str]:

@@ -26,7 +26,7 @@ from enrichment.refusals import kept, left_out
 from enrichment.retry import refused_record, settle_absent, settle_failure, settle_unread
 from enrichment.stops import STOP_KINDS, graver
 from enrichment.wire import holds
-from enrichment.write_policy import Refusal, Rule, WritePlan, fields_to_read, plan_write
+from enrichment.write_policy import Refusal, Rule, WritePlan, fields_to_read, filled_fields, plan_write
 
 
 def values_of(enrichment: Enrichment) -> dict[str, object]:
@@ -52,7 +52,11 @@ def _plan_contact(
         received_at=datetime.fromisoformat(enrichment.received_at),
         undone=undone,
     )
-    return replace(written, refusals=(*written.refusals, *left_out(crm.rules, enrichment)))
+    return replace(
+        written,
+        refusals=(*written.refusals, *left_out(crm.rules, enrichment)),
+        filled_before=filled_fields(contact.values, crm.rules),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +203,15 @@ class WriteBack:
     ) -> None:
         refused = kept((*plan.refusals, *refused_by_crm), self.crm.rules)
         self.planned.update({change.field for change in plan.changes} | {refusal.field for refusal in refused})
-        self.settlements.append(Finished(record.record_id, disposition, step="write_back", refusals=refused))
+        self.settlements.append(
+            Finished(
+                record.record_id,
+                disposition,
+                step="write_back",
+                refusals=refused,
+                filled_before=plan.filled_before,
+            )
+        )
 
     def _note_stop(self, result: UpdateResult) -> None:
         if result.reason in STOP_KINDS and self.stop is None:

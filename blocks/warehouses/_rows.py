@@ -30,7 +30,10 @@ _JSON_COLUMNS = frozenset({"reply", "tech_stack", "intent_keywords", "attributes
 _TIMESTAMPS = frozenset({"enrichment_timestamp", "not_before", "reserved_until"})
 _LISTS = frozenset({"rows", "ids", "keys"})
 _FLAGS = frozenset({"refresh", "alert_sent", "earlier", "is_undo"})
-_ENDING = ("record_id", "disposition", "reason", "step", "detail", "request_key", "lookups", "email_domain")
+_ENDING = (
+    *("record_id", "disposition", "reason", "step", "detail", "request_key"),
+    *("lookups", "email_domain", "filled_before"),
+)
 _OWN_COLUMNS = tuple(name for name, field in FIELDS.items() if field.own_column)
 
 

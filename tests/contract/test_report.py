@@ -43,7 +43,8 @@ def write_twice(warehouse: Warehouse) -> None:
         known = Found(mine.records[0], knows.enrichment, "key", "hunter unmatched,zoominfo matched", "firm.example")
         warehouse.store(mine, HUBSPOT, [known], [], provider="zoominfo")
         warehouse.plan_writes(mine, HUBSPOT, [PlannedWrite(known.record_id, "7", (Change("industry", before, after),))])
-        written = [Finished(known.record_id, Disposition.WRITTEN, step="write_back")]
+        held = ",industry,title," if before else ",title,"
+        written = [Finished(known.record_id, Disposition.WRITTEN, step="write_back", filled_before=held)]
         warehouse.settle(mine, HUBSPOT, written, [OpenWrite("7", "industry", after, run)])
         warehouse.keep_replies("hunter", run, [Reply(run, Outcome.UNMATCHED, {}, credits=2.0, api_version="v2")])
         warehouse.count_usage(run)

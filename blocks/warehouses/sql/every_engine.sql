@@ -268,12 +268,9 @@ SELECT field, SUM(was_blank) AS filled, COUNT(*) - SUM(was_blank) AS replaced FR
 WHERE week >= :since AND reverted = 0 GROUP BY field
 
 -- query: report_impact
--- Counts by field the contacts that we ever wrote it to, and how many had a value before our first write, and now.
-SELECT w.field, COUNT(*) AS contacts, SUM(w.filled_before) AS filled_before, SUM(w.filled_now) AS filled_now FROM (
-    SELECT crm, object_type, crm_id, field, MAX(CASE WHEN write_number = 1 THEN 1 - was_blank END) AS filled_before,
-        MAX(CASE WHEN reverted = 0 THEN 1 ELSE 1 - was_blank END) AS filled_now
-    FROM written_fields GROUP BY crm, object_type, crm_id, field) w
-GROUP BY w.field
+-- Counts by field the contacts that had a value in the CRM before our first write, and those that have one now.
+SELECT field, COUNT(*) AS contacts, SUM(filled_before) AS filled_before, SUM(filled_now) AS filled_now
+FROM crm_completeness GROUP BY field
 
 -- query: report_contacts
 -- Counts the contacts that the pipeline has ever finished.

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enrichment.wire import FieldDescription, option_labels
-from enrichment.write_policy import Change, FieldRule, Refusal, Rule, WritePlan, fields_to_read, plan_write, stamps_of
+from enrichment.write_policy import (
+    Change,
+    FieldRule,
+    Refusal,
+    Rule,
+    WritePlan,
+    fields_to_read,
+    filled_fields,
+    plan_write,
+    stamps_of,
+)
 
 TEXT, NUMBER, BOOL = FieldDescription("string"), FieldDescription("number"), FieldDescription("bool")
 RECEIVED = datetime(2026, 1, 15, tzinfo=UTC)
@@ -538,3 +548,10 @@ def test_what_is_said_of_an_undone_reply_comes_back_with_another_value_only() ->
     for value, written in (("old", []), ("new", ["f", "by"])):
         plan = plan_write({}, {"s": value, "provider": "zoominfo"}, rules, described, undone=undone)
         assert [change.field for change in plan.changes] == written
+
+
+def test_the_fields_that_have_a_value_are_named_once() -> None:
+    """Between commas, so that each can be found by its whole name; blank ones aren't among them."""
+    rules = [FieldRule(name, "title", Rule.ALWAYS) for name in ("a", "b", "c", "a")]
+    assert filled_fields({"a": "1", "b": "", "c": "2", "other": "3"}, rules) == ",a,c,"
+    assert filled_fields({}, rules) == ",,"

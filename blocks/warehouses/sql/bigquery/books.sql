@@ -77,15 +77,17 @@ GROUP BY n.lane
 -- differs because of the clock, how a list is unpacked and how rows are merged
 INSERT INTO record_ledger (record_id, crm, object_type, crm_id, disposition, reason, request_key, lane, source,
     attempts,
-    contact_created_at, staged_at, finished_at, run_id, lookups, email_domain)
+    contact_created_at, staged_at, finished_at, run_id, lookups, email_domain, filled_before)
 SELECT s.record_id, s.crm, s.object_type, s.crm_id, r.disposition, r.reason,
     COALESCE(NULLIF(r.request_key, ''), s.request_key, ''),
     s.lane, s.source, s.attempts, s.contact_created_at, s.staged_at, CURRENT_TIMESTAMP(), :run_id,
-    COALESCE(NULLIF(r.lookups, ''), s.lookups), COALESCE(NULLIF(r.email_domain, ''), s.email_domain)
+    COALESCE(NULLIF(r.lookups, ''), s.lookups), COALESCE(NULLIF(r.email_domain, ''), s.email_domain),
+    NULLIF(r.filled_before, '')
 FROM (
     SELECT JSON_VALUE(value, '$.disposition') AS disposition, JSON_VALUE(value, '$.reason') AS reason,
         JSON_VALUE(value, '$.request_key') AS request_key, JSON_VALUE(value, '$.record_id') AS record_id,
-        JSON_VALUE(value, '$.lookups') AS lookups, JSON_VALUE(value, '$.email_domain') AS email_domain
+        JSON_VALUE(value, '$.lookups') AS lookups, JSON_VALUE(value, '$.email_domain') AS email_domain,
+        JSON_VALUE(value, '$.filled_before') AS filled_before
     FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) r JOIN enrichment_staging s ON s.record_id = r.record_id
 WHERE s.claimed_by = :token AND NOT EXISTS (SELECT 1 FROM record_ledger l WHERE l.record_id = s.record_id)
 

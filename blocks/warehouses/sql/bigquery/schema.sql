@@ -174,7 +174,8 @@ CREATE TABLE IF NOT EXISTS record_ledger (
     finished_at TIMESTAMP NOT NULL,
     run_id STRING NOT NULL,
     lookups STRING,
-    email_domain STRING
+    email_domain STRING,
+    filled_before STRING
 );
 
 CREATE TABLE IF NOT EXISTS enrichment_runs (

@@ -75,12 +75,13 @@ GROUP BY r.lane
 -- differs because of the clock and how a list is unpacked
 INSERT INTO record_ledger (record_id, crm, object_type, crm_id, disposition, reason, request_key, lane, source,
     attempts,
-    contact_created_at, staged_at, finished_at, run_id, lookups, email_domain)
+    contact_created_at, staged_at, finished_at, run_id, lookups, email_domain, filled_before)
 SELECT s.record_id, s.crm, s.object_type, s.crm_id, r.value ->> 'disposition', r.value ->> 'reason',
     COALESCE(NULLIF(r.value ->> 'request_key', ''), s.request_key, ''),
     s.lane, s.source, s.attempts, s.contact_created_at, s.staged_at, now(), :run_id,
     COALESCE(NULLIF(r.value ->> 'lookups', ''), s.lookups),
-    COALESCE(NULLIF(r.value ->> 'email_domain', ''), s.email_domain)
+    COALESCE(NULLIF(r.value ->> 'email_domain', ''), s.email_domain),
+    NULLIF(r.value ->> 'filled_before', '')
 FROM jsonb_array_elements(:rows::jsonb) AS r(value) JOIN enrichment_staging s ON s.record_id = r.value ->> 'record_id'
 WHERE s.claimed_by = :token
 

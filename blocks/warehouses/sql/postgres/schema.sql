@@ -218,6 +218,7 @@ CREATE TABLE record_ledger (
     run_id TEXT NOT NULL, -- flow run that ended it; empty for an erasure
     lookups TEXT, -- what each provider that was asked said, such as hunter unmatched,zoominfo matched; NULL: none was
     email_domain TEXT, -- domain of the address that it was looked up with; NULL: none, or the person was erased or opted out
+    filled_before TEXT, -- CRM fields that had a value before, enclosed and separated by commas; NULL: not read
     CHECK (disposition IN
             ('written', 'unchanged', 'unmatched', 'suppressed', 'invalid', 'skipped_fresh', 'failed'))
 );

@@ -142,14 +142,37 @@ SELECT
     w.field, -- text: field of the CRM
     CASE WHEN w.before IS NULL OR w.before = '' THEN 1 ELSE 0 END AS was_blank, -- integer: [0 or 1] whether the field was blank before
     CASE WHEN w.reverted_at IS NULL THEN 0 ELSE 1 END AS reverted, -- integer: [0 or 1] whether the change was taken back
-    ROW_NUMBER() OVER (
-        PARTITION BY w.crm, w.object_type, w.crm_id, w.field ORDER BY w.written_at, w.run_id) AS write_number, -- integer: [writes] 1 for our first write to this field of the contact, 2 for the next
     w.written_at, -- time: when the CRM had confirmed it
     to_char(date_trunc('week', w.written_at AT TIME ZONE 'UTC'), 'YYYY-MM-DD') AS week, -- text: Monday of the week in which it had, such as 2026-11-23
     to_char(w.written_at AT TIME ZONE 'UTC', 'YYYY-MM') AS month, -- text: month in which it had, such as 2026-11
     w.run_id -- text: flow run that wrote it
 FROM crm_writes w
 WHERE w.written_at IS NOT NULL AND NOT w.is_undo;
+
+-- Which fields of each contact had a value in the CRM before our first write, and have one now; of the fields that we write.
+-- Example: SELECT field, SUM(filled_before) AS filled_before, SUM(filled_now) AS filled_now, COUNT(*) AS contacts FROM crm_completeness GROUP BY field
+CREATE VIEW crm_completeness AS
+SELECT
+    l.crm, -- text: CRM that knows the contact, such as hubspot
+    l.object_type, -- text: type of the CRM record; always contact so far
+    l.crm_id, -- text: id of the record in the CRM
+    f.field, -- text: field of the CRM
+    CASE WHEN l.filled_before LIKE '%,' || f.field || ',%' THEN 1 ELSE 0 END AS filled_before, -- integer: [0 or 1] whether the field had a value when we first read the contact
+    CASE WHEN l.filled_before LIKE '%,' || f.field || ',%' OR w.crm_id IS NOT NULL THEN 1 ELSE 0 END AS filled_now, -- integer: [0 or 1] whether it had one then, or we have written one that was not undone
+    l.finished_at, -- time: when the contact was first finished
+    to_char(date_trunc('week', l.finished_at AT TIME ZONE 'UTC'), 'YYYY-MM-DD') AS week, -- text: Monday of the week in which it was, such as 2026-11-23
+    to_char(l.finished_at AT TIME ZONE 'UTC', 'YYYY-MM') AS month -- text: month in which it was, such as 2026-11
+FROM (
+    SELECT n.crm, n.object_type, n.crm_id, n.filled_before, n.finished_at,
+        ROW_NUMBER() OVER (PARTITION BY n.crm, n.object_type, n.crm_id ORDER BY n.finished_at, n.record_id) AS place
+    FROM record_ledger n WHERE n.filled_before IS NOT NULL) l
+JOIN (SELECT DISTINCT crm, object_type, field FROM crm_writes WHERE written_at IS NOT NULL) f
+    ON f.crm = l.crm AND f.object_type = l.object_type
+LEFT JOIN (
+    SELECT DISTINCT crm, object_type, crm_id, field FROM crm_writes
+    WHERE written_at IS NOT NULL AND reverted_at IS NULL AND NOT is_undo) w
+    ON w.crm = l.crm AND w.object_type = l.object_type AND w.crm_id = l.crm_id AND w.field = f.field
+WHERE l.place = 1;
 
 -- The totals of each run, with the week and the month in which it began.
 -- Example: SELECT month, state, COUNT(*) AS runs, SUM(claimed) AS contacts FROM run_totals GROUP BY month, state

@@ -19,7 +19,8 @@ CREATE TEMP TABLE IF NOT EXISTS batch_rows (
     attributes VARCHAR(65535), lookup_identifier VARCHAR(4096), reason VARCHAR(4096), field VARCHAR(256),
     before VARCHAR(65535), after VARCHAR(65535), run_id VARCHAR(256), disposition VARCHAR(256), step VARCHAR(256),
     detail VARCHAR(65535), wait_seconds VARCHAR(64), costs_attempt VARCHAR(8), email_key VARCHAR(256),
-    refresh VARCHAR(8), value VARCHAR(4096), lookups VARCHAR(4096), email_domain VARCHAR(256)
+    refresh VARCHAR(8), value VARCHAR(4096), lookups VARCHAR(4096), email_domain VARCHAR(256),
+    filled_before VARCHAR(65535)
 )
 
 -- session: make ids
@@ -32,7 +33,8 @@ INSERT INTO batch_rows VALUES
     :outcome, :credits, :api_version, :request_id, :enrichment_timestamp, :company_name, :employee_count, :industry,
     :tech_stack, :linkedin_url, :intent_keywords, :provider, :provider_record_id, :confidence, :attributes,
     :lookup_identifier, :reason, :field, :before, :after, :run_id, :disposition, :step, :detail, :wait_seconds,
-    :costs_attempt, :email_key, :refresh, :value, :lookups, :email_domain)
+    :costs_attempt, :email_key, :refresh, :value, :lookups, :email_domain,
+    :filled_before)
 
 -- session: fill ids
 INSERT INTO batch_ids VALUES
@@ -219,7 +221,8 @@ CREATE TABLE record_ledger (
     finished_at TIMESTAMP NOT NULL,
     run_id VARCHAR(256) NOT NULL,
     lookups VARCHAR(4096),
-    email_domain VARCHAR(256)
+    email_domain VARCHAR(256),
+    filled_before VARCHAR(65535)
 );
 
 CREATE TABLE enrichment_runs (

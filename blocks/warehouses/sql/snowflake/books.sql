@@ -77,22 +77,24 @@ MERGE INTO record_ledger t USING (
         COALESCE(NULLIF(r.request_key, ''), s.request_key, '') AS request_key,
         s.lane, s.source, s.attempts, s.contact_created_at, s.staged_at,
         COALESCE(NULLIF(r.lookups, ''), s.lookups) AS lookups,
-        COALESCE(NULLIF(r.email_domain, ''), s.email_domain) AS email_domain
+        COALESCE(NULLIF(r.email_domain, ''), s.email_domain) AS email_domain,
+        NULLIF(r.filled_before, '') AS filled_before
     FROM enrichment_staging s
     JOIN (
         SELECT f.value['record_id']::VARCHAR AS record_id, f.value['disposition']::VARCHAR AS disposition,
             f.value['reason']::VARCHAR AS reason, f.value['request_key']::VARCHAR AS request_key,
-            f.value['lookups']::VARCHAR AS lookups, f.value['email_domain']::VARCHAR AS email_domain
+            f.value['lookups']::VARCHAR AS lookups, f.value['email_domain']::VARCHAR AS email_domain,
+            f.value['filled_before']::VARCHAR AS filled_before
         FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) r ON r.record_id = s.record_id
     WHERE s.claimed_by = :token
     QUALIFY ROW_NUMBER() OVER (PARTITION BY s.record_id ORDER BY s.staged_at) = 1) s
 ON t.record_id = s.record_id
 WHEN NOT MATCHED THEN INSERT (record_id, crm, object_type, crm_id, disposition, reason, request_key, lane, source,
     attempts,
-    contact_created_at, staged_at, finished_at, run_id, lookups, email_domain)
+    contact_created_at, staged_at, finished_at, run_id, lookups, email_domain, filled_before)
     VALUES (s.record_id, s.crm, s.object_type, s.crm_id, s.disposition, s.reason, s.request_key, s.lane, s.source,
         s.attempts,
-    s.contact_created_at, s.staged_at, SYSDATE(), :run_id, s.lookups, s.email_domain)
+    s.contact_created_at, s.staged_at, SYSDATE(), :run_id, s.lookups, s.email_domain, s.filled_before)
 
 -- query: count_ended
 -- Counts by disposition which of these records a run has ended.

@@ -184,7 +184,8 @@ CREATE TABLE IF NOT EXISTS record_ledger (
     finished_at TIMESTAMP_NTZ NOT NULL,
     run_id VARCHAR NOT NULL,
     lookups VARCHAR,
-    email_domain VARCHAR
+    email_domain VARCHAR,
+    filled_before VARCHAR
 );
 
 CREATE TABLE IF NOT EXISTS enrichment_runs (

@@ -135,14 +135,36 @@ SELECT
     w.field,
     CASE WHEN w.before IS NULL OR w.before = '' THEN 1 ELSE 0 END AS was_blank,
     CASE WHEN w.reverted_at IS NULL THEN 0 ELSE 1 END AS reverted,
-    ROW_NUMBER() OVER (
-        PARTITION BY w.crm, w.object_type, w.crm_id, w.field ORDER BY w.written_at, w.run_id) AS write_number,
     w.written_at,
     LEFT(TO_CHAR(DATEADD(day, 1 - DAYOFWEEKISO(w.written_at), w.written_at), 'YYYY-MM-DD'), 10) AS week,
     LEFT(TO_CHAR(w.written_at, 'YYYY-MM'), 7) AS month,
     w.run_id
 FROM crm_writes w
 WHERE w.written_at IS NOT NULL AND NOT w.is_undo;
+
+-- Which fields of each contact had a value in the CRM before our first write, and have one now; of the fields that we write.
+CREATE VIEW IF NOT EXISTS crm_completeness AS
+SELECT
+    l.crm,
+    l.object_type,
+    l.crm_id,
+    f.field,
+    CASE WHEN l.filled_before LIKE '%,' || f.field || ',%' THEN 1 ELSE 0 END AS filled_before,
+    CASE WHEN l.filled_before LIKE '%,' || f.field || ',%' OR w.crm_id IS NOT NULL THEN 1 ELSE 0 END AS filled_now,
+    l.finished_at,
+    LEFT(TO_CHAR(DATEADD(day, 1 - DAYOFWEEKISO(l.finished_at), l.finished_at), 'YYYY-MM-DD'), 10) AS week,
+    LEFT(TO_CHAR(l.finished_at, 'YYYY-MM'), 7) AS month
+FROM (
+    SELECT n.crm, n.object_type, n.crm_id, n.filled_before, n.finished_at,
+        ROW_NUMBER() OVER (PARTITION BY n.crm, n.object_type, n.crm_id ORDER BY n.finished_at, n.record_id) AS place
+    FROM record_ledger n WHERE n.filled_before IS NOT NULL) l
+JOIN (SELECT DISTINCT crm, object_type, field FROM crm_writes WHERE written_at IS NOT NULL) f
+    ON f.crm = l.crm AND f.object_type = l.object_type
+LEFT JOIN (
+    SELECT DISTINCT crm, object_type, crm_id, field FROM crm_writes
+    WHERE written_at IS NOT NULL AND reverted_at IS NULL AND NOT is_undo) w
+    ON w.crm = l.crm AND w.object_type = l.object_type AND w.crm_id = l.crm_id AND w.field = f.field
+WHERE l.place = 1;
 
 -- The totals of each run, with the week and the month in which it began.
 CREATE VIEW IF NOT EXISTS run_totals AS

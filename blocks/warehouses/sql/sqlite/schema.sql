@@ -189,6 +189,7 @@ CREATE TABLE record_ledger (
     run_id TEXT NOT NULL,
     lookups TEXT,
     email_domain TEXT,
+    filled_before TEXT,
     CHECK (disposition IN
             ('written', 'unchanged', 'unmatched', 'suppressed', 'invalid', 'skipped_fresh', 'failed'))
 );

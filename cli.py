@@ -114,7 +114,12 @@ def setup(
         from tasks.setup import set_up  # noqa: PLC0415 - Prefect takes seconds to import
 
         report = set_up(save=save_blocks, runs=runs, deploy=deploy)
-        say(report, as_json, lambda: pairs_table("Set up", report))
+        say(
+            report,
+            as_json,
+            lambda: pairs_table("Set up", report),
+            "`enrich doctor`, then `enrich stage` and `enrich run`",
+        )
 
 
 @app.command(
@@ -194,7 +199,7 @@ def run(
             from flows.preview_contacts import preview_contacts  # noqa: PLC0415
 
             preview = run_flow(preview_contacts, **asked)
-            say(preview, as_json, lambda: _preview(preview))
+            say(preview, as_json, lambda: _preview(preview), "`enrich run`, which pays and writes")
         else:
             from flows.enrich_contacts import enrich_contacts  # noqa: PLC0415
 
@@ -277,7 +282,7 @@ def review(
 
         warehouse = load_settings().warehouse
         found = read_review(warehouse, days)
-        say(found, as_json, lambda: Markdown(review_markdown(found)))
+        say(found, as_json, lambda: Markdown(review_markdown(found)), "`enrich unmatched`, then `enrich review --mark`")
         if mark:
             err.print(f"{mark_reviewed(warehouse, found):,} unmatched contacts marked as reviewed")
 

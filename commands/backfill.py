@@ -94,7 +94,7 @@ def backfill(  # noqa: PLR0913 - one parameter for each option
             from flows.estimate_backfill import estimate_backfill  # noqa: PLC0415
 
             found = run_flow(estimate_backfill, select=selection, provider=provider)
-            say(found, as_json, lambda: _estimate_table(found))
+            say(found, as_json, lambda: _estimate_table(found), "the same command without `--estimate`")
         else:
             from flows.enrich_contacts import enrich_contacts  # noqa: PLC0415
 

@@ -32,7 +32,7 @@ def why(
             raise ConfigurationError(unknown_contact(crm, crm_id))
         rows = [asdict(line) for line in lines]
         text = "\n".join(f"{'now' if row['at'] == '9999' else row['at']}  {row['what']}" for row in rows)
-        say(rows, as_json, lambda: escape(text))
+        say(rows, as_json, lambda: escape(text), f"`enrich stage --ids {crm_id} --refresh` queues the contact again")
 
 
 def erase(
@@ -89,7 +89,7 @@ def suppress(
             raise ConfigurationError("name contacts by id or address, or give a list with `--csv FILE`")
         new = suppress_contacts(settings.warehouse, crm or settings.crm, listed, reason)
         text = f"{len(listed):,} ids and addresses are suppressed, {new:,} of them new; what is stored was not erased"
-        say({"listed": len(listed), "new": new}, as_json, lambda: text)
+        say({"listed": len(listed), "new": new}, as_json, lambda: text, "`enrich allow` takes one off the list again")
 
 
 def allow(

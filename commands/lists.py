@@ -52,16 +52,19 @@ def failures(
     """List the failed contacts that wait for a retry, with cause, history and what to do."""
     with reported_errors():
         refuse_empty({"--run": run_id, "--cause": cause, "--field": field})
+        from enrichment.lists import causes_of  # noqa: PLC0415
         from tasks.lists import read_failed, read_refused  # noqa: PLC0415 - Prefect takes seconds to import
 
         wanted = _filter(limit, csv, as_json=as_json, run_id=run_id, reason=cause, since=since, field=field)
         if field:
-            shown = ("contact", "field", "words", "value", "first_at", "last_at", "fix", "command")
-            say_list("Fields that were not written", read_refused(wanted), shown, as_json, csv)
+            refused = read_refused(wanted)
+            shown = ("contact", "field", "cause", "value", "first_at", "last_at")
+            notes = causes_of(refused, "enrich retry --field {field}")
+            say_list("Fields that were not written", refused, shown, as_json, csv, notes)
             return
         rows = read_failed(wanted)
-        columns = ("contact", "words", "cause", "step", "failures", "first_at", "last_at", "fix", "command")
-        say_list("Failed contacts", rows, columns, as_json, csv)
+        columns = ("contact", "cause", "step", "failures", "first_at", "last_at")
+        say_list("Failed contacts", rows, columns, as_json, csv, causes_of(rows, "enrich retry --cause {cause}"))
         if not (as_json or csv):
             _say_next(rows, wanted, "enrich retry --all")
             _say_refused(read_refused(wanted))
@@ -78,12 +81,13 @@ def unmatched(
     """List the unmatched contacts that you haven't reviewed yet, with reason and what to do."""
     with reported_errors():
         refuse_empty({"--run": run_id, "--cause": cause})
+        from enrichment.lists import causes_of  # noqa: PLC0415
         from tasks.lists import read_unmatched  # noqa: PLC0415 - Prefect takes seconds to import
 
         wanted = _filter(limit, csv, as_json=as_json, run_id=run_id, reason=cause, since=since)
         rows = read_unmatched(wanted)
-        columns = ("contact", "words", "cause", "provider", "first_at", "last_at", "fix", "command")
-        say_list("Unmatched contacts", rows, columns, as_json, csv)
+        columns = ("contact", "cause", "provider", "first_at", "last_at")
+        say_list("Unmatched contacts", rows, columns, as_json, csv, causes_of(rows, ""))
         if not (as_json or csv):
             _say_next(rows, wanted, "enrich review --mark")
 
@@ -128,6 +132,8 @@ def _say_next(rows: list[dict[str, Any]], wanted: "ListFilter", following: str) 
 
 
 def _say_refused(rows: list[dict[str, Any]]) -> None:
+    from enrichment.wording import contacts  # noqa: PLC0415
+
     fields = Counter(row["field"] for row in rows)
     for name, count in fields.most_common():
-        err.print(f"not written in {count:,} contacts: {name}: `enrich failures --field {name}`", style="dim")
+        err.print(f"{name} was not written in {contacts(count)}: `enrich failures --field {name}`", style="dim")

@@ -16,7 +16,12 @@ def status(as_json: Json = False) -> None:
 
         found = read_status()
         troubles = attention(found)
-        say({**asdict(found), "attention": troubles}, as_json, lambda: pairs_table("Status", status_lines(found)))
+        say(
+            {**asdict(found), "attention": troubles},
+            as_json,
+            lambda: pairs_table("Status", status_lines(found)),
+            "`enrich queue`, `enrich failures`, `enrich unmatched`",
+        )
         for trouble in troubles:
             err.print(f"[yellow]attention:[/yellow] {escape(trouble)}")
         if troubles:

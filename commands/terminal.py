@@ -9,7 +9,7 @@ from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec, Self, TypeVar
 
 import typer
 from rich.console import Console
@@ -30,20 +30,22 @@ err = Console(stderr=True, soft_wrap=True)
 
 
 class ExitCode(IntEnum):
-    """What a command's exit code says; the docstrings are the table in the documentation."""
+    """What a command's exit code says; docs/command-line.md has the table."""
 
-    DONE = 0
-    """It is done."""
-    FAILED = 1
-    """The work failed: contacts, a run, a system (`enrich doctor`), or a promise is broken (`enrich audit`)."""
-    MISCONFIGURED = 2
-    """A setting, an option or the input is wrong, and nothing was done."""
-    UNKNOWN = 3
-    """It is done, but nothing was known of a contact that was named."""
-    ATTENTION = 4
-    """`enrich status`: something needs attention."""
-    CANCELLED = 130
-    """It was cancelled, by Ctrl-C or otherwise (as shells say it)."""
+    meaning: str
+
+    def __new__(cls, code: int, meaning: str) -> Self:
+        """Make a code with its meaning."""
+        member = int.__new__(cls, code)
+        member._value_, member.meaning = code, meaning
+        return member
+
+    DONE = 0, "It is done."
+    FAILED = 1, "The work failed: contacts, a run, a system (`enrich doctor`), or a promise is broken (`enrich audit`)."
+    MISCONFIGURED = 2, "A setting, an option or the input is wrong, and nothing was done."
+    UNKNOWN = 3, "It is done, but nothing was known of a contact that was named."
+    ATTENTION = 4, "`enrich status`: something needs attention."
+    CANCELLED = 130, "It was cancelled, by Ctrl-C or otherwise (as shells say it)."
 
 
 #: The version of what `--json` prints; it grows when something in it is renamed or goes away.
@@ -148,8 +150,8 @@ def _report_foreign(kind: str, place: str, error: Exception | None = None) -> No
     raise typer.Exit(ExitCode.FAILED) from None
 
 
-def say(value: Any, as_json: bool, text: Callable[[], Any]) -> None:
-    """Print a result as text, or as one JSON object: a list as its `items`."""
+def say(value: Any, as_json: bool, text: Callable[[], Any], following: str = "") -> None:
+    """Print a result as text, with the command that follows beside it; or as one JSON object, a list as `items`."""
     if as_json:
         plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
         members = {"items": plain} if isinstance(plain, list) else plain
@@ -158,6 +160,8 @@ def say(value: Any, as_json: bool, text: Callable[[], Any]) -> None:
         out.print(text())
     else:
         sys.stdout.write(_plain(text()) + "\n")
+    if following and not as_json:
+        err.print(f"next: {escape(following)}", style="dim")
 
 
 def _plain(shown: Any) -> str:
@@ -177,7 +181,12 @@ def _plain(shown: Any) -> str:
 
 
 def say_list(
-    title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], as_json: bool, csv_path: Path | None
+    title: str,
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    as_json: bool,
+    csv_path: Path | None,
+    notes: Sequence[str] = (),
 ) -> None:
     """
     Print a list as text, or all its columns as JSON or CSV.
@@ -188,6 +197,7 @@ def say_list(
         columns: those that people read.
         as_json: print JSON.
         csv_path: write this CSV file; `-` for the standard output.
+        notes: what people read below the list.
     """
     if as_json and csv_path:
         raise ConfigurationError("choose one of `--json` and `--csv`: they exclude each other")
@@ -195,12 +205,14 @@ def say_list(
         _write_csv(rows, columns, csv_path)
     else:
         say(list(rows), as_json, lambda: _list_table(title, rows, columns) if rows else f"{title}: none")
+        for note in () if as_json else notes:
+            say(note, as_json, lambda: escape(note))  # noqa: B023 - called at once
 
 
 def _list_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> "Table":
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Column, Table  # noqa: PLC0415
 
-    table = Table(*(_TITLES.get(name, name) for name in columns), title=title)
+    table = Table(*(Column(_TITLES.get(name, name), no_wrap=name in _WHOLE) for name in columns), title=title)
     for row in rows:
         table.add_row(*(_cell(name, row) for name in columns))
     return table
@@ -208,14 +220,13 @@ def _list_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence
 
 #: What people read above a column whose name they wouldn't.
 _TITLES = {
-    "words": "what is wrong",
     "failures": "failed",
     "first_at": "first",
     "last_at": "last",
-    "fix": "what to do",
-    "command": "then run",
     "queued_at": "queued",
 }
+#: What is copied from a list is never cut.
+_WHOLE = frozenset({"contact", "cause", "field"})
 
 
 def _cell(name: str, row: Mapping[str, Any]) -> str:
@@ -273,10 +284,12 @@ def say_run(report: Any, as_json: bool) -> None:
     from blocks.settings import load_settings  # noqa: PLC0415
     from enrichment.records import Disposition  # noqa: PLC0415
 
-    say(report, as_json, lambda: run_table(report))
+    failed = report.books.count(Disposition.FAILED)
+    following = f"`enrich failures --run {report.run_id}`" if failed else "`enrich status`, or `enrich review`"
+    say(report, as_json, lambda: run_table(report), following)
     if report.books.failure_rate > load_settings().alert_threshold:
         raise EnrichmentError(
-            f"{report.books.count(Disposition.FAILED):,} of {report.books.claimed:,} contacts failed: fix the causes "
+            f"{failed:,} of {report.books.claimed:,} contacts failed: fix the causes "
             f"(`enrich failures --run {report.run_id}` lists them), then put them back into the queue with `enrich "
             f"retry --run {report.run_id}`"
         )

@@ -17,6 +17,7 @@ from enrichment.causes import ADVICE, failed, likely, refused
 from enrichment.records import Disposition
 from enrichment.refusals import OF_THE_FIELD, OF_THE_PROVIDER, RefusedField, refused_line
 from enrichment.stops import STOP_KINDS
+from enrichment.wording import contacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +175,9 @@ def concerns_of(
 def _failed_contacts(one: Cause, crm: str, provider: str) -> Concern:
     cause = failed(one.reason, one.step, crm)
     place = {"write_back": crm, "look_up": provider}.get(one.step, f"the step {one.step}")
-    text = f"{_contacts(one.count)} failed at {place}: {cause.words} ({one.reason} at {one.step})"
+    text = f"{contacts(one.count)} failed at {place}: {cause.words} ({one.reason} at {one.step})"
     about = f"{one.reason} at {one.step}"
     return Concern("failed_contacts", about, one.count, True, text, cause.advice, one.contacts, one.since)
-
-
-def _contacts(count: int) -> str:
-    return "1 contact" if count == 1 else f"{count:,} contacts"
 
 
 def _refused_field(one: RefusedField, crm: str) -> Concern:

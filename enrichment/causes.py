@@ -38,6 +38,9 @@ class Explained:
 #: Stands for the CRM's name.
 _CRM = "{crm}"
 
+#: What there is to decide where a paid reply is of no use: the journal has nothing to read for the retry.
+_PAID_AGAIN = "decide whether to pay for the lookup again"
+
 #: Failed contacts: what is wrong, and what to do before the retry.
 _FAILED: Mapping[str, tuple[str, str]] = {
     "attempts_exhausted": (
@@ -47,8 +50,11 @@ _FAILED: Mapping[str, tuple[str, str]] = {
     "chunk_broken": ("the contact's batch failed unexpectedly at its last attempt", "read the log of the run"),
     "contact_unreadable": ("{crm} fails to give the contact, though it gives others", "open the contact in {crm}"),
     "value_not_storable": ("the warehouse can't store one of its values", "see the column in `enrich why ID`"),
-    "reply_not_storable": ("the warehouse can't store the provider's reply", "see the column in `enrich why ID`"),
-    UNREADABLE: ("the provider's reply can't be read", "report it to the provider with the request id"),
+    "reply_not_storable": ("the warehouse can't store the provider's reply", _PAID_AGAIN),
+    "unreadable_answer": ("the provider's reply can't be read", _PAID_AGAIN),
+    "cut_answer": ("the provider's reply was cut", _PAID_AGAIN),
+    "lost_answer": ("the provider's reply was lost on its way", _PAID_AGAIN),
+    "missing_in_answer": ("the provider's reply leaves the contact out", _PAID_AGAIN),
     "validation_error": (
         "{crm} refuses the update as invalid",
         "correct the field mapping, or the rules of the property in {crm}; `enrich why ID` has {crm}'s words",

@@ -6,6 +6,7 @@ from typing import Any
 
 from enrichment import causes
 from enrichment.records import State
+from enrichment.wording import contacts
 
 #: As long ago as any row, and as many rows as there may be.
 EVER, ALL = "1970-01-01T00:00:00.000Z", 2**31 - 1
@@ -206,3 +207,22 @@ def _who(one: FailedItem | RefusedItem | UnmatchedItem | QueuedItem, pages: Mapp
 
 def _repair(cause: causes.Explained, command: str) -> Row:
     return {"fix": cause.fix, "command": command}
+
+
+def causes_of(rows: Iterable[Row], following: str) -> list[str]:
+    """
+    Return what the causes of listed contacts mean and what to do, the most frequent first.
+
+    Args:
+        rows: of a list.
+        following: the command for a cause, which stands for `{cause}`, and a field, for `{field}`; or empty.
+    """
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row["cause"], row["words"]), []).append(row)
+    lines = []
+    for (cause, words), alike in sorted(found.items(), key=lambda item: -len(item[1])):
+        command = following.format(cause=cause, field=alike[0].get("field", ""))
+        advice = causes.Explained(words, alike[0]["fix"], command).advice
+        lines.append(f"{contacts(len(alike))}: {cause}: {words}" + (f"; {advice}" if advice else ""))
+    return lines

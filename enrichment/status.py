@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from enrichment.review import duration
+from enrichment.wording import contacts
 
 #: How long a live contact may wait, and how long ago a run may have ended well while contacts wait.
 LONGEST_WAIT, LONGEST_SINCE_GOOD = timedelta(hours=1), timedelta(days=1)
@@ -133,12 +134,12 @@ def no_good_run(oldest_at: str | None, good_at: str | None, read_at: str) -> str
     return f"contacts wait, and the last run that ended well did so at {good_at}: read the log of the last run"
 
 
-def failed_lately(contacts: int) -> str:
+def failed_lately(failed: int) -> str:
     """Return a sentence if contacts failed in the last day, else nothing."""
-    if not contacts:
+    if not failed:
         return ""
     return (
-        f"{contacts:,} contacts failed in the last 24 hours: `enrich failures` lists them, with what to do, and "
+        f"{contacts(failed)} failed in the last 24 hours: `enrich failures` lists them, with what to do, and "
         "`enrich retry` queues them"
     )
 
@@ -153,7 +154,7 @@ def gone_quiet(one: LockStatus, lease_seconds: int) -> str:
     if between(one.seen_at, one.read_at).total_seconds() <= _QUIET * lease_seconds:
         return ""
     return (
-        f"run {one.run_id} holds {one.contacts:,} contacts and has given no sign of life for "
+        f"run {one.run_id} holds {contacts(one.contacts)} and has given no sign of life for "
         f"{_ago(one.seen_at, one.read_at)}: if it died, the next run on its machine frees them at once, and one "
         f"elsewhere finds them free at {one.free_at}"
     )
@@ -194,13 +195,13 @@ def _queue_lines(status: Status) -> Iterator[tuple[str, str]]:
         text = "empty"
         if one:
             locked = f", {one.locked:,} of them locked" if one.locked else ""
-            text = f"{one.records:,} contacts{locked}, the oldest for {_ago(one.oldest_at, status.read_at)}"
+            text = f"{contacts(one.records)}{locked}, the oldest for {_ago(one.oldest_at, status.read_at)}"
         paused = f"; paused since {status.paused[lane]}" if lane in status.paused else ""
         yield f"{lane} queue", text + paused
 
 
 def _lock_line(one: LockStatus) -> str:
-    return f"{one.contacts:,} contacts, seen {_ago(one.seen_at, one.read_at)} ago"
+    return f"{contacts(one.contacts)}, seen {_ago(one.seen_at, one.read_at)} ago"
 
 
 def _runs_line(status: Status) -> str:

@@ -26,5 +26,10 @@ def totals(*, match: bool) -> str:
     return "match" if match else "DON'T MATCH"
 
 
+def contacts(count: int) -> str:
+    """Return how many contacts, in words."""
+    return "1 contact" if count == 1 else f"{count:,} contacts"
+
+
 #: Where a time begins that is measured until a contact is written.
 BEGINNINGS: Mapping[str, str] = {"created": "created", "staged": "queued"}

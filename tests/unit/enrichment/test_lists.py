@@ -9,6 +9,7 @@ from enrichment.lists import (
     QueuedItem,
     RefusedItem,
     UnmatchedItem,
+    causes_of,
     failed_rows,
     queued_rows,
     refused_rows,
@@ -44,6 +45,21 @@ def test_an_unmatched_contact_was_so_since_its_first_result() -> None:
     first, second = unmatched_rows([UNMATCHED, replace(UNMATCHED, last_at=LATE, first_at=None)], PAGES)
     assert (first["first_at"], first["last_at"]) == (EARLY, EARLY)
     assert (second["first_at"], second["command"]) == (LATE, "enrich stage --ids 9")
+
+
+def test_causes_are_explained_once_below_a_list() -> None:
+    """The most frequent first, with what to do and the command for all of its contacts."""
+    items = [FAILED, replace(FAILED, reason="validation_error"), replace(FAILED, reason="validation_error")]
+    rows = failed_rows(items, {})
+    first, second = causes_of(rows, "enrich retry --cause {cause}")
+    assert first.startswith("2 contacts: validation_error: hubspot refuses the update as invalid; correct the field")
+    assert first.endswith("then `enrich retry --cause validation_error`")
+    assert second == (
+        "1 contact: not_confirmed: hubspot didn't say what became of the update; `enrich retry --cause not_confirmed`"
+    )
+    assert causes_of(failed_rows([FAILED], {}), "") == [
+        "1 contact: not_confirmed: hubspot didn't say what became of the update"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -60,7 +61,7 @@ def connection_string(postgres_dsn: str) -> Iterator[Callable[[str], str]]:
             yield lambda role: make_conninfo(postgres_dsn, dbname=database, user=role, password="change-me")
         finally:
             owner.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database)))
-            for role in (SETUP, RUN):
+            for role in (SETUP, RUN, "analysts"):
                 owner.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
 
 
@@ -130,6 +131,26 @@ def test_the_run_role_changes_no_table_and_sees_no_other_schema(
     rights: dict[str, list[str]] = dict(rows)
     assert {"enrichment_staging", "record_ledger", "schema_migrations"} <= rights.keys()
     assert all(right == ["DELETE", "INSERT", "SELECT", "UPDATE"] for right in rights.values())
+
+
+@pytest.mark.parametrize("pipeline", ["postgres"], indirect=True)
+def test_analysts_read_every_view_and_no_table(
+    restricted: Pipeline, connection_string: Callable[[str], str], postgres_dsn: str
+) -> None:
+    """The document's grants name each view; saved replies and addresses stay closed."""
+    described = runpy.run_path(str(DOCS.parent / "scripts" / "docs_tables.py"))
+    views, tables = ([one.name for one in described[kind]()] for kind in ("views", "tables"))
+    grants = re.findall(r"```sql\n(.*?)```", DOCUMENT.split("\n## Analysts\n")[1], re.DOTALL)[0]
+    with psycopg.connect(connection_string(SETUP)) as named:
+        database = named.info.dbname
+    with psycopg.connect(make_conninfo(postgres_dsn, dbname=database), autocommit=True) as analyst:
+        analyst.execute(grants.encode())
+        analyst.execute("SET ROLE analysts")
+        for view in views:
+            analyst.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(SCHEMA, view)))
+        for table in tables:
+            with pytest.raises(errors.InsufficientPrivilege):
+                analyst.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(SCHEMA, table)))
 
 
 @pytest.mark.parametrize("pipeline", ["postgres"], indirect=True)

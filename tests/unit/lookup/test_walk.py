@@ -271,3 +271,19 @@ def test_values_that_cannot_be_read_are_counted(world: World, caplog: pytest.Log
         "ben": {"employee_count": UNREADABLE},
     }
     assert "values_left_out provider=first field=employee_count reason=unreadable contacts=2" in caplog.messages
+
+
+def test_what_each_provider_said_is_kept_with_the_domain(world: World) -> None:
+    """For the match rate: of who is known and who isn't; of somebody who opted out, no domain."""
+    world.sell("first", ada=match(), ben=miss(), cleo=miss(Outcome.SUPPRESSED, "opt_out"))
+    world.sell("second", ben=match())
+    world.stage("ada", "ben", "cleo", "dora")
+    done = world.buy()
+    assert {one.record.crm_id: (one.lookups, one.email_domain) for one in done.found} == {
+        "ada": ("first matched", "firm.example"),
+        "ben": ("first unmatched,second matched", "firm.example"),
+    }
+    assert sorted((one.lookups, one.email_domain) for one in done.settlements) == [
+        ("", ""),
+        ("first unmatched,second unmatched", "firm.example"),
+    ]

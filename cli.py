@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from commands.audit import audit
 from commands.backfill import backfill, pause, resume
+from commands.changes import apply, plan
 from commands.contact import allow, erase, suppress, why
 from commands.listeners import listen
 from commands.lists import failures, queue, unmatched
@@ -308,6 +309,8 @@ app.command(
 )(undo)
 app.command(rich_help_panel=KEEP, epilog="Example: `enrich cleanup`, then `enrich cleanup --yes`")(cleanup)
 app.command(rich_help_panel=LOOK, epilog="Example: `enrich audit --days 7`")(audit)
+app.command(rich_help_panel=RUN, epilog="Example: `enrich plan --limit 500 --out plan.json`")(plan)
+app.command(rich_help_panel=RUN, epilog="Example: `enrich apply plan.json`, or `enrich apply PLAN_ID --decline`")(apply)
 
 
 @app.command(rich_help_panel=SET_UP, epilog="Example: `enrich doctor --json`")

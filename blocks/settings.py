@@ -12,6 +12,7 @@ from blocks.base import ENV_FILE_ENCODING, ENV_PREFIX, env_file, explain
 from blocks.providers.spec.model import spec_names
 from enrichment.addresses import AddressKind, AddressPolicy
 from enrichment.alerts import Limits
+from enrichment.change_plans import Guard
 from enrichment.credits import ANY_PROVIDER
 from enrichment.errors import ConfigurationError
 from enrichment.estimate import Price
@@ -23,7 +24,15 @@ _CREDITS = r"\d+(?:\.\d+)?"
 _CREDITS_OF_ONE = rf"\s*[a-z][a-z0-9_]*\s*=\s*{_CREDITS}\s*"
 
 #: Tables about runs, which are kept as long as the runs' totals.
-_OF_RUNS = ("enrichment_runs", "provider_usage", "doubtful_credits", "lookup_reservations", "event_cursors")
+_OF_RUNS = (
+    "change_plans",
+    "planned_changes",
+    "enrichment_runs",
+    "provider_usage",
+    "doubtful_credits",
+    "lookup_reservations",
+    "event_cursors",
+)
 
 
 class Settings(BaseSettings):
@@ -201,6 +210,25 @@ class Settings(BaseSettings):
         "judged.",
     )
 
+    guard_contacts: int | None = Field(
+        None,
+        ge=0,
+        description="Most contacts that a run may write; beyond it the changes are held until a person approves them; "
+        "empty: any number.",
+    )
+    guard_overwritten: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Largest share, 0 to 1, of the values written by a run that may replace another value, judged from "
+        "100 values on; beyond it the changes are held until a person approves them; empty: any.",
+    )
+    plan_hours: float = Field(
+        72.0,
+        gt=0,
+        le=720,
+        description="For how many hours a plan may be applied, and contacts wait for its approval.",
+    )
     csv_encoding: str = Field(
         "", description="Encoding of the CSV files that are read, such as `windows-1252`; empty: found by itself."
     )
@@ -282,6 +310,11 @@ class Settings(BaseSettings):
     def limits(self) -> Limits:
         """Return above what people are alerted."""
         return Limits(self.alert_threshold, self.refusal_threshold, self.jump_factor, self.alert_minimum)
+
+    @property
+    def guard(self) -> Guard:
+        """Return what a run may write without a person's approval."""
+        return Guard(self.guard_contacts, self.guard_overwritten, self.plan_hours)
 
     @property
     def notifier_references(self) -> list[str]:

@@ -282,10 +282,13 @@ def run_table(report: Any) -> "Table":
 def say_run(report: Any, as_json: bool) -> None:
     """Print a run's report; exit with a code if more contacts failed than the threshold permits."""
     from blocks.settings import load_settings  # noqa: PLC0415
-    from enrichment.records import Disposition  # noqa: PLC0415
+    from enrichment.records import NEEDS_APPROVAL, Disposition  # noqa: PLC0415
 
     failed = report.books.count(Disposition.FAILED)
     following = f"`enrich failures --run {report.run_id}`" if failed else "`enrich status`, or `enrich review`"
+    if report.stop and report.stop.kind == NEEDS_APPROVAL:
+        apply = f"enrich apply {report.run_id}"
+        following = f"`{apply}` writes the changes that were held, `{apply} --decline` drops them"
     say(report, as_json, lambda: run_table(report), following)
     if report.books.failure_rate > load_settings().alert_threshold:
         raise EnrichmentError(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from commands.terminal import Json, err, moment, reported_errors, say
+from commands.terminal import Json, moment, reported_errors, say
 from enrichment.errors import ConfigurationError
 
 #: How many lines a terminal gets; `--json` has all.
@@ -51,25 +51,20 @@ def undo(
 
             crm = open_enriched(FileJob(csv, target))
         report = undo_writes(selection, crm, write=yes)
-        say(report, as_json, lambda: _table(report, done=yes))
-        if report.values and not yes:
-            err.print("nothing was changed: run the same command with `--yes` to restore these values")
-        if report.values and yes:
-            err.print(f"next: `enrich undo --run {escape(report.run_id)}` shows how to undo this undo")
+        again = "the same command with `--yes` restores these values; nothing was changed yet"
+        back = f"`enrich undo --run {report.run_id}` takes this undo back"
+        say(report, as_json, lambda: _table(report, done=yes), (back if yes else again) if report.values else "")
 
 
 def _table(report: Any, *, done: bool) -> Any:
-    from rich.console import Group  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     table = Table("contact", "field", "now" if not done else "was", "would be" if not done else "is now")
     rows = [(crm_id, change) for crm_id, changes in report.changes.items() for change in changes]
     for crm_id, change in rows[:_MOST_LINES]:
         table.add_row(crm_id, change.field, escape(change.before or "(blank)"), escape(change.after or "(blank)"))
-    left = [
-        escape(f"contact {one.crm_id}{f', {one.field}' if one.field else ''}: stays as it is: {one.says}")
-        for one in report.not_undone[:_MOST_LINES]
-    ]
+    for one in report.not_undone[:_MOST_LINES]:
+        table.add_row(one.crm_id, one.field, "", escape(f"stays as it is: {one.says}"))
     restored = "were restored" if done else "would be restored"
     hidden = max(0, len(rows) - _MOST_LINES) + max(0, len(report.not_undone) - _MOST_LINES)
     table.caption = (
@@ -77,4 +72,4 @@ def _table(report: Any, *, done: bool) -> Any:
         f"already, {len(report.not_undone):,} stay as they are"
         + (f"; {hidden:,} lines more with `--json`" if hidden else "")
     )
-    return Group(table, *left)
+    return table

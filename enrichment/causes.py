@@ -94,6 +94,7 @@ _REFUSED: Mapping[str, tuple[str, str]] = {
     "fill_blank": ("the field isn't blank (rule fill_blank)", ""),
     "if_newer": ("the field was changed after the provider answered (rule if_newer)", ""),
     "protected": ("the field is protected", ""),
+    "not_approved": ("not in the approved plan, or changed since", ""),
     "undone": ("somebody has undone this value (`enrich undo`)", ""),
     EDITED: ("somebody has changed the field in {crm} since: that person decides, there", ""),
     WRITTEN_SINCE: ("a later run has written the field: undo that run as well", ""),

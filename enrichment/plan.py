@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from enrichment.change_plans import Guard
 from enrichment.credits import CreditCaps, cap_of_day
 from enrichment.errors import ConfigurationError
 from enrichment.records import Origin
@@ -57,6 +58,8 @@ class RunPlan:
         credits_per_day: that all runs of a day may spend at a provider, by its name, or by no name for every one.
         processes: others that work on the run's chunks, each at its part of the run's rate; 0: the run's own threads.
         descriptions: the CRM's description of the mapped fields, read once per run.
+        guard: what may be written without a person's approval.
+        change_plan: id of the plan that is applied: of its contacts and changes, and by saved replies alone.
     """
 
     run_id: str
@@ -79,6 +82,8 @@ class RunPlan:
     credits_per_day: Mapping[str, float] = field(default_factory=dict)
     processes: int = 0
     descriptions: Mapping[str, FieldDescription] = field(default_factory=dict)
+    guard: Guard = field(default_factory=Guard)
+    change_plan: str = ""
 
     @property
     def crm_name(self) -> str:

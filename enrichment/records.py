@@ -286,7 +286,8 @@ class OpenWrite:
 CREDIT_CAP_REACHED = "credit_cap_reached"
 PAUSED = "paused"
 CANCELLED = "cancelled"
-WISHED_STOPS = frozenset({CREDIT_CAP_REACHED, PAUSED, CANCELLED})
+NEEDS_APPROVAL = "needs_approval"
+WISHED_STOPS = frozenset({NEEDS_APPROVAL, CREDIT_CAP_REACHED, PAUSED, CANCELLED})
 
 
 @dataclass(frozen=True, slots=True)

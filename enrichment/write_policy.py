@@ -65,9 +65,11 @@ PROTECTED = "protected"
 STAMP = "stamp"
 #: A person has undone this value.
 UNDONE = "undone"
+#: It isn't what a person has approved.
+DIFFERS = "not_approved"
 NO_SUCH_FIELD = "no_such_field"
 READ_ONLY = "read_only"
-_POLICY_REASONS = frozenset({Rule.NEVER, Rule.FILL_BLANK, Rule.IF_NEWER, PROTECTED, STAMP, UNDONE})
+_POLICY_REASONS = frozenset({Rule.NEVER, Rule.FILL_BLANK, Rule.IF_NEWER, PROTECTED, STAMP, UNDONE, DIFFERS})
 
 #: Sources that say something of the reply, not of the contact.
 _OF_THE_REPLY = frozenset({"provider", "confidence", "received_at"})

@@ -1,15 +1,18 @@
 """Lock queued contacts, look them up, store the results, write them back to the CRM, and clear the queue."""
 
 import logging
+import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Annotated, Any, Literal, cast
 
 from prefect import flow, unmapped
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.flow_runs import suspend_flow_run
 from prefect.futures import PrefectFuture
+from prefect.input import RunInput
 from prefect.runtime import deployment
 from prefect.states import Cancelled, Completed
 from pydantic import Field
@@ -17,6 +20,7 @@ from pydantic import Field
 from blocks.log import event
 from blocks.settings import MOST_CHUNKS_IN_FLIGHT, Settings, load_settings
 from enrichment.books import Books, check_books
+from enrichment.change_plans import PlanSummary
 from enrichment.errors import (
     ConfigurationError,
     CredentialsRejectedError,
@@ -28,7 +32,7 @@ from enrichment.errors import (
 )
 from enrichment.intake import NOBODY, Selection
 from enrichment.plan import RunPlan
-from enrichment.records import CANCELLED, ChunkSummary, Claim, Disposition, Stop
+from enrichment.records import CANCELLED, NEEDS_APPROVAL, ChunkSummary, Claim, Disposition, Stop
 from enrichment.stops import graver, stop_of
 from enrichment.summary import RunReport, cancelled_in_words
 from flows.plan import asked_for, plan_run
@@ -37,12 +41,13 @@ from flows.task_runner import RunnerOfChoice, other_processes
 from lookup.permit import Permit
 from tasks.backfill import stage_selection
 from tasks.books import close_books, describe_fields, open_books, publish_report
+from tasks.change_plans import ask_for_approval, decide_plan, waiting_plan
 from tasks.chunk import carry_chunk, finish_writes, look_up, release_chunk, settle, store, write_back
 from tasks.dead_runs import marked_alive
 from tasks.failed_runs import cancel_books, fail_books
 from tasks.locks import locks_kept
 from tasks.looks import nothing_waits
-from tasks.present_run import by_schedule, local_run
+from tasks.present_run import begun_before, by_schedule, local_run
 from tasks.queue import claim_chunks, count_queue, run_slot
 from tasks.run_starts import look_again
 from tasks.steps import Parcel
@@ -121,13 +126,33 @@ def enrich_contacts(
         )
     lane = lane if select.is_empty else "backfill"
     plan = plan_run(settings, provider=provider, crm=crm, warehouse=warehouse, lane=lane, max_credits=max_credits)
+    if begun_before() and (waiting := waiting_plan(plan)):
+        return _after_approval(plan, settings, waiting)
     if by_schedule() and select.is_empty and nothing_waits(plan):
         nothing = RunReport(plan.run_id, Books(), crm=plan.crm_name)
         return cast(RunReport, Completed(message="no contact waits in the queue", data=nothing))
-    # A cluster that doesn't answer is reported before the books open.
-    plan = replace(plan, processes=other_processes(settings))
     if not select.is_empty:
         stage_selection(plan.crm, plan.warehouse, plan.lane, select, refresh=refresh)
+    report, permit = carry_out(plan, settings, limit)
+    if deployment.id and plan.lane != "backfill" and not limit and not permit.cancelled:
+        look_again(plan)
+    if report.stop and report.stop.kind == NEEDS_APPROVAL:
+        return _held(plan, settings, report)
+    return ended(report, settings.alert_threshold)
+
+
+def carry_out(plan: RunPlan, settings: Settings, limit: int = 0) -> tuple[RunReport, Permit]:
+    """
+    Take what waits through the chain, with books of its own.
+
+    Returns:
+        the run's report, and whether it was cancelled.
+
+    Raises:
+        RunStoppedError, RunCancelledError, BooksUnbalancedError, EnrichmentError: see `enrich_contacts`.
+    """
+    # A cluster that doesn't answer is reported before the books open.
+    plan = replace(plan, processes=other_processes(settings))
     with marked_alive(plan):
         open_books(plan)
         with run_slot(plan.lane), locks_kept(plan) as permit, cancelled_by_signals(partial(_cancel, permit)):
@@ -144,9 +169,36 @@ def enrich_contacts(
         )
     publish_report(plan, report)
     _judge(report)
-    if deployment.id and plan.lane != "backfill" and not limit and not permit.cancelled:
-        look_again(plan)
-    return _ended(report, settings.alert_threshold)
+    return report, permit
+
+
+class Approval(RunInput):
+    """What a person says in Prefect of changes that a guard has held."""
+
+    approve: bool = Field(description="Write these changes? No: they are dropped, and the contacts leave the queue.")
+    who: str = Field(min_length=1, description="Your name; it is kept with the decision.")
+    note: str = Field("", description="Why, if you like; it is kept, too.")
+
+
+def _held(plan: RunPlan, settings: Settings, report: RunReport) -> RunReport:
+    """Ask people for their approval; the run of a deployment waits for it, any other one ends and says what to do."""
+    summary = ask_for_approval(plan, [] if local_run() else settings.notifier_references)
+    return _after_approval(plan, settings, summary) if deployment.id else ended(report, settings.alert_threshold)
+
+
+def _after_approval(plan: RunPlan, settings: Settings, summary: PlanSummary) -> RunReport:
+    """Suspend the run until a person has decided; it begins again then, and comes back here."""
+    words = f"{summary}. By rule: {_counted(summary.by_rule)}. By field: {_counted(summary.by_field)}."
+    form = Approval.with_initial_data(description=words)
+    answer = suspend_flow_run(wait_for_input=form, key="approval", timeout=int(3600 * settings.plan_hours))
+    decide_plan(plan.warehouse, plan.run_id, approve=answer.approve, by=answer.who, note=answer.note)
+    # With totals of its own: those of the first part are closed.
+    applied = replace(plan, run_id=str(uuid.uuid4()), change_plan=plan.run_id)
+    return ended(carry_out(applied, settings)[0], settings.alert_threshold)
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
 
 
 @dataclass
@@ -285,7 +337,7 @@ def _judge(report: RunReport) -> None:
         )
 
 
-def _ended(report: RunReport, threshold: float) -> RunReport:
+def ended(report: RunReport, threshold: float) -> RunReport:
     """
     Return the report, as Prefect's state of the run if it was cancelled or contacts failed: its message says so.
 

@@ -34,6 +34,7 @@ def plan_run(settings: Settings, *, max_credits: float | None = None, **override
         required_fields=settings.required_field_names,
         max_credits=max_credits,
         credits_per_day=settings.credit_caps,
+        guard=settings.guard,
         **values,
     )
 

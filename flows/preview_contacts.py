@@ -32,6 +32,7 @@ def preview_contacts(
     warehouse: str = "",
     lane: Literal["", "live", "backfill"] = "",
     limit: Annotated[int, Field(ge=0)] = 0,
+    keep: bool = False,
 ) -> Preview:
     """
     Return what a run would write, from saved replies where there are any.
@@ -42,9 +43,10 @@ def preview_contacts(
         warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
         lane: Queue, `live` or `backfill`; empty: both, live first.
         limit: The most queued contacts to cover; 0: one batch.
+        keep: Keep the changes as a plan, which can be approved and applied.
 
     Raises:
         ConfigurationError: a setting or a parameter makes no sense.
     """
     plan = plan_run(load_settings(), provider=provider, crm=crm, warehouse=warehouse, lane=lane)
-    return preview(replace(plan, descriptions=describe_fields(plan)), limit or plan.chunk_size)
+    return preview(replace(plan, descriptions=describe_fields(plan)), limit or plan.chunk_size, keep=keep)

@@ -31,7 +31,7 @@ from enrichment.errors import ConfigurationError
 from enrichment.lists import ListFilter
 from enrichment.messages import Occasion, compose_alert, compose_version_notice
 from enrichment.plan import RunPlan, check_lease
-from enrichment.records import CANCELLED, Disposition, Stop
+from enrichment.records import CANCELLED, NEEDS_APPROVAL, Disposition, Stop
 from enrichment.stops import graver
 from enrichment.summary import ProviderUse, RunReport, failure_rows, summary_markdown
 from enrichment.wire import FieldDescription
@@ -149,6 +149,8 @@ def _end_of(report: RunReport) -> tuple[str, str]:
 def _concerns(
     plan: RunPlan, warehouse: Warehouse, report: RunReport, ended: tuple[str, str], limits: Limits
 ) -> list[Concern]:
+    if report.stop and report.stop.kind == NEEDS_APPROVAL:
+        limits = replace(limits, jump_factor=0.0)  # those that are held aren't among the known ones yet
     looked_at = [one for one in (Disposition.INVALID, Disposition.UNMATCHED) if report.books.count(one)]
     judged = looked_at if report.books.finished >= limits.minimum else []
     found = concerns_of(

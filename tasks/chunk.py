@@ -28,6 +28,7 @@ from enrichment.records import (
 from enrichment.retry import refused_record, settle_failure
 from enrichment.stops import give_back, graver, hand_back, stop_of
 from lookup.buying import Buyer
+from lookup.journal import JournalReader
 from lookup.permit import RUN_CANCELLED
 from lookup.walk import LookUp, load_providers
 from tasks.locks import locks_kept
@@ -52,16 +53,22 @@ def look_up(plan: RunPlan, claimed: Parcel[Claim]) -> Parcel[Chunk]:
         if permit.cancelled:
             return Parcel(Chunk(claim, settlements=hand_back(claim.records, RUN_CANCELLED)))
         buyer = Buyer(plan, claim, warehouse, crm, permit)
+        asker = JournalReader(plan, warehouse) if plan.change_plan else buyer
         try:
-            done = LookUp(plan, warehouse, crm, buyer, load_providers(plan)).run(claim.records)
+            done = LookUp(plan, warehouse, crm, asker, load_providers(plan)).run(claim.records)
         except (RunStoppedError, PostponedError) as error:
             chunk = Chunk(claim, settlements=give_back(claim.records, error), stop=stop_of(error))
         else:
-            chunk = Chunk(
-                claim, tuple(done.found), tuple(done.unmatched), tuple(done.settlements), stop=buyer.final_stop
-            )
+            settlements = (*done.settlements, *_unanswered(claim, done))
+            chunk = Chunk(claim, tuple(done.found), tuple(done.unmatched), settlements, stop=buyer.final_stop)
     event("chunk_looked_up", records=len(claim.records), found=len(chunk.found), settled=len(chunk.settlements))
     return Parcel(chunk)
+
+
+def _unanswered(claim: Claim, done: LookUp) -> tuple[Returned, ...]:
+    """Return the records to the queue that would need a reply that is to be paid for, where none is."""
+    known = {item.record_id for item in (*done.found, *done.settlements)}
+    return hand_back((record for record in claim.records if record.record_id not in known), "reply_not_saved")
 
 
 @step(name="store")

@@ -79,6 +79,15 @@ def run_parameters() -> Mapping[str, Any]:
     return run.parameters if run else flow_run.get_parameters()
 
 
+def begun_before() -> bool:
+    """Return whether the present run was begun before: it was suspended, or is repeated."""
+    context = FlowRunContext.get()
+    if not context or not context.flow_run:
+        return False
+    # Prefect doesn't count a run again that goes on after it was suspended.
+    return bool(context.flow_run.empirical_policy.pause_keys) or context.flow_run.run_count > 1
+
+
 def by_schedule() -> bool:
     """Return whether a schedule has started the present run: neither a person, nor an event."""
     context = FlowRunContext.get()

@@ -13,14 +13,15 @@ from blocks.warehouses.base import Warehouse, open_warehouse
 from enrichment.estimate import Estimate, estimate_markdown
 from enrichment.intake import Selection
 from enrichment.plan import RunPlan
-from enrichment.records import Disposition, Finished, StagedRecord, State
+from enrichment.records import Disposition, Finished, Found, StagedRecord, State
 from enrichment.retry import settle_absent
-from enrichment.write_policy import Change, Refusal
+from enrichment.write_policy import Change, Refusal, WritePlan
 from lookup.counting import Counter
 from lookup.journal import JournalReader
 from lookup.walk import LookUp, load_providers
 from tasks.artifacts import publish_markdown
 from tasks.backfill import pages
+from tasks.change_plans import ShownPlan, keep_changes, sealed_plan
 from tasks.steps import step
 from tasks.write_back import read_and_plan
 
@@ -37,6 +38,7 @@ class Preview:
         changes: what would be written, by CRM id.
         results: how the records would end that need no paid reply, by disposition.
         refusals: values that would not be written, by CRM id, those included that the user's own rules forbid.
+        kept: the plan of these changes, if it was kept.
     """
 
     records: int
@@ -44,11 +46,12 @@ class Preview:
     changes: dict[str, tuple[Change, ...]]
     results: Mapping[Disposition, int]
     refusals: dict[str, tuple[Refusal, ...]]
+    kept: ShownPlan | None = None
 
 
 @step(name="preview")
-def preview(plan: RunPlan, limit: int) -> Preview:
-    """Return what a run would do with the next records of the queue, by the journal alone."""
+def preview(plan: RunPlan, limit: int, *, keep: bool = False) -> Preview:
+    """Return what a run would do with the next records of the queue, by the journal alone, and perhaps keep it."""
     with open_warehouse(plan.warehouse) as warehouse, open_crm(plan.crm) as crm:
         waiting = warehouse.peek(origin=plan.origin, lane=plan.lane, limit=limit)
         reader = JournalReader(plan, warehouse)
@@ -56,6 +59,7 @@ def preview(plan: RunPlan, limit: int) -> Preview:
         records = [replace(one, attempts=one.attempts + 1) for one in waiting]
         done = LookUp(plan, warehouse, crm, reader, load_providers(plan)).run(records)
         read = read_and_plan(plan, warehouse, crm, done.found)
+        kept = _keep(plan, warehouse, crm, done.found, read.plans) if keep else None
     results = Count(one.disposition for one in done.settlements if isinstance(one, Finished))
     changes: dict[str, tuple[Change, ...]] = {}
     refusals: dict[str, tuple[Refusal, ...]] = {}
@@ -74,7 +78,14 @@ def preview(plan: RunPlan, limit: int) -> Preview:
         else:
             results[Disposition.UNCHANGED] += 1
     event("previewed", records=len(waiting), would_ask=len(reader.lacking))
-    return Preview(len(waiting), len(reader.lacking), changes, dict(results), refusals)
+    return Preview(len(waiting), len(reader.lacking), changes, dict(results), refusals, kept)
+
+
+def _keep(
+    plan: RunPlan, warehouse: Warehouse, crm: Crm, found: Sequence[Found], plans: Mapping[str, WritePlan]
+) -> ShownPlan:
+    keep_changes(plan, warehouse, crm, [item for item in found if item.record_id in plans], plans)
+    return sealed_plan(warehouse, plan.run_id)
 
 
 @step(name="estimate")

@@ -61,6 +61,8 @@ def start_deployment(lane: str) -> str:
 
 def pause_of(plan: RunPlan, warehouse: Warehouse) -> Stop | None:
     """Return the stop of a run whose lane is paused while records wait in it."""
+    if plan.change_plan:
+        return None  # a person has asked for these contacts
     held = [lane for lane in sorted(plan.lanes & warehouse.paused_lanes().keys()) if _records(warehouse, lane)]
     if not held:
         return None
@@ -134,20 +136,32 @@ def claim_chunks(plan: RunPlan, chunks: int, budget: int) -> list[Parcel[Claim]]
     claims: list[Claim] = []
     with open_warehouse(plan.warehouse) as warehouse:
         while len(claims) < chunks and budget > 0:
-            claim = warehouse.claim(
-                plan.run_id,
-                origin=plan.origin,
-                lane=plan.lane,
-                limit=min(plan.chunk_size, budget),
-                lease_seconds=plan.lease_seconds,
-                make_token=lambda: uuid.uuid4().hex,
-            )
+            claim = _claim(plan, warehouse, min(plan.chunk_size, budget))
             if not claim.records:
                 break
             claims.append(claim)
             budget -= len(claim.records)
     event("chunks_claimed", chunks=len(claims), records=sum(len(claim.records) for claim in claims))
     return [Parcel(claim) for claim in claims]
+
+
+def _claim(plan: RunPlan, warehouse: Warehouse, limit: int) -> Claim:
+    def make_token() -> str:
+        return uuid.uuid4().hex
+
+    lease = plan.lease_seconds
+    if plan.change_plan:
+        return warehouse.claim_planned(
+            plan.run_id,
+            plan.change_plan,
+            origin=plan.origin,
+            limit=limit,
+            lease_seconds=lease,
+            make_token=make_token,
+        )
+    return warehouse.claim(
+        plan.run_id, origin=plan.origin, lane=plan.lane, limit=limit, lease_seconds=lease, make_token=make_token
+    )
 
 
 @step(name="count-queue")

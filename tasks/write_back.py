@@ -8,9 +8,11 @@ from datetime import datetime
 
 from blocks.crms.base import Crm, CrmContact, Update, UpdateResult, read_apart
 from blocks.warehouses.base import PlannedWrite, Warehouse
+from enrichment.change_plans import approved_part
 from enrichment.division import divide
 from enrichment.plan import RunPlan
 from enrichment.records import (
+    NEEDS_APPROVAL,
     Chunk,
     Disposition,
     Enrichment,
@@ -24,9 +26,10 @@ from enrichment.records import (
 )
 from enrichment.refusals import kept, left_out
 from enrichment.retry import refused_record, settle_absent, settle_failure, settle_unread
-from enrichment.stops import STOP_KINDS, graver
+from enrichment.stops import STOP_KINDS, graver, hand_back
 from enrichment.wire import holds
 from enrichment.write_policy import Refusal, Rule, WritePlan, fields_to_read, filled_fields, plan_write
+from tasks.change_plans import keep_changes
 
 
 def values_of(enrichment: Enrichment) -> dict[str, object]:
@@ -104,10 +107,14 @@ class WriteBack:
 
     def run(self) -> Chunk:
         read = read_and_plan(self.plan, self.warehouse, self.crm, self.chunk.found)
+        if self.plan.change_plan:
+            read = self._as_approved(read)
         contacts, plans = read.contacts, read.plans
         self._confirm_arrived(contacts)
         planned = [item for item in self.chunk.found if self._has_changes(item, read)]
         held = self._announce(planned, plans)
+        if self.plan.guard.is_on and not self.plan.change_plan:
+            held = self._within_guard([item for item in planned if item.record_id in held], plans)
         self._send([item for item in planned if item.record.record_id in held], plans, contacts)
         return replace(
             self.chunk,
@@ -117,6 +124,19 @@ class WriteBack:
             stop=graver(self.chunk.stop, self.stop),
             planned=dict(self.planned),
         )
+
+    def _as_approved(self, read: Planned) -> Planned:
+        """Return what is planned without what isn't in the plan that is applied; of a declined one, nothing is left."""
+        ids = [item.record.crm_id for item in self.chunk.found]
+        approved = self.warehouse.planned_of(self.plan.change_plan, self.plan.origin, ids)
+        plans = {
+            item.record_id: approved_part(
+                read.plans[item.record_id], approved.get(item.record.crm_id, frozenset()), self.crm.rules
+            )
+            for item in self.chunk.found
+            if item.record_id in read.plans
+        }
+        return replace(read, plans=plans)
 
     def _confirm_arrived(self, contacts: Mapping[str, CrmContact]) -> None:
         """Confirm writes that a run announced before it died: those that the CRM holds by now did arrive."""
@@ -165,6 +185,26 @@ class WriteBack:
         lost = [item.record_id for item in planned if item.record_id not in {*held, *refused}]
         self.settlements += [Returned(record_id, "claim_lost") for record_id in lost]
         return held
+
+    def _within_guard(self, items: Sequence[Found], plans: Mapping[str, WritePlan]) -> frozenset[str]:
+        """
+        Return the ids of the records that may be sent: all, or none if the run would write more than its guard permits.
+
+        What was announced is counted after it was committed: of batches that go the same way at once, the last one
+        sees all others.
+        """
+        exceeded = self.plan.guard.exceeded_by(self.warehouse.count_run_changes(self.plan.run_id)) if items else ""
+        if not exceeded:
+            return frozenset(item.record_id for item in items)
+        keep_changes(self.plan, self.warehouse, self.crm, items, plans, exceeded)
+        self.warehouse.withdraw_writes(self.plan.origin, self.plan.run_id, [item.record.crm_id for item in items])
+        hours = self.plan.guard.hours
+        self.settlements += hand_back((item.record for item in items), NEEDS_APPROVAL, 3600 * hours)
+        self.stop = Stop(
+            NEEDS_APPROVAL,
+            f"{exceeded}: its contacts wait for your approval, {hours:g} hours at most",
+        )
+        return frozenset()
 
     def _send(self, items: Sequence[Found], plans: Mapping[str, WritePlan], contacts: Mapping[str, CrmContact]) -> None:
         updates = [

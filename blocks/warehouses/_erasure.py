@@ -27,6 +27,7 @@ _FORGETTING = {
     "enrichment_history": "forget_history",
     "unmatched_records": "forget_unmatched",
     "crm_writes": "forget_writes",
+    "planned_changes": "forget_planned",
     "field_refusals": "forget_refusals",
     "failed_records": "forget_dead_letters",
 }

@@ -74,6 +74,18 @@ class PlannedWrite:
 
 
 @dataclass(frozen=True, slots=True)
+class NewPlan:
+    """A plan that is begun; see `KeptPlan`."""
+
+    plan_id: str
+    crm: str
+    provider: str
+    cause: str
+    policy: str
+    made_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class MadeFor:
     """For which staged record a request is made; `email_key` is the hashed address that it is made with, if any."""
 

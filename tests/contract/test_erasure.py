@@ -7,8 +7,9 @@ import pytest
 
 from blocks.base import module_names
 from blocks.providers.base import Reply
-from blocks.warehouses.base import MadeFor, PlannedWrite, Warehouse
+from blocks.warehouses.base import MadeFor, NewPlan, PlannedWrite, Warehouse
 from enrichment.books import check_books
+from enrichment.change_plans import PlannedChange
 from enrichment.identifiers import email_key, suppression_keys
 from enrichment.records import ERASED_ADDRESS, Claim, Contact, Disposition, Finished, OpenWrite, Outcome, Unmatched
 from enrichment.story import Story
@@ -26,6 +27,7 @@ TABLES = (
     "unmatched_records",
     "provider_replies",
     "crm_writes",
+    "planned_changes",
     "field_refusals",
     "failed_records",
     "record_ledger",
@@ -56,6 +58,8 @@ def fill_every_table(warehouse: Warehouse, crm_id: str, email: str) -> Claim:
     item = replace(found(first), request_key=key)
     warehouse.store(first, HUBSPOT, [item], [Unmatched(record, crm_id, email, "NO_MATCH")], provider="zoominfo")
     warehouse.plan_writes(first, HUBSPOT, [PlannedWrite(record, crm_id, (Change("phone", "1", "2"),))])
+    change = PlannedChange(crm_id, record, Change("phone", "1", "2"), "always", "phone")
+    warehouse.keep_planned(NewPlan("run-1", "hubspot", "zoominfo", "asked", "mark", "me"), HUBSPOT, [change])
     refusals = (Refusal("industry", "not_an_option", email),)
     failed = [Finished(record, Disposition.FAILED, reason="r", step="s", detail=email, refusals=refusals)]
     warehouse.settle(first, HUBSPOT, failed, [])
@@ -87,6 +91,7 @@ def test_an_erased_contact_leaves_ids_and_hashes_only(warehouse: Warehouse) -> N
         "enrichment_history": 1,
         "unmatched_records": 1,
         "crm_writes": 1,
+        "planned_changes": 1,
         "field_refusals": 1,
         "failed_records": 1,
         "provider_replies": 1,
@@ -110,7 +115,7 @@ def test_an_erasure_may_be_repeated_and_an_unknown_contact_is_suppressed(warehou
     """Nothing is left to remove the second time, and the suppression is kept for an unknown contact."""
     fill_every_table(warehouse, "1", "zoe@acme.example")
     warehouse.suppress(suppression_keys(Contact("9"), HUBSPOT), "opt_out")
-    assert [warehouse.erase(HUBSPOT, crm_id).total for crm_id in ("1", "9")] == [8, 0]
+    assert [warehouse.erase(HUBSPOT, crm_id).total for crm_id in ("1", "9")] == [9, 0]
     kept = everything_kept(warehouse, but="suppression_changes")  # which notes who did it, each time
     assert [warehouse.erase(HUBSPOT, crm_id).total for crm_id in ("1", "9")] == [0, 0]
     assert everything_kept(warehouse, but="suppression_changes") == kept

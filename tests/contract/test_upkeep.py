@@ -8,7 +8,8 @@ import pytest
 from blocks.base import module_names
 from blocks.providers.base import Reply
 from blocks.settings import Settings
-from blocks.warehouses.base import PlannedWrite, RunEnd, Warehouse
+from blocks.warehouses.base import NewPlan, PlannedWrite, RunEnd, Warehouse
+from enrichment.change_plans import PlannedChange
 from enrichment.records import Claim, Disposition, Finished, OpenWrite, Outcome, Unmatched
 from enrichment.write_policy import Change, Refusal
 from tests.contract.test_warehouses import HUBSPOT, claim, count, finish, found, open_run, queue, stage
@@ -16,6 +17,8 @@ from tests.warehouses import look
 
 #: By table, when a row became old, and how many of the rows that `live_through` leaves are needed for nothing then.
 OLD = {
+    "change_plans": ("made_at", 1),
+    "planned_changes": ("planned_at", 1),
     "crm_writes": ("written_at", 1),  # the last write of the field stays
     "doubtful_credits": ("noted_at", 1),
     "enrichment_history": ("enrichment_timestamp", 3),
@@ -74,6 +77,8 @@ def live_through(warehouse: Warehouse) -> None:
     write(warehouse, "run-3", "key-3")
     warehouse.count_usage("run-1")
     warehouse.note_doubt("zoominfo", "run-1", 1.0)
+    change = PlannedChange("2", "gone", Change("phone", "1", "2"), "always", "phone")
+    warehouse.keep_planned(NewPlan("run-1", "hubspot", "zoominfo", "asked", "mark", "me"), HUBSPOT, [change])
     days = {"reply_days": 30, "miss_days": 30}
     warehouse.open_requests("zoominfo", ["dead"], token="dead", lease_seconds=-1, **days)
     warehouse.begin_cursor("backfill:hubspot", "1")

@@ -13,6 +13,7 @@ from blocks.base import module_names
 from blocks.providers.base import Reply
 from blocks.warehouses.base import (
     JournalLookup,
+    NewPlan,
     NewRecord,
     PlannedWrite,
     Renewal,
@@ -25,6 +26,7 @@ from blocks.warehouses.base import (
 )
 from enrichment.alerts import Shares
 from enrichment.books import check_books
+from enrichment.change_plans import PlannedChange, RunChanges
 from enrichment.credits import CreditCaps
 from enrichment.errors import ConfigurationError
 from enrichment.identifiers import suppression_keys
@@ -573,6 +575,80 @@ def test_an_undo_is_recorded_beside_what_it_undid(warehouse: Warehouse) -> None:
     assert warehouse.undone_of(HUBSPOT, ["1"]) == {"1": {"industry": frozenset({"y"})}}
     again = warehouse.read_undoable(HUBSPOT, UndoSelection("run-1", "1"), limit=9)
     assert [(one.field, one.is_undo) for one in again] == [("company", False), ("company", True), ("industry", True)]
+
+
+def test_a_plan_is_kept_decided_once_and_claimed_once_by_each_run(warehouse: Warehouse) -> None:
+    """Its contacts wait for it and no other run takes them; each of its runs gets each of them once."""
+    open_run(warehouse)
+    stage(warehouse, "1", "2", "3")
+    mine = claim(warehouse, limit=2)
+    plan = NewPlan("run-1", "hubspot", "zoominfo", "asked", "mark", "me")
+    changes = [
+        PlannedChange(record.crm_id, record.record_id, Change("company", before, "Acme"), "always", "company_name")
+        for record, before in zip(mine.records, (None, "Old"), strict=True)
+    ]
+    for part in (changes[:1], changes, changes[1:]):
+        warehouse.keep_planned(plan, HUBSPOT, part)
+    back = [Returned(record.record_id, "needs_approval", 3600.0, costs_attempt=False) for record in mine.records]
+    warehouse.settle(mine, HUBSPOT, back, [])
+    assert len(claim(warehouse, "run-2").records) == 1
+    assert sorted(warehouse.read_planned("run-1"), key=lambda one: one.crm_id) == sorted(
+        changes, key=lambda one: one.crm_id
+    )
+    ids = [one.crm_id for one in changes]
+    assert warehouse.planned_of("run-1", HUBSPOT, ids) == {}
+    warehouse.seal_plan("run-1", "digest")
+    assert warehouse.decide_plan("run-1", state="approved", by="Ada", note="")
+    assert not warehouse.decide_plan("run-1", state="declined", by="Bob", note="")
+    kept = warehouse.read_plan("run-1")
+    assert kept is not None
+    assert (kept.digest, kept.state, kept.decided_by, kept.made_by) == ("digest", "approved", "Ada", "me")
+    assert kept.made_at <= (kept.decided_at or "") <= kept.read_at
+    assert warehouse.read_plan("run-2") is None
+    assert warehouse.planned_of("run-1", HUBSPOT, ids) == {one.crm_id: frozenset({one.change}) for one in changes}
+    assert warehouse.planned_of("run-1", Origin("salesforce"), ids) == {}
+
+    for run_id in ("run-3", "run-4"):
+        open_run(warehouse, run_id)
+        taken = [claim_planned(warehouse, run_id) for _ in range(3)]
+        assert sorted(len(one.records) for one in taken) == [0, 1, 1]
+        assert warehouse.read_books(run_id).claimed == 2
+        for one in taken:
+            given = [Returned(record.record_id, "reply_not_saved", costs_attempt=False) for record in one.records]
+            warehouse.settle(one, HUBSPOT, given, [])
+    assert [record.attempts for record in claim(warehouse, "run-2").records] == [1, 1]
+
+
+def claim_planned(warehouse: Warehouse, run_id: str) -> Claim:
+    return warehouse.claim_planned(
+        run_id, "run-1", origin=HUBSPOT, limit=1, lease_seconds=LEASE, make_token=lambda: uuid.uuid4().hex
+    )
+
+
+def test_what_a_run_announces_is_counted_and_can_be_withdrawn(warehouse: Warehouse) -> None:
+    """By contacts, values and values that replace another; what the CRM has confirmed stays. A plan lets go."""
+    open_run(warehouse)
+    stage(warehouse, "1", "2")
+    mine = claim(warehouse)
+    for record in mine.records:
+        changes = (Change("company", None, "Acme"), Change("industry", "x", "y"))
+        warehouse.plan_writes(mine, HUBSPOT, [PlannedWrite(record.record_id, record.crm_id, changes)])
+    assert warehouse.count_run_changes("run-1") == RunChanges(2, 4, 2)
+    warehouse.withdraw_writes(HUBSPOT, "run-1", ["2"])
+    warehouse.withdraw_writes(HUBSPOT, "run-2", ["1"])
+    assert warehouse.count_run_changes("run-1") == RunChanges(1, 2, 1)
+    assert warehouse.count_run_changes("run-2") == RunChanges(0, 0, 0)
+    record = mine.records[0]
+    warehouse.keep_planned(
+        NewPlan("run-1", "hubspot", "zoominfo", "asked", "mark", "me"),
+        HUBSPOT,
+        [PlannedChange(record.crm_id, record.record_id, Change("f", None, "v"), "always", "s")],
+    )
+    back = [Returned(one.record_id, "needs_approval", 3600.0, costs_attempt=False) for one in mine.records]
+    warehouse.settle(mine, HUBSPOT, back, [])
+    assert claim(warehouse, "run-2").records == ()
+    warehouse.release_planned("run-1")
+    assert [one.record_id for one in claim(warehouse, "run-2").records] == [record.record_id]
 
 
 def test_who_was_answered_and_written_lately_is_fresh(warehouse: Warehouse) -> None:

@@ -149,7 +149,7 @@ SELECT w.crm_id AS id, w.field AS about FROM crm_writes w
 WHERE w.planned_at > {since} AND w.before = w.after AND NOT w.is_undo
 
 -- broken: write_without_result
--- A run that lost its lock confirms what the CRM took; the run that has the lock ends the contact.
+-- A run that lost its lock confirms what the CRM took; the run that has the lock ends the contact. An undo queues nothing.
 SELECT w.crm_id AS id, w.field AS about FROM crm_writes w
 WHERE w.written_at > {since} AND NOT w.is_undo
     AND NOT EXISTS (

@@ -157,6 +157,34 @@ ORDER BY w.crm_id, w.field
 -- Reads which migrations were applied.
 SELECT version FROM schema_migrations
 
+-- query: seal_plan
+-- Keeps the digest of a plan's changes.
+UPDATE change_plans SET digest = :digest WHERE plan_id = :plan_id AND state = 'waiting'
+
+-- query: read_planned
+-- Reads the changes of a plan.
+SELECT crm, object_type, crm_id, record_id, field, before, after, rule, source FROM planned_changes
+WHERE plan_id = :plan_id ORDER BY crm_id, field
+
+-- query: take_planned
+-- Notes which changes of a plan a run has taken, by its claim.
+UPDATE planned_changes SET taken_by = :run_id
+WHERE plan_id = :plan_id AND record_id IN (SELECT s.record_id FROM enrichment_staging s WHERE s.claimed_by = :token)
+
+-- query: release_planned
+-- Lets the contacts of a plan that wait for its approval be claimed by any run.
+UPDATE enrichment_staging SET not_before = NULL
+WHERE claimed_by IS NULL AND record_id IN (SELECT p.record_id FROM planned_changes p WHERE p.plan_id = :plan_id)
+
+-- query: forget_planned
+-- Deletes the planned changes of a contact.
+DELETE FROM planned_changes WHERE crm = :crm AND object_type = :object_type AND crm_id = :crm_id
+
+-- query: count_run_changes
+-- Counts the contacts and the values that a run writes, and how many of these replace another value.
+SELECT COUNT(DISTINCT crm_id) AS contacts, COUNT(field) AS total, COUNT(before) AS overwritten FROM crm_writes
+WHERE run_id = :run_id AND NOT is_undo
+
 -- part: count_old
 -- Counts the rows of a table that the cleanup deletes. Which those are is said below, by table and key, once for
 -- counting and for deleting; each engine says how it counts back the days.
@@ -176,6 +204,12 @@ written_at < {ago} AND EXISTS (
     SELECT 1 FROM crm_writes w
     WHERE w.crm = crm_writes.crm AND w.object_type = crm_writes.object_type AND w.crm_id = crm_writes.crm_id
         AND w.field = crm_writes.field AND w.written_at > crm_writes.written_at)
+
+-- old: planned_changes (plan_id, crm, object_type, crm_id, field)
+planned_at < {ago}
+
+-- old: change_plans (plan_id)
+made_at < {ago}
 
 -- old: record_ledger (record_id)
 -- The last row of each contact stays, by which an intake knows that the contact was queued before.

@@ -211,3 +211,55 @@ WHERE s.claimed_by = :token
         SELECT 1 FROM field_refusals f
         WHERE f.crm = s.crm AND f.object_type = s.object_type AND f.crm_id = s.crm_id AND f.field = r.field
             AND f.run_id = :run_id)
+
+-- query: open_plan
+-- Opens a plan, unless it is there.
+-- differs because of the clock and how rows are merged
+MERGE change_plans t USING (SELECT :plan_id AS plan_id) r ON t.plan_id = r.plan_id
+WHEN NOT MATCHED THEN INSERT (plan_id, crm, provider, cause, policy, digest, made_at, made_by, state)
+    VALUES (:plan_id, :crm, :provider, :cause, :policy, '', CURRENT_TIMESTAMP(), :made_by, 'waiting')
+
+-- query: keep_planned
+-- Keeps changes of a plan.
+-- differs because of the clock, how a list is unpacked and how rows are merged
+MERGE planned_changes t
+USING (
+    SELECT JSON_VALUE(value, '$.crm_id') AS crm_id, JSON_VALUE(value, '$.record_id') AS record_id,
+        JSON_VALUE(value, '$.field') AS field, JSON_VALUE(value, '$.before') AS before,
+        JSON_VALUE(value, '$.after') AS after, JSON_VALUE(value, '$.reason') AS reason,
+        JSON_VALUE(value, '$.source') AS source
+    FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) r
+ON t.plan_id = :plan_id AND t.crm = :crm AND t.object_type = :object_type AND t.crm_id = r.crm_id AND t.field = r.field
+WHEN MATCHED THEN UPDATE SET record_id = r.record_id, before = r.before, after = r.after, rule = r.reason,
+    source = r.source
+WHEN NOT MATCHED THEN INSERT (plan_id, crm, object_type, crm_id, record_id, field, before, after, rule, source,
+    planned_at)
+    VALUES (:plan_id, :crm, :object_type, r.crm_id, r.record_id, r.field, r.before, r.after, r.reason, r.source,
+        CURRENT_TIMESTAMP())
+
+-- query: read_plan
+-- Reads a plan, and how late it is.
+-- differs because another engine differs in how a time is read and because of the clock
+SELECT p.plan_id, p.crm, p.provider, p.cause, p.policy, p.digest, p.made_at, p.made_by, p.state,
+    p.decided_at, p.decided_by, p.note, CURRENT_TIMESTAMP() AS read_at
+FROM change_plans p WHERE p.plan_id = :plan_id
+
+-- query: read_planned_of
+-- Reads the changes that a plan has for contacts; none, unless it was approved.
+-- differs because of how a list is unpacked
+SELECT crm_id, field, before, after FROM planned_changes
+WHERE plan_id IN (SELECT c.plan_id FROM change_plans c WHERE c.plan_id = :plan_id AND c.state = 'approved') AND crm = :crm AND object_type = :object_type
+    AND crm_id IN UNNEST(JSON_VALUE_ARRAY(:ids))
+
+-- query: decide_plan
+-- Notes who approved or declined a plan that waits.
+-- differs because of the clock
+UPDATE change_plans SET state = :state, decided_by = :decided_by, note = :note, decided_at = CURRENT_TIMESTAMP()
+WHERE plan_id = :plan_id AND state = 'waiting'
+
+-- query: withdraw_writes
+-- Forgets what a run has announced to write to contacts and hasn't sent.
+-- differs because of how a list is unpacked
+DELETE FROM crm_writes
+WHERE crm = :crm AND object_type = :object_type AND run_id = :run_id AND written_at IS NULL AND NOT is_undo
+    AND crm_id IN UNNEST(JSON_VALUE_ARRAY(:ids))

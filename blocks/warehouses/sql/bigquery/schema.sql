@@ -130,6 +130,36 @@ CREATE TABLE IF NOT EXISTS crm_writes (
     is_undo BOOL DEFAULT FALSE NOT NULL
 );
 
+CREATE TABLE IF NOT EXISTS change_plans (
+    plan_id STRING NOT NULL,
+    crm STRING NOT NULL,
+    provider STRING NOT NULL,
+    cause STRING NOT NULL,
+    policy STRING NOT NULL,
+    digest STRING NOT NULL,
+    made_at TIMESTAMP NOT NULL,
+    made_by STRING NOT NULL,
+    state STRING NOT NULL,
+    decided_at TIMESTAMP,
+    decided_by STRING,
+    note STRING
+);
+
+CREATE TABLE IF NOT EXISTS planned_changes (
+    plan_id STRING NOT NULL,
+    crm STRING NOT NULL,
+    object_type STRING NOT NULL,
+    crm_id STRING NOT NULL,
+    record_id STRING NOT NULL,
+    field STRING NOT NULL,
+    before STRING,
+    after STRING NOT NULL,
+    rule STRING NOT NULL,
+    source STRING NOT NULL,
+    planned_at TIMESTAMP NOT NULL,
+    taken_by STRING
+);
+
 CREATE TABLE IF NOT EXISTS failed_records (
     record_id STRING NOT NULL,
     crm STRING NOT NULL,

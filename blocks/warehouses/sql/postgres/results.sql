@@ -166,3 +166,47 @@ INSERT INTO field_refusals (crm, object_type, crm_id, field, reason, value, run_
 SELECT s.crm, s.object_type, s.crm_id, r.value ->> 'field', r.value ->> 'reason', r.value ->> 'value', :run_id, now()
 FROM jsonb_array_elements(:rows::jsonb) AS r(value) JOIN enrichment_staging s ON s.record_id = r.value ->> 'record_id'
 WHERE s.claimed_by = :token
+
+-- query: open_plan
+-- Opens a plan, unless it is there.
+-- differs because of the clock and how rows are merged
+INSERT INTO change_plans (plan_id, crm, provider, cause, policy, digest, made_at, made_by, state)
+VALUES (:plan_id, :crm, :provider, :cause, :policy, '', now(), :made_by, 'waiting')
+ON CONFLICT (plan_id) DO NOTHING
+
+-- query: keep_planned
+-- Keeps changes of a plan.
+-- differs because of the clock, how a list is unpacked and how rows are merged
+INSERT INTO planned_changes (plan_id, crm, object_type, crm_id, record_id, field, before, after, rule, source, planned_at)
+SELECT :plan_id, :crm, :object_type, value ->> 'crm_id', value ->> 'record_id', value ->> 'field', value ->> 'before',
+    value ->> 'after', value ->> 'reason', value ->> 'source', now()
+FROM jsonb_array_elements(:rows::jsonb) AS r(value)
+ON CONFLICT (plan_id, crm, object_type, crm_id, field) DO UPDATE SET record_id = excluded.record_id,
+    before = excluded.before, after = excluded.after, rule = excluded.rule, source = excluded.source
+
+-- query: read_plan
+-- Reads a plan, and how late it is.
+-- differs because another engine differs in how a time is read and because of the clock
+SELECT p.plan_id, p.crm, p.provider, p.cause, p.policy, p.digest, p.made_at, p.made_by, p.state,
+    p.decided_at, p.decided_by, p.note, now() AS read_at
+FROM change_plans p WHERE p.plan_id = :plan_id
+
+-- query: read_planned_of
+-- Reads the changes that a plan has for contacts; none, unless it was approved.
+-- differs because of how a list is unpacked
+SELECT crm_id, field, before, after FROM planned_changes
+WHERE plan_id IN (SELECT c.plan_id FROM change_plans c WHERE c.plan_id = :plan_id AND c.state = 'approved') AND crm = :crm AND object_type = :object_type
+    AND crm_id = ANY (:ids::text[])
+
+-- query: decide_plan
+-- Notes who approved or declined a plan that waits.
+-- differs because of the clock
+UPDATE change_plans SET state = :state, decided_by = :decided_by, note = :note, decided_at = now()
+WHERE plan_id = :plan_id AND state = 'waiting'
+
+-- query: withdraw_writes
+-- Forgets what a run has announced to write to contacts and hasn't sent.
+-- differs because of how a list is unpacked
+DELETE FROM crm_writes
+WHERE crm = :crm AND object_type = :object_type AND run_id = :run_id AND written_at IS NULL AND NOT is_undo
+    AND crm_id = ANY (:ids::text[])

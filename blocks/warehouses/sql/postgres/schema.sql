@@ -163,6 +163,43 @@ CREATE TABLE crm_writes (
 );
 CREATE INDEX undone_values ON crm_writes (crm, object_type, crm_id) WHERE is_undo;
 
+-- Plans of what a run would write, made on request or because a run reached a guard, and who decided about them.
+-- Example: SELECT plan_id, cause, made_at FROM change_plans WHERE state = 'waiting'
+CREATE TABLE change_plans (
+    plan_id TEXT NOT NULL, -- id of the plan: of the run that made it
+    crm TEXT NOT NULL, -- reference of the CRM
+    provider TEXT NOT NULL, -- references of the providers, in their order
+    cause TEXT NOT NULL, -- asked, or the guard that held the contacts
+    policy TEXT NOT NULL, -- hash of the mapping by which it was made
+    digest TEXT NOT NULL, -- hash of its changes; empty while they are collected
+    made_at TIMESTAMPTZ NOT NULL, -- when it was begun
+    made_by TEXT NOT NULL, -- who made it: a user, or a flow run
+    state TEXT NOT NULL, -- waiting, approved or declined
+    decided_at TIMESTAMPTZ, -- when it was approved or declined
+    decided_by TEXT, -- who decided, as they wrote it
+    note TEXT, -- what they wrote about it
+    PRIMARY KEY (plan_id)
+);
+
+-- The changes of each plan, one for each field.
+-- Example: SELECT field, rule, count(*) AS contacts FROM planned_changes WHERE plan_id = 'x' GROUP BY field, rule
+CREATE TABLE planned_changes (
+    plan_id TEXT NOT NULL, -- plan; see change_plans
+    crm TEXT NOT NULL, -- CRM that knows the contact, such as hubspot
+    object_type TEXT NOT NULL, -- type of the CRM record; always contact so far
+    crm_id TEXT NOT NULL, -- id of the record in the CRM
+    record_id TEXT NOT NULL, -- id of the request; see enrichment_staging
+    field TEXT NOT NULL, -- field of the CRM
+    before TEXT, -- value that the CRM had; NULL if the field was blank
+    after TEXT NOT NULL, -- value that is to be written
+    rule TEXT NOT NULL, -- rule that permits it
+    source TEXT NOT NULL, -- canonical field, or what else of the reply
+    planned_at TIMESTAMPTZ NOT NULL, -- when the change was planned
+    taken_by TEXT, -- run that took the contact to apply the plan
+    PRIMARY KEY (plan_id, crm, object_type, crm_id, field)
+);
+CREATE INDEX planned_of_contact ON planned_changes (crm, object_type, crm_id);
+
 -- Dead letters: contacts that failed at their last attempt. `enrich retry` queues them again.
 -- Example: SELECT reason, step, count(*) AS contacts
 --     FROM failed_records WHERE replayed_at IS NULL GROUP BY reason, step

@@ -229,3 +229,23 @@ UPDATE enrichment_staging SET
     claim_expires_at = DATEADD(second, :lease_seconds, GETDATE()),
     state = CASE state WHEN 'waiting' THEN 'claimed' ELSE state END
 WHERE crm = :crm AND object_type = :object_type AND crm_id = :crm_id
+
+-- query: claim_planned
+-- Claims the free records of a plan that this run hasn't taken yet, also those that are held until it is approved.
+-- differs because of the clock
+UPDATE enrichment_staging SET
+    claimed_by = :token,
+    claim_run_id = :run_id,
+    claim_expires_at = DATEADD(second, :lease_seconds, GETDATE()),
+    state = CASE state WHEN 'waiting' THEN 'claimed' ELSE state END,
+    attempts = attempts + 1,
+    not_before = NULL
+WHERE record_id IN (
+    SELECT record_id FROM enrichment_staging
+    WHERE crm = :crm AND object_type = :object_type
+        AND (claimed_by IS NULL OR claim_expires_at < GETDATE())
+        AND record_id IN (
+            SELECT p.record_id FROM planned_changes p
+            WHERE p.plan_id = :plan_id AND COALESCE(p.taken_by, '') <> :run_id)
+    ORDER BY staged_at LIMIT :limit)
+AND (claimed_by IS NULL OR claim_expires_at < GETDATE())

@@ -169,3 +169,48 @@ INSERT INTO field_refusals (crm, object_type, crm_id, field, reason, value, run_
 SELECT s.crm, s.object_type, s.crm_id, r.field, r.reason, r.value, :run_id, GETDATE()
 FROM :rows r JOIN enrichment_staging s ON s.record_id = r.record_id
 WHERE s.claimed_by = :token
+
+-- query: open_plan
+-- Opens a plan, unless it is there.
+-- differs because of the clock and how rows are merged
+INSERT INTO change_plans (plan_id, crm, provider, cause, policy, digest, made_at, made_by, state)
+SELECT :plan_id, :crm, :provider, :cause, :policy, '', GETDATE(), :made_by, 'waiting'
+WHERE NOT EXISTS (SELECT 1 FROM change_plans WHERE plan_id = :plan_id)
+
+-- query: keep_planned
+-- Keeps changes of a plan.
+-- differs because of the clock, how a list is unpacked and how rows are merged
+DELETE FROM planned_changes USING :rows r
+WHERE planned_changes.plan_id = :plan_id AND planned_changes.crm = :crm
+    AND planned_changes.object_type = :object_type AND planned_changes.crm_id = r.crm_id
+    AND planned_changes.field = r.field;
+INSERT INTO planned_changes (plan_id, crm, object_type, crm_id, record_id, field, before, after, rule, source, planned_at)
+SELECT :plan_id, :crm, :object_type, r.crm_id, r.record_id, r.field, r.before, r.after, r.reason, r.source, GETDATE()
+FROM :rows r
+
+-- query: read_plan
+-- Reads a plan, and how late it is.
+-- differs because another engine differs in how a time is read and because of the clock
+SELECT p.plan_id, p.crm, p.provider, p.cause, p.policy, p.digest, p.made_at, p.made_by, p.state,
+    p.decided_at, p.decided_by, p.note, GETDATE() AS read_at
+FROM change_plans p WHERE p.plan_id = :plan_id
+
+-- query: read_planned_of
+-- Reads the changes that a plan has for contacts; none, unless it was approved.
+-- differs because of how a list is unpacked
+SELECT crm_id, field, before, after FROM planned_changes
+WHERE plan_id IN (SELECT c.plan_id FROM change_plans c WHERE c.plan_id = :plan_id AND c.state = 'approved') AND crm = :crm AND object_type = :object_type
+    AND crm_id IN (SELECT r.value FROM :ids r)
+
+-- query: decide_plan
+-- Notes who approved or declined a plan that waits.
+-- differs because of the clock
+UPDATE change_plans SET state = :state, decided_by = :decided_by, note = :note, decided_at = GETDATE()
+WHERE plan_id = :plan_id AND state = 'waiting'
+
+-- query: withdraw_writes
+-- Forgets what a run has announced to write to contacts and hasn't sent.
+-- differs because of how a list is unpacked
+DELETE FROM crm_writes
+WHERE crm = :crm AND object_type = :object_type AND run_id = :run_id AND written_at IS NULL AND NOT is_undo
+    AND crm_id IN (SELECT r.value FROM :ids r)

@@ -177,6 +177,36 @@ CREATE TABLE crm_writes (
     is_undo BOOLEAN NOT NULL DEFAULT FALSE
 );
 
+CREATE TABLE change_plans (
+    plan_id VARCHAR(256) NOT NULL,
+    crm VARCHAR(256) NOT NULL,
+    provider VARCHAR(256) NOT NULL,
+    cause VARCHAR(256) NOT NULL,
+    policy VARCHAR(256) NOT NULL,
+    digest VARCHAR(256) NOT NULL,
+    made_at TIMESTAMP NOT NULL,
+    made_by VARCHAR(256) NOT NULL,
+    state VARCHAR(256) NOT NULL,
+    decided_at TIMESTAMP,
+    decided_by VARCHAR(256),
+    note VARCHAR(4096)
+);
+
+CREATE TABLE planned_changes (
+    plan_id VARCHAR(256) NOT NULL,
+    crm VARCHAR(256) NOT NULL,
+    object_type VARCHAR(256) NOT NULL,
+    crm_id VARCHAR(256) NOT NULL,
+    record_id VARCHAR(256) NOT NULL,
+    field VARCHAR(256) NOT NULL,
+    before VARCHAR(65535),
+    after VARCHAR(65535) NOT NULL,
+    rule VARCHAR(256) NOT NULL,
+    source VARCHAR(256) NOT NULL,
+    planned_at TIMESTAMP NOT NULL,
+    taken_by VARCHAR(256)
+);
+
 CREATE TABLE failed_records (
     record_id VARCHAR(256) NOT NULL,
     crm VARCHAR(256) NOT NULL,

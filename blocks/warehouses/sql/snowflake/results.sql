@@ -201,3 +201,55 @@ JOIN (
         f.value['reason']::VARCHAR AS reason, f.value['value']::VARCHAR AS value
     FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) r ON r.record_id = s.record_id
 WHERE s.claimed_by = :token
+
+-- query: open_plan
+-- Opens a plan, unless it is there.
+-- differs because of the clock and how rows are merged
+MERGE INTO change_plans t USING (SELECT :plan_id AS plan_id) s ON t.plan_id = s.plan_id
+WHEN NOT MATCHED THEN INSERT (plan_id, crm, provider, cause, policy, digest, made_at, made_by, state)
+    VALUES (:plan_id, :crm, :provider, :cause, :policy, '', SYSDATE(), :made_by, 'waiting')
+
+-- query: keep_planned
+-- Keeps changes of a plan.
+-- differs because of the clock, how a list is unpacked and how rows are merged
+MERGE INTO planned_changes t USING (
+    SELECT f.value['crm_id']::VARCHAR AS crm_id, f.value['record_id']::VARCHAR AS record_id, f.value['field']::VARCHAR AS field,
+        f.value['before']::VARCHAR AS before, f.value['after']::VARCHAR AS after, f.value['reason']::VARCHAR AS reason,
+        f.value['source']::VARCHAR AS source
+    FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f) s
+ON t.plan_id = :plan_id AND t.crm = :crm AND t.object_type = :object_type AND t.crm_id = s.crm_id AND t.field = s.field
+WHEN MATCHED THEN UPDATE SET record_id = s.record_id, before = s.before, after = s.after, rule = s.reason,
+    source = s.source
+WHEN NOT MATCHED THEN INSERT (plan_id, crm, object_type, crm_id, record_id, field, before, after, rule, source,
+    planned_at)
+    VALUES (:plan_id, :crm, :object_type, s.crm_id, s.record_id, s.field, s.before, s.after, s.reason, s.source,
+        SYSDATE())
+
+-- query: read_plan
+-- Reads a plan, and how late it is.
+-- differs because another engine differs in how a time is read and because of the clock
+SELECT p.plan_id, p.crm, p.provider, p.cause, p.policy, p.digest, DATE_PART(epoch_millisecond, p.made_at) AS made_at, p.made_by, p.state,
+    DATE_PART(epoch_millisecond, p.decided_at) AS decided_at, p.decided_by, p.note, DATE_PART(epoch_millisecond, SYSDATE()) AS read_at
+FROM change_plans p WHERE p.plan_id = :plan_id
+
+-- query: read_planned_of
+-- Reads the changes that a plan has for contacts; none, unless it was approved.
+-- differs because of how a list is unpacked
+SELECT crm_id, field, before, after FROM planned_changes
+WHERE plan_id IN (SELECT c.plan_id FROM change_plans c WHERE c.plan_id = :plan_id AND c.state = 'approved') AND crm = :crm AND object_type = :object_type
+    AND crm_id IN (
+    SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
+-- query: decide_plan
+-- Notes who approved or declined a plan that waits.
+-- differs because of the clock
+UPDATE change_plans SET state = :state, decided_by = :decided_by, note = :note, decided_at = SYSDATE()
+WHERE plan_id = :plan_id AND state = 'waiting'
+
+-- query: withdraw_writes
+-- Forgets what a run has announced to write to contacts and hasn't sent.
+-- differs because of how a list is unpacked
+DELETE FROM crm_writes
+WHERE crm = :crm AND object_type = :object_type AND run_id = :run_id AND written_at IS NULL AND NOT is_undo
+    AND crm_id IN (
+    SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)

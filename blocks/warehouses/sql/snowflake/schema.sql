@@ -140,6 +140,36 @@ CREATE TABLE IF NOT EXISTS crm_writes (
     is_undo BOOLEAN NOT NULL DEFAULT FALSE
 );
 
+CREATE TABLE IF NOT EXISTS change_plans (
+    plan_id VARCHAR NOT NULL,
+    crm VARCHAR NOT NULL,
+    provider VARCHAR NOT NULL,
+    cause VARCHAR NOT NULL,
+    policy VARCHAR NOT NULL,
+    digest VARCHAR NOT NULL,
+    made_at TIMESTAMP_NTZ NOT NULL,
+    made_by VARCHAR NOT NULL,
+    state VARCHAR NOT NULL,
+    decided_at TIMESTAMP_NTZ,
+    decided_by VARCHAR,
+    note VARCHAR
+);
+
+CREATE TABLE IF NOT EXISTS planned_changes (
+    plan_id VARCHAR NOT NULL,
+    crm VARCHAR NOT NULL,
+    object_type VARCHAR NOT NULL,
+    crm_id VARCHAR NOT NULL,
+    record_id VARCHAR NOT NULL,
+    field VARCHAR NOT NULL,
+    before VARCHAR,
+    after VARCHAR NOT NULL,
+    rule VARCHAR NOT NULL,
+    source VARCHAR NOT NULL,
+    planned_at TIMESTAMP_NTZ NOT NULL,
+    taken_by VARCHAR
+);
+
 CREATE TABLE IF NOT EXISTS failed_records (
     record_id VARCHAR NOT NULL,
     crm VARCHAR NOT NULL,

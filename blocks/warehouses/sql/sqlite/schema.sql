@@ -142,6 +142,39 @@ CREATE TABLE crm_writes (
 ) WITHOUT ROWID;
 CREATE INDEX undone_values ON crm_writes (crm, object_type, crm_id) WHERE is_undo;
 
+CREATE TABLE change_plans (
+    plan_id TEXT NOT NULL,
+    crm TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    policy TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    made_at TEXT NOT NULL,
+    made_by TEXT NOT NULL,
+    state TEXT NOT NULL,
+    decided_at TEXT,
+    decided_by TEXT,
+    note TEXT,
+    PRIMARY KEY (plan_id)
+) WITHOUT ROWID;
+
+CREATE TABLE planned_changes (
+    plan_id TEXT NOT NULL,
+    crm TEXT NOT NULL,
+    object_type TEXT NOT NULL,
+    crm_id TEXT NOT NULL,
+    record_id TEXT NOT NULL,
+    field TEXT NOT NULL,
+    before TEXT,
+    after TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    source TEXT NOT NULL,
+    planned_at TEXT NOT NULL,
+    taken_by TEXT,
+    PRIMARY KEY (plan_id, crm, object_type, crm_id, field)
+) WITHOUT ROWID;
+CREATE INDEX planned_of_contact ON planned_changes (crm, object_type, crm_id);
+
 CREATE TABLE failed_records (
     record_id TEXT PRIMARY KEY,
     crm TEXT NOT NULL,

@@ -79,7 +79,7 @@ def cancel_books(flow: "Flow[Any, Any]", flow_run: FlowRun, state: State[Any]) -
     plan = _plan_of(flow_run)
     with open_warehouse(plan.warehouse) as warehouse:
         run = warehouse.find_run(plan.run_id)
-        if run is None or run.state != "open":
+        if run is None or (run.state != "open" and run.finished_at):
             return
         released = end_early(warehouse, plan.run_id, CANCELLED, costs_attempt=False)
     event("books_closed", run=plan.run_id, state=CANCELLED, returned=released)

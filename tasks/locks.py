@@ -3,13 +3,13 @@
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 
 from blocks.log import event
 from blocks.warehouses.base import open_warehouse
-from enrichment.errors import cause
+from enrichment.errors import TransientError, cause
 from enrichment.plan import RunPlan
 from lookup.permit import Permit
 
@@ -17,6 +17,8 @@ from lookup.permit import Permit
 _RENEWALS = 3
 #: ... and one that failed is tried again after so many seconds at the latest.
 _SOON_SECONDS = 5.0
+#: How often processes that share a run look whether it was cancelled in one of them.
+_LOOK_SECONDS = 3.0
 
 
 @dataclass
@@ -54,17 +56,33 @@ def locks_kept(plan: RunPlan) -> Iterator[Permit]:
 @contextmanager
 def _timer(plan: RunPlan, permit: Permit) -> Iterator[None]:
     """Renew the locks in a thread of its own; in another process at once, too, since they were made a while ago."""
-    ended = threading.Event()
+    ended, work = threading.Event(), [_renew_until]
     if plan.processes:
         _renew(plan, permit)
+        work.append(_share_end)
     # With the caller's context, so that its log lines reach the run's log.
-    timer = threading.Thread(target=copy_context().run, args=(_renew_until, ended, plan, permit), daemon=True)
-    timer.start()
+    threads = [
+        threading.Thread(target=copy_context().run, args=(one, ended, plan, permit), daemon=True) for one in work
+    ]
+    for thread in threads:
+        thread.start()
     try:
         yield
     finally:
         ended.set()
-        timer.join()
+        for thread in threads:
+            thread.join()
+
+
+def _share_end(ended: threading.Event, plan: RunPlan, permit: Permit) -> None:
+    """Let the other processes of a run know that it was cancelled here, and learn it from them."""
+    while not ended.wait(_LOOK_SECONDS):
+        with suppress(TransientError), open_warehouse(plan.warehouse) as warehouse:
+            run = warehouse.find_run(plan.run_id)
+            if run and run.state != "open":
+                permit.cancel()
+            elif permit.cancelled:
+                warehouse.cancel_run(plan.run_id)
 
 
 def _renew_until(ended: threading.Event, plan: RunPlan, permit: Permit) -> None:

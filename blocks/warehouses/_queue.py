@@ -232,6 +232,12 @@ class QueueVerbs(Transactions):
         return True
 
     @replayed
+    def cancel_run(self, run_id: str) -> None:
+        """Let every process that works on a run know that it is cancelled; its books are closed once all have ended."""
+        with self._transaction() as session:
+            session.run("cancel_run", run_id=run_id)
+
+    @replayed
     def release_run(self, run_id: str, *, costs_attempt: bool) -> int:
         """
         Put what a run still holds back into the queue, once nothing works for it any more.

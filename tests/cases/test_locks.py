@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 import cli
 from blocks.warehouses.base import RunEnd, RunStart
 from enrichment.plan import RunPlan
+from tasks import locks
 from tasks.chunk import look_up, settle, store, write_back
 from tasks.dead_runs import marked_alive
 from tasks.doctor import examine
@@ -114,6 +115,25 @@ def test_a_run_that_was_ended_elsewhere_makes_no_further_call(chain: Chain, ids:
     chain.run()
     assert chain.ends(*ids) == ["written"] * CONTACTS
     assert paid(chain) == CONTACTS
+
+
+def test_processes_that_share_a_run_learn_of_its_end_from_each_other(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is cancelled in one: the tables say so, and what works on its batches elsewhere pays no more."""
+    monkeypatch.setattr(locks, "_LOOK_SECONDS", 0.05)
+    here, there = opened(chain, processes=2), opened(chain, processes=2)
+    with locks_kept(here) as permit:
+        permit.cancel()
+        while chain.warehouse.read_run(here.run_id).state == "open":
+            pass
+    with locks_kept(here) as permit:  # as a process that begins with its next batch
+        assert permit.cancelled
+    with locks_kept(there) as permit:
+        assert not permit.cancelled
+        chain.warehouse.cancel_run(there.run_id)
+        permit.pause(60)
+        assert permit.cancelled
 
 
 def test_a_lease_that_a_call_could_outlast_is_refused(chain: Chain) -> None:

@@ -283,6 +283,17 @@ def test_a_run_whose_totals_are_closed_holds_nothing(warehouse: Warehouse) -> No
     assert {record.attempts for record in claim(warehouse, open_run(warehouse, "run-3")).records} == {2}
 
 
+def test_a_run_that_is_cancelled_renews_no_lock(warehouse: Warehouse) -> None:
+    """Its processes learn it by their next renewal; a run that has ended otherwise stays as it ended."""
+    open_run(warehouse)
+    warehouse.cancel_run("run-1")
+    assert not warehouse.renew_run("run-1", lease_seconds=LEASE)
+    assert (warehouse.read_run("run-1").state, warehouse.read_run("run-1").finished_at) == ("cancelled", None)
+    warehouse.close_run("run-1", RunEnd(0.0, state="closed"))
+    warehouse.cancel_run("run-1")
+    assert warehouse.read_run("run-1").state == "closed"
+
+
 def test_a_request_is_granted_to_one_claim_and_its_reply_to_all(warehouse: Warehouse) -> None:
     """Two claims with the same request never both pay; the reply is read by both, as it was received."""
     ask = {"lease_seconds": LEASE, "reply_days": 30, "miss_days": 30}

@@ -33,6 +33,10 @@ UPDATE enrichment_staging SET
     attempts = attempts - :spared
 WHERE claimed_by IS NOT NULL AND claim_run_id = :run_id
 
+-- query: cancel_run
+-- Notes that a run is cancelled while it still works.
+UPDATE enrichment_runs SET state = 'cancelled' WHERE run_id = :run_id AND state = 'open'
+
 -- query: read_run_state
 -- Reads whether a run's books are open.
 SELECT state FROM enrichment_runs WHERE run_id = :run_id

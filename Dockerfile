@@ -17,6 +17,7 @@ RUN --mount=type=cache,target=/root/.cache/uv \
 COPY cli.py ./
 COPY enrichment enrichment
 COPY blocks blocks
+COPY reporting reporting
 COPY lookup lookup
 COPY tasks tasks
 COPY flows flows

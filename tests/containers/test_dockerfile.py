@@ -20,7 +20,7 @@ BIN = Path(sys.executable).parent
 #: be there.
 IMPORT_EVERYTHING = """
 import importlib, importlib.util, pkgutil, sys
-ours = ("commands", "flows", "triggers", "tasks", "lookup", "blocks", "enrichment")
+ours = ("commands", "flows", "triggers", "tasks", "lookup", "reporting", "blocks", "enrichment")
 for name in ours:
     package = importlib.import_module(name)
     assert package.__file__.startswith(sys.prefix), package.__file__

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("commands", "flows", "triggers", "tasks", "lookup", "blocks", "enrichment", "sandbox")
+PACKAGES = ("commands", "flows", "triggers", "tasks", "lookup", "reporting", "blocks", "enrichment", "sandbox")
 PRODUCT = sorted([*(path for name in PACKAGES for path in (ROOT / name).rglob("*.py")), ROOT / "cli.py"])
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 

@@ -166,10 +166,13 @@ def say(value: Any, as_json: bool, text: Callable[[], Any], following: str = "")
 
 def _plain(shown: Any) -> str:
     """Return what is printed where no terminal is: lines without frames, the cells of a table separated by tabs."""
+    from rich.console import Group  # noqa: PLC0415
     from rich.markdown import Markdown  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    if isinstance(shown, Group):
+        return "\n".join(map(_plain, shown.renderables))
     if isinstance(shown, Markdown):
         return shown.markup
     if not isinstance(shown, Table):

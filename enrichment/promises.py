@@ -17,6 +17,8 @@ from enrichment.write_policy import FieldRule, Rule
 
 #: How many ids are named.
 EXAMPLES = 10
+#: Sums of credits are floats: less than this is nothing.
+_NOTHING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,8 @@ CREDITS_BOOKED = Promise(
         "usage_unlike_replies": "What a run had of its providers are the saved replies that name it.",
         "reply_of_no_run": "Each saved reply names a run that is on record.",
         "negative_credits": "No reply, reservation or doubt costs less than nothing.",
+        "price_unclear": "A provider has one price of a credit at a time.",
+        "bill_unlike_credits": "What a provider bills is booked, or in doubt; checked where its bill is known.",
     },
 )
 
@@ -322,6 +326,25 @@ def check_policy(
         elif kind is Rule.FILL_BLANK and one.replaced:
             add("value_replaced", one, one.replaced, one.replaced_example or one.example)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """Credits that a provider's replies have cost, and that lost ones may have cost."""
+
+    credits: float = 0.0
+    doubtful: float = 0.0
+
+
+def check_bill(billed: Mapping[str, float], booked: Mapping[str, Booked]) -> dict[str, Sighting]:
+    """Compare what providers billed since a moment, by their name, with what was booked since."""
+    wrong = []
+    for name in sorted({*billed, *booked}):
+        bill, mine = billed.get(name, 0.0), booked.get(name, Booked())
+        if not mine.credits - _NOTHING <= bill <= mine.credits + mine.doubtful + _NOTHING:
+            doubt = f" and {mine.doubtful:,.10g} in doubt" if mine.doubtful else ""
+            wrong.append((name, f"{bill:,.10g} billed, {mine.credits:,.10g} booked{doubt}"))
+    return {"bill_unlike_credits": sighting(wrong)}
 
 
 @dataclass(frozen=True, slots=True)

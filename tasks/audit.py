@@ -12,7 +12,7 @@ from blocks.settings import Settings, load_settings, names_in
 from blocks.warehouses.base import Warehouse, open_warehouse
 from enrichment.errors import EnrichmentError, PromiseBrokenError, sealed
 from enrichment.plan import Reference
-from enrichment.promises import Held, Sighting, Verdict, check_policy, compare, judge
+from enrichment.promises import Booked, Held, Sighting, Verdict, check_policy, compare, judge
 from enrichment.records import Origin
 from tasks.artifacts import publish_table
 from tasks.steps import step
@@ -103,9 +103,14 @@ def _usage(warehouse: Warehouse, settings: Settings, days: int) -> list[str]:
     booked = warehouse.credits_booked(days=days)
     references = {Reference.parse(one).name: one for one in names_in(settings.provider)}
     return [
-        f"provider {name}: {booked.get(name, 0):,.10g} credits booked in {days} days{_figure(references.get(name))}"
+        f"provider {name}: {_booked(booked.get(name, Booked()))} in {days} days{_figure(references.get(name))}"
         for name in dict.fromkeys([*references, *booked])
     ]
+
+
+def _booked(booked: Booked) -> str:
+    doubt = f", and {booked.doubtful:,.10g} in doubt," if booked.doubtful else ""
+    return f"{booked.credits:,.10g} credits booked{doubt}"
 
 
 def _figure(reference: str | None) -> str:

@@ -16,6 +16,12 @@ def look(warehouse: Warehouse, statement: str) -> list[tuple[Any, ...]]:
         return [tuple(row.values()) if isinstance(row, dict) else tuple(row) for row in rows]
 
 
+def broken_promises(warehouse: Warehouse) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Return what the audit finds: the first ids, by check."""
+    found = warehouse.read_broken(days=30, reply_days=180, threshold=0.01, notifiers="slack")
+    return {name: one.examples for name, one in found.items() if one.count}
+
+
 def emptied(warehouse: Warehouse) -> bool:
     """Leave what a set-up leaves, and return whether that worked: a test may have taken a table away."""
     schema = "\n".join(warehouse.sql.migrations.values())

@@ -6,7 +6,7 @@ from typing import Any
 
 from blocks.warehouses._rows import row_of
 from blocks.warehouses._session import Session, Statements, Transactions
-from enrichment.promises import FieldWrites, LastWrite, Sighting
+from enrichment.promises import Booked, FieldWrites, LastWrite, Sighting
 from enrichment.records import Origin
 
 _BROKEN = "broken_"
@@ -42,11 +42,11 @@ class AuditVerbs(Transactions):
             rows = session.read("audit_writes", **row_of(origin), **_times(session, since=-days), limit=contacts)
         return [LastWrite(**row) for row in rows]
 
-    def credits_booked(self, *, days: int) -> dict[str, float]:
-        """Return by provider what its replies to the runs of the last days have cost."""
+    def credits_booked(self, *, days: int) -> dict[str, Booked]:
+        """Return by provider what its replies of the last days have cost, and what lost ones may have."""
         with self._reading() as session:
             rows = session.read("audit_credits", **_times(session, since=-days))
-        return {row["provider"]: float(row["credits"]) for row in rows}
+        return {row["provider"]: Booked(float(row["booked"]), float(row["doubtful"])) for row in rows}
 
 
 def find_broken(session: Session, sql: Statements, *, days: int, reply_days: int, **given: Any) -> dict[str, Sighting]:

@@ -28,6 +28,7 @@ LONG_AGO, FAR_AWAY = "'2001-01-01T00:00:00.000Z'", "'2101-01-01T00:00:00.000Z'"
 WRITTEN = "(SELECT MAX(crm_id) FROM record_ledger WHERE disposition = 'written')"
 RUN = f"(SELECT MAX(run_id) FROM record_ledger WHERE crm_id = {WRITTEN})"
 ERASED = "(SELECT MAX(crm_id) FROM record_ledger WHERE request_key = 'erased')"
+PRICE = "INSERT INTO credit_prices (provider, price, currency, valid_from) VALUES ('x', {}, 'EUR', {})"
 SUPPRESSED = (
     "INSERT INTO suppressed_contacts (key_hash, suppressed_for, reason, suppressed_at) SELECT email_key, "
     f"email_key, 'opted out', {LONG_AGO} FROM contact_requests WHERE crm_id = {WRITTEN}"
@@ -89,6 +90,8 @@ CORRUPTIONS: list[tuple[str, list[str]]] = [
         "negative_credits",
         ["INSERT INTO doubtful_credits SELECT 'zoominfo', run_id, -1, started_at FROM enrichment_runs"],
     ),
+    ("price_unclear", [PRICE.format(1, LONG_AGO), PRICE.format(2, FAR_AWAY)]),
+    ("price_unclear", [PRICE.format(-1, LONG_AGO)]),
     ("value_erased", ["UPDATE crm_writes SET after = NULL WHERE field = 'city'"]),
     ("nothing_changed", ["UPDATE crm_writes SET before = after WHERE field = 'city'"]),
     ("write_of_no_run", ["UPDATE crm_writes SET run_id = 'nobody'"]),
@@ -139,6 +142,7 @@ CORRUPTIONS: list[tuple[str, list[str]]] = [
     ("erased_reply_kept", ["UPDATE provider_replies SET outcome = 'matched'"]),
     ("erased_contact_kept", [f"UPDATE enriched_contacts SET crm_id = {ERASED} WHERE crm_id = {WRITTEN}"]),
     ("erased_contact_kept", [f"UPDATE unmatched_records SET crm_id = {ERASED}"]),
+    ("erased_contact_kept", ["UPDATE record_ledger SET email_domain = 'acme.example'"]),
     ("suppressed_looked_up", [SUPPRESSED]),
     ("suppressed_stored", [SUPPRESSED]),
     ("suppressed_by_no_one", ["DELETE FROM suppression_changes"]),

@@ -125,6 +125,7 @@ def test_a_run_that_dies_before_it_has_work_closes_its_books_and_alerts(
 def test_a_failure_alerts_while_the_warehouse_or_the_settings_are_wrong(pipeline: Pipeline) -> None:
     """Where no books can be kept, the message goes out all the same; it names no contact."""
     pipeline.new_world(1)
+    pipeline.tampered = True
     with pipeline.warehouse._transaction() as session:
         session.execute("DROP TABLE enrichment_staging")
     starts = (enrich_contacts, partial(ingest_contacts, EveryContact()), partial(erase_contact, "101000000001"))

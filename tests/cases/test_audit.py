@@ -14,7 +14,7 @@ from blocks.warehouses.sqlite import SqliteWarehouse
 from cli import app
 from enrichment.errors import PromiseBrokenError
 from enrichment.intake import FailedContacts
-from enrichment.promises import PROMISES, Sighting
+from enrichment.promises import PROMISES, Sighting, check_bill, judge
 from enrichment.records import Origin
 from flows.audit import audit as audit_flow
 from flows.local import run_flow
@@ -37,7 +37,13 @@ ENDS = {
     "waiting": "queued",
 }
 #: Checks that need more than the tables.
-NOT_OF_TABLES = {"field_not_mapped", "protected_field_written", "value_replaced", "write_not_there"}
+NOT_OF_TABLES = {
+    "bill_unlike_credits",
+    "field_not_mapped",
+    "protected_field_written",
+    "value_replaced",
+    "write_not_there",
+}
 NAMED = {
     "hit": "hit+a@firm.example",
     "twice": "hit+b@firm.example",
@@ -139,6 +145,12 @@ def test_only_what_is_planted_is_found(chain: Chain) -> None:
     ids = live_through(chain)
     assert dict(zip(ids, chain.ends(*ids.values()), strict=True)) == ENDS
     assert broken_in(chain.warehouse.read_broken(**GIVEN)) == {}
+    billed = {
+        name: service.summary()["credits_used"]
+        for name, service in chain.world.services.items()
+        if "credits_used" in service.summary()
+    }
+    assert judge(check_bill(billed, chain.warehouse.credits_booked(days=30)))[0].kept
     found = [(check, find_in(chain.warehouse, statements)) for check, statements in CORRUPTIONS]
     missed = [(number, check) for number, (check, seen) in enumerate(found) if check not in seen]
     assert missed == []

@@ -21,6 +21,7 @@ from blocks.warehouses.base import Warehouse
 from sandbox.accounts import ACCOUNTS, account_settings, notifier_settings
 from sandbox.server import Box, running
 from tasks.queue import RUN_LIMITS
+from tests.warehouses import broken_promises
 
 
 @pytest.fixture(scope="session")
@@ -40,11 +41,20 @@ def prepared_server(prefect_server: None) -> None:
 
 @dataclass
 class Pipeline:
-    """A pipeline against the sandbox."""
+    """
+    A pipeline against the sandbox.
+
+    Args:
+        box: the sandbox.
+        warehouse: of the pipeline.
+        setenv: sets a variable of the environment for the test.
+        tampered: whether the test itself has changed the tables, so that the audit may find something at its end.
+    """
 
     box: Box
     warehouse: Warehouse
     setenv: Callable[[str, str], None]
+    tampered: bool = False
 
     def new_world(self, contacts: int, **changes: Mapping[str, Any]) -> None:
         """
@@ -91,8 +101,8 @@ def pipeline(
     shared_box: Box,
     make_warehouse: Callable[[str], Warehouse],
     monkeypatch: pytest.MonkeyPatch,
-) -> Pipeline:
-    """Give a pipeline over a new sandbox world; the parameter is the warehouse, sqlite by default."""
+) -> Iterator[Pipeline]:
+    """Give a pipeline over a new sandbox world, whose tables keep every promise at the end; on sqlite by default."""
     if "without_server" not in request.fixturenames:
         request.getfixturevalue("prepared_server")
     vendor = getattr(request, "param", "sqlite")
@@ -104,4 +114,7 @@ def pipeline(
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    return Pipeline(shared_box, warehouse, monkeypatch.setenv)
+    made = Pipeline(shared_box, warehouse, monkeypatch.setenv)
+    yield made
+    if vendor in {"sqlite", "postgres"} and not made.tampered:  # elsewhere it takes seconds
+        assert broken_promises(warehouse) == {}

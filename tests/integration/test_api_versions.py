@@ -31,6 +31,7 @@ def everybody_asked(pipeline: Pipeline) -> Pipeline:
 def run(pipeline: Pipeline, *, without_journal: bool = False) -> RunReport:
     """Enrich everybody once more, by the journal, or without it as if it were empty."""
     if without_journal:
+        pipeline.tampered = True
         with pipeline.warehouse._transaction() as session:
             session._connection.execute("DELETE FROM provider_replies")
     ingest_contacts(EveryContact())

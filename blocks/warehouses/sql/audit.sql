@@ -2,6 +2,7 @@
 -- of the checks in enrichment/promises.py, which says them in words. Times are given by engine: since when the audit
 -- looks (`since`), since when a reply may still be used (`usable`), and a day before and after (`yesterday`, `tomorrow`).
 -- A run at work changes several tables in turn where an engine has no transactions, so what open runs touch is left out.
+-- CROSS JOIN keeps SQLite's planner from reading all replies first.
 
 -- part: broken
 -- Reads the first ids that break a promise, and how many there are.
@@ -125,6 +126,12 @@ UNION ALL
 SELECT v.request_key AS id, v.provider AS about FROM lookup_reservations v WHERE v.credits < 0
 UNION ALL
 SELECT d.run_id AS id, d.provider AS about FROM doubtful_credits d WHERE d.noted_at > {since} AND d.credits < 0
+
+-- broken: price_unclear
+SELECT c.provider AS id, c.currency AS about FROM credit_prices c WHERE c.price < 0 OR c.valid_until < c.valid_from
+UNION ALL
+SELECT c.provider AS id, 'present price' AS about FROM credit_prices c WHERE c.valid_until IS NULL
+GROUP BY c.provider HAVING COUNT(*) > 1
 
 -- broken: unconfirmed_write
 -- While the contact is in the queue, the next run finds out whether the change arrived.
@@ -356,12 +363,11 @@ WHERE c.enrichment_timestamp > {since}
         WHERE q.crm = c.crm AND q.object_type = c.object_type AND q.crm_id = c.crm_id)
 
 -- broken: erased_reply_kept
-SELECT p.request_key AS id, p.provider AS about FROM provider_replies p
-WHERE p.outcome = 'erased' AND (p.reply IS NOT NULL OR p.request_id IS NOT NULL)
-UNION ALL
-SELECT p.request_key AS id, p.provider AS about FROM provider_replies p
-JOIN suppressed_contacts x ON x.key_hash = p.request_key
-WHERE x.reason = 'erased' AND p.outcome <> 'erased'
+SELECT p.request_key AS id, p.provider AS about FROM suppressed_contacts x
+CROSS JOIN (SELECT DISTINCT provider FROM provider_usage) u
+CROSS JOIN provider_replies p
+WHERE x.reason = 'erased' AND p.provider = u.provider AND p.request_key = x.key_hash
+    AND (p.outcome <> 'erased' OR p.reply IS NOT NULL OR p.request_id IS NOT NULL)
 
 -- broken: erased_contact_kept
 -- A contact is erased as long as it has neither been queued nor has ended since.
@@ -395,21 +401,26 @@ JOIN failed_records d ON d.crm = e.crm AND d.object_type = e.object_type AND d.c
 UNION ALL
 SELECT q.crm_id AS id, 'contact_requests' AS about FROM erased e
 JOIN contact_requests q ON q.crm = e.crm AND q.object_type = e.object_type AND q.crm_id = e.crm_id
+UNION ALL
+SELECT l.crm_id AS id, 'record_ledger' AS about FROM record_ledger l
+WHERE l.finished_at > {since} AND l.request_key = 'erased' AND l.email_domain IS NOT NULL
 
 -- broken: suppressed_looked_up
 -- A run that was at work when the contact was suppressed may have had its request under way.
-SELECT q.crm_id AS id, p.provider AS about FROM suppressed_contacts x
-JOIN contact_requests q ON q.email_key = x.key_hash
-JOIN provider_replies p ON p.provider = q.provider AND p.request_key = q.request_key
-JOIN enrichment_runs r ON r.run_id = p.run_id AND r.started_at > x.suppressed_at
-WHERE r.started_at > {since} AND p.outcome <> 'erased'
+SELECT q.crm_id AS id, p.provider AS about FROM contact_requests q
+CROSS JOIN suppressed_contacts x
+CROSS JOIN provider_replies p
+CROSS JOIN enrichment_runs r
+WHERE x.key_hash = q.email_key AND p.provider = q.provider AND p.request_key = q.request_key
+    AND r.run_id = p.run_id AND r.started_at > x.suppressed_at AND r.started_at > {since} AND p.outcome <> 'erased'
 
 -- broken: suppressed_stored
-SELECT c.crm_id AS id, c.provider AS about FROM suppressed_contacts x
-JOIN contact_requests q ON q.email_key = x.key_hash
-JOIN enriched_contacts c ON c.crm = q.crm AND c.object_type = q.object_type AND c.crm_id = q.crm_id
-JOIN enrichment_runs r ON r.run_id = c.run_id AND r.started_at > x.suppressed_at
-WHERE r.started_at > {since}
+SELECT c.crm_id AS id, c.provider AS about FROM contact_requests q
+CROSS JOIN suppressed_contacts x
+CROSS JOIN enriched_contacts c
+CROSS JOIN enrichment_runs r
+WHERE x.key_hash = q.email_key AND c.crm = q.crm AND c.object_type = q.object_type AND c.crm_id = q.crm_id
+    AND r.run_id = c.run_id AND r.started_at > x.suppressed_at AND r.started_at > {since}
 
 -- broken: suppressed_by_no_one
 SELECT x.key_hash AS id, x.reason AS about FROM suppressed_contacts x
@@ -488,6 +499,9 @@ WHERE w.place = 1 AND w.reverted_at IS NULL AND w.after IS NOT NULL
 ORDER BY w.crm_id, w.field
 
 -- timed: audit_credits
--- Sums what the runs had of each provider since a moment.
-SELECT u.provider, SUM(u.credits) AS credits FROM provider_usage u WHERE u.last_reply_at > {since}
-GROUP BY u.provider ORDER BY u.provider
+-- Sums what the replies of each provider have cost since a moment, and what lost ones may have.
+SELECT b.provider, SUM(b.booked) AS booked, SUM(b.doubtful) AS doubtful FROM (
+    SELECT p.provider, p.credits AS booked, 0.0 AS doubtful FROM provider_replies p WHERE p.received_at > {since}
+    UNION ALL
+    SELECT d.provider, 0.0 AS booked, d.credits AS doubtful FROM doubtful_credits d WHERE d.noted_at > {since}) b
+GROUP BY b.provider ORDER BY b.provider

@@ -8,7 +8,17 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from commands.terminal import FORMAT_VERSION, Json, checked_lane, pairs_table, reported_errors, run_flow, say, say_run
+from commands.terminal import (
+    FORMAT_VERSION,
+    Json,
+    checked_lane,
+    pairs_table,
+    reported_errors,
+    run_flow,
+    say,
+    say_list,
+    say_run,
+)
 from enrichment.errors import ConfigurationError
 
 
@@ -36,7 +46,14 @@ def plan(
 
 
 def apply(
-    named: Annotated[str, typer.Argument(metavar="PLAN", help="The plan's id, or the file of `enrich plan --out`.")],
+    named: Annotated[
+        str,
+        typer.Argument(
+            metavar="[PLAN]",
+            show_default=False,
+            help="The plan's id, or the file of `enrich plan --out`; without, the plans that wait are listed.",
+        ),
+    ] = "",
     decline: Annotated[
         bool, typer.Option("--decline", help="Write nothing of it: its contacts leave the queue without.")
     ] = False,
@@ -45,6 +62,9 @@ def apply(
 ) -> None:
     """Write what a plan says and still holds; pays for nothing, and drops what has changed since."""
     with reported_errors():
+        if not named:
+            _list_waiting(as_json)
+            return
         plan_id, seen = _named(named)
         from tasks.setup import check_ready  # noqa: PLC0415
 
@@ -53,6 +73,13 @@ def apply(
 
         report = run_flow(apply_plan, plan_id=plan_id, approve=not decline, note=note, seen=seen)
         say_run(report, as_json)
+
+
+def _list_waiting(as_json: bool) -> None:
+    from tasks.change_plans import waiting_plans  # noqa: PLC0415
+
+    rows = [asdict(one) for one in waiting_plans()]
+    say_list("Plans that wait for approval", rows, ("plan_id", "crm", "contacts", "cause", "made_by"), as_json, None)
 
 
 def _named(text: str) -> tuple[str, str]:

@@ -229,7 +229,7 @@ _TITLES = {
     "queued_at": "queued",
 }
 #: What is copied from a list is never cut.
-_WHOLE = frozenset({"contact", "cause", "field"})
+_WHOLE = frozenset({"contact", "cause", "field", "plan_id"})
 
 
 def _cell(name: str, row: Mapping[str, Any]) -> str:

@@ -63,6 +63,17 @@ class KeptPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingPlan:
+    """A plan that nobody has decided about, and how many contacts it has."""
+
+    plan_id: str
+    crm: str
+    cause: str
+    made_by: str
+    contacts: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunChanges:
     """How many contacts a run writes, how many values, and how many of these replace another value."""
 

@@ -16,13 +16,14 @@ from enrichment.change_plans import (
     KeptPlan,
     PlannedChange,
     PlanSummary,
+    WaitingPlan,
     digest,
     planned_changes,
     policy_mark,
     summarise,
     why_stale,
 )
-from enrichment.errors import ConfigurationError
+from enrichment.errors import ConfigurationError, sealed
 from enrichment.plan import RunPlan
 from enrichment.records import Found
 from enrichment.write_policy import WritePlan
@@ -48,6 +49,13 @@ class ShownPlan:
     cause: str
     summary: PlanSummary
     changes: Sequence[PlannedChange]
+
+
+@sealed
+def waiting_plans() -> list[WaitingPlan]:
+    """Return the plans that wait for a decision, the newest first."""
+    with open_warehouse(load_settings().warehouse) as warehouse:
+        return warehouse.waiting_plans()
 
 
 def keep_changes(

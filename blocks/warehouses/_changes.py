@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from blocks.warehouses._rows import change_row, record_of, row_of
 from blocks.warehouses._session import Transactions, replayed
 from blocks.warehouses._values import NewPlan
-from enrichment.change_plans import KeptPlan, PlannedChange, RunChanges
+from enrichment.change_plans import KeptPlan, PlannedChange, RunChanges, WaitingPlan
 from enrichment.records import Claim, Origin
 from enrichment.undo import ConfirmedWrite, UndoSelection
 from enrichment.write_policy import Change, Undone
@@ -78,6 +78,10 @@ class ChangeVerbs(Transactions):
         """Return a plan, or None if there is none of this id."""
         rows = self._query("read_plan", plan_id=plan_id)
         return KeptPlan(**rows[0]) if rows else None
+
+    def waiting_plans(self) -> list[WaitingPlan]:
+        """Return the plans that wait for a decision, the newest first; at most 100."""
+        return [WaitingPlan(**row) for row in self._query("read_waiting_plans")]
 
     def read_planned(self, plan_id: str) -> list[PlannedChange]:
         """Return a plan's changes, by contact and field."""

@@ -26,7 +26,7 @@ from blocks.warehouses.base import (
 )
 from enrichment.alerts import Shares
 from enrichment.books import check_books
-from enrichment.change_plans import PlannedChange, RunChanges
+from enrichment.change_plans import PlannedChange, RunChanges, WaitingPlan
 from enrichment.credits import CreditCaps
 from enrichment.errors import ConfigurationError
 from enrichment.identifiers import suppression_keys
@@ -608,9 +608,11 @@ def test_a_plan_is_kept_decided_once_and_claimed_once_by_each_run(warehouse: War
     )
     ids = [one.crm_id for one in changes]
     assert warehouse.planned_of("run-1", HUBSPOT, ids) == {}
+    assert warehouse.waiting_plans() == [WaitingPlan("run-1", "hubspot", "asked", "me", 2)]
     warehouse.seal_plan("run-1", "digest")
     assert warehouse.decide_plan("run-1", state="approved", by="Ada", note="")
     assert not warehouse.decide_plan("run-1", state="declined", by="Bob", note="")
+    assert warehouse.waiting_plans() == []
     kept = warehouse.read_plan("run-1")
     assert kept is not None
     assert (kept.digest, kept.state, kept.decided_by, kept.made_by) == ("digest", "approved", "Ada", "me")

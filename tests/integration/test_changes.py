@@ -49,6 +49,12 @@ def paid_for(pipeline: Pipeline) -> None:
     pipeline.warehouse.release_planned(held.run_id)
 
 
+def check_promises() -> None:
+    """Let the audit look for anything that was lost, paid for twice or written against the rules."""
+    audited = enrich("audit")
+    assert audited.exit_code == 0, audited.stdout
+
+
 def values(pipeline: Pipeline) -> dict[str, dict[str, Any]]:
     return {
         crm_id: {name: value for name, value in held.items() if value and "modif" not in name}
@@ -90,6 +96,7 @@ def test_a_plan_is_applied_as_it_was_shown_and_drops_what_changed_since(pipeline
     assert {one: held for one, held in values(pipeline).items() if one != edited} == {
         one: held for one, held in before.items() if one != edited
     }
+    check_promises()
 
 
 @ALONE
@@ -134,11 +141,15 @@ def test_a_guard_holds_a_run_until_a_person_approves(pipeline: Pipeline) -> None
         (plan_id,) = [row["plan_id"] for row in session.execute("SELECT plan_id FROM change_plans").fetchall()]
     assert f"enrich apply {plan_id}" in said.stderr
     shown = pipeline.warehouse.read_planned(plan_id)
+    (listed,) = printed("apply")["items"]
+    assert (listed["plan_id"], listed["contacts"]) == (plan_id, len({one.crm_id for one in shown}))
     applied = printed("apply", plan_id, "--note", "checked")
+    assert "Plans that wait for approval: none" in enrich("apply").stdout
     assert applied["books"]["dispositions"]["written"] == len({one.crm_id for one in shown})
     assert pipeline.queue() == 0
     assert pipeline.box.world.zoominfo.credits_used == spent
     assert len(pipeline.warehouse.read_written(applied["run_id"], Origin("hubspot"))) == len(shown)
+    check_promises()
 
 
 @ALONE
@@ -158,6 +169,7 @@ def test_declined_changes_are_dropped_and_their_contacts_leave_the_queue(pipelin
     assert pipeline.queue() == 0
     assert values(pipeline) == {crm_id: held | {"enr_company_name": "Mine"} for crm_id, held in before.items()}
     assert f"the plan {report.run_id} was declined by" in enrich("apply", report.run_id).stderr
+    check_promises()
 
 
 @ALONE

@@ -170,6 +170,13 @@ UPDATE change_plans SET digest = :digest WHERE plan_id = :plan_id AND state = 'w
 SELECT crm, object_type, crm_id, record_id, field, before, after, rule, source FROM planned_changes
 WHERE plan_id = :plan_id ORDER BY crm_id, field
 
+-- query: read_waiting_plans
+-- Reads the plans that wait for a decision, the newest first, with how many contacts each has.
+SELECT c.plan_id, c.crm, c.cause, c.made_by, n.contacts FROM change_plans c
+JOIN (SELECT plan_id, COUNT(DISTINCT crm_id) AS contacts FROM planned_changes GROUP BY plan_id) n
+    ON n.plan_id = c.plan_id
+WHERE c.state = 'waiting' ORDER BY c.made_at DESC, c.plan_id LIMIT 100
+
 -- query: take_planned
 -- Notes which changes of a plan a run has taken, by its claim.
 UPDATE planned_changes SET taken_by = :run_id

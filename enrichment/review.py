@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from enrichment.causes import failed, not_found
 from enrichment.fields import FIELDS
 from enrichment.match_rate import match_rate_of
 from enrichment.records import ENRICHED, Disposition
@@ -209,7 +210,7 @@ def review_markdown(review: Review) -> str:
         _table(("field", "filled"), _fill_rates(review)),
         "## Unmatched contacts by reason",
         _unmatched_table(review),
-        "They are the rows of the warehouse's table `unmatched_records` without `reviewed_at`.",
+        "`enrich unmatched` lists them: the rows of `unmatched_records` without `reviewed_at`.",
         "## Failed contacts by cause",
         _failure_table(review),
         "## Fields that were not written",
@@ -228,6 +229,7 @@ def unmatched_rows(review: Review) -> list[dict[str, str | int]]:
     return [
         {
             "reason": group.reason,
+            "what is wrong": not_found(group.reason).words,
             "provider": group.provider,
             "contacts": group.records,
             "new": group.recent,
@@ -252,7 +254,7 @@ def review_message(review: Review, link: str = "") -> Message:
     if review.contacts:
         lines.append("filled: " + ", ".join(f"{name} {rate}" for name, rate in _fill_rates(review)))
     if review.unmatched:
-        lines.append("To review: the rows of `unmatched_records` without `reviewed_at`; then `enrich review --mark`.")
+        lines.append("To review: `enrich unmatched` lists the contacts; then `enrich review --mark`.")
     if _letters(review):
         lines.append("Failed contacts: `enrich failures` lists them with what to do, `enrich retry` puts them back.")
     lines += [f"Not written: {refused_line(one, 'the CRM')}" for one in review.refusals[:_REFUSALS_SENT]]
@@ -338,12 +340,22 @@ def _fill_rates(review: Review) -> list[tuple[str, str]]:
 
 def _unmatched_table(review: Review) -> str:
     rows = [[f"{v:,}" if isinstance(v, int) else v for v in row.values()] for row in unmatched_rows(review)]
-    return _table(("reason", "provider", "contacts", "new", "oldest", "example"), rows)
+    return _table(("reason", "what is wrong", "provider", "contacts", "new", "oldest", "example"), rows)
 
 
 def _failure_table(review: Review) -> str:
-    rows = [(f.reason, f.step, f"{f.records:,}", f"{f.waiting:,}", f"enrich why {f.example}") for f in review.failures]
-    return _table(("cause", "step", "in this period", "waiting", "example"), rows)
+    rows = [
+        (
+            one.reason,
+            (cause := failed(one.reason, one.step)).words,
+            f"{one.records:,}",
+            f"{one.waiting:,}",
+            f"enrich why {one.example}",
+            cause.advice,
+        )
+        for one in review.failures
+    ]
+    return _table(("cause", "what is wrong", "in this period", "waiting", "example", "to repair it"), rows)
 
 
 def _refusal_list(review: Review) -> str:

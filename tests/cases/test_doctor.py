@@ -81,7 +81,7 @@ def test_contacts_that_failed_lately(warehouse: Warehouse) -> None:
     )
     found = finding("runs")
     assert not found.well
-    assert "1 contacts failed in the last 24 hours" in found.says
+    assert "1 contact failed in the last 24 hours" in found.says
     assert "`enrich retry`" in found.says
     change(warehouse, f"UPDATE failed_records SET failed_at = '{LONG_AGO}'")
     assert finding("runs").well

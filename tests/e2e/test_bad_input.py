@@ -157,7 +157,7 @@ def test_doctor_says_in_one_line_each_what_is_wrong(tmp_path: Path) -> None:
     done = enrich(tmp_path, "doctor")
     lines = [line for line in done.out.splitlines() if line.startswith(("ok", "BAD"))]
     assert done.code == 1
-    assert [line.split()[0] for line in lines] == ["ok", "ok", "ok", "BAD", "BAD"], done.out + done.err
+    assert [line.split()[0] for line in lines] == ["ok", "ok", "ok", "ok", "BAD", "BAD"], done.out + done.err
 
 
 def test_a_temporary_server_that_is_not_up_in_time_says_what_to_start(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_the_message_says_what_happened_and_what_to_do() -> None:
         "failed contacts: 2",
         "in the queue: 12",
         "filled: company 100%, employees 100%, industry 100%, LinkedIn URL 100%, tech stack 12%, intent keywords 100%",
-        "To review: the rows of `unmatched_records` without `reviewed_at`; then `enrich review --mark`.",
+        "To review: `enrich unmatched` lists the contacts; then `enrich review --mark`.",
         "Failed contacts: `enrich failures` lists them with what to do, `enrich retry` puts them back.",
         "The whole review: http://prefect.example/runs/1, under Artifacts.",
     ]
@@ -126,12 +126,16 @@ def test_a_week_without_contacts_asks_for_nothing() -> None:
 def test_the_whole_review_has_a_table_for_each_question() -> None:
     """What is filled, what is unmatched and why, what failed, and what it cost."""
     text = review_markdown(BUSY)
-    assert "| NO_MATCH | zoominfo | 1,290 | 290 | 2026-10-01 | enrich why 501 |" in text
+    unknown = "the provider doesn't know the contact"
+    assert f"| NO_MATCH | {unknown} | zoominfo | 1,290 | 290 | 2026-10-01 | enrich why 501 |" in text
     assert "| tech stack | 12% |" in text
-    assert "| bad_value | write_back | 3 | 2 | enrich why 9 |" in text
+    assert (
+        "| bad_value | the CRM refuses the update | 3 | 2 | enrich why 9 | `enrich retry --cause bad_value` |" in text
+    )
     assert "| zoominfo | 990 | 700 | 700 |" in text
     assert unmatched_rows(BUSY)[1] == {
         "reason": "OPT_OUT",
+        "what is wrong": "the person opted out at the provider",
         "provider": "zoominfo",
         "contacts": 4,
         "new": 0,

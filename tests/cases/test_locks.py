@@ -117,6 +117,15 @@ def test_a_run_that_was_ended_elsewhere_makes_no_further_call(chain: Chain, ids:
     assert paid(chain) == CONTACTS
 
 
+def test_a_process_that_ends_cancels_its_runs(chain: Chain) -> None:
+    """As the one that enriches live contacts does at SIGTERM; a run that is over isn't concerned."""
+    with locks_kept(opened(chain)) as over:
+        pass
+    with locks_kept(opened(chain)) as one, locks_kept(opened(chain)) as other:
+        locks.cancel_runs()
+        assert (one.cancelled, other.cancelled, over.cancelled) == (True, True, False)
+
+
 def test_processes_that_share_a_run_learn_of_its_end_from_each_other(
     chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -166,6 +166,30 @@ def test_a_cancelled_run_stops_paying_at_once(chain: Chain, number: signal.Signa
     assert alerts(chain) == []
 
 
+def test_a_run_that_is_interrupted_while_it_waits_is_cancelled_too(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while other runs work: the totals are closed as cancelled, and no alert goes out."""
+    ids = contacts(chain, 1)
+    enrich("stage", "--ids", *ids)
+    monkeypatch.setattr(queue, "LOCAL_RUNS", 0)
+
+    class Interrupt(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "run_waits" in record.getMessage():
+                os.kill(os.getpid(), signal.SIGINT)
+
+    handler = Interrupt()
+    logging.getLogger("tasks").addHandler(handler)
+    try:
+        done = enrich("run")
+    finally:
+        logging.getLogger("tasks").removeHandler(handler)
+    assert (done.exit_code, done.stdout) == (130, "")
+    assert "the run was interrupted; its contacts wait in the queue" in done.stderr
+    assert (last_run(chain).state, chain.ends(*ids), alerts(chain)) == ("cancelled", ["queued"], [])
+
+
 def test_few_runs_work_at_once_on_a_machine(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run waits while as many as may are at work; those of the other queue don't count."""
     monkeypatch.setattr(queue, "LOCAL_RUNS", 1)

@@ -155,7 +155,7 @@ SELECT
     TO_CHAR(l.finished_at, 'YYYY-MM') AS month
 FROM (
     SELECT n.crm, n.object_type, n.crm_id, n.filled_before, n.finished_at,
-        ROW_NUMBER() OVER (PARTITION BY n.crm, n.object_type, n.crm_id ORDER BY n.finished_at, n.record_id) AS place
+        ROW_NUMBER() OVER (PARTITION BY n.crm, n.object_type, n.crm_id ORDER BY n.finished_at, LENGTH(n.filled_before)) AS place
     FROM record_ledger n WHERE n.filled_before IS NOT NULL) l
 JOIN (SELECT DISTINCT crm, object_type, field FROM crm_writes WHERE written_at IS NOT NULL) f
     ON f.crm = l.crm AND f.object_type = l.object_type

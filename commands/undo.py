@@ -1,6 +1,6 @@
 """The command that takes back what was written."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from commands.terminal import Json, moment, reported_errors, say
 from enrichment.errors import ConfigurationError
+from enrichment.moments import utc_text
 
 #: How many lines a terminal gets; `--json` has all.
 _MOST_LINES = 200
@@ -44,8 +45,7 @@ def undo(
         from enrichment.undo import UndoSelection  # noqa: PLC0415
         from tasks.undo import undo as undo_writes  # noqa: PLC0415 - Prefect takes seconds to import
 
-        began = since.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if since else ""
-        selection = UndoSelection(run_id.strip(), contact.strip(), field.strip(), began)
+        selection = UndoSelection(run_id.strip(), contact.strip(), field.strip(), utc_text(since) if since else "")
         if csv:
             from tasks.csv_file import FileJob, open_enriched  # noqa: PLC0415
 

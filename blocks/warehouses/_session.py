@@ -15,9 +15,7 @@ from blocks.warehouses._rows import Row
 from enrichment.errors import TransientError
 
 SQL_FOLDER = Path(__file__).parent / "sql"
-_SECTION = re.compile(r"^-- (migration|query|session|old|broken|timed|part): (.+)$", re.MULTILINE)
-#: The moments that a check of the audit may name.
-AUDIT_TIMES = ("since", "usable", "yesterday", "tomorrow")
+_SECTION = re.compile(r"^-- (migration|query|session|old|broken|part): (.+)$", re.MULTILINE)
 # A cast (::jsonb) isn't a parameter.
 PARAMETER = re.compile(r"(?<!:):([a-z][a-z_]*)\b")
 
@@ -45,28 +43,43 @@ def read_sql(engine: str, folder: Path = SQL_FOLDER) -> Statements:
     found = Statements()
     old: dict[str, str] = {}
     broken: dict[str, str] = {}
-    timed: dict[str, str] = {}
     parts: dict[str, str] = {}
     kinds = {
+        "part": parts,
         "migration": found.migrations,
         "query": found.queries,
         "session": found.session,
         "old": old,
         "broken": broken,
-        "timed": timed,
-        "part": parts,
     }
-    for path in (*sorted(folder.glob("*.sql")), *sorted((folder / engine).glob("*.sql"))):
+    # The engine's own first: what is shared is made of its parts.
+    for path in (*sorted((folder / engine).glob("*.sql")), *sorted(folder.glob("*.sql"))):
         for kind, name, text in _sections(path):
             if name in kinds[kind]:
                 raise ValueError(f"the {kind} '{name}' of {engine} stands in two places; one is {path.name}")
-            kinds[kind][name] = text
+            shared = path.parent == folder and kind != "part"
+            kinds[kind][name] = _adapted(text, parts) if shared else text
     wanted = {name for path in folder.glob("*/*.sql") for kind, name, _ in _sections(path) if kind == "query"}
     if lacking := sorted(wanted - found.queries.keys()):
         raise ValueError(f"{engine} lacks the query {', '.join(lacking)}, which another engine has")
     found.queries.update(_queries_of_old(old, parts))
-    found.queries.update(_queries_of_audit(broken, timed, parts))
+    found.queries.update({f"broken_{name}": parts["broken"].format(rows=rows) for name, rows in broken.items()})
     return found
+
+
+class _Part:
+    """What an engine says in its own way: `{name}` or `{name:argument,argument}` in a shared statement."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __format__(self, arguments: str) -> str:
+        return self._text.format(*arguments.split(","))
+
+
+def _adapted(text: str, parts: Mapping[str, str]) -> str:
+    """Return a shared statement as the engine says it."""
+    return text.format(**{name: _Part(part) for name, part in parts.items()})
 
 
 def _queries_of_old(old: Mapping[str, str], parts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -78,24 +91,9 @@ def _queries_of_old(old: Mapping[str, str], parts: Mapping[str, str]) -> Iterato
     """
     for name, condition in old.items():
         table, _, key = name.removesuffix(")").partition(" (")
-        pieces = {"table": table, "key": key, "old": condition.format(**parts)}
+        pieces = {"table": table, "key": key, "old": condition}
         for verb in ("count", "delete"):
             yield f"{verb}_old_{table}", parts[f"{verb}_old"].format(**pieces)
-
-
-def _queries_of_audit(
-    broken: Mapping[str, str], timed: Mapping[str, str], parts: Mapping[str, str]
-) -> Iterator[tuple[str, str]]:
-    """Yield the audit's queries: one for each check, and what else it reads; the engine says how a time is given."""
-    for name, rows in broken.items():
-        yield f"broken_{name}", parts["broken"].format(rows=_with_times(rows, parts))
-    for name, text in timed.items():
-        yield name, _with_times(text, parts)
-
-
-def _with_times(text: str, parts: Mapping[str, str]) -> str:
-    times = {moment: parts["time"].format(moment=f":{moment}") for moment in AUDIT_TIMES}
-    return text.format(**times, valid_until=parts["valid_until"])
 
 
 def script_of(text: str) -> list[str]:

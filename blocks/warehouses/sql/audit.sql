@@ -12,7 +12,7 @@ ORDER BY b.id, b.about LIMIT 10
 
 -- broken: two_results
 SELECT l.record_id AS id, MIN(l.crm_id) AS about FROM record_ledger l
-WHERE l.finished_at > {since} GROUP BY l.record_id HAVING COUNT(*) > 1
+WHERE l.finished_at > {time::since} GROUP BY l.record_id HAVING COUNT(*) > 1
 
 -- broken: queued_and_ended
 SELECT s.crm_id AS id, s.crm AS about FROM enrichment_staging s
@@ -24,18 +24,18 @@ GROUP BY s.crm, s.object_type, s.crm_id HAVING COUNT(*) > 1
 
 -- broken: failed_without_result
 SELECT f.crm_id AS id, f.step AS about FROM failed_records f
-WHERE f.failed_at > {since}
+WHERE f.failed_at > {time::since}
     AND NOT EXISTS (SELECT 1 FROM record_ledger l WHERE l.record_id = f.record_id AND l.disposition = 'failed')
 
 -- broken: result_without_failed
 SELECT l.crm_id AS id, l.reason AS about FROM record_ledger l
-WHERE l.finished_at > {since} AND l.disposition = 'failed' AND l.request_key <> 'erased'
+WHERE l.finished_at > {time::since} AND l.disposition = 'failed' AND l.request_key <> 'erased'
     AND NOT EXISTS (SELECT 1 FROM failed_records f WHERE f.record_id = l.record_id)
 
 -- broken: retry_lost
 -- A retry is queued under an id of its own, or was queued already.
 SELECT f.crm_id AS id, f.step AS about FROM failed_records f
-WHERE f.replayed_at > {since}
+WHERE f.replayed_at > {time::since}
     AND NOT EXISTS (
         SELECT 1 FROM enrichment_staging s
         WHERE s.crm = f.crm AND s.object_type = f.object_type AND s.crm_id = f.crm_id)
@@ -49,9 +49,9 @@ WHERE f.replayed_at > {since}
 SELECT r.run_id AS id, r.flow_run_name AS about FROM enrichment_runs r
 LEFT JOIN (
     SELECT l.run_id, COUNT(*) AS ended FROM record_ledger l
-    JOIN enrichment_runs n ON n.run_id = l.run_id AND n.started_at > {since}
+    JOIN enrichment_runs n ON n.run_id = l.run_id AND n.started_at > {time::since}
     GROUP BY l.run_id) e ON e.run_id = r.run_id
-WHERE r.started_at > {since}
+WHERE r.started_at > {time::since}
     AND (r.state IN ('closed', 'cancelled') OR r.state = 'failed' AND r.stop_kind <> 'failed')
     AND r.claimed <> r.returned + COALESCE(e.ended, 0)
 
@@ -64,9 +64,9 @@ LEFT JOIN (
         SUM(CASE WHEN l.disposition IN ('written', 'unchanged') THEN 1 ELSE 0 END) AS known,
         SUM(CASE WHEN l.disposition = 'failed' THEN 1 ELSE 0 END) AS failed
     FROM record_ledger l
-    JOIN enrichment_runs n ON n.run_id = l.run_id AND n.started_at > {since}
+    JOIN enrichment_runs n ON n.run_id = l.run_id AND n.started_at > {time::since}
     GROUP BY l.run_id) e ON e.run_id = r.run_id
-WHERE r.started_at > {since} AND r.state IN ('closed', 'cancelled')
+WHERE r.started_at > {time::since} AND r.state IN ('closed', 'cancelled')
     AND (r.invalid <> COALESCE(e.invalid, 0) OR r.unmatched <> COALESCE(e.unmatched, 0)
         OR r.known <> COALESCE(e.known, 0)
         OR ABS(r.failure_rate * r.claimed - COALESCE(e.failed, 0)) > 0.001)
@@ -74,29 +74,29 @@ WHERE r.started_at > {since} AND r.state IN ('closed', 'cancelled')
 -- broken: result_of_no_run
 -- An erasure ends a queued contact without a run.
 SELECT l.crm_id AS id, l.run_id AS about FROM record_ledger l
-WHERE l.finished_at > {since} AND l.run_id <> ''
+WHERE l.finished_at > {time::since} AND l.run_id <> ''
     AND NOT EXISTS (SELECT 1 FROM enrichment_runs r WHERE r.run_id = l.run_id)
 
 -- broken: run_not_closed
 SELECT r.run_id AS id, r.flow_run_name AS about FROM enrichment_runs r
-WHERE r.started_at > {since} AND (
+WHERE r.started_at > {time::since} AND (
     r.state NOT IN ('open', 'closed', 'cancelled', 'failed', 'abandoned') OR r.state <> 'open' AND r.finished_at IS NULL
     OR r.state = 'closed' AND (r.failure_rate IS NULL OR r.credits IS NULL OR r.alert_kind IS NULL))
 
 -- broken: run_forgotten
 -- The next run closes what died before it.
 SELECT r.run_id AS id, r.flow_run_name AS about FROM enrichment_runs r
-WHERE r.state = 'open' AND r.seen_at < {yesterday}
+WHERE r.state = 'open' AND r.seen_at < {time::yesterday}
     AND EXISTS (
-        SELECT 1 FROM enrichment_runs n WHERE n.crm = r.crm AND n.started_at > {yesterday} AND n.run_id <> r.run_id)
+        SELECT 1 FROM enrichment_runs n WHERE n.crm = r.crm AND n.started_at > {time::yesterday} AND n.run_id <> r.run_id)
 
 -- broken: reply_twice
 SELECT p.request_key AS id, p.provider AS about FROM provider_replies p
-WHERE p.received_at > {since} GROUP BY p.provider, p.request_key HAVING COUNT(*) > 1
+WHERE p.received_at > {time::since} GROUP BY p.provider, p.request_key HAVING COUNT(*) > 1
 
 -- broken: paid_twice
 SELECT p.request_key AS id, p.provider AS about FROM provider_replies p
-WHERE p.received_at > {since} AND p.paid_before IS NOT NULL AND p.credits > 0 AND p.outcome <> 'erased'
+WHERE p.received_at > {time::since} AND p.paid_before IS NOT NULL AND p.credits > 0 AND p.outcome <> 'erased'
     AND p.received_at < {valid_until}
 
 -- broken: reply_lost
@@ -107,9 +107,9 @@ JOIN (
     WHERE u.outcome IN ('matched', 'partial') GROUP BY u.run_id) u ON u.run_id = r.run_id
 LEFT JOIN (
     SELECT p.run_id, COUNT(*) AS replies FROM provider_replies p
-    JOIN enrichment_runs n ON n.run_id = p.run_id AND n.started_at > {since}
+    JOIN enrichment_runs n ON n.run_id = p.run_id AND n.started_at > {time::since}
     WHERE p.outcome IN ('matched', 'partial', 'erased') GROUP BY p.run_id) p ON p.run_id = r.run_id
-WHERE r.started_at > {since} AND r.started_at > {usable} AND r.state IN ('closed', 'cancelled')
+WHERE r.started_at > {time::since} AND r.started_at > {time::usable} AND r.state IN ('closed', 'cancelled')
     AND u.replies > COALESCE(p.replies, 0)
 
 -- broken: reserved_twice
@@ -118,14 +118,14 @@ WHERE v.provider <> '' GROUP BY v.provider, v.request_key HAVING COUNT(*) > 1
 
 -- broken: reply_of_no_run
 SELECT p.request_key AS id, p.run_id AS about FROM provider_replies p
-WHERE p.received_at > {since} AND NOT EXISTS (SELECT 1 FROM enrichment_runs r WHERE r.run_id = p.run_id)
+WHERE p.received_at > {time::since} AND NOT EXISTS (SELECT 1 FROM enrichment_runs r WHERE r.run_id = p.run_id)
 
 -- broken: negative_credits
-SELECT p.request_key AS id, p.provider AS about FROM provider_replies p WHERE p.received_at > {since} AND p.credits < 0
+SELECT p.request_key AS id, p.provider AS about FROM provider_replies p WHERE p.received_at > {time::since} AND p.credits < 0
 UNION ALL
 SELECT v.request_key AS id, v.provider AS about FROM lookup_reservations v WHERE v.credits < 0
 UNION ALL
-SELECT d.run_id AS id, d.provider AS about FROM doubtful_credits d WHERE d.noted_at > {since} AND d.credits < 0
+SELECT d.run_id AS id, d.provider AS about FROM doubtful_credits d WHERE d.noted_at > {time::since} AND d.credits < 0
 
 -- broken: price_unclear
 SELECT c.provider AS id, c.currency AS about FROM credit_prices c WHERE c.price < 0 OR c.valid_until < c.valid_from
@@ -136,7 +136,7 @@ GROUP BY c.provider HAVING COUNT(*) > 1
 -- broken: unconfirmed_write
 -- While the contact is in the queue, the next run finds out whether the change arrived.
 SELECT w.crm_id AS id, w.field AS about FROM crm_writes w
-WHERE w.planned_at > {since} AND w.written_at IS NULL AND NOT w.is_undo
+WHERE w.planned_at > {time::since} AND w.written_at IS NULL AND NOT w.is_undo
     AND NOT EXISTS (
         SELECT 1 FROM enrichment_staging s
         WHERE s.crm = w.crm AND s.object_type = w.object_type AND s.crm_id = w.crm_id)
@@ -144,21 +144,21 @@ WHERE w.planned_at > {since} AND w.written_at IS NULL AND NOT w.is_undo
 
 -- broken: write_of_no_run
 SELECT w.crm_id AS id, w.field AS about FROM crm_writes w
-WHERE w.planned_at > {since} AND NOT EXISTS (SELECT 1 FROM enrichment_runs r WHERE r.run_id = w.run_id)
+WHERE w.planned_at > {time::since} AND NOT EXISTS (SELECT 1 FROM enrichment_runs r WHERE r.run_id = w.run_id)
 
 -- broken: value_erased
 -- An undo clears what was blank before.
 SELECT w.crm_id AS id, w.field AS about FROM crm_writes w
-WHERE w.planned_at > {since} AND COALESCE(w.after, '') = '' AND NOT w.is_undo
+WHERE w.planned_at > {time::since} AND COALESCE(w.after, '') = '' AND NOT w.is_undo
 
 -- broken: nothing_changed
 SELECT w.crm_id AS id, w.field AS about FROM crm_writes w
-WHERE w.planned_at > {since} AND w.before = w.after AND NOT w.is_undo
+WHERE w.planned_at > {time::since} AND w.before = w.after AND NOT w.is_undo
 
 -- broken: write_without_result
 -- A run that lost its lock confirms what the CRM took; the run that has the lock ends the contact. An undo queues nothing.
 SELECT w.crm_id AS id, w.field AS about FROM crm_writes w
-WHERE w.written_at > {since} AND NOT w.is_undo
+WHERE w.written_at > {time::since} AND NOT w.is_undo
     AND NOT EXISTS (
         SELECT 1 FROM record_ledger l
         WHERE l.crm = w.crm AND l.object_type = w.object_type AND l.crm_id = w.crm_id
@@ -170,14 +170,14 @@ WHERE w.written_at > {since} AND NOT w.is_undo
 
 -- broken: undo_not_recorded
 SELECT w.crm_id AS id, w.field AS about FROM crm_writes w
-WHERE w.reverted_at > {since} AND NOT EXISTS (
+WHERE w.reverted_at > {time::since} AND NOT EXISTS (
     SELECT 1 FROM crm_writes u
     WHERE u.crm = w.crm AND u.object_type = w.object_type AND u.crm_id = w.crm_id AND u.field = w.field
         AND u.run_id = w.reverted_by AND u.is_undo AND u.written_at IS NOT NULL)
 
 -- broken: written_without_write
 SELECT l.crm_id AS id, l.run_id AS about FROM record_ledger l
-WHERE l.finished_at > {since} AND l.disposition = 'written' AND l.request_key <> 'erased'
+WHERE l.finished_at > {time::since} AND l.disposition = 'written' AND l.request_key <> 'erased'
     AND NOT EXISTS (
         SELECT 1 FROM crm_writes w
         WHERE w.crm = l.crm AND w.object_type = l.object_type AND w.crm_id = l.crm_id
@@ -186,29 +186,29 @@ WHERE l.finished_at > {since} AND l.disposition = 'written' AND l.request_key <>
 
 -- broken: write_confirmed_early
 SELECT w.crm_id AS id, w.field AS about FROM crm_writes w
-WHERE w.planned_at > {since} AND (w.written_at < w.planned_at OR w.reverted_at < w.written_at)
+WHERE w.planned_at > {time::since} AND (w.written_at < w.planned_at OR w.reverted_at < w.written_at)
 
 -- broken: failure_unexplained
 SELECT f.crm_id AS id, f.record_id AS about FROM failed_records f
-WHERE f.failed_at > {since} AND (f.step = '' OR f.reason = '' OR f.error = '' OR f.attempts < 1)
+WHERE f.failed_at > {time::since} AND (f.step = '' OR f.reason = '' OR f.error = '' OR f.attempts < 1)
 
 -- broken: result_unexplained
 SELECT l.crm_id AS id, l.disposition AS about FROM record_ledger l
-WHERE l.finished_at > {since}
+WHERE l.finished_at > {time::since}
     AND l.disposition IN ('failed', 'unmatched', 'invalid', 'suppressed') AND COALESCE(l.reason, '') = ''
 
 -- broken: result_unknown
 SELECT l.crm_id AS id, l.disposition AS about FROM record_ledger l
-WHERE l.finished_at > {since} AND l.disposition NOT IN
+WHERE l.finished_at > {time::since} AND l.disposition NOT IN
     ('written', 'unchanged', 'unmatched', 'suppressed', 'invalid', 'skipped_fresh', 'failed')
 
 -- broken: refusal_unexplained
 SELECT f.crm_id AS id, f.field AS about FROM field_refusals f
-WHERE f.refused_at > {since} AND (f.reason = '' OR f.field = '')
+WHERE f.refused_at > {time::since} AND (f.reason = '' OR f.field = '')
 
 -- broken: refusal_without_result
 SELECT f.crm_id AS id, f.field AS about FROM field_refusals f
-WHERE f.refused_at > {since}
+WHERE f.refused_at > {time::since}
     AND NOT EXISTS (
         SELECT 1 FROM record_ledger l
         WHERE l.crm = f.crm AND l.object_type = f.object_type AND l.crm_id = f.crm_id AND l.run_id = f.run_id)
@@ -216,11 +216,11 @@ WHERE f.refused_at > {since}
 
 -- broken: unmatched_unexplained
 SELECT u.crm_id AS id, u.provider AS about FROM unmatched_records u
-WHERE u.unmatched_at > {since} AND (u.reason = '' OR u.provider = '')
+WHERE u.unmatched_at > {time::since} AND (u.reason = '' OR u.provider = '')
 
 -- broken: unmatched_without_result
 SELECT u.crm_id AS id, u.provider AS about FROM unmatched_records u
-WHERE u.unmatched_at > {since}
+WHERE u.unmatched_at > {time::since}
     AND NOT EXISTS (
         SELECT 1 FROM record_ledger l
         WHERE l.crm = u.crm AND l.object_type = u.object_type AND l.crm_id = u.crm_id
@@ -232,7 +232,7 @@ WHERE u.unmatched_at > {since}
 -- broken: result_without_unmatched
 -- The cleanup deletes what was reviewed long ago, also if the contact was unmatched again since.
 SELECT l.crm_id AS id, l.reason AS about FROM record_ledger l
-WHERE l.finished_at > {since} AND l.disposition = 'unmatched' AND l.request_key <> 'erased'
+WHERE l.finished_at > {time::since} AND l.disposition = 'unmatched' AND l.request_key <> 'erased'
     AND NOT EXISTS (
         SELECT 1 FROM unmatched_records u
         WHERE u.crm = l.crm AND u.object_type = l.object_type AND u.crm_id = l.crm_id)
@@ -249,10 +249,10 @@ WHERE v.provider <> '' AND r.state IN ('closed', 'cancelled')
 
 -- broken: lock_without_end
 SELECT s.crm_id AS id, s.state AS about FROM enrichment_staging s
-WHERE s.claimed_by IS NOT NULL AND (s.claim_expires_at IS NULL OR s.claim_expires_at > {tomorrow})
+WHERE s.claimed_by IS NOT NULL AND (s.claim_expires_at IS NULL OR s.claim_expires_at > {time::tomorrow})
 UNION ALL
 SELECT v.request_key AS id, v.provider AS about FROM lookup_reservations v
-WHERE v.provider <> '' AND v.reserved_until > {tomorrow}
+WHERE v.provider <> '' AND v.reserved_until > {time::tomorrow}
 
 -- broken: state_unlike_lock
 SELECT s.crm_id AS id, s.state AS about FROM enrichment_staging s
@@ -273,7 +273,7 @@ WHERE s.claim_run_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM enrichment_runs r
 SELECT r.run_id AS id, r.flow_run_name AS about FROM enrichment_runs r
 LEFT JOIN (
     SELECT u.run_id, SUM(u.credits) AS credits FROM provider_usage u GROUP BY u.run_id) u ON u.run_id = r.run_id
-WHERE r.started_at > {since} AND r.state IN ('closed', 'cancelled') AND ABS(r.credits - COALESCE(u.credits, 0)) > 0.001
+WHERE r.started_at > {time::since} AND r.state IN ('closed', 'cancelled') AND ABS(r.credits - COALESCE(u.credits, 0)) > 0.001
 
 -- broken: usage_unlike_replies
 -- A reply that was renewed later counts for the later run, so a run may have fewer replies than it had.
@@ -283,9 +283,9 @@ LEFT JOIN (
     GROUP BY u.run_id) u ON u.run_id = r.run_id
 LEFT JOIN (
     SELECT p.run_id, COUNT(*) AS replies, SUM(p.credits) AS credits FROM provider_replies p
-    JOIN enrichment_runs n ON n.run_id = p.run_id AND n.started_at > {since}
+    JOIN enrichment_runs n ON n.run_id = p.run_id AND n.started_at > {time::since}
     GROUP BY p.run_id) p ON p.run_id = r.run_id
-WHERE r.started_at > {since} AND r.state IN ('closed', 'cancelled')
+WHERE r.started_at > {time::since} AND r.state IN ('closed', 'cancelled')
     AND (COALESCE(p.replies, 0) > COALESCE(u.replies, 0)
         OR COALESCE(p.replies, 0) = COALESCE(u.replies, 0)
             AND ABS(COALESCE(p.credits, 0) - COALESCE(u.credits, 0)) > 0.001
@@ -297,12 +297,12 @@ GROUP BY c.crm, c.object_type, c.crm_id HAVING COUNT(*) > 1
 
 -- broken: history_twice
 SELECT h.crm_id AS id, h.provider AS about FROM enrichment_history h
-WHERE h.enrichment_timestamp > {since}
+WHERE h.enrichment_timestamp > {time::since}
 GROUP BY h.crm, h.object_type, h.crm_id, h.provider, h.enrichment_timestamp HAVING COUNT(*) > 1
 
 -- broken: result_not_in_history
 SELECT c.crm_id AS id, c.provider AS about FROM enriched_contacts c
-WHERE c.enrichment_timestamp > {since}
+WHERE c.enrichment_timestamp > {time::since}
     AND NOT EXISTS (
         SELECT 1 FROM enrichment_history h
         WHERE h.crm = c.crm AND h.object_type = c.object_type AND h.crm_id = c.crm_id AND h.provider = c.provider
@@ -310,7 +310,7 @@ WHERE c.enrichment_timestamp > {since}
 
 -- broken: newer_in_history
 SELECT h.crm_id AS id, h.provider AS about FROM enrichment_history h
-WHERE h.enrichment_timestamp > {since}
+WHERE h.enrichment_timestamp > {time::since}
     AND NOT EXISTS (
         SELECT 1 FROM enriched_contacts c
         WHERE c.crm = h.crm AND c.object_type = h.object_type AND c.crm_id = h.crm_id
@@ -322,7 +322,7 @@ SELECT c.crm_id AS id, c.provider AS about FROM enriched_contacts c
 JOIN enrichment_history h ON h.crm = c.crm AND h.object_type = c.object_type AND h.crm_id = c.crm_id
     AND h.provider = c.provider AND h.enrichment_timestamp = c.enrichment_timestamp
     AND h.run_id = c.run_id
-WHERE c.enrichment_timestamp > {since}
+WHERE c.enrichment_timestamp > {time::since}
     AND (COALESCE(c.company_name, '') <> COALESCE(h.company_name, '')
         OR COALESCE(c.employee_count, -1) <> COALESCE(h.employee_count, -1)
         OR COALESCE(c.industry, '') <> COALESCE(h.industry, '')
@@ -331,22 +331,22 @@ WHERE c.enrichment_timestamp > {since}
 
 -- broken: value_out_of_range
 SELECT c.crm_id AS id, c.provider AS about FROM enriched_contacts c
-WHERE c.enrichment_timestamp > {since}
+WHERE c.enrichment_timestamp > {time::since}
     AND (c.employee_count < 0 OR c.confidence < 0 OR c.confidence > 100 OR c.provider = ''
         OR SUBSTR(c.linkedin_url, 1, 8) <> 'https://')
 
 -- broken: result_of_the_future
-SELECT c.crm_id AS id, c.provider AS about FROM enriched_contacts c WHERE c.enrichment_timestamp > {tomorrow}
+SELECT c.crm_id AS id, c.provider AS about FROM enriched_contacts c WHERE c.enrichment_timestamp > {time::tomorrow}
 UNION ALL
 SELECT l.crm_id AS id, l.disposition AS about FROM record_ledger l
-WHERE l.finished_at > {since} AND (l.finished_at < l.staged_at OR l.finished_at > {tomorrow})
+WHERE l.finished_at > {time::since} AND (l.finished_at < l.staged_at OR l.finished_at > {time::tomorrow})
 UNION ALL
 SELECT r.run_id AS id, r.flow_run_name AS about FROM enrichment_runs r
-WHERE r.started_at > {since} AND (r.finished_at < r.started_at OR r.started_at > {tomorrow})
+WHERE r.started_at > {time::since} AND (r.finished_at < r.started_at OR r.started_at > {time::tomorrow})
 
 -- broken: stored_without_end
 SELECT c.crm_id AS id, c.run_id AS about FROM enriched_contacts c
-JOIN enrichment_runs r ON r.run_id = c.run_id AND r.started_at > {since} AND r.state <> 'open'
+JOIN enrichment_runs r ON r.run_id = c.run_id AND r.started_at > {time::since} AND r.state <> 'open'
 WHERE NOT EXISTS (
         SELECT 1 FROM record_ledger l
         WHERE l.crm = c.crm AND l.object_type = c.object_type AND l.crm_id = c.crm_id
@@ -357,7 +357,7 @@ WHERE NOT EXISTS (
 
 -- broken: stored_without_request
 SELECT c.crm_id AS id, c.provider AS about FROM enriched_contacts c
-WHERE c.enrichment_timestamp > {since}
+WHERE c.enrichment_timestamp > {time::since}
     AND NOT EXISTS (
         SELECT 1 FROM contact_requests q
         WHERE q.crm = c.crm AND q.object_type = c.object_type AND q.crm_id = c.crm_id)
@@ -373,7 +373,7 @@ WHERE x.reason = 'erased' AND p.provider = u.provider AND p.request_key = x.key_
 -- A contact is erased as long as it has neither been queued nor has ended since.
 WITH erased AS (
     SELECT DISTINCT l.crm, l.object_type, l.crm_id FROM record_ledger l
-    WHERE l.finished_at > {since} AND l.request_key = 'erased'
+    WHERE l.finished_at > {time::since} AND l.request_key = 'erased'
         AND NOT EXISTS (
             SELECT 1 FROM record_ledger n
             WHERE n.crm = l.crm AND n.object_type = l.object_type AND n.crm_id = l.crm_id
@@ -403,7 +403,7 @@ SELECT q.crm_id AS id, 'contact_requests' AS about FROM erased e
 JOIN contact_requests q ON q.crm = e.crm AND q.object_type = e.object_type AND q.crm_id = e.crm_id
 UNION ALL
 SELECT l.crm_id AS id, 'record_ledger' AS about FROM record_ledger l
-WHERE l.finished_at > {since} AND l.request_key = 'erased' AND l.email_domain IS NOT NULL
+WHERE l.finished_at > {time::since} AND l.request_key = 'erased' AND l.email_domain IS NOT NULL
 
 -- broken: suppressed_looked_up
 -- A run that was at work when the contact was suppressed may have had its request under way.
@@ -412,7 +412,7 @@ CROSS JOIN suppressed_contacts x
 CROSS JOIN provider_replies p
 CROSS JOIN enrichment_runs r
 WHERE x.key_hash = q.email_key AND p.provider = q.provider AND p.request_key = q.request_key
-    AND r.run_id = p.run_id AND r.started_at > x.suppressed_at AND r.started_at > {since} AND p.outcome <> 'erased'
+    AND r.run_id = p.run_id AND r.started_at > x.suppressed_at AND r.started_at > {time::since} AND p.outcome <> 'erased'
 
 -- broken: suppressed_stored
 SELECT c.crm_id AS id, c.provider AS about FROM contact_requests q
@@ -420,7 +420,7 @@ CROSS JOIN suppressed_contacts x
 CROSS JOIN enriched_contacts c
 CROSS JOIN enrichment_runs r
 WHERE x.key_hash = q.email_key AND c.crm = q.crm AND c.object_type = q.object_type AND c.crm_id = q.crm_id
-    AND r.run_id = c.run_id AND r.started_at > x.suppressed_at AND r.started_at > {since}
+    AND r.run_id = c.run_id AND r.started_at > x.suppressed_at AND r.started_at > {time::since}
 
 -- broken: suppressed_by_no_one
 SELECT x.key_hash AS id, x.reason AS about FROM suppressed_contacts x
@@ -430,7 +430,7 @@ WHERE x.reason = '' OR c.key_hash IS NULL
 
 -- broken: alert_not_due
 SELECT r.run_id AS id, r.alert_kind AS about FROM enrichment_runs r
-WHERE r.started_at > {since} AND r.state = 'closed' AND (
+WHERE r.started_at > {time::since} AND r.state = 'closed' AND (
     r.failure_rate <= :threshold AND r.alert_kind = 'failure_rate'
     OR r.failure_rate = 0 AND r.alert_kind = 'failed_contacts'
     OR r.alert_kind IN ('credentials_rejected', 'request_refused', 'quota_exhausted', 'failed', 'crashed'))
@@ -438,7 +438,7 @@ WHERE r.started_at > {since} AND r.state = 'closed' AND (
 -- broken: alert_missing
 -- An undo looks nothing up, and says at the terminal why it failed.
 SELECT r.run_id AS id, r.flow_run_name AS about FROM enrichment_runs r
-WHERE r.started_at > {since} AND (
+WHERE r.started_at > {time::since} AND (
     r.state = 'failed' AND r.alert_kind = '' AND r.provider <> ''
     OR r.state = 'closed' AND r.failure_rate > 0 AND r.alert_kind NOT IN ('failure_rate', 'failed_contacts')
     OR r.state = 'closed' AND r.failure_rate > :threshold AND r.alert_kind <> 'failure_rate')
@@ -446,7 +446,7 @@ WHERE r.started_at > {since} AND (
 -- broken: alert_not_sent
 -- The next run sends what no notifier took.
 SELECT r.run_id AS id, r.alert_kind AS about FROM enrichment_runs r
-WHERE :notifiers <> '' AND r.finished_at > {since} AND r.alert_kind <> '' AND NOT r.alert_sent
+WHERE :notifiers <> '' AND r.finished_at > {time::since} AND r.alert_kind <> '' AND NOT r.alert_sent
     AND NOT EXISTS (
         SELECT 1 FROM enrichment_runs n
         WHERE n.provider = r.provider AND n.crm = r.crm AND n.started_at > r.started_at
@@ -467,7 +467,7 @@ GROUP BY u.run_id, u.provider, u.outcome, u.api_version HAVING COUNT(*) > 1
 
 -- broken: write_twice
 SELECT w.crm_id AS id, w.field AS about FROM crm_writes w
-WHERE w.planned_at > {since} GROUP BY w.crm, w.object_type, w.crm_id, w.field, w.run_id HAVING COUNT(*) > 1
+WHERE w.planned_at > {time::since} GROUP BY w.crm, w.object_type, w.crm_id, w.field, w.run_id HAVING COUNT(*) > 1
 
 -- broken: failed_twice
 SELECT f.record_id AS id, MIN(f.crm_id) AS about FROM failed_records f GROUP BY f.record_id HAVING COUNT(*) > 1
@@ -476,15 +476,15 @@ SELECT f.record_id AS id, MIN(f.crm_id) AS about FROM failed_records f GROUP BY 
 SELECT u.crm_id AS id, u.provider AS about FROM unmatched_records u
 GROUP BY u.crm, u.object_type, u.crm_id, u.provider HAVING COUNT(*) > 1
 
--- timed: audit_fields
+-- query: audit_fields
 -- Counts by field what was written to a CRM since a moment, and what took the place of another value.
 SELECT w.field, COUNT(*) AS writes, COUNT(NULLIF(TRIM(w.before), '')) AS replaced, MIN(w.crm_id) AS example,
     MIN(CASE WHEN TRIM(w.before) <> '' THEN w.crm_id END) AS replaced_example
-FROM crm_writes w WHERE w.crm = :crm AND w.object_type = :object_type AND w.planned_at > {since}
+FROM crm_writes w WHERE w.crm = :crm AND w.object_type = :object_type AND w.planned_at > {time::since}
     AND NOT w.is_undo
 GROUP BY w.field
 
--- timed: audit_writes
+-- query: audit_writes
 -- Reads the last confirmed change of each field of the contacts that were written to last.
 SELECT w.crm_id, w.field, w.after, w.planned_at FROM (
     SELECT a.crm_id, a.field, a.after, a.planned_at, a.reverted_at,
@@ -492,16 +492,16 @@ SELECT w.crm_id, w.field, w.after, w.planned_at FROM (
     FROM crm_writes a
     JOIN (
         SELECT crm_id FROM crm_writes
-        WHERE crm = :crm AND object_type = :object_type AND written_at > {since}
+        WHERE crm = :crm AND object_type = :object_type AND written_at > {time::since}
         GROUP BY crm_id ORDER BY MAX(written_at) DESC LIMIT :limit) c ON c.crm_id = a.crm_id
     WHERE a.crm = :crm AND a.object_type = :object_type AND a.written_at IS NOT NULL) w
 WHERE w.place = 1 AND w.reverted_at IS NULL AND w.after IS NOT NULL
 ORDER BY w.crm_id, w.field
 
--- timed: audit_credits
+-- query: audit_credits
 -- Sums what the replies of each provider have cost since a moment, and what lost ones may have.
 SELECT b.provider, SUM(b.booked) AS booked, SUM(b.doubtful) AS doubtful FROM (
-    SELECT p.provider, p.credits AS booked, 0.0 AS doubtful FROM provider_replies p WHERE p.received_at > {since}
+    SELECT p.provider, p.credits AS booked, 0.0 AS doubtful FROM provider_replies p WHERE p.received_at > {time::since}
     UNION ALL
-    SELECT d.provider, 0.0 AS booked, d.credits AS doubtful FROM doubtful_credits d WHERE d.noted_at > {since}) b
+    SELECT d.provider, 0.0 AS booked, d.credits AS doubtful FROM doubtful_credits d WHERE d.noted_at > {time::since}) b
 GROUP BY b.provider ORDER BY b.provider

@@ -1,4 +1,7 @@
--- Statements that are the same text in every engine, once.
+-- Statements that are the same text in every engine, once; so are those of the other files in this folder.
+-- Where an engine says something in its own way, a part of its parts.sql stands in braces, with what it is about:
+-- {time} a moment that is given, {read} one as it is read, {week} its Monday and {month} its month as text, {seconds}
+-- from one to another, {ago} so many days ago; {text} the type, {filled} of a list, {view} makes one.
 
 -- query: read_cursor
 -- Reads a position.

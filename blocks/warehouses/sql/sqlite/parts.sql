@@ -1,8 +1,28 @@
--- What the statements that delete old rows and those of the audit are made of; every_engine.sql says which rows are old,
--- audit.sql which ones break a promise.
+-- What this engine says in its own way; ../every_engine.sql says what each part is.
+
+-- part: read
+{0}
+
+-- part: week
+date({0}, 'weekday 0', '-6 days')
+
+-- part: month
+strftime('%Y-%m', {0})
+
+-- part: seconds
+CAST(ROUND((julianday({1}) - julianday({0})) * 86400) AS INTEGER)
+
+-- part: filled
+{0} <> '[]'
+
+-- part: view
+CREATE VIEW {0}
+
+-- part: text
+TEXT
 
 -- part: time
-{moment}
+{0}
 
 -- part: valid_until
 strftime('%Y-%m-%dT%H:%M:%fZ', p.paid_before, '+' || :reply_days || ' days')

@@ -2,10 +2,9 @@
 
 -- query: list_failed
 -- Reads the failed contacts that wait for a retry, the latest first, with what is known of their failures so far.
--- differs because of how a time is given
 -- What failed before the contact was last written belongs to an earlier story.
 SELECT f.crm, f.object_type, f.crm_id, f.step, f.reason, f.error, f.run_id, f.attempts, f.failures,
-    f.failed_at AS last_at, f.first_at
+    {read:f.failed_at} AS last_at, {read:f.first_at} AS first_at
 FROM (
     SELECT d.crm, d.object_type, d.crm_id, d.step, d.reason, d.error, d.run_id, d.failed_at, d.replayed_at,
         MIN(d.failed_at) OVER (PARTITION BY d.crm, d.object_type, d.crm_id) AS first_at,
@@ -20,17 +19,16 @@ FROM (
         GROUP BY w.crm, w.object_type, w.crm_id) g
     ON g.crm = d.crm AND g.object_type = d.object_type AND g.crm_id = d.crm_id
     WHERE d.replayed_at IS NULL OR g.good_at IS NULL OR g.good_at < d.failed_at) f
-WHERE f.replayed_at IS NULL AND f.failed_at >= TIMESTAMP(:since)
+WHERE f.replayed_at IS NULL AND f.failed_at >= {time::since}
     AND (:run_id = '' OR f.run_id = :run_id) AND (:reason = '' OR f.reason = :reason)
 ORDER BY f.failed_at DESC, f.crm_id LIMIT :limit
 
 -- query: list_refused
 -- Reads the fields that were not written and still aren't, contact by contact, the latest first.
--- differs because of how a time is given
 -- A later run that wrote the contact, or found nothing to change, took the field or refused it again. The run counts,
 -- since one that ends a contact twice may keep its refusals once.
 SELECT c.crm, c.object_type, c.crm_id, c.field, c.reason, c.value, c.run_id,
-    c.refused_at AS last_at, c.first_at
+    {read:c.refused_at} AS last_at, {read:c.first_at} AS first_at
 FROM (
     SELECT r.crm, r.object_type, r.crm_id, r.field, r.reason, r.value, r.run_id, r.refused_at,
         MIN(r.refused_at) OVER (PARTITION BY r.crm, r.object_type, r.crm_id, r.field) AS first_at,
@@ -45,36 +43,35 @@ LEFT JOIN (
     WHERE l.disposition IN ('written', 'unchanged') AND (:field = '' OR w.field = :field)
     GROUP BY w.crm, w.object_type, w.crm_id, w.run_id) g
 ON g.crm = c.crm AND g.object_type = c.object_type AND g.crm_id = c.crm_id AND g.run_id = c.run_id
-WHERE c.place = 1 AND (g.good_at IS NULL OR g.good_at < c.refused_at) AND c.refused_at >= TIMESTAMP(:since)
+WHERE c.place = 1 AND (g.good_at IS NULL OR g.good_at < c.refused_at) AND c.refused_at >= {time::since}
     AND (:run_id = '' OR c.run_id = :run_id) AND (:reason = '' OR c.reason = :reason)
 ORDER BY c.refused_at DESC, c.crm_id, c.field LIMIT :limit
 
 -- query: list_unmatched
 -- Reads the unmatched contacts that are not reviewed yet, the latest first.
--- differs because of how a time is given
-SELECT u.crm, u.object_type, u.crm_id, u.reason, u.provider, u.run_id, u.unmatched_at AS last_at,
-    MIN(l.finished_at) AS first_at
+SELECT u.crm, u.object_type, u.crm_id, u.reason, u.provider, u.run_id,
+    {read:u.unmatched_at} AS last_at, {read:MIN(l.finished_at)} AS first_at
 FROM unmatched_records u
 LEFT JOIN record_ledger l ON l.crm = u.crm AND l.object_type = u.object_type AND l.crm_id = u.crm_id
     AND l.disposition IN ('unmatched', 'invalid', 'suppressed')
-WHERE u.reviewed_at IS NULL AND u.unmatched_at >= TIMESTAMP(:since)
+WHERE u.reviewed_at IS NULL AND u.unmatched_at >= {time::since}
     AND (:run_id = '' OR u.run_id = :run_id) AND (:reason = '' OR u.reason = :reason)
 GROUP BY u.crm, u.object_type, u.crm_id, u.reason, u.provider, u.run_id, u.unmatched_at
 ORDER BY u.unmatched_at DESC, u.crm_id, u.provider LIMIT :limit
 
 -- query: list_queued
 -- Reads the queued contacts in the order in which runs take them.
--- differs because of how a time is given
 SELECT s.crm, s.object_type, s.crm_id, s.lane, s.state, s.source, s.attempts, s.claim_run_id AS run_id,
-    s.staged_at, s.not_before, s.claim_expires_at
+    {read:s.staged_at} AS staged_at, {read:s.not_before} AS not_before,
+    {read:s.claim_expires_at} AS claim_expires_at
 FROM enrichment_staging s
-WHERE s.staged_at >= TIMESTAMP(:since) AND (:lane = '' OR s.lane = :lane) AND (:run_id = '' OR s.claim_run_id = :run_id)
+WHERE s.staged_at >= {time::since} AND (:lane = '' OR s.lane = :lane)
+    AND (:run_id = '' OR s.claim_run_id = :run_id)
 ORDER BY s.lane DESC, s.staged_at, s.crm_id LIMIT :limit
 
 -- query: failed_causes
 -- Reads why contacts of a run failed: each cause with how many, the first ten, and since when contacts wait for it.
--- differs because another engine differs in how a time is read
-SELECT c.reason, c.step, c.crm_id, c.contacts, c.first_at FROM (
+SELECT c.reason, c.step, c.crm_id, c.contacts, {read:c.first_at} AS first_at FROM (
     SELECT f.reason, f.step, f.crm_id, f.run_id,
         COUNT(CASE WHEN f.run_id = :run_id THEN 1 END) OVER (PARTITION BY f.reason, f.step) AS contacts,
         MIN(f.failed_at) OVER (PARTITION BY f.reason, f.step) AS first_at,
@@ -84,14 +81,12 @@ WHERE c.run_id = :run_id AND c.place <= 10 ORDER BY c.contacts DESC, c.reason, c
 
 -- query: status_lanes
 -- Counts what each lane holds: what waits, what runs hold, and since when the oldest is there.
--- differs because another engine differs in how a time is read
 SELECT s.lane, COUNT(*) AS records, SUM(CASE WHEN s.claimed_by IS NULL THEN 0 ELSE 1 END) AS locked,
-    MIN(s.staged_at) AS oldest_at
+    {read:MIN(s.staged_at)} AS oldest_at
 FROM enrichment_staging s GROUP BY s.lane ORDER BY s.lane DESC
 
 -- query: status_runs
 -- Reads the runs that began since a moment, the latest first.
--- differs because of how a time is given
-SELECT n.run_id, n.flow_run_name, n.provider, n.crm, n.lane, n.state, n.started_at,
-    n.finished_at, n.claimed, n.returned, n.credits, n.failure_rate, n.stop_kind
-FROM enrichment_runs n WHERE n.started_at >= TIMESTAMP(:since) ORDER BY n.started_at DESC, n.run_id LIMIT :limit
+SELECT n.run_id, n.flow_run_name, n.provider, n.crm, n.lane, n.state,
+    {read:n.started_at} AS started_at, {read:n.finished_at} AS finished_at, n.claimed, n.returned, n.credits, n.failure_rate, n.stop_kind
+FROM enrichment_runs n WHERE n.started_at >= {time::since} ORDER BY n.started_at DESC, n.run_id LIMIT :limit

@@ -5,7 +5,7 @@
 -- migration: 0002 views for analysts
 -- How each queued contact ended, without anything of the person.
 -- Example: SELECT month, SUM(matched) * 1.0 / COUNT(matched) AS match_rate FROM contact_results GROUP BY month ORDER BY month
-CREATE VIEW contact_results AS
+{view:contact_results} AS
 SELECT
     l.crm, -- text: CRM that knows the contact, such as hubspot
     l.object_type, -- text: type of the CRM record; always contact so far
@@ -20,17 +20,17 @@ SELECT
     l.lane, -- text: live or backfill
     l.email_domain, -- text?: domain of the address that it was looked up with, if any
     l.attempts, -- integer: [runs] number of runs that took the contact
-    ROUND(extract(epoch FROM l.finished_at - l.contact_created_at))::bigint AS seconds_from_created, -- integer?: [seconds] from its creation in the CRM
-    ROUND(extract(epoch FROM l.finished_at - l.staged_at))::bigint AS seconds_from_queued, -- integer: [seconds] from when it was queued
+    {seconds:l.contact_created_at,l.finished_at} AS seconds_from_created, -- integer?: [seconds] from its creation in the CRM
+    {seconds:l.staged_at,l.finished_at} AS seconds_from_queued, -- integer: [seconds] from when it was queued
     l.finished_at, -- time: when it ended
-    to_char(date_trunc('week', l.finished_at AT TIME ZONE 'UTC'), 'YYYY-MM-DD') AS week, -- text: Monday of the week in which it ended, such as 2026-11-23
-    to_char(l.finished_at AT TIME ZONE 'UTC', 'YYYY-MM') AS month, -- text: month in which it ended, such as 2026-11
+    {week:l.finished_at} AS week, -- text: Monday of the week in which it ended, such as 2026-11-23
+    {month:l.finished_at} AS month, -- text: month in which it ended, such as 2026-11
     l.run_id -- text: flow run that ended it; empty for an erasure
 FROM record_ledger l;
 
 -- What each provider that was asked about a contact knew, of the contacts that count in the match rate.
 -- Example: SELECT provider, SUM(matched) * 1.0 / COUNT(matched) AS match_rate FROM provider_results GROUP BY provider
-CREATE VIEW provider_results AS
+{view:provider_results} AS
 SELECT
     p.provider, -- text: provider that was asked
     CASE WHEN ',' || l.lookups || ',' LIKE '%,' || p.provider || ' matched,%' THEN 1 ELSE 0 END AS matched, -- integer: [0 or 1] whether it knew the contact
@@ -41,25 +41,27 @@ SELECT
     l.lane, -- text: live or backfill
     l.email_domain, -- text?: domain of the address that it was looked up with, if any
     l.finished_at, -- time: when the contact ended
-    to_char(date_trunc('week', l.finished_at AT TIME ZONE 'UTC'), 'YYYY-MM-DD') AS week, -- text: Monday of the week in which it ended, such as 2026-11-23
-    to_char(l.finished_at AT TIME ZONE 'UTC', 'YYYY-MM') AS month -- text: month in which it ended, such as 2026-11
+    {week:l.finished_at} AS week, -- text: Monday of the week in which it ended, such as 2026-11-23
+    {month:l.finished_at} AS month -- text: month in which it ended, such as 2026-11
 FROM record_ledger l
-JOIN (SELECT provider FROM provider_usage UNION SELECT provider FROM provider_replies) p
+JOIN (
+    SELECT DISTINCT a.provider FROM (
+        SELECT provider FROM provider_usage UNION ALL SELECT provider FROM provider_replies) a) p
     ON ',' || l.lookups || ',' LIKE '%,' || p.provider || ' %'
 WHERE l.disposition IN ('written', 'unchanged', 'unmatched');
 
 -- How many results have each field, by week and provider.
 -- Example: SELECT field, SUM(filled) AS filled, SUM(results) AS results FROM field_fill GROUP BY field
-CREATE VIEW field_fill AS
+{view:field_fill} AS
 SELECT
     h.provider, -- text: provider that knew the contact; the first one if several did
     h.field, -- text: canonical field; see docs/fields.md
-    to_char(date_trunc('week', h.enrichment_timestamp AT TIME ZONE 'UTC'), 'YYYY-MM-DD') AS week, -- text: Monday of the week in which the provider answered, such as 2026-11-23
-    to_char(h.enrichment_timestamp AT TIME ZONE 'UTC', 'YYYY-MM') AS month, -- text: month in which the provider answered, such as 2026-11
+    {week:h.enrichment_timestamp} AS week, -- text: Monday of the week in which the provider answered, such as 2026-11-23
+    {month:h.enrichment_timestamp} AS month, -- text: month in which the provider answered, such as 2026-11
     COUNT(*) AS results, -- integer: [results] number of results
     SUM(h.filled) AS filled -- integer: [results] number of results that have the field
 FROM (
-    SELECT h.provider, h.enrichment_timestamp, 'company_name' AS field,
+    SELECT h.provider, h.enrichment_timestamp, CAST('company_name' AS {text}) AS field,
         CASE WHEN h.company_name IS NOT NULL THEN 1 ELSE 0 END AS filled
     FROM enrichment_history h
     UNION ALL
@@ -72,7 +74,7 @@ FROM (
     FROM enrichment_history h
     UNION ALL
     SELECT h.provider, h.enrichment_timestamp, 'tech_stack' AS field,
-        CASE WHEN h.tech_stack <> '[]'::jsonb THEN 1 ELSE 0 END AS filled
+        CASE WHEN {filled:h.tech_stack} THEN 1 ELSE 0 END AS filled
     FROM enrichment_history h
     UNION ALL
     SELECT h.provider, h.enrichment_timestamp, 'linkedin_url' AS field,
@@ -80,15 +82,15 @@ FROM (
     FROM enrichment_history h
     UNION ALL
     SELECT h.provider, h.enrichment_timestamp, 'intent_keywords' AS field,
-        CASE WHEN h.intent_keywords <> '[]'::jsonb THEN 1 ELSE 0 END AS filled
+        CASE WHEN {filled:h.intent_keywords} THEN 1 ELSE 0 END AS filled
     FROM enrichment_history h) h
 GROUP BY h.provider, h.field,
-    to_char(date_trunc('week', h.enrichment_timestamp AT TIME ZONE 'UTC'), 'YYYY-MM-DD'),
-    to_char(h.enrichment_timestamp AT TIME ZONE 'UTC', 'YYYY-MM');
+    {week:h.enrichment_timestamp},
+    {month:h.enrichment_timestamp};
 
 -- What providers billed, by run, outcome and API version; with money where the price book has a price.
 -- Example: SELECT month, provider, SUM(credits) AS credits, SUM(cost) AS cost FROM spending GROUP BY month, provider
-CREATE VIEW spending AS
+{view:spending} AS
 SELECT
     u.run_id, -- text: flow run
     u.provider, -- text: provider that answered
@@ -99,8 +101,8 @@ SELECT
     u.credits * c.price AS cost, -- number?: [currency] what they cost; NULL without a price
     c.currency, -- text?: ISO code of the currency of the cost; NULL without a price
     u.last_reply_at, -- time: when the last of these answers came
-    to_char(date_trunc('week', u.last_reply_at AT TIME ZONE 'UTC'), 'YYYY-MM-DD') AS week, -- text: Monday of the week in which it came, such as 2026-11-23
-    to_char(u.last_reply_at AT TIME ZONE 'UTC', 'YYYY-MM') AS month -- text: month in which it came, such as 2026-11
+    {week:u.last_reply_at} AS week, -- text: Monday of the week in which it came, such as 2026-11-23
+    {month:u.last_reply_at} AS month -- text: month in which it came, such as 2026-11
 FROM (
     SELECT s.run_id, s.provider, s.outcome, s.api_version, s.replies, s.credits, s.last_reply_at FROM provider_usage s
     UNION ALL
@@ -115,7 +117,7 @@ LEFT JOIN credit_prices c ON c.provider = u.provider AND c.valid_from <= u.last_
 
 -- What was known of the company of each contact, and from when until when: history as of any date.
 -- Example: SELECT crm_id, company_name, employee_count FROM company_history WHERE valid_until IS NULL
-CREATE VIEW company_history AS
+{view:company_history} AS
 SELECT
     h.crm, -- text: CRM that knows the contact, such as hubspot
     h.object_type, -- text: type of the CRM record; always contact so far
@@ -134,7 +136,7 @@ FROM enrichment_history h;
 
 -- Each value that the CRM has taken from us, without the value.
 -- Example: SELECT field, SUM(was_blank) AS filled, COUNT(*) - SUM(was_blank) AS replaced FROM written_fields GROUP BY field
-CREATE VIEW written_fields AS
+{view:written_fields} AS
 SELECT
     w.crm, -- text: CRM that knows the contact, such as hubspot
     w.object_type, -- text: type of the CRM record; always contact so far
@@ -143,15 +145,15 @@ SELECT
     CASE WHEN w.before IS NULL OR w.before = '' THEN 1 ELSE 0 END AS was_blank, -- integer: [0 or 1] whether the field was blank before
     CASE WHEN w.reverted_at IS NULL THEN 0 ELSE 1 END AS reverted, -- integer: [0 or 1] whether the change was taken back
     w.written_at, -- time: when the CRM had confirmed it
-    to_char(date_trunc('week', w.written_at AT TIME ZONE 'UTC'), 'YYYY-MM-DD') AS week, -- text: Monday of the week in which it had, such as 2026-11-23
-    to_char(w.written_at AT TIME ZONE 'UTC', 'YYYY-MM') AS month, -- text: month in which it had, such as 2026-11
+    {week:w.written_at} AS week, -- text: Monday of the week in which it had, such as 2026-11-23
+    {month:w.written_at} AS month, -- text: month in which it had, such as 2026-11
     w.run_id -- text: flow run that wrote it
 FROM crm_writes w
 WHERE w.written_at IS NOT NULL AND NOT w.is_undo;
 
 -- Which fields of each contact had a value in the CRM before our first write, and have one now; of the fields that we write.
 -- Example: SELECT field, SUM(filled_before) AS filled_before, SUM(filled_now) AS filled_now, COUNT(*) AS contacts FROM crm_completeness GROUP BY field
-CREATE VIEW crm_completeness AS
+{view:crm_completeness} AS
 SELECT
     l.crm, -- text: CRM that knows the contact, such as hubspot
     l.object_type, -- text: type of the CRM record; always contact so far
@@ -160,8 +162,8 @@ SELECT
     CASE WHEN l.filled_before LIKE '%,' || f.field || ',%' THEN 1 ELSE 0 END AS filled_before, -- integer: [0 or 1] whether the field had a value when we first read the contact
     CASE WHEN l.filled_before LIKE '%,' || f.field || ',%' OR w.crm_id IS NOT NULL THEN 1 ELSE 0 END AS filled_now, -- integer: [0 or 1] whether it had one then, or we have written one that was not undone
     l.finished_at, -- time: when the contact was first finished
-    to_char(date_trunc('week', l.finished_at AT TIME ZONE 'UTC'), 'YYYY-MM-DD') AS week, -- text: Monday of the week in which it was, such as 2026-11-23
-    to_char(l.finished_at AT TIME ZONE 'UTC', 'YYYY-MM') AS month -- text: month in which it was, such as 2026-11
+    {week:l.finished_at} AS week, -- text: Monday of the week in which it was, such as 2026-11-23
+    {month:l.finished_at} AS month -- text: month in which it was, such as 2026-11
 FROM (
     SELECT n.crm, n.object_type, n.crm_id, n.filled_before, n.finished_at,
         ROW_NUMBER() OVER (PARTITION BY n.crm, n.object_type, n.crm_id ORDER BY n.finished_at, LENGTH(n.filled_before)) AS place
@@ -176,7 +178,7 @@ WHERE l.place = 1;
 
 -- The totals of each run, with the week and the month in which it began.
 -- Example: SELECT month, state, COUNT(*) AS runs, SUM(claimed) AS contacts FROM run_totals GROUP BY month, state
-CREATE VIEW run_totals AS
+{view:run_totals} AS
 SELECT
     n.run_id, -- text: id of the flow run in Prefect
     n.provider, -- text: providers, in the order in which they are queried, separated by commas
@@ -188,8 +190,8 @@ SELECT
     n.claimed, -- integer: [contacts] number of contacts that the run took from the queue
     n.returned, -- integer: [contacts] number of contacts that went back to the queue
     n.failure_rate, -- number?: [0 to 1] failed contacts per contact taken
-    ROUND(extract(epoch FROM n.finished_at - n.started_at))::bigint AS seconds, -- integer?: [seconds] from its begin to its end; NULL: it has not ended
+    {seconds:n.started_at,n.finished_at} AS seconds, -- integer?: [seconds] from its begin to its end; NULL: it has not ended
     n.started_at, -- time: when the run began
-    to_char(date_trunc('week', n.started_at AT TIME ZONE 'UTC'), 'YYYY-MM-DD') AS week, -- text: Monday of the week in which it began, such as 2026-11-23
-    to_char(n.started_at AT TIME ZONE 'UTC', 'YYYY-MM') AS month -- text: month in which it began, such as 2026-11
+    {week:n.started_at} AS week, -- text: Monday of the week in which it began, such as 2026-11-23
+    {month:n.started_at} AS month -- text: month in which it began, such as 2026-11
 FROM enrichment_runs n

@@ -9,6 +9,7 @@ import pytest
 
 from sandbox.place import Place
 from tests.e2e.conftest import count, new_world
+from tests.warehouses import broken_promises
 
 CONTACTS = 600
 SLOW = {"zoominfo": {"latency_ms": 150}, "hubspot": {"latency_ms": 60}}
@@ -50,6 +51,7 @@ def test_a_killed_run_is_finished_by_the_next(place: Place, moment: str) -> None
     assert {key: held[key[0]].get(key[1]) for key in written} == written
     ended = {crm_id for crm_id, _ in written}
     assert len(ended) == ledger["hubspot"]["contacts_updated"]
+    assert broken_promises(warehouse) == {}
     warehouse.close()
 
 
@@ -83,4 +85,5 @@ def test_a_run_killed_between_follow_ups_pays_for_no_company_twice(place: Place)
             "SELECT count(*) FROM enriched_contacts WHERE tech_stack IS NULL AND company_name IS NOT NULL"
         ).fetchone()[0]
     assert bare == 0
+    assert broken_promises(warehouse) == {}
     warehouse.close()

@@ -154,6 +154,8 @@ WRITES_ALLOWED = Promise(
         "unconfirmed_write": "A change that the CRM hasn't confirmed belongs to a contact in the queue.",
         "write_without_result": "A contact that was written to is in the queue, or has ended since.",
         "undo_not_recorded": "A change that was undone has the change by which it was.",
+        "applied_unapproved": "Of a plan nothing is written unless a person has approved it.",
+        "decision_unsigned": "A plan that is approved or declined says by whom and when.",
         "written_without_write": "The result written has a change that the CRM confirmed.",
     },
 )
@@ -269,8 +271,7 @@ PROMISES = (
 
 def judge(found: Mapping[str, Sighting]) -> list[Verdict]:
     """Return what some checks, by name, say of each promise that they belong to."""
-    made = [one for one in PROMISES if not found.keys().isdisjoint(one.checks)]
-    return [_verdict(promise, found) for promise in made]
+    return [_verdict(one, found) for one in PROMISES if not found.keys().isdisjoint(one.checks)]
 
 
 def _verdict(promise: Promise, found: Mapping[str, Sighting]) -> Verdict:
@@ -380,14 +381,9 @@ def compare(
         how many values are `ours`, were `changed` by somebody since, or are of a contact that is `gone`; and those that
         are not there although nothing was changed since.
     """
-    counts: Counter[str] = Counter()
-    missing = []
-    for one in writes:
-        state = _state(one, held.get(one.crm_id), descriptions.get(one.field))
-        counts[state] += 1
-        if state == "missing":
-            missing.append((one.crm_id, one.field))
-    return counts, sighting(missing)
+    states = [(one, _state(one, held.get(one.crm_id), descriptions.get(one.field))) for one in writes]
+    missing = sighting((one.crm_id, one.field) for one, state in states if state == "missing")
+    return Counter(state for _, state in states), missing
 
 
 def _state(write: LastWrite, held: Held | None, description: FieldDescription | None) -> str:

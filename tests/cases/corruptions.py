@@ -29,6 +29,15 @@ WRITTEN = "(SELECT MAX(crm_id) FROM record_ledger WHERE disposition = 'written')
 RUN = f"(SELECT MAX(run_id) FROM record_ledger WHERE crm_id = {WRITTEN})"
 ERASED = "(SELECT MAX(crm_id) FROM record_ledger WHERE request_key = 'erased')"
 PRICE = "INSERT INTO credit_prices (provider, price, currency, valid_from) VALUES ('x', {}, 'EUR', {})"
+PLAN = (
+    "INSERT INTO change_plans (plan_id, crm, provider, cause, policy, digest, made_at, made_by, state) "
+    "VALUES ('plan', 'hubspot', 'zoominfo', 'asked', '', '', '2100-01-01T00:00:00.000Z', 'ada', '{}')"
+)
+PLANNED = (
+    "INSERT INTO planned_changes (plan_id, crm, object_type, crm_id, record_id, field, after, rule, source, "
+    "planned_at, taken_by) VALUES ('plan', 'hubspot', 'contact', {}, 'r', 'city', 'Rome', 'always', 'city', "
+    "'2100-01-01T00:00:00.000Z', 'run')"
+)
 SUPPRESSED = (
     "INSERT INTO suppressed_contacts (key_hash, suppressed_for, reason, suppressed_at) SELECT email_key, "
     f"email_key, 'opted out', {LONG_AGO} FROM contact_requests WHERE crm_id = {WRITTEN}"
@@ -92,6 +101,9 @@ CORRUPTIONS: list[tuple[str, list[str]]] = [
     ),
     ("price_unclear", [PRICE.format(1, LONG_AGO), PRICE.format(2, FAR_AWAY)]),
     ("price_unclear", [PRICE.format(-1, LONG_AGO)]),
+    ("applied_unapproved", [PLAN.format("waiting"), PLANNED.format("'1'")]),
+    ("decision_unsigned", [PLAN.format("approved")]),
+    ("erased_contact_kept", [PLANNED.format(ERASED)]),
     ("value_erased", ["UPDATE crm_writes SET after = NULL WHERE field = 'city'"]),
     ("nothing_changed", ["UPDATE crm_writes SET before = after WHERE field = 'city'"]),
     ("write_of_no_run", ["UPDATE crm_writes SET run_id = 'nobody'"]),

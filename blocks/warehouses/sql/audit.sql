@@ -175,6 +175,17 @@ WHERE w.reverted_at > {time::since} AND NOT EXISTS (
     WHERE u.crm = w.crm AND u.object_type = w.object_type AND u.crm_id = w.crm_id AND u.field = w.field
         AND u.run_id = w.reverted_by AND u.is_undo AND u.written_at IS NOT NULL)
 
+-- broken: applied_unapproved
+SELECT p.crm_id AS id, p.plan_id AS about FROM planned_changes p
+JOIN change_plans c ON c.plan_id = p.plan_id
+WHERE p.planned_at > {time::since} AND p.taken_by IS NOT NULL AND c.state <> 'approved'
+
+-- broken: decision_unsigned
+SELECT c.plan_id AS id, c.state AS about FROM change_plans c
+WHERE c.made_at > {time::since} AND (
+    c.state NOT IN ('waiting', 'approved', 'declined')
+    OR c.state <> 'waiting' AND (c.decided_at IS NULL OR COALESCE(c.decided_by, '') = ''))
+
 -- broken: written_without_write
 SELECT l.crm_id AS id, l.run_id AS about FROM record_ledger l
 WHERE l.finished_at > {time::since} AND l.disposition = 'written' AND l.request_key <> 'erased'
@@ -401,6 +412,9 @@ JOIN failed_records d ON d.crm = e.crm AND d.object_type = e.object_type AND d.c
 UNION ALL
 SELECT q.crm_id AS id, 'contact_requests' AS about FROM erased e
 JOIN contact_requests q ON q.crm = e.crm AND q.object_type = e.object_type AND q.crm_id = e.crm_id
+UNION ALL
+SELECT p.crm_id AS id, 'planned_changes' AS about FROM erased e
+JOIN planned_changes p ON p.crm = e.crm AND p.object_type = e.object_type AND p.crm_id = e.crm_id
 UNION ALL
 SELECT l.crm_id AS id, 'record_ledger' AS about FROM record_ledger l
 WHERE l.finished_at > {time::since} AND l.request_key = 'erased' AND l.email_domain IS NOT NULL

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from blocks.warehouses import postgres
 from blocks.warehouses._rows import bind
 from blocks.warehouses._session import PARAMETER
 from blocks.warehouses.base import Warehouse
@@ -79,7 +80,7 @@ MakeWarehouse = Callable[[str], Warehouse]
 def values_of(statement: str, lane: str) -> dict[str, Any]:
     """Return what a statement is given."""
     known = VALUES | {"lane": lane}
-    return bind({name: known[name] for name in PARAMETER.findall(statement)})
+    return {name: known[name] for name in PARAMETER.findall(statement)}
 
 
 def test_sqlite_reads_the_queue_by_an_index(make_warehouse: MakeWarehouse) -> None:
@@ -90,7 +91,8 @@ def test_sqlite_reads_the_queue_by_an_index(make_warehouse: MakeWarehouse) -> No
         connection.execute(FILL.format(now="strftime('%Y-%m-%dT%H:%M:%fZ', 'now')", numbers=_SQLITE_NUMBERS))
         for name, lane in STATEMENTS:
             statement = warehouse.sql.queries[name]
-            plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values_of(statement, lane))]
+            given = bind(values_of(statement, lane))
+            plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", given)]
             assert not [step for step in plan if step.startswith(("SCAN enrichment_staging", "SCAN s"))], (name, plan)
             if name in {"claim_records", "peek_records"}:
                 assert "staging_order (crm=? AND object_type=? AND lane>? AND lane<?)" in " ".join(plan), plan
@@ -105,7 +107,7 @@ def test_postgres_reads_the_queue_by_an_index(make_warehouse: MakeWarehouse) -> 
         connection.execute(FILL.format(now="now()", numbers=f"generate_series(1, {QUEUE}) AS n (i)"))
         connection.execute("ANALYZE enrichment_staging")
         for name, lane in STATEMENTS:
-            values = values_of(warehouse.sql.queries[name], lane)
+            values = postgres._bind(values_of(warehouse.sql.queries[name], lane))
             explain = f"EXPLAIN (FORMAT JSON) {session._statements[name]}"
             (plan,) = connection.execute(explain, values).fetchone()["QUERY PLAN"]
             nodes = list(_nodes(plan["Plan"]))

@@ -7,11 +7,11 @@ from prefect import flow
 from prefect.runtime import flow_run
 from pydantic import Field
 
-from blocks.settings import MOST_CHUNKS_IN_FLIGHT, load_settings
+from blocks.settings import load_settings
 from enrichment.summary import RunReport
-from flows.enrich_contacts import carry_out, ended
 from flows.plan import plan_run
 from flows.task_runner import RunnerOfChoice
+from flows.work import MOST_THREADS, carry_out, ended
 from tasks.change_plans import decide_plan
 from tasks.failed_runs import cancel_books, fail_books
 
@@ -25,7 +25,7 @@ def run_name() -> str:
     name="apply-plan",
     flow_run_name=run_name,
     description=__doc__,
-    task_runner=RunnerOfChoice(max_workers=4 * MOST_CHUNKS_IN_FLIGHT),  # type: ignore[arg-type]
+    task_runner=RunnerOfChoice(max_workers=MOST_THREADS),  # type: ignore[arg-type]
     persist_result=False,
     on_failure=[fail_books],
     on_crashed=[fail_books],

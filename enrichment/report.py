@@ -85,7 +85,7 @@ class RunsEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class FieldWrites:
+class FieldChanges:
     """How often a CRM field was filled that had been blank, and how often a value was replaced."""
 
     field: str
@@ -114,7 +114,7 @@ class ReportCounts:
     spending: Sequence[Spent] = ()
     latency: Sequence[Taken] = ()
     runs: Sequence[RunsEnded] = ()
-    written: Sequence[FieldWrites] = ()
+    written: Sequence[FieldChanges] = ()
     impact: Sequence[FieldImpact] = ()
     contacts: int = 0
 

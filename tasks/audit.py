@@ -10,9 +10,10 @@ from blocks.providers.block import load_provider
 from blocks.providers.spec.model import load_spec
 from blocks.settings import Settings, load_settings, names_in
 from blocks.warehouses.base import Warehouse, open_warehouse
+from enrichment.comparisons import Booked, Held, check_policy, compare
 from enrichment.errors import EnrichmentError, PromiseBrokenError, sealed
 from enrichment.plan import Reference
-from enrichment.promises import Booked, Held, Sighting, Verdict, check_policy, compare, judge
+from enrichment.promises import Sighting, Verdict, judge
 from enrichment.records import Origin
 from tasks.artifacts import publish_table
 from tasks.steps import step

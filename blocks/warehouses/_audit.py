@@ -6,7 +6,8 @@ from typing import Any
 
 from blocks.warehouses._rows import row_of
 from blocks.warehouses._session import Session, Statements, Transactions
-from enrichment.promises import Booked, FieldWrites, LastWrite, Sighting
+from enrichment.comparisons import Booked, FieldWrites, LastWrite
+from enrichment.promises import Sighting
 from enrichment.records import Origin
 
 _BROKEN = "broken_"

@@ -5,8 +5,8 @@ from typing import TypeVar
 from blocks.warehouses._rows import Row
 from blocks.warehouses._session import Session, Transactions
 from enrichment.report import (
+    FieldChanges,
     FieldImpact,
-    FieldWrites,
     Fill,
     Matches,
     ReportCounts,
@@ -45,7 +45,7 @@ class ReportVerbs(Transactions):
                 spending=_all(session, "report_spending", Spent, since=since),
                 latency=_all(session, "report_latency", Taken, since=since, longest=longest_seconds),
                 runs=_all(session, "report_runs", RunsEnded, since=since),
-                written=_all(session, "report_written", FieldWrites, since=since),
+                written=_all(session, "report_written", FieldChanges, since=since),
                 impact=_all(session, "report_impact", FieldImpact),
                 contacts=session.read("report_contacts")[0]["contacts"],
             )

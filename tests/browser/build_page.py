@@ -8,8 +8,8 @@ from pathlib import Path
 
 from enrichment.refusals import RefusedField
 from enrichment.report import (
+    FieldChanges,
     FieldImpact,
-    FieldWrites,
     Fill,
     Matches,
     ReportCounts,
@@ -86,7 +86,7 @@ def counts() -> ReportCounts:
             RunsEnded("closed", "credit_cap_reached", 4, WEEKS[3]),
             RunsEnded("failed", "credentials_rejected", 1, WEEKS[6]),
         ],
-        written=[FieldWrites("industry", 5200, 31), FieldWrites("numberofemployees", 6100, 800)],
+        written=[FieldChanges("industry", 5200, 31), FieldChanges("numberofemployees", 6100, 800)],
         impact=[
             FieldImpact("industry", 5300, 640, 5300),
             FieldImpact("numberofemployees", 6500, 2900, 6480),

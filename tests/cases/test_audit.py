@@ -12,9 +12,10 @@ from blocks.warehouses._audit import find_broken
 from blocks.warehouses.base import RunEnd, RunStart, Warehouse
 from blocks.warehouses.sqlite import SqliteWarehouse
 from cli import app
+from enrichment.comparisons import check_bill
 from enrichment.errors import PromiseBrokenError
 from enrichment.intake import FailedContacts
-from enrichment.promises import PROMISES, Sighting, check_bill, judge
+from enrichment.promises import PROMISES, Sighting, judge
 from enrichment.records import Origin
 from flows.audit import audit as audit_flow
 from flows.local import run_flow

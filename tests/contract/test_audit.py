@@ -7,7 +7,7 @@ import pytest
 from blocks.base import module_names
 from blocks.providers.base import Reply
 from blocks.warehouses.base import RunEnd, Warehouse
-from enrichment.promises import FieldWrites
+from enrichment.comparisons import FieldWrites
 from enrichment.records import Disposition, Outcome, Unmatched
 from tests.contract.test_upkeep import change, end, write
 from tests.contract.test_warehouses import HUBSPOT, claim, finish, open_run, stage

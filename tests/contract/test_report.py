@@ -12,7 +12,7 @@ from blocks.providers.base import Reply
 from blocks.warehouses.base import PlannedWrite, Warehouse
 from enrichment.estimate import Price
 from enrichment.records import Disposition, Finished, Found, OpenWrite, Outcome
-from enrichment.report import FieldImpact, FieldWrites, Matches, ReportCounts, SourceMatches, Spent, first_week
+from enrichment.report import FieldChanges, FieldImpact, Matches, ReportCounts, SourceMatches, Spent, first_week
 from enrichment.write_policy import Change
 from tests.contract.test_review import live_through_a_week
 from tests.contract.test_warehouses import HUBSPOT, claim, found, open_run, stage
@@ -77,7 +77,7 @@ def test_the_report_counts_what_the_tables_hold(warehouse: Warehouse) -> None:
     assert sum(one.records for one in counts.latency if one.begun == "staged") == 3
     assert [one.seconds >= 89 for one in counts.latency if one.begun == "created"] == [True]
     assert sum(one.runs for one in counts.runs) == 3
-    assert counts.written == (FieldWrites("industry", 1, 1),)
+    assert counts.written == (FieldChanges("industry", 1, 1),)
     assert counts.impact == (FieldImpact("industry", 1, 0, 1),)
     assert counts.contacts == 5
     later = warehouse.report_counts("2100-01-04", DAY)

@@ -5,20 +5,8 @@ from datetime import datetime
 
 import pytest
 
-from enrichment.promises import (
-    EXAMPLES,
-    PROMISES,
-    Booked,
-    FieldWrites,
-    Held,
-    LastWrite,
-    Sighting,
-    check_bill,
-    check_policy,
-    compare,
-    judge,
-    sighting,
-)
+from enrichment.comparisons import Booked, FieldWrites, Held, LastWrite, check_bill, check_policy, compare
+from enrichment.promises import EXAMPLES, PROMISES, Sighting, judge, sighting
 from enrichment.wire import FieldDescription
 from enrichment.write_policy import FieldRule, Rule
 

@@ -5,8 +5,8 @@ import pytest
 from enrichment.refusals import RefusedField
 from enrichment.report import (
     FREE,
+    FieldChanges,
     FieldImpact,
-    FieldWrites,
     Fill,
     Matches,
     Report,
@@ -45,7 +45,7 @@ COUNTS = ReportCounts(
     ],
     latency=[Taken(FIRST, "created", 60, 9), Taken(THIRD, "created", 600, 1), Taken(THIRD, "staged", 5, 10)],
     runs=[RunsEnded("closed", "", 40, THIRD), RunsEnded("closed", "credit_cap_reached", 2, FIRST)],
-    written=[FieldWrites("industry", 40, 2)],
+    written=[FieldChanges("industry", 40, 2)],
     impact=[FieldImpact("industry", 50, 10, 50), FieldImpact("size", 10, 0, 5)],
     contacts=105,
 )

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.simulation.campaign import Findings, play, play_in_processes
+from tests.simulation.results import save
 
 out = Console()
 
@@ -17,16 +19,23 @@ def main(
     seeds: Annotated[int, typer.Option(min=1, help="How many histories.")] = 1000,
     first: Annotated[int, typer.Option(min=0, help="The first one's seed.")] = 0,
     processes: Annotated[int, typer.Option(min=1, help="That play them.")] = os.cpu_count() or 1,
+    keep: Annotated[bool, typer.Option("--save", help="Keep the figures for docs/reliability.md.")] = False,
+    until_failed: Annotated[bool, typer.Option("--until-failed", help="End with the first that fails.")] = False,
     seed: Annotated[int | None, typer.Option(help="Play this one history only.")] = None,
 ) -> None:
     """Play histories of crashes, lost answers, expired locks, erasures and edits; exit with 1 if a promise broke."""
     begun, findings = time.monotonic(), Findings()
-    if seed is not None:
-        findings = play([seed])
+    if seed is not None or until_failed:
+        findings = play(range(first, first + seeds) if seed is None else [seed], until_failed=until_failed)
     else:
         for part in play_in_processes(first, seeds, processes):
             findings.add(part)
     _report(findings, time.monotonic() - begun)
+    if keep:
+        happened: Counter[str] = Counter()
+        for (kind, _, _, what), count in findings.happenings.items():
+            happened[f"{kind}: {what}"] += count
+        save("histories", played=findings.histories, broken=len(findings.failed), happened=dict(happened))
     raise typer.Exit(bool(findings.failed))
 
 

@@ -36,8 +36,14 @@ class Findings:
         self.failed += other.failed
 
 
-def play(seeds: Sequence[int]) -> Findings:
-    """Play the histories of these seeds in this process."""
+def play(seeds: Sequence[int], *, until_failed: bool = False) -> Findings:
+    """
+    Play the histories of these seeds in this process.
+
+    Args:
+        seeds: in this order.
+        until_failed: whether the first one that fails ends it, and isn't shortened.
+    """
     findings = Findings()
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
@@ -50,7 +56,9 @@ def play(seeds: Sequence[int]) -> Findings:
                     (one.seam.kind, one.seam.verb, one.seam.phase, one.what) for one in outcome.events
                 )
                 if outcome.violations:
-                    findings.failed.append(_shortened(stage, outcome))
+                    findings.failed.append(outcome if until_failed else _shortened(stage, outcome))
+                    if until_failed:
+                        break
     finally:
         logging.disable(before)
     return findings

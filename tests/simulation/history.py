@@ -18,7 +18,7 @@ from tasks.intake import stage_listed
 from tasks.present_run import LocalRun, entered
 from tests.simulation.baton import Run, Seam
 from tests.simulation.judging import BY_HAND, EDITED_FIELD, Known, violations
-from tests.simulation.stage import HUBSPOT, Stage
+from tests.simulation.stage import HUBSPOT, PAST, Stage
 
 #: Runs after the faults have stopped, within which everything must end.
 _LAST_RUNS = 2
@@ -155,7 +155,7 @@ class History:
         for table, until in (("enrichment_staging", "claim_expires_at"), ("lookup_reservations", "reserved_until")):
             owner = "claim_run_id" if table == "enrichment_staging" else "run_id"
             self._stage.execute(
-                f"UPDATE {table} SET {until} = '2020-01-01T00:00:00.000Z'"
+                f"UPDATE {table} SET {until} = '{PAST}'"
                 f" WHERE {until} IS NOT NULL AND {which.replace('run_id', owner, 1)}",
                 run=run_id,
             )
@@ -198,10 +198,10 @@ class History:
         for number in range(_LAST_RUNS):
             self._note_requests()
             self._stage.execute(
-                "UPDATE enrichment_staging SET not_before = NULL, claim_expires_at = CASE WHEN"
-                " claim_expires_at IS NOT NULL THEN '2020-01-01T00:00:00.000Z' END"
+                "UPDATE enrichment_staging SET not_before = NULL,"
+                f" claim_expires_at = CASE WHEN claim_expires_at IS NOT NULL THEN '{PAST}' END"
             )
-            self._stage.execute("UPDATE lookup_reservations SET reserved_until = '2020-01-01T00:00:00.000Z'")
+            self._stage.execute(f"UPDATE lookup_reservations SET reserved_until = '{PAST}'")
             try:
                 _enrich(str(uuid.uuid4()), {})
             except EnrichmentError as error:

@@ -30,6 +30,7 @@ class Known:
 
 def violations(stage: Stage, known: Known) -> Iterator[str]:
     """Yield what doesn't hold, in words."""
+    yield from stage.wrongs
     yield from _of_the_audit(stage)
     yield from _of_the_queue(stage, known)
     yield from _of_the_bill(stage)

@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
@@ -40,6 +40,8 @@ from tests.simulation.baton import Run, present, seam
 from tests.simulation.wires import URL, connected
 
 HUBSPOT = Origin("hubspot")
+#: When locks ended that have expired.
+PAST = "2020-01-01T00:00:00.000Z"
 #: By the provider's name, what its stand-in must not limit.
 _WIDE: dict[str, dict[str, Any]] = {
     "zoominfo": {"per_second": 10**6, "per_hour": 10**9, "per_day": 10**9},
@@ -60,14 +62,41 @@ _SETTINGS = {
 
 
 class _Warehouse(sqlite.SqliteWarehouse):
-    """Stops a run before and after each of its transactions."""
+    """Stops a run before and after each of its transactions, and notes what the tables forget."""
+
+    #: What a run did that it had no right to, in words.
+    wrongs: ClassVar[list[str]] = []
 
     @contextmanager
     def _begin(self, statement: str) -> Iterator[sqlite._SqliteSession]:
         verb = _verb_of_caller()
         with seam("warehouse", verb), super()._begin(statement) as session:
+            before = _rows(session, _CHECKED.get(verb))
             yield session
+            self.wrongs.extend(_wrongs(verb, before, session))
         _note(verb)
+
+
+#: What the transactions of some verbs are compared by, before and after.
+_CHECKED = {
+    "claim": f"SELECT record_id AS id, claimed_by AS value FROM enrichment_staging WHERE claim_expires_at > '{PAST}'",
+    "plan_writes": "SELECT crm_id || field || run_id AS id, crm_id AS value FROM crm_writes WHERE written_at IS NULL",
+}
+
+
+def _rows(session: sqlite._SqliteSession, statement: str | None) -> dict[str, str]:
+    return {row["id"]: row["value"] for row in session._connection.execute(statement)} if statement else {}
+
+
+def _wrongs(verb: str, before: dict[str, str], session: sqlite._SqliteSession) -> Iterator[str]:
+    after = _rows(session, _CHECKED.get(verb))
+    run = present()
+    if verb == "claim" and (stolen := [one for one, token in before.items() if after.get(one) != token]):
+        yield f"{len(stolen)} contacts were locked twice"
+    if verb == "plan_writes" and run:
+        held = f"SELECT record_id AS id, crm_id AS value FROM enrichment_staging WHERE claim_run_id = '{run.run_id}'"
+        if others := {*after.values()} - {*before.values()} - {*_rows(session, held).values()}:
+            yield f"{len(others)} contacts were to be written without a lock"
 
 
 def _verb_of_caller() -> str:
@@ -183,6 +212,7 @@ class Stage:
             Path(f"{self.path}{suffix}").unlink(missing_ok=True)
         shutil.copyfile(self.template, self.path)
         _NOBODY.own.clear()
+        _Warehouse.wrongs.clear()
         self.lost.clear()
         self.world = World(adjusted(Settings(), {"contacts": contacts, "seed": seed, **_WIDE}))
         with open_crm("hubspot") as crm:
@@ -219,6 +249,11 @@ class Stage:
         """Note that a killed run takes its unsaved answers along."""
         self.lost += run.unsaved
         run.unsaved.clear()
+
+    @property
+    def wrongs(self) -> list[str]:
+        """What runs did that they had no right to."""
+        return list(_Warehouse.wrongs)
 
     @contextmanager
     def warehouse(self) -> Iterator[sqlite.SqliteWarehouse]:

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from enrichment.fields import FIELDS
 from enrichment.match_rate import MATCHED, match_rate
+from enrichment.promises import Verdict
 from enrichment.records import Disposition
 from enrichment.report import (
     Chart,
@@ -24,14 +25,14 @@ from enrichment.report import (
     Taken,
     weeks_between,
 )
-from enrichment.report_trouble import failures, operations, unmatched
+from enrichment.report_trouble import audited, failures, operations, unmatched
 from enrichment.review import Latency, Review, amount, duration, latency_of
 from enrichment.wording import BEGINNINGS, RESULTS
 
 K = TypeVar("K")
 
 
-def report_of(since: str, counts: ReportCounts, review: Review) -> Report:
+def report_of(since: str, counts: ReportCounts, review: Review, verdicts: Sequence[Verdict] = ()) -> Report:
     """
     Return the report.
 
@@ -39,6 +40,7 @@ def report_of(since: str, counts: ReportCounts, review: Review) -> Report:
         since: Monday of its first week.
         counts: what the warehouse counted from then on.
         review: of the same days, with what waits for people.
+        verdicts: of the audit; none: the report says nothing of it.
     """
     weeks = weeks_between(since, review.read_at)
     sections = (
@@ -51,6 +53,7 @@ def report_of(since: str, counts: ReportCounts, review: Review) -> Report:
         failures(counts, review),
         unmatched(review),
         operations(counts),
+        *([audited(verdicts)] if verdicts else []),
     )
     return Report(since, review.read_at, _figures(counts, review), sections)
 

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from enrichment.causes import failed, not_found, refused
+from enrichment.promises import Breach, Verdict
 from enrichment.records import Outcome
 from enrichment.report import ReportCounts, Section, Spent, Step, Table
 from enrichment.review import Review, amount
@@ -112,3 +113,20 @@ def operations(counts: ReportCounts) -> Section:
     return Section(
         "operations", "API versions, pauses and limits", says, tables=[one for one in tables if one.rows], steps=[step]
     )
+
+
+def audited(verdicts: Sequence[Verdict]) -> Section:
+    """Return which promises are kept, and what broke the others."""
+    broken = [one for one in verdicts if not one.kept]
+    says = (
+        f"{len(verdicts) - len(broken):,} of {len(verdicts):,} promises are kept, by what the tables say: among them "
+        "that no contact is lost and that nothing is paid for twice."
+    )
+    rows = [(one.text, "kept" if one.kept else "broken", "; ".join(map(_breach, one.breaches))) for one in verdicts]
+    table = Table("Promises", ("promise", "is", "where not"), [*sorted(rows, key=lambda row: row[1])])
+    step = Step("enrich audit", "checks them again, and names the ids")
+    return Section("audit", "What always holds", says, tables=[table], steps=[step])
+
+
+def _breach(breach: Breach) -> str:
+    return f"{breach.count:,} x {breach.rule}"

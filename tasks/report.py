@@ -12,6 +12,7 @@ from enrichment.errors import ConfigurationError, TransientError, cause, sealed
 from enrichment.report import Report, first_week
 from enrichment.report_sections import report_of
 from enrichment.review import review_of
+from tasks.audit import audit
 from tasks.steps import step
 
 _DAYS = 90
@@ -26,7 +27,8 @@ def read_report(warehouse: str, days: int) -> Report:
         since = first_week(read_at, days)
         begin = f"{since}T00:00:00.000Z"
         review = review_of(days, read_at, source.review_counts(begin, begin))
-        return report_of(since, source.report_counts(since, days * _DAY_SECONDS), review)
+        counts = source.report_counts(since, days * _DAY_SECONDS)
+    return report_of(since, counts, review, audit(warehouse, days=days, sample=0).verdicts)
 
 
 def render_report(report: Report) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
+from enrichment.promises import PROMISES, Verdict
 from enrichment.refusals import RefusedField
 from enrichment.report import (
     FieldChanges,
@@ -121,4 +122,5 @@ def review() -> Review:
 if __name__ == "__main__":
     target = Path(sys.argv[1])
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(render(report_of(SINCE, counts(), review())), encoding="utf-8")
+    verdicts = [Verdict(one.name, one.text, kept=True) for one in PROMISES]
+    target.write_text(render(report_of(SINCE, counts(), review(), verdicts)), encoding="utf-8")

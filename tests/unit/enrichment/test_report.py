@@ -2,6 +2,7 @@
 
 import pytest
 
+from enrichment.promises import Breach, Verdict
 from enrichment.refusals import RefusedField
 from enrichment.report import (
     FREE,
@@ -189,6 +190,21 @@ def test_versions_limits_and_stops_are_told(full: Report) -> None:
     assert list(runs)[1] == ("closed", "credit cap reached", "2", FIRST)
     assert "Runs: 42, of which 2 ended early" in found.says
     assert "limit: 7; those contacts" in found.says
+
+
+def test_broken_promises_come_first() -> None:
+    """The audit's verdicts stand in the report: which promises are kept, and what broke the others."""
+    breach = Breach("two_results", "A queued contact ends once.", 2, ("7",))
+    verdicts = [
+        Verdict("totals_match", "The totals match.", kept=True),
+        Verdict("nothing_lost", "Nothing is lost.", kept=False, breaches=(breach,)),
+    ]
+    found = section(report_of(FIRST, ReportCounts(), NOTHING, verdicts), "audit")
+    assert found.says.startswith("1 of 2 promises are kept")
+    assert found.tables[0].rows == [
+        ("Nothing is lost.", "broken", "2 x A queued contact ends once."),
+        ("The totals match.", "kept", ""),
+    ]
 
 
 def test_the_impact_is_before_our_first_write_and_now(full: Report) -> None:

@@ -35,8 +35,8 @@ class _RunLog(logging.Handler):
             return
         record.__dict__[_HANDED_ON] = True
         for handler in logging.getLogger().handlers:  # Prefect makes its own one late
-            if _NOT_TWICE not in handler.filters:
-                handler.addFilter(_NOT_TWICE)
+            if NOT_TWICE not in handler.filters:
+                handler.addFilter(NOT_TWICE)
         run_logger.log(record.levelno, "%s", record.getMessage())
 
 
@@ -50,7 +50,8 @@ class _NotTwice(logging.Filter):
         return _HANDED_ON not in record.__dict__
 
 
-_NOT_TWICE = _NotTwice()
+#: For handlers of lines that may belong to a run.
+NOT_TWICE = _NotTwice()
 
 
 class _OneSentence(logging.Filter):

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from blocks.base import configure, module_names
 from blocks.crms.hubspot.block import HubSpot
 from blocks.listeners.receiver import Receiver, load_receiver
-from blocks.log import PACKAGES
+from blocks.log import NOT_TWICE, PACKAGES, reach_runs
 from blocks.settings import Settings, load_settings
 from blocks.warehouses.base import load_warehouse, open_warehouse
 from enrichment.errors import ConfigurationError, TransientError, sealed
@@ -29,13 +29,19 @@ def shown_on_stderr() -> Iterator[None]:
     """Show one line for each event, as long as this is open; the libraries' own lines may hold addresses of calls."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.getLogger().addHandler(handler)
-    for name in PACKAGES:
-        logging.getLogger(name).setLevel(logging.INFO)
+    handler.addFilter(NOT_TWICE)
+    reach_runs()  # before: what a run shows is known then
+    loggers = [logging.getLogger(name) for name in PACKAGES]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False  # Prefect's own handler at the root would show each line once more
     try:
         yield
     finally:
-        logging.getLogger().removeHandler(handler)
+        for logger in loggers:
+            logger.removeHandler(handler)
+            logger.propagate = True
 
 
 logger = logging.getLogger(__name__)

@@ -103,6 +103,14 @@ def test_a_run_that_fails_closes_its_totals_and_alerts(chain: Chain, monkeypatch
     assert "HubSpot" in message
 
 
+@pytest.fixture(autouse=True)
+def takes_ctrl_c() -> Iterator[None]:
+    """Let Ctrl-C have its usual effect: in a shell's background job, as which tests may run, it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class _LetGo(logging.Handler):
     """Lets a held answer go once the run says that it was cancelled."""
 

@@ -109,4 +109,4 @@ def test_all_contacts_are_enriched_and_the_doctor_finds_all_well(
     findings = examine()
     assert [finding for finding in findings if not finding.well] == []
     kinds = [finding.system.split()[0] for finding in findings]
-    assert kinds == ["warehouse", "queue", "runs", "provider", "crm", "notifier", "notifier"]
+    assert kinds == ["warehouse", "queue", "runs", "locks", "provider", "crm", "notifier", "notifier"]

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -64,12 +65,14 @@ def kill(program: "subprocess.Popen[str]") -> None:
 
 
 @pytest.mark.parametrize("vendor", [name for name in stand_in_names() if name != "sqlite"])
-def test_no_stand_in_outlives_a_killed_process(vendor: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_no_stand_in_outlives_a_killed_process(vendor: str) -> None:
     """Database servers and emulators end, those too that a library started as daemons."""
-    program, started = started_by(SERVE, tmp_path_factory.mktemp(vendor), vendor)
-    kill(program)
-    assert len(started) > 1  # the watch is one of them
-    assert psutil.wait_procs(started, timeout=60)[1] == []
+    # Not below pytest's own folder, which is closed to the user that a server started by root runs as.
+    with tempfile.TemporaryDirectory(prefix=f"enrichment-{vendor}-", ignore_cleanup_errors=True) as folder:
+        program, started = started_by(SERVE, folder, vendor)
+        kill(program)
+        assert len(started) > 1  # the watch is one of them
+        assert psutil.wait_procs(started, timeout=60)[1] == []
 
 
 def test_what_a_process_of_ours_started_ends_too(tmp_path: Path) -> None:

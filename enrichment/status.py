@@ -88,6 +88,7 @@ class Status:
         credits: by provider.
         systems: what else answers: Prefect with its workers and schedules, and the listener.
         lease_seconds: how long a lock lasts that isn't renewed.
+        plans: that wait for a person's approval.
     """
 
     read_at: str
@@ -102,6 +103,7 @@ class Status:
     credits: Sequence[CreditStatus] = ()
     systems: Sequence[Answer] = ()
     lease_seconds: int = 600
+    plans: int = 0
 
 
 def attention(status: Status) -> list[str]:
@@ -112,9 +114,14 @@ def attention(status: Status) -> list[str]:
         failed_lately(status.failed_lately),
         *(gone_quiet(one, status.lease_seconds) for one in status.locks),
         *(_capped(one) for one in status.credits),
+        _unapproved(status.plans),
         *(f"{one.system}: {one.says}" for one in status.systems if not one.well),
     ]
     return [trouble for trouble in troubles if trouble]
+
+
+def _unapproved(plans: int) -> str:
+    return f"plans that wait for a person's approval: {plans:,}; `enrich apply` lists them" if plans else ""
 
 
 def waits_too_long(oldest_at: str | None, read_at: str) -> str:

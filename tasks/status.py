@@ -32,6 +32,7 @@ def read_status() -> Status:
             credits=[CreditStatus(name, today, _cap(settings.credit_caps, name)) for name, today in spent.items()],
             systems=[Answer(one.system, one.well, one.says) for one in examine_runtime()],
             lease_seconds=settings.lease_seconds,
+            plans=len(warehouse.waiting_plans()),
         )
 
 

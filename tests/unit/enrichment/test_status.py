@@ -59,6 +59,13 @@ def test_what_needs_attention_is_said_with_what_to_do(status: Status, words: str
     assert words in "".join(found)
 
 
+def test_a_plan_that_waits_for_approval_needs_attention() -> None:
+    """A person has to decide, and is led to the list."""
+    assert attention(replace(WELL, plans=2)) == [
+        "plans that wait for a person's approval: 2; `enrich apply` lists them"
+    ]
+
+
 def test_the_status_is_one_screen() -> None:
     """Queue, locks, runs, failures, credits and systems, each in its line."""
     assert status_lines(FULL) == [

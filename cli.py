@@ -337,7 +337,7 @@ def _assignment(text: str) -> tuple[str, str]:
     return name.strip(), value
 
 
-def _preview(preview: Any) -> "Table":
+def _preview(preview: Any) -> "Table | str":
     from rich.table import Table  # noqa: PLC0415
 
     from enrichment.wording import RESULTS  # noqa: PLC0415
@@ -350,9 +350,13 @@ def _preview(preview: Any) -> "Table":
         for refusal in refusals:
             table.add_row(crm_id, refusal.field, "", escape(f"not written: {_refusal(refusal)}"))
     ends = ", ".join(f"{count:,} {RESULTS[result]}" for result, count in sorted(preview.results.items()))
-    table.caption = (
-        f"results: {ends or 'none yet'}; {preview.would_ask:,} replies aren't saved yet: a run would pay for them first"
+    unpaid = (
+        f"{preview.would_ask:,} replies aren't saved yet: a run would pay for them first, at most "
+        f"{preview.most_credits:,.10g} credits"
     )
+    if not table.rows:
+        return f"nothing to show yet of {preview.records:,} queued contacts: {unpaid}; results: {ends or 'none yet'}"
+    table.caption = f"results: {ends or 'none yet'}; {unpaid}"
     return table
 
 

@@ -39,19 +39,20 @@ class JournalReader:
     Args:
         plan: of the run.
         warehouse: keeps the journal.
-        lacking: requests that would have to be paid for; each counts once, however many contacts share it.
+        lacking: requests that would have to be paid for, with the credits that each costs at most; each counts once,
+            however many contacts share it.
     """
 
     plan: RunPlan
     warehouse: Warehouse
-    lacking: set[tuple[str, str, str]] = field(default_factory=set)
+    lacking: dict[tuple[str, str, str], float] = field(default_factory=dict)
 
     def ask(self, _: str, asked: Asked, requests: Mapping[str, Pending]) -> Heard:
         """Return what the journal has of these requests."""
         known = read_journal(self.warehouse, asked, list(requests), self.plan)
         erased = self.warehouse.read_suppressed(list(requests))
         missing = [key for key in requests if key not in known and key not in erased]
-        self.lacking |= {(asked.name, asked.step, key) for key in missing}
+        self.lacking |= {(asked.name, asked.step, key): asked.terms.credits for key in missing}
         return Heard(known, {key: Reply(key, Outcome.RETRYABLE, reason="not_in_journal") for key in missing})
 
     def settle_missing(self, case: Case, asked: Asked, reply: Reply) -> Settlement | None:  # noqa: ARG002

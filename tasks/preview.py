@@ -35,6 +35,7 @@ class Preview:
         records: how many were looked at.
         would_ask: how many replies would have to be paid for; the follow-ups of contacts that are still to be queried
             aren't among them, since their companies aren't known yet.
+        most_credits: what these replies would cost at most.
         changes: what would be written, by CRM id.
         results: how the records would end that need no paid reply, by disposition.
         refusals: values that would not be written, by CRM id, those included that the user's own rules forbid.
@@ -43,6 +44,7 @@ class Preview:
 
     records: int
     would_ask: int
+    most_credits: float
     changes: dict[str, tuple[Change, ...]]
     results: Mapping[Disposition, int]
     refusals: dict[str, tuple[Refusal, ...]]
@@ -78,7 +80,9 @@ def preview(plan: RunPlan, limit: int, *, keep: bool = False) -> Preview:
         else:
             results[Disposition.UNCHANGED] += 1
     event("previewed", records=len(waiting), would_ask=len(reader.lacking))
-    return Preview(len(waiting), len(reader.lacking), changes, dict(results), refusals, kept)
+    return Preview(
+        len(waiting), len(reader.lacking), sum(reader.lacking.values()), changes, dict(results), refusals, kept
+    )
 
 
 def _keep(

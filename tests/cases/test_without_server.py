@@ -143,6 +143,16 @@ def signalled(held: Any, number: signal.Signals) -> Iterator[None]:
         logging.getLogger("tasks").removeHandler(handler)
 
 
+def test_a_dry_run_that_has_nothing_to_show_yet_says_what_it_would_cost(chain: Chain) -> None:
+    """Instead of an empty table: how many replies have to be paid for first, and how many credits that is at most."""
+    enrich("stage", "--ids", ",".join(contacts(chain, 3)))
+    done = CliRunner().invoke(cli.app, ["run", "--dry-run"])
+    assert done.stdout == (
+        "nothing to show yet of 3 queued contacts: 3 replies aren't saved yet: a run would pay for them first, "
+        "at most 3 credits; results: none yet\n"
+    )
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_a_cancelled_run_stops_paying_at_once(chain: Chain, number: signal.Signals) -> None:
     """

@@ -38,6 +38,11 @@ PLANNED = (
     "planned_at, taken_by) VALUES ('plan', 'hubspot', 'contact', {}, 'r', 'city', 'Rome', 'always', 'city', "
     "'2100-01-01T00:00:00.000Z', 'run')"
 )
+APPLIED = (
+    "INSERT INTO planned_changes (plan_id, crm, object_type, crm_id, record_id, field, after, rule, source, "
+    "planned_at, taken_by) SELECT 'plan', crm, object_type, crm_id, 'r', field, after, 'always', 'city', "
+    "'2100-01-01T00:00:00.000Z', run_id FROM crm_writes WHERE field = 'city'"
+)
 SUPPRESSED = (
     "INSERT INTO suppressed_contacts (key_hash, suppressed_for, reason, suppressed_at) SELECT email_key, "
     f"email_key, 'opted out', {LONG_AGO} FROM contact_requests WHERE crm_id = {WRITTEN}"
@@ -101,7 +106,7 @@ CORRUPTIONS: list[tuple[str, list[str]]] = [
     ),
     ("price_unclear", [PRICE.format(1, LONG_AGO), PRICE.format(2, FAR_AWAY)]),
     ("price_unclear", [PRICE.format(-1, LONG_AGO)]),
-    ("applied_unapproved", [PLAN.format("waiting"), PLANNED.format("'1'")]),
+    ("applied_unapproved", [PLAN.format("waiting"), APPLIED]),
     ("decision_unsigned", [PLAN.format("approved")]),
     ("erased_contact_kept", [PLANNED.format(ERASED)]),
     ("value_erased", ["UPDATE crm_writes SET after = NULL WHERE field = 'city'"]),

@@ -4,7 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,7 +57,8 @@ class Run:
 
     def begin(self) -> None:
         """Let it come to its first seam."""
-        self._thread = threading.Thread(target=self._live, name=self.name, daemon=True)
+        # With this thread's context, in which Prefect has the history's settings.
+        self._thread = threading.Thread(target=copy_context().run, args=(self._live,), name=self.name, daemon=True)
         self._thread.start()
         self._await_stop()
 

@@ -178,7 +178,9 @@ WHERE w.reverted_at > {time::since} AND NOT EXISTS (
 -- broken: applied_unapproved
 SELECT p.crm_id AS id, p.plan_id AS about FROM planned_changes p
 JOIN change_plans c ON c.plan_id = p.plan_id
-WHERE p.planned_at > {time::since} AND p.taken_by IS NOT NULL AND c.state <> 'approved'
+JOIN crm_writes w ON w.crm = p.crm AND w.object_type = p.object_type AND w.crm_id = p.crm_id AND w.field = p.field
+    AND w.run_id = p.taken_by
+WHERE p.planned_at > {time::since} AND c.state <> 'approved'
 
 -- broken: decision_unsigned
 SELECT c.plan_id AS id, c.state AS about FROM change_plans c

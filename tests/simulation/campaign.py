@@ -2,6 +2,7 @@
 
 import logging
 import multiprocessing
+import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -45,7 +46,7 @@ def play(seeds: Sequence[int], *, until_failed: bool = False) -> Findings:
         until_failed: whether the first one that fails ends it, and isn't shortened.
     """
     findings = Findings()
-    before = logging.root.manager.disable
+    before, dice = logging.root.manager.disable, random.getstate()
     logging.disable(logging.CRITICAL)
     try:
         with staged() as stage:
@@ -61,6 +62,7 @@ def play(seeds: Sequence[int], *, until_failed: bool = False) -> Findings:
                         break
     finally:
         logging.disable(before)
+        random.setstate(dice)
     return findings
 
 

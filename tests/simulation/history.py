@@ -5,6 +5,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import httpx
@@ -202,10 +203,13 @@ class History:
                 f" claim_expires_at = CASE WHEN claim_expires_at IS NOT NULL THEN '{PAST}' END"
             )
             self._stage.execute(f"UPDATE lookup_reservations SET reserved_until = '{PAST}'")
-            try:
-                _enrich(str(uuid.uuid4()), {})
-            except EnrichmentError as error:
-                self._outcome.violations.append(f"last run {number} ended with {type(error).__name__}: {error}")
+            run_id = str(uuid.uuid4())
+            run = Run(f"last run {number}", run_id, partial(_enrich, run_id, {}))
+            run.begin()
+            while not run.ended:
+                run.move()
+            if run.error:
+                self._outcome.violations.append(f"{run.name} ended with {type(run.error).__name__}: {run.error}")
         self._note_requests()
 
 

@@ -14,7 +14,7 @@ def cancelled_by_signals(cancel: Callable[[], None]) -> Iterator[None]:
     """
     Let the first Ctrl-C or SIGTERM call this for as long as the block lasts; a second one has its usual effect.
 
-    Only a process's main thread is told of signals; whatever runs flows in others cancels them itself.
+    Only a process's main thread receives signals; what runs flows in other threads cancels them itself.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

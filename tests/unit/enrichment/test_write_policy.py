@@ -541,7 +541,7 @@ def test_a_value_that_was_undone_is_not_written_again() -> None:
 
 
 def test_what_is_said_of_an_undone_reply_comes_back_with_another_value_only() -> None:
-    """The provider's name is no value of the contact: it is written beside a change, and never on its own."""
+    """The provider's name isn't about the contact: it is written beside a change, and never on its own."""
     rules = [FieldRule("f", "s", Rule.ALWAYS), FieldRule("by", "provider", Rule.ALWAYS)]
     described = {"f": TEXT, "by": TEXT}
     undone = {"f": frozenset({"old"}), "by": frozenset({"zoominfo"})}

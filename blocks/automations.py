@@ -106,7 +106,7 @@ def _declare_dead() -> AutomationCore:
 
 
 def _warnings(blocks: Sequence[UUID]) -> Iterator[AutomationCore]:
-    """Give the automations that tell people what a run can't tell itself."""
+    """Give the automations that alert people to what a run can't say itself."""
     yield AutomationCore(
         name="Contact enrichment: a run crashed",
         description="Its process was killed, or its machine went away.",

@@ -133,7 +133,7 @@ def theirs(address: str, fields: Mapping[str, Any], policies: Mapping[str, str])
     Return the fields of an answer that may be taken for those of who has the address.
 
     A host that serves everybody says nothing of a person's company: without a person in the answer, its company is
-    found by the host alone, and the host's own is nobody's.
+    found by the host alone, and the host's own belongs to no company.
     """
     policy, _ = policy_of(address, policies)
     guessed = is_free_mail(address) and (not _names_person(fields) or _is_host(address, fields))

@@ -95,8 +95,8 @@ _REFUSED: Mapping[str, tuple[str, str]] = {
     "if_newer": ("the field was changed after the provider answered (rule if_newer)", ""),
     "protected": ("the field is protected", ""),
     "not_approved": ("not in the approved plan, or changed since", ""),
-    "undone": ("somebody has undone this value (`enrich undo`)", ""),
-    EDITED: ("somebody has changed the field in {crm} since: that person decides, there", ""),
+    "undone": ("a person has undone this value (`enrich undo`)", ""),
+    EDITED: ("a person has changed the field in {crm} since: that person decides, there", ""),
     WRITTEN_SINCE: ("a later run has written the field: undo that run as well", ""),
 }
 

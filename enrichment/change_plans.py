@@ -2,7 +2,7 @@
 Plans of what a run would write: made on request, or because a run reached a guard, and applied as they were approved.
 
 A plan is what people were shown. So only that is written, and a plan is refused once it is old, the mapping is another
-one, or somebody has changed it.
+one, or a person has changed it.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from enrichment.write_policy import DIFFERS, Change, FieldRule, Refusal, WritePl
 
 WAITING, APPROVED, DECLINED = "waiting", "approved", "declined"
 
-#: Why a plan was made, beside the guards: somebody asked for it.
+#: Why a plan was made, beside the guards: a person asked for it.
 ASKED = "asked"
 
 #: Of fewer values than this, no share of overwritten ones is judged.
@@ -64,7 +64,7 @@ class KeptPlan:
 
 @dataclass(frozen=True, slots=True)
 class WaitingPlan:
-    """A plan that nobody has decided about, and how many contacts it has."""
+    """A plan that waits for a decision, and how many contacts it has."""
 
     plan_id: str
     crm: str
@@ -192,5 +192,5 @@ def why_stale(plan: KeptPlan, *, changes: Iterable[PlannedChange], policy: str, 
     if policy != plan.policy:
         return "the field mapping has changed since"
     if plan.digest and plan.digest != digest(changes):
-        return "its changes are no longer those that were shown: a contact was erased, or somebody has edited the table"
+        return "its changes are no longer those that were shown: a contact was erased, or a person has edited the table"
     return ""

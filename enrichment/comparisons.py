@@ -97,7 +97,7 @@ def compare(
         descriptions: the CRM's own, by field.
 
     Returns:
-        how many values are `ours`, were `changed` by somebody since, or are of a contact that is `gone`; and those that
+        how many values are `ours`, were `changed` by a person since, or are of a contact that is `gone`; and those that
         are not there although nothing was changed since.
     """
     states = [(one, _state(one, held.get(one.crm_id), descriptions.get(one.field))) for one in writes]

@@ -73,7 +73,7 @@ def _is_cell_error(text: str) -> bool:
     return bool(_CELL_ERROR.fullmatch(text.strip()))
 
 
-#: Characters of control: nobody sees them, and a CRM keeps them or not. Those above come from Windows' own charset.
+#: Characters of control: they are invisible, and a CRM keeps them or not. Those above come from Windows' own charset.
 _CONTROLS = {
     code: bytes([code]).decode("cp1252", "ignore") if code > 0x7F else "" for code in (*range(32), *range(127, 160))
 }
@@ -231,7 +231,7 @@ def size_range(value: Any) -> str | None:
 
 
 def _size(value: Any) -> tuple[int, int | None] | None:
-    """Return the least and the most that a size means, None for no most; one of nobody or of too many isn't one."""
+    """Return the least and the most that a size means, None for no most; one of no people or of too many isn't one."""
     if isinstance(value, str):
         text = _PEOPLE.sub("", value.strip())
         found = _exact_size(text) or _range_of_both_ends(text) or _open_size(text)

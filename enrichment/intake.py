@@ -72,7 +72,7 @@ class Selection(BaseModel):
 
 
 #: Selects no contact.
-NOBODY = Selection()
+NO_SELECTION = Selection()
 
 
 def select_by(**conditions: Any) -> Selection:
@@ -143,7 +143,7 @@ class SelectedContacts(_Intake):
 
     @field_validator("select")
     @classmethod
-    def _selects_somebody(cls, selection: Selection) -> Selection:
+    def _selects_contacts(cls, selection: Selection) -> Selection:
         if selection.is_empty:
             raise ValueError("set at least one condition, or `everything`")
         return selection

@@ -239,7 +239,7 @@ TIMES_IN_ORDER = Promise(
 
 CRM_AGREES = Promise(
     "crm_agrees",
-    "The CRM holds what we wrote, unless somebody changed it since.",
+    "The CRM holds what we wrote, unless a person changed it since.",
     "Contacts that are gone from the CRM. Where the CRM doesn't say when a field was changed, a change is taken for a "
     "person's.",
     f"{_CONTACT}; `enrich stage --ids ID --refresh` writes it again.",

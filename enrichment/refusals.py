@@ -27,7 +27,7 @@ class RefusedField:
         field: the CRM's name of the field.
         reason: a short code.
         contacts: how many values, one for each contact.
-        values: the most frequent ones, with how often each was refused; none that tell something of a person.
+        values: the most frequent ones, with how often each was refused; none that say something of a person.
         planned: how many values were to be written to the field, the refused ones included; 0 if that isn't known.
     """
 

@@ -2,7 +2,7 @@
 What an undo puts back.
 
 A field gets the value that it had before the first of the writes that are undone, if the CRM still holds the value of
-the last one: what somebody has changed since is theirs. What somebody has changed between two of the writes is the
+the last one: what a person has changed since is theirs. What a person has changed between two of the writes is the
 value that comes back.
 """
 
@@ -14,7 +14,7 @@ from operator import attrgetter
 from enrichment.wire import FieldDescription, UnfitError, holds
 from enrichment.write_policy import Change, Refusal, check_field
 
-#: Why a field isn't restored: somebody has changed it since, or a later run has written it.
+#: Why a field isn't restored: a person has changed it since, or a later run has written it.
 EDITED = "edited_since"
 WRITTEN_SINCE = "written_since"
 

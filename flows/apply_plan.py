@@ -54,7 +54,7 @@ def apply_plan(
         the run's report: counts only.
 
     Raises:
-        ConfigurationError: there is no such plan, it is stale, or somebody has decided otherwise.
+        ConfigurationError: there is no such plan, it is stale, or a person has decided otherwise.
     """
     settings = load_settings()
     reference = warehouse or settings.warehouse

@@ -18,7 +18,7 @@ from enrichment.change_plans import PlanSummary
 from enrichment.errors import (
     ConfigurationError,
 )
-from enrichment.intake import NOBODY, Selection
+from enrichment.intake import NO_SELECTION, Selection
 from enrichment.plan import RunPlan
 from enrichment.records import NEEDS_APPROVAL
 from enrichment.summary import RunReport
@@ -54,7 +54,7 @@ def enrich_contacts(
     warehouse: str = "",
     lane: Literal["", "live", "backfill"] = "",
     limit: Annotated[int, Field(ge=0)] = 0,
-    select: Selection = NOBODY,
+    select: Selection = NO_SELECTION,
     refresh: bool = False,
     max_credits: Annotated[float | None, Field(ge=0)] = None,
 ) -> RunReport:

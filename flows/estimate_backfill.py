@@ -5,7 +5,7 @@ from prefect import flow
 from blocks.settings import load_settings
 from enrichment.errors import ConfigurationError
 from enrichment.estimate import Estimate
-from enrichment.intake import NOBODY, Selection
+from enrichment.intake import NO_SELECTION, Selection
 from flows.plan import asked_for, plan_run
 from tasks.failed_runs import alert_deployed_failure
 from tasks.preview import estimate
@@ -25,7 +25,7 @@ def run_name() -> str:
     on_crashed=[alert_deployed_failure],
 )
 def estimate_backfill(
-    select: Selection = NOBODY,
+    select: Selection = NO_SELECTION,
     provider: str = "",
     crm: str = "",
     warehouse: str = "",

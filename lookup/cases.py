@@ -13,7 +13,7 @@ from enrichment.records import Contact, Disposition, Enrichment, Settlement, Sta
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """An answer without the contact: it isn't known, can't be looked up, or what came may be about somebody else."""
+    """An answer without the contact: it isn't known, can't be looked up, or what came may be about another person."""
 
     provider: str
     disposition: Disposition

@@ -80,7 +80,7 @@ class Screening:
         Return the contacts' identifiers, of absent ones by what they were staged with.
 
         The CRM is queried only for those whose address says too little, and for those that it hasn't named itself: an
-        id from a list or a form may be nobody's, and nothing is to be paid for it.
+        id from a list or a form may belong to no contact, and nothing is to be paid for it.
         """
         for record in records:
             if record.email_address == ERASED_ADDRESS:

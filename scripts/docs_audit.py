@@ -30,7 +30,7 @@ enrich audit --days 7 --sample 0    # the tables only: neither the CRM nor a pro
   [people are alerted](alerts.md), once for as long as the same promises are broken.
 * In the warehouse it is one `SELECT` for each check, about sixty, over the rows of these days.
 
-A broken promise is a bug of ours, or somebody has changed the tables by hand.
+A broken promise is a bug of ours, or a person has changed the tables by hand.
 """
 
 PROVIDERS = """\

@@ -126,7 +126,7 @@ def decide_plan(
         seen: the digest of what they have seen; empty: it isn't compared.
 
     Raises:
-        ConfigurationError: there is no such plan, it is stale, or somebody has decided otherwise.
+        ConfigurationError: there is no such plan, it is stale, or a person has decided otherwise.
     """
     state = APPROVED if approve else DECLINED
     with open_warehouse(reference) as warehouse:

@@ -47,7 +47,7 @@ def end_dead_runs(warehouse: Warehouse) -> None:
 
 
 def end_early(warehouse: Warehouse, run_id: str, state: str, *, costs_attempt: bool) -> int:
-    """Put back what a run still holds, close its books, and return how many contacts went back; nobody is alerted."""
+    """Put back what a run still holds, close its books, and return how many contacts went back; no alert goes out."""
     released = warehouse.release_run(run_id, costs_attempt=costs_attempt)
     rate = warehouse.read_books(run_id).failure_rate
     usage = warehouse.count_usage(run_id)

@@ -1,4 +1,4 @@
-"""What Prefect must have for runs to start at night: deployments, a worker, and no run that nobody takes."""
+"""What Prefect must have for runs to start at night: deployments, a worker, and no run that no worker takes."""
 
 from collections.abc import Mapping
 from itertools import islice

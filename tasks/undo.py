@@ -1,4 +1,4 @@
-"""Taking back what was written to a CRM: the values before our writes are restored, where nobody has edited since."""
+"""Taking back what was written to a CRM: the values before our writes are restored, where no person edited since."""
 
 import uuid
 from collections.abc import Mapping, Sequence

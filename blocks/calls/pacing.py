@@ -121,7 +121,7 @@ class Pacer:
         Note that a call that began has left just now; which one doesn't matter.
 
         A busy process may take a while in between, and the service counts from when the call reaches it. Calls that
-        nobody notes count from when they began.
+        unnoted ones count from when they began.
         """
         with self._lock:
             if self._unsent:

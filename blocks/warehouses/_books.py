@@ -195,7 +195,7 @@ class InsightVerbs(Transactions):
         return str(self._query("read_clock")[0]["read_at"])
 
     def read_health(self) -> Health:
-        """Return what somebody on call looks at first."""
+        """Return what a person on call looks at first."""
         (row,) = self._query("read_health")
         return Health(**row)
 

@@ -199,7 +199,7 @@ class KeptRun:
 @dataclass(frozen=True, slots=True)
 class Health:
     """
-    What somebody on call looks at first; times are ISO-8601 UTC text by the warehouse's clock.
+    What a person on call looks at first; times are ISO-8601 UTC text by the warehouse's clock.
 
     Args:
         oldest_at: since when the live contact that waits longest could have been enriched; None: none waits.

@@ -68,7 +68,7 @@ class PubSub(PubSubServicer):
     def GetTopic(self, request: api.TopicRequest, context: Any) -> api.TopicInfo:  # noqa: N802
         """Answer what there is to know about a topic."""
         org = self._admit(context)
-        with _told(context):
+        with _bus_errors(context):
             org.bus.meet("GetTopic")
             schema = org.bus.schema(request.topic_name)
         return api.TopicInfo(
@@ -82,7 +82,7 @@ class PubSub(PubSubServicer):
     def GetSchema(self, request: api.SchemaRequest, context: Any) -> api.SchemaInfo:  # noqa: N802
         """Answer with a schema, also one of before."""
         org = self._admit(context)
-        with _told(context):
+        with _bus_errors(context):
             org.bus.meet("GetSchema")
             org.bus.totals["schemas_asked"] += 1
             schema = org.bus.schemas.get(request.schema_id)
@@ -93,7 +93,7 @@ class PubSub(PubSubServicer):
     def Publish(self, request: api.PublishRequest, context: Any) -> api.PublishResponse:  # noqa: N802
         """Take events that the caller encoded."""
         org = self._admit(context)
-        with _told(context):
+        with _bus_errors(context):
             results = [
                 api.PublishResult(
                     replay_id=replay_id(org.bus.publish(request.topic_name, payload=event.payload).number),
@@ -107,7 +107,7 @@ class PubSub(PubSubServicer):
     def Subscribe(self, requests: Iterator[api.FetchRequest], context: Any) -> Iterator[api.FetchResponse]:  # noqa: N802
         """Send events as they come, as many as are asked for."""
         org = self._admit(context)
-        with _told(context), _counted(org.bus):
+        with _bus_errors(context), _counted(org.bus):
             stream = EventStream(org.bus, org.options, _wish(next(requests)))
             context.add_callback(stream.finish)
             threading.Thread(target=_listen, args=(requests, stream), daemon=True).start()
@@ -172,7 +172,7 @@ def _pause(seconds: float) -> None:
 
 
 @contextmanager
-def _told(context: Any) -> Iterator[None]:
+def _bus_errors(context: Any) -> Iterator[None]:
     try:
         yield
     except BusError as error:

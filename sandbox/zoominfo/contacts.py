@@ -59,7 +59,7 @@ class ContactCall:
             PlatformError: the whole call fails.
         """
         keys = [normalise(each) for each in query.inputs]
-        _fail_if_told(keys)
+        _fail_if_asked_to(keys)
         findings = [self._find(key, query.required) for key in keys]
         self._check_credits(findings)
         rows = [self._row(query, *each) for each in zip(query.inputs, keys, findings, strict=True)]
@@ -97,7 +97,7 @@ class ContactCall:
         return finding.status in statuses
 
 
-def _fail_if_told(keys: Sequence[str]) -> None:
+def _fail_if_asked_to(keys: Sequence[str]) -> None:
     for key in keys:
         status = fault_status(key)
         if status is not None:

@@ -27,9 +27,9 @@ _PREFIXES = {
     "stub": NO_MATCH,
     "other": FULL_MATCH,
 }
-#: Who is asked for so is taken for somebody else, of another name at another company; of the others, this share is.
+#: Who is asked for so is taken for another person, of another name at another company; of the others, this share is.
 _OTHER = "other+"
-_TOLD = ("id:", *(f"{prefix}+" for prefix in _PREFIXES))
+_SCRIPTED = ("id:", *(f"{prefix}+" for prefix in _PREFIXES))
 OTHER_SHARE = 0.005
 #: `fault+` fails the whole call with 500, `fault504+` with that status.
 _FAULT = re.compile(r"fault(\d{3})?\+")
@@ -41,7 +41,7 @@ _FREE_MAIL = ((0.38, FULL_MATCH), (0.48, CONTACT_ONLY), (0.50, OPT_OUT))
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How the lookup of one input ends, and whether somebody else was taken for the person."""
+    """How the lookup of one input ends, and whether another person was taken for the person."""
 
     status: str
     person: Person | None = None
@@ -104,10 +104,10 @@ class Directory:
     def _is_mistaken(self, key: str) -> bool:
         if key.startswith(_OTHER):
             return True
-        return not key.startswith(_TOLD) and chance(f"other {self._seller} {key}") < OTHER_SHARE
+        return not key.startswith(_SCRIPTED) and chance(f"other {self._seller} {key}") < OTHER_SHARE
 
     def _stranger(self, key: str, wanted: Person) -> Person:
-        """Return somebody of another name at another company, for the same input always the same."""
+        """Return a person of another name at another company, for the same input always the same."""
         crowd = self._crowd
         start = int(chance(f"stranger {key}") * len(crowd))
         others = (crowd[(start + step) % len(crowd)] for step in range(len(crowd)))

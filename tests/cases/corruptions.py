@@ -48,7 +48,7 @@ SUPPRESSED = (
     f"email_key, 'opted out', {LONG_AGO} FROM contact_requests WHERE crm_id = {WRITTEN}"
 )
 
-#: What somebody or something does to the tables: the check that must find it, and the statements.
+#: What a person or something does to the tables: the check that must find it, and the statements.
 CORRUPTIONS: list[tuple[str, list[str]]] = [
     ("two_results", twice("record_ledger")),
     (

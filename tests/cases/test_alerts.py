@@ -35,7 +35,7 @@ def last_run() -> FlowRun:
         return client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)[0]
 
 
-def told(pipeline: Pipeline) -> list[str]:
+def messages_of(pipeline: Pipeline) -> list[str]:
     """Return what Slack was sent since the last time."""
     messages = [message.text for message in pipeline.box.world.slack.messages]
     pipeline.box.world.slack._messages.clear()
@@ -75,19 +75,19 @@ def test_a_run_whose_contacts_fail_says_so_everywhere(pipeline: Pipeline) -> Non
     assert run.state is not None
     assert run.state.name == "CompletedWithFailures"
     assert run.state.message == f"8 of 8 contacts failed: 8 x {report.causes[0].reason} at write_back"
-    (message,) = told(pipeline)
+    (message,) = messages_of(pipeline)
     assert "100.0% of 8 contacts failed" in message
     assert "Nothing is lost" in message
     assert f"enrich retry --run {run.id}" in message
     assert books(pipeline)[0] == "closed"
     ingest_contacts(ListedContacts(crm_ids=ids[8:9]))
     enrich_contacts()
-    assert told(pipeline) == []  # one more of the same
+    assert messages_of(pipeline) == []  # one more of the same
     pipeline.box.world.faults.clear()
     ingest_contacts(ListedContacts(crm_ids=ids[9:]))
     enrich_contacts()
     assert (last_run().name, last_run().state_name) == ("enriched 3 contacts, wrote 3 to hubspot", "Completed")
-    (message,) = told(pipeline)
+    (message,) = messages_of(pipeline)
     assert "works again" in message
 
 
@@ -105,7 +105,7 @@ def test_a_run_that_dies_before_it_has_work_closes_its_books_and_alerts(
             enrich_contacts()
         assert last_run().state_name == "Failed"
         assert books(pipeline) == ("failed", "failed", "failed")
-    (message,) = told(pipeline)
+    (message,) = messages_of(pipeline)
     assert "a run failed" in message
     assert "HubSpot" in message
     assert "Nothing is lost" in message
@@ -114,12 +114,12 @@ def test_a_run_that_dies_before_it_has_work_closes_its_books_and_alerts(
     with pytest.raises(ConfigurationError):
         enrich_contacts()
     assert books(pipeline) == ("failed", "failed", "failed")
-    (message,) = told(pipeline)
+    (message,) = messages_of(pipeline)
     assert "zoominfoo" in message
     pipeline.setenv("ENRICHMENT_PROVIDER", "zoominfo")
     ingest_contacts(EveryContact())
     enrich_contacts()
-    assert "works again" in told(pipeline)[0]
+    assert "works again" in messages_of(pipeline)[0]
 
 
 def test_a_failure_alerts_while_the_warehouse_or_the_settings_are_wrong(pipeline: Pipeline) -> None:
@@ -132,15 +132,15 @@ def test_a_failure_alerts_while_the_warehouse_or_the_settings_are_wrong(pipeline
     for start in starts:
         with pytest.raises(ConfigurationError):
             start()
-        (message,) = told(pipeline)
+        (message,) = messages_of(pipeline)
         assert "enrich setup" in message
     with pytest.raises(ConfigurationError):
         preview_contacts()
-    assert told(pipeline) == []  # a person at a terminal sees it there
+    assert messages_of(pipeline) == []  # a person at a terminal sees it there
     pipeline.setenv("ENRICHMENT_ALERT_THRESHOLD", "a little")
     with pytest.raises(ConfigurationError, match="ENRICHMENT_ALERT_THRESHOLD"):
         enrich_contacts()
-    (message,) = told(pipeline)
+    (message,) = messages_of(pipeline)
     assert "ENRICHMENT_ALERT_THRESHOLD" in message
 
 
@@ -150,7 +150,7 @@ def test_a_list_of_ids_of_another_portal_is_pointed_out(pipeline: Pipeline) -> N
     pipeline.setenv("ENRICHMENT_ABSENT_MINUTES", "0")
     ingest_contacts(ListedContacts(crm_ids=[str(999_000_000 + n) for n in range(12)]))
     enrich_contacts()
-    (message,) = told(pipeline)
+    (message,) = messages_of(pipeline)
     assert "100% of the contacts are invalid" in message
     assert "the ids may be of another account or portal" in message
     assert not pipeline.box.world.zoominfo.lookups
@@ -187,7 +187,7 @@ def test_a_deployment_that_fails_again_alike_alerts_once(pipeline: Pipeline) -> 
             client.set_flow_run_state(run.id, state, force=True)
             if not state.is_completed():
                 alert_failure(ingest_contacts, run, state)
-            return len(told(pipeline))
+            return len(messages_of(pipeline))
 
         answers = [f"HubSpot answered 50{n}, request 7f3a{n}" for n in (2, 3)]
         assert [end(Failed(message=one)) for one in (*answers, "no token")] == [1, 0, 1]

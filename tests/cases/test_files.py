@@ -174,8 +174,8 @@ def test_a_broken_file_is_refused_with_the_line(kind: str, door: list[str], tmp_
     content, words = REFUSED[kind]
     path = saved(tmp_path, content)
     done = CliRunner().invoke(app, [*door, str(path)])
-    told = " ".join(done.stderr.split())
-    assert (done.exit_code, [word for word in (str(path), *words) if word not in told]) == (2, []), told
+    shown = " ".join(done.stderr.split())
+    assert (done.exit_code, [word for word in (str(path), *words) if word not in shown]) == (2, []), shown
 
 
 def test_encoding_and_delimiter_can_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

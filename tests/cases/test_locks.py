@@ -97,7 +97,7 @@ def test_a_call_that_outlasts_the_lease_is_paid_for_once(chain: Chain, ids: list
 
 
 def test_a_run_that_was_ended_elsewhere_makes_no_further_call(chain: Chain, ids: list[str]) -> None:
-    """Its totals were closed by somebody else: the next renewal says so, and what it still got is saved."""
+    """Its totals were closed by another run: the next renewal says so, and what it still got is saved."""
     mine = opened(chain, lease_seconds=LEASE)
     with ThreadPoolExecutor() as threads, locks_kept(mine) as permit:
         with held_call(chain) as arrived:

@@ -109,7 +109,7 @@ def test_undone_values_stay_away_until_the_undo_is_undone(chain: Chain) -> None:
 
 
 @WAREHOUSES
-def test_what_somebody_edited_since_stays_theirs(chain: Chain) -> None:
+def test_what_a_person_edited_since_stays_theirs(chain: Chain) -> None:
     """The other fields come back; the command says which field stays and who decides."""
     use(chain, "hubspot")
     crm_ids = create(chain, 2)
@@ -125,7 +125,7 @@ def test_what_somebody_edited_since_stays_theirs(chain: Chain) -> None:
     assert not any(name.startswith("enr_") for name in filled(chain, crm_ids[0]) if name != "enr_company_name")
     assert done["restored_before"] == 1  # the person had cleared the job title
     said = enrich("undo", "--run", run_id)
-    assert "stays as it is: somebody has changed the field in hubspot since" in said.stdout
+    assert "stays as it is: a person has changed the field in hubspot since" in said.stdout
 
 
 @WAREHOUSES

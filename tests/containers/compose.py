@@ -32,7 +32,7 @@ class Service:
 
     @property
     def ours(self) -> bool:
-        """Tell whether it runs our image."""
+        """Return whether it runs our image."""
         return "build" in self.entry
 
     @property

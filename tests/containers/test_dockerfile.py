@@ -114,7 +114,7 @@ def test_further_client_libraries_are_a_build_argument() -> None:
         "EXTRAS": " ".join(extras),
         "UV_PROJECT_ENVIRONMENT": "/nowhere",
     }
-    told = run(f"{value} --dry-run", ROOT, environment)
+    shown = run(f"{value} --dry-run", ROOT, environment)
     for library in (
         "psycopg",
         "snowflake-connector-python",
@@ -122,7 +122,7 @@ def test_further_client_libraries_are_a_build_argument() -> None:
         "google-cloud-bigquery",
         "prefect-dask",
     ):
-        assert f" + {library}==" in told
+        assert f" + {library}==" in shown
 
 
 def test_what_is_left_out_is_in_the_file() -> None:

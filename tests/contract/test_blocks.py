@@ -19,7 +19,7 @@ SECRET_WORDS = {"token", "password", "secret", "credential", "credentials", "dsn
 
 
 def is_secret(info: FieldInfo) -> bool:
-    """Tell whether a field's type hides its value."""
+    """Return whether a field's type hides its value."""
     return bool({SecretStr, SecretBytes} & {info.annotation, *typing.get_args(info.annotation)})
 
 

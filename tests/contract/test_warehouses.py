@@ -575,9 +575,9 @@ def test_an_undo_is_recorded_beside_what_it_undid(warehouse: Warehouse) -> None:
     warehouse.finish_undo(HUBSPOT, "undo-1", page)
     assert [one.crm_id for one in warehouse.read_undoable(HUBSPOT, everything, limit=9)] == ["2", "2"]
     assert warehouse.read_undoable(HUBSPOT, UndoSelection(crm_id="1"), limit=9) == []
-    told = {(one.run_id, one.after, one.reverted_by, one.is_undo) for one in warehouse.read_story(HUBSPOT, "1").writes}
+    said = {(one.run_id, one.after, one.reverted_by, one.is_undo) for one in warehouse.read_story(HUBSPOT, "1").writes}
     of_the_undo = {("undo-1", None, None, True), ("undo-1", "x", None, True)}
-    assert told == {("run-1", "Acme", "undo-1", False), ("run-1", "y", "undo-1", False), *of_the_undo}
+    assert said == {("run-1", "Acme", "undo-1", False), ("run-1", "y", "undo-1", False), *of_the_undo}
 
     of_undo = warehouse.read_undoable(HUBSPOT, UndoSelection("undo-1"), limit=9)
     assert [(one.field, one.after) for one in of_undo if one.is_undo] == [("company", ""), ("industry", "x")]
@@ -1008,8 +1008,8 @@ def test_refused_fields_are_counted_with_their_most_frequent_values(warehouse: W
     assert others == [RefusedField("enr_x", "no_such_field", 2), RefusedField("phone", "too_long", 2)]
     assert warehouse.count_refusals("run-2") == []
     story = warehouse.read_story(HUBSPOT, mine.records[0].crm_id).refusals
-    told = [(one.crm, one.field, one.reason, one.value, one.run_id) for one in story]
-    assert told[:2] == [
+    said = [(one.crm, one.field, one.reason, one.value, one.run_id) for one in story]
+    assert said[:2] == [
         ("hubspot", "enr_x", "no_such_field", None, "run-1"),
         ("hubspot", "industry", "not_an_option", "Mining", "run-1"),
     ]

@@ -132,11 +132,11 @@ def test_a_mistake_is_explained_clearly(mistake: str, tmp_path: Path) -> None:
     (tmp_path / "hole.csv").write_text("crm_id,email\n1,a@b.example\n,b@b.example\n")
     run = enrich if mistake in AS_PROCESSES else enrich_here
     done = run(tmp_path, *arguments, **environment)
-    told = " ".join(done.err.split())
+    shown = " ".join(done.err.split())
     assert done.code == code, done.out + done.err
-    assert [word for word in words if word not in told] == [], told
-    assert "Traceback" not in told
-    assert [secret for secret in ("hidden-pw", "secret-token", "secret-secret") if secret in told + done.out] == []
+    assert [word for word in words if word not in shown] == [], shown
+    assert "Traceback" not in shown
+    assert [secret for secret in ("hidden-pw", "secret-token", "secret-secret") if secret in shown + done.out] == []
 
 
 def test_a_spec_with_a_wrong_key_names_it(tmp_path: Path) -> None:
@@ -146,9 +146,9 @@ def test_a_spec_with_a_wrong_key_names_it(tmp_path: Path) -> None:
     wrong = spec.replace("id: zoominfo", "id: mine", 1).replace("per_seconds: 1\n", "per_second: 1\n", 1)
     (tmp_path / "mine.yaml").write_text(wrong)
     done = enrich_here(tmp_path, "run", ENRICHMENT_PROVIDER="mine", ENRICHMENT_PROVIDER_DIR=str(tmp_path))
-    told = " ".join(done.err.split())
-    assert done.code == 2, told
-    assert [word for word in ("mine.yaml", "per_second") if word not in told] == [], told
+    shown = " ".join(done.err.split())
+    assert done.code == 2, shown
+    assert [word for word in ("mine.yaml", "per_second") if word not in shown] == [], shown
 
 
 def test_doctor_says_in_one_line_each_what_is_wrong(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from bench.scenarios import PROGRAMS, SCENARIOS, Limit
 from sandbox.place import Place
 
 CONTACTS = 50
-#: A limit that no program reaches with so few contacts, so that nobody waits for it.
+#: A limit that no program reaches with so few contacts, so that no run waits for it.
 SCENARIO = replace(SCENARIOS[0], contacts=CONTACTS, limit=Limit("zoominfo", 1000))
 
 

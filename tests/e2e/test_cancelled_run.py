@@ -37,7 +37,7 @@ def state_of(place: Place, run: str) -> str:
 @pytest.mark.timeout(400)
 def test_a_cancelled_run_and_one_that_dies_pay_for_nothing_twice(deployed: Place, place: Place) -> None:
     """
-    A cancelled run awaits its calls, saves what was paid, frees all contacts and closes its totals; nobody is alerted.
+    A cancelled run awaits its calls, saves what was paid, frees all contacts and closes its totals; no alert goes out.
 
     A worker that gets SIGTERM kills its runs: the next run on the machine ends such a run, and waits for no lock.
     """

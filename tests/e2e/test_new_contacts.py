@@ -24,7 +24,7 @@ def by_worker(place: Place) -> Iterator[None]:
 
 @contextmanager
 def by_resident(place: Place) -> Iterator[None]:
-    """Let one process stay, without a worker; it ends in peace when it is told to."""
+    """Let one process stay, without a worker; it ends in peace at a SIGTERM."""
     place.environment["ENRICHMENT_START_RUNS_BY"] = "resident"
     with resident(place) as staying:
         yield

@@ -126,7 +126,7 @@ class Site:
         return dict(httpx.get(f"{self.sandbox}/control/ledger", timeout=60).json()["hubspot"]["webhooks"])
 
     def all_taken(self) -> bool:
-        """Tell whether HubSpot has nothing left to deliver."""
+        """Return whether HubSpot has nothing left to deliver."""
         return not self.webhooks()["pending"]
 
     def staged(self) -> list[str]:
@@ -134,7 +134,7 @@ class Site:
         return [record.crm_id for record in self.warehouse.peek(origin=HUBSPOT, lane="live", limit=2 * EVENTS)]
 
     def nothing_accepted_is_missing(self) -> bool:
-        """Tell whether every event that was answered with success is in the queue."""
+        """Return whether every event that was answered with success is in the queue."""
         taken = self.webhooks()["taken_events"]
         return len(self.staged()) >= taken
 

@@ -100,11 +100,11 @@ def test_a_change_of_any_provider_s_version_alerts_once(
     assert slack.messages == []
     now = speak_other_versions(everybody_asked, tmp_path)
     changed = run(everybody_asked, without_journal=True)
-    lines, told = dict(summary_lines(changed)), " ".join(message.text for message in slack.messages)
+    lines, shown = dict(summary_lines(changed)), " ".join(message.text for message in slack.messages)
     for name in spec_names():
         assert lines[f"API version of {name}"] == f"{now[name]} (last run: {before[name]})"
         assert f"api_version_changed provider={name} before={before[name]} now={now[name]}" in caplog.text
-        assert f"{name} answers with API version {now[name]} instead of {before[name]}" in told
+        assert f"{name} answers with API version {now[name]} instead of {before[name]}" in shown
     assert len(slack.messages) == len(spec_names())
     again = run(everybody_asked, without_journal=True)
     assert [use for use in again.providers if use.version_changed] == []

@@ -186,7 +186,7 @@ def test_a_run_within_its_guard_writes(pipeline: Pipeline) -> None:
 
 @pytest.mark.parametrize("approve", [True, False])
 def test_a_deployed_run_waits_in_prefect_and_goes_on_with_the_answer(pipeline: Pipeline, approve: bool) -> None:
-    """Suspended with a form that names counts only; people are told once; the answer is kept, and is carried out."""
+    """Suspended with a form that names counts only; one alert goes out; the answer is kept, and is carried out."""
     pipeline.new_world(CONTACTS)
     ingest_contacts(EveryContact())
     before = values(pipeline)

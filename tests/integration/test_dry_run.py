@@ -29,7 +29,7 @@ from tasks.steps import Parcel
 STATES = ("new", "saved", "stored", "fresh", "refreshed", "moved", "suppressed")
 #: How its lookup ends at the stand-ins.
 KINDS = ("hit", "miss", "companyonly", "optout", "person")
-CHANGED = {"company": "Somebody's own", "city": "Ulm"}
+CHANGED = {"company": "A person's own", "city": "Ulm"}
 
 
 @dataclass(frozen=True)

@@ -77,10 +77,10 @@ def test_the_fields_are_filled_in_warehouse_and_crm_for_one_call_a_company(pipel
         assert held[crm_id]["enr_tech_stack"] == "; ".join(enrichment.fields["tech_stack"])
         assert held[crm_id]["enr_intent_keywords"] == "; ".join(enrichment.fields["intent_keywords"])
     assert len({tuple(one.fields["tech_stack"]) for one in stored.values()}) == 4
-    told = [line.what for line in read_story(ids[0])]
+    shown = [line.what for line in read_story(ids[0])]
     for step in ("tech_stack", "intent"):  # also where another contact's chunk has paid for the reply
         assert any(
-            line.startswith(f"{provider} answered matched of the company ({step}), 1 credit(s)") for line in told
+            line.startswith(f"{provider} answered matched of the company ({step}), 1 credit(s)") for line in shown
         )
     stage(pipeline, ids)
     again = run(pipeline)

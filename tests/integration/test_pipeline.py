@@ -391,10 +391,10 @@ def test_logs_and_artifacts_hold_no_personal_data(pipeline: Pipeline, caplog: py
     world.faults.add(service="zoominfo", path_contains="contacts/enrich", kind="truncated")
     run()
     people = world.hubspot.contacts.values()
-    told = caplog.text
+    said = caplog.text
     secrets = [p["email"] for p in people if p.get("email")] + [
         "sandbox-secret",
         os.environ["ENRICHMENT_HUBSPOT_ACCESS_TOKEN"],
     ]
-    assert "chunk_settled" in told
-    assert [secret for secret in secrets if secret in told] == []
+    assert "chunk_settled" in said
+    assert [secret for secret in secrets if secret in said] == []

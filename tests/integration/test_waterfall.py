@@ -113,8 +113,8 @@ def test_a_contact_s_story_says_what_every_provider_answered(waterfall: Pipeline
     ingest_contacts(EveryContact())
     run()
     crm_id = next(crm_id for crm_id, row in enriched(waterfall).items() if row.provider == "hunter")
-    told = [line.what for line in read_story(crm_id)]
-    answers = [what for what in told if " answered " in what]
+    shown = [line.what for line in read_story(crm_id)]
+    answers = [what for what in shown if " answered " in what]
     assert [answer.split()[0] for answer in answers] == ["zoominfo", "hunter"]
     assert answers[0].startswith("zoominfo answered unmatched, 0 credit")
     assert "answered matched, 2 credit" in answers[1] or "answered partial, 2 credit" in answers[1]

@@ -45,13 +45,13 @@ def test_a_week_is_reviewed_and_sent(pipeline: Pipeline, tmp_path: Path) -> None
     (kept,) = (tmp_path / "reports").iterdir()
     assert [name for name, _ in mail.attachments] == [kept.name]
     assert all(str(kept) in text for text in (message.text, mail.body))
-    told = (
+    shown = (
         kept.read_text() + message.text + mail.body + artifact("weekly-review") + str(artifact("unmatched-by-reason"))
     )
     assert "| NO_MATCH | the provider doesn't know the contact | zoominfo |" in artifact("weekly-review")
     people = world.hubspot.contacts.values()
     personal = {p[name] for p in people for name in ("email", "lastname", "company") if p.get(name)}
-    assert [text for text in personal if text in told] == []
+    assert [text for text in personal if text in shown] == []
     assert weekly_review().unmatched == review.unmatched
 
 

@@ -16,8 +16,8 @@ def test_statuses_are_the_reverse_of_others(box: Box, http: httpx.Client) -> Non
     box.configure(hunter={"per_second": 0})
     fast = find(box, http, "hit+a@b.example")
     assert (spent.status_code, fast.status_code) == (429, 403)
-    told = {name for answer in (spent, fast) for name in answer.headers}
-    assert not {name for name in told if "ratelimit" in name or "retry" in name}
+    shown = {name for answer in (spent, fast) for name in answer.headers}
+    assert not {name for name in shown if "ratelimit" in name or "retry" in name}
 
 
 def test_the_shape_is_its_own(box: Box, http: httpx.Client) -> None:

@@ -119,7 +119,7 @@ class _OfProcess(MutableMapping[Any, Any]):
     """What one process keeps for all of its runs: here, each run is a process of its own."""
 
     def _own(self) -> dict[Any, Any]:
-        return (present() or _NOBODY).own.setdefault(id(self), {})
+        return (present() or _OUTSIDE).own.setdefault(id(self), {})
 
     def __getitem__(self, key: Any) -> Any:
         return self._own()[key]
@@ -137,7 +137,7 @@ class _OfProcess(MutableMapping[Any, Any]):
         return len(self._own())
 
 
-_NOBODY = Run("outside", "", lambda: None)
+_OUTSIDE = Run("outside", "", lambda: None)
 
 
 class _Loop(asyncio.SelectorEventLoop):
@@ -211,7 +211,7 @@ class Stage:
         for suffix in ("-wal", "-shm"):
             Path(f"{self.path}{suffix}").unlink(missing_ok=True)
         shutil.copyfile(self.template, self.path)
-        _NOBODY.own.clear()
+        _OUTSIDE.own.clear()
         _Warehouse.wrongs.clear()
         self.lost.clear()
         self.world = World(adjusted(Settings(), {"contacts": contacts, "seed": seed, **_WIDE}))

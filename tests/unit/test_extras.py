@@ -36,14 +36,14 @@ class Hider:
             asked.append(name)
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Hider())
-told = {}
+shown = {}
 for key, statement in statements.items():
     asked = []
     try:
         exec(statement, {})
     except Exception as error:
-        told[key] = [type(error).__name__, str(error), asked]
-print(json.dumps(told))
+        shown[key] = [type(error).__name__, str(error), asked]
+print(json.dumps(shown))
 """
 
 
@@ -95,7 +95,7 @@ def product_modules() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def told() -> dict[str, tuple[str, str, list[str]]]:
+def shown() -> dict[str, tuple[str, str, list[str]]]:
     """Import every module where no extra is installed, and return what was raised, by module or extra."""
     own = "contact-enrichment"
     all_extras = [one for requirements in EXTRAS.values() for one in requirements if not one.startswith(own)]
@@ -117,9 +117,9 @@ def told() -> dict[str, tuple[str, str, list[str]]]:
     return {name: tuple(found) for name, found in json.loads(done.stdout).items()}
 
 
-def test_whatever_lacks_its_library_names_the_extra(told: dict[str, tuple[str, str, list[str]]]) -> None:
+def test_whatever_lacks_its_library_names_the_extra(shown: dict[str, tuple[str, str, list[str]]]) -> None:
     """The error is ours, and the extra that it names brings the library that was looked for."""
-    for module, (kind, message, asked) in told.items():
+    for module, (kind, message, asked) in shown.items():
         assert kind == "ConfigurationError", (module, kind, message)
         [extra] = set(re.findall(r"uv sync --extra ([\w-]+)", message))
         assert extra in EXTRAS, (module, message)
@@ -127,17 +127,17 @@ def test_whatever_lacks_its_library_names_the_extra(told: dict[str, tuple[str, s
         assert any(asked[0] == one or asked[0].startswith(f"{one}.") for one in brings), (module, asked[0], extra)
 
 
-def test_only_the_vendors_own_modules_lack_anything(told: dict[str, tuple[str, str, list[str]]]) -> None:
+def test_only_the_vendors_own_modules_lack_anything(shown: dict[str, tuple[str, str, list[str]]]) -> None:
     """Command line, flows, tasks, domain and all other vendors work without any extra."""
     vendors = {"salesforce", "postgres", "redshift", "snowflake", "bigquery"}
-    modules = {name for name in told if name not in EXTRAS and not name.startswith("triggers.")}
+    modules = {name for name in shown if name not in EXTRAS and not name.startswith("triggers.")}
     assert {name.split(".")[2] for name in modules} == vendors
     assert {name.partition(".")[0] for name in modules} == {"blocks"}
 
 
-def test_an_extra_is_named_for_both_ways_of_installing(told: dict[str, tuple[str, str, list[str]]]) -> None:
+def test_an_extra_is_named_for_both_ways_of_installing(shown: dict[str, tuple[str, str, list[str]]]) -> None:
     """In a clone it is uv's option, elsewhere pip's name in brackets."""
-    message = told["blocks.warehouses.postgres"][1]
+    message = shown["blocks.warehouses.postgres"][1]
     assert message == (
         "PostgreSQL needs psycopg, which isn't installed: "
         "`uv sync --extra postgres`, or `pip install 'contact-enrichment[postgres]'`"

@@ -71,7 +71,7 @@ class FileCrm:
         self._path, self._output, self._neutralise = path, output, neutralise
         self._given = open_table(path, _IDENTIFIERS, chosen=chosen, by_own_name=(CRM_ID,))
         header = self._given.layout.header
-        if self._given.columns.keys().isdisjoint(("email", "last_name")):  # a company alone is nobody
+        if self._given.columns.keys().isdisjoint(("email", "last_name")):  # a company alone is no person
             raise ConfigurationError(self._without_columns())
         self.rules: Sequence[FieldRule] = settle_rules(rules, header, overwrite=overwrite)
         for rule in self.rules:

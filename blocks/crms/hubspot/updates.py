@@ -41,7 +41,7 @@ _REASONS: Mapping[str, str] = {
     "INVALID_DATE": NOT_A_DATE,
     **dict.fromkeys(("INVALID_LONG", "INVALID_INTEGER", "INVALID_DOUBLE", "INVALID_NUMBER"), NOT_A_NUMBER),
 }
-#: They concern the property, whoever's value it is.
+#: They concern the property, whichever value it has.
 _NO_RECORDS_FAULT = frozenset({DOESNT_EXIST, "READ_ONLY_VALUE"})
 _PERMANENT_CATEGORIES = frozenset({"VALIDATION_ERROR", OBJECT_NOT_FOUND})
 

@@ -117,7 +117,7 @@ def test_an_error_that_names_no_record_is_traced_to_it(account: Account) -> None
     crm = account.crm()
     crm.ensure_fields()
     ids = account.ids
-    error = {"category": "VALIDATION_ERROR", "message": "somebody's value", "context": {}}
+    error = {"category": "VALIDATION_ERROR", "message": "a person's value", "context": {}}
     body = {"status": "COMPLETE", "results": [{"id": i} for i in ids[:3]], "numErrors": 1, "errors": [error]}
     account.answer_instead(json.dumps(body), status=207)
     updates = [update(i, enr_employee_count="many" if i == ids[4] else "1") for i in ids]

@@ -51,9 +51,9 @@ def test_a_condition_is_asked_as_it_stands(org: Org, crm: SalesforceCrm) -> None
 @pytest.mark.parametrize("condition", ["Department =", "Shoe_Size__c = 44", "Department = 'ada@example.com'' OR"])
 def test_a_condition_that_salesforce_does_not_take_is_named(org: Org, crm: SalesforceCrm, condition: str) -> None:
     """The message has Salesforce's code, and nothing of the condition's values."""
-    with pytest.raises(ConfigurationError, match="rejects the query of the selection") as told:
+    with pytest.raises(ConfigurationError, match="rejects the query of the selection") as shown:
         picked(crm, Selection(condition=condition))
-    assert "ada" not in str(told.value)
+    assert "ada" not in str(shown.value)
 
 
 def test_the_members_of_a_campaign_are_found(org: Org, crm: SalesforceCrm) -> None:

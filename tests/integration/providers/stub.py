@@ -21,7 +21,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Told:
+class Response:
     """What to answer; a hang-up closes the connection without an answer."""
 
     status: int = 200
@@ -36,7 +36,7 @@ class Stub:
 
     url: str = ""
     seen: list[Seen] = field(default_factory=list)
-    answer: Callable[[Seen], Told] = lambda _: Told(500)
+    answer: Callable[[Seen], Response] = lambda _: Response(500)
 
 
 @contextmanager
@@ -51,17 +51,17 @@ def running_stub() -> Iterator[Stub]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             seen = Seen(self.command, parts.path, parse_qs(parts.query), headers, self.rfile.read(length))
             stub.seen.append(seen)
-            told = stub.answer(seen)
+            response = stub.answer(seen)
             self.close_connection = True
-            if not told.hang_up:
-                self._send(told)
+            if not response.hang_up:
+                self._send(response)
 
         do_POST = do_GET  # noqa: N815  the name is given by the library
 
-        def _send(self, told: Told) -> None:
-            content = told.body.encode()
-            self.send_response(told.status)
-            for name, value in told.headers.items():
+        def _send(self, response: Response) -> None:
+            content = response.body.encode()
+            self.send_response(response.status)
+            for name, value in response.headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()

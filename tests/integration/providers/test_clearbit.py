@@ -15,7 +15,7 @@ from enrichment.errors import ConfigurationError
 from enrichment.records import Outcome
 from sandbox.server import Box, running
 from tests.integration.providers.asker import Journal, ask, impatient, make_provider
-from tests.integration.providers.stub import Told, running_stub
+from tests.integration.providers.stub import Response, running_stub
 
 SPEC = impatient(load_spec("clearbit"))
 FAST = SPEC.model_copy(
@@ -207,9 +207,9 @@ def test_a_distant_reset_is_returned_and_not_slept(box: Box, provider: HttpProvi
 def test_an_outage_is_not_waited_out_by_the_rate_window() -> None:
     """A 503 that names the distant end of the rate window is repeated soon: it says nothing of the outage."""
     with running_stub() as stub:
-        told = iter([Told(503, "", {"X-RateLimit-Reset": str(int(time.time()) + 900)})])
+        response = iter([Response(503, "", {"X-RateLimit-Reset": str(int(time.time()) + 900)})])
         hit = json.dumps({"person": {"id": "p"}, "company": {"id": "c"}})
-        stub.answer = lambda _: next(told, Told(200, hit))
+        stub.answer = lambda _: next(response, Response(200, hit))
         provider = make_provider(FAST, stub.url, api_key="key")
         assert ask(provider, ["a@x.example"])["a@x.example"].outcome is Outcome.MATCHED
 

@@ -15,7 +15,7 @@ from blocks.providers.http.engine import HttpProvider
 from blocks.providers.spec.model import load_spec
 from enrichment.records import Outcome
 from tests.integration.providers.asker import Journal, ask, impatient, make_provider, requests_for
-from tests.integration.providers.stub import Seen, Stub, Told, running_stub
+from tests.integration.providers.stub import Response, Seen, Stub, running_stub
 
 HIT = json.dumps(
     {"person": {"id": 7, "employer_name": "Acme", "job": {"title": "Clerk"}}, "employer": {}, "score": 0.5}
@@ -38,10 +38,10 @@ def provider(stub: Stub) -> HttpProvider:
     return make_provider(impatient(load_spec("cardfile")), f"{stub.url}/api", api_key="key-1")
 
 
-def once(first: Told, then: Told) -> Callable[[Seen], Told]:
+def once(first: Response, then: Response) -> Callable[[Seen], Response]:
     """Answer the first request differently from all others."""
-    told = iter([first])
-    return lambda _: next(told, then)
+    response = iter([first])
+    return lambda _: next(response, then)
 
 
 def error(kind: str) -> str:
@@ -52,7 +52,7 @@ def test_it_works_from_the_environment_alone(stub: Stub, monkeypatch: pytest.Mon
     """A YAML file in a folder and two variables are all that a new provider takes."""
     monkeypatch.setenv("ENRICHMENT_CARDFILE_API_KEY", "key-1")
     monkeypatch.setenv("ENRICHMENT_CARDFILE_BASE_URL", f"{stub.url}/api")
-    stub.answer = lambda _: Told(200, HIT, {"X-Trace": "t-1", "X-Cardfile-Version": "2026-01-01"})
+    stub.answer = lambda _: Response(200, HIT, {"X-Trace": "t-1", "X-Cardfile-Version": "2026-01-01"})
     provider = load_provider("cardfile")
     assert isinstance(provider, HttpProvider)
     reply = ask(provider, ["a+b@x.example"])["a+b@x.example"]
@@ -87,7 +87,7 @@ def test_statuses_mean_what_the_spec_says(
     stub: Stub, provider: HttpProvider, status: int, body: str, outcome: Outcome, reason: str
 ) -> None:
     """404 is a miss or a wrong route, 402 no credits: by the rules, not by the engine."""
-    stub.answer = lambda _: Told(status, body)
+    stub.answer = lambda _: Response(status, body)
     journal = Journal()
     reply = ask(provider, ["a@x.example"], journal)["a@x.example"]
     assert (reply.outcome, reply.reason) == (outcome, reason)
@@ -100,40 +100,42 @@ def test_statuses_mean_what_the_spec_says(
 @pytest.mark.parametrize(
     "throttled",
     [
-        Told(429, "", {"Retry-After": "0"}),
-        Told(403, "", {"Retry-After": "0.0"}),
-        Told(429, "", {"Retry-After": format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True)}),
-        Told(429, "", {"Retry-After": "Sun Nov  6 08:49:37 1994"}),
-        Told(429, "", {"Retry-After": "Sunday, 06-Nov-94 08:49:37 GMT"}),
-        Told(429, "", {"Retry-After": "soon"}),
-        Told(429, "", {"Retry-After": "-1"}),
-        Told(429, "", {"Retry-After": ""}),
-        Told(429, json.dumps({"wait_seconds": 0})),
-        Told(429, "", {"X-Reset-At": "2020-01-01T00:00:00Z"}),
-        Told(503, "<html>down</html>"),
-        Told(500),
+        Response(429, "", {"Retry-After": "0"}),
+        Response(403, "", {"Retry-After": "0.0"}),
+        Response(429, "", {"Retry-After": format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True)}),
+        Response(429, "", {"Retry-After": "Sun Nov  6 08:49:37 1994"}),
+        Response(429, "", {"Retry-After": "Sunday, 06-Nov-94 08:49:37 GMT"}),
+        Response(429, "", {"Retry-After": "soon"}),
+        Response(429, "", {"Retry-After": "-1"}),
+        Response(429, "", {"Retry-After": ""}),
+        Response(429, json.dumps({"wait_seconds": 0})),
+        Response(429, "", {"X-Reset-At": "2020-01-01T00:00:00Z"}),
+        Response(503, "<html>down</html>"),
+        Response(500),
     ],
 )
-def test_a_throttle_or_fault_is_repeated(stub: Stub, provider: HttpProvider, throttled: Told) -> None:
+def test_a_throttle_or_fault_is_repeated(stub: Stub, provider: HttpProvider, throttled: Response) -> None:
     """Each form of Retry-After, the body's hint and the reset header are understood; garbage is waited out."""
-    stub.answer = once(throttled, Told(200, HIT))
+    stub.answer = once(throttled, Response(200, HIT))
     assert ask(provider, ["a@x.example"])["a@x.example"].outcome is Outcome.PARTIAL
     assert len(stub.seen) == 2
 
 
 @pytest.mark.parametrize(
-    ("told", "seconds"),
+    ("response", "seconds"),
     [
-        (Told(429, "", {"Retry-After": "3600"}), 3600),
-        (Told(429, "", {"Retry-After": "999999"}), 999_999),
-        (Told(503, "", {"Retry-After": "61"}), 61),
-        (Told(429, json.dumps({"wait_seconds": 7200})), 7200),
-        (Told(429, "", {"Retry-After": "90", "X-Reset-At": "2999-01-01T00:00:00Z"}), 90),
+        (Response(429, "", {"Retry-After": "3600"}), 3600),
+        (Response(429, "", {"Retry-After": "999999"}), 999_999),
+        (Response(503, "", {"Retry-After": "61"}), 61),
+        (Response(429, json.dumps({"wait_seconds": 7200})), 7200),
+        (Response(429, "", {"Retry-After": "90", "X-Reset-At": "2999-01-01T00:00:00Z"}), 90),
     ],
 )
-def test_a_long_wait_is_returned_and_not_slept(stub: Stub, provider: HttpProvider, told: Told, seconds: float) -> None:
+def test_a_long_wait_is_returned_and_not_slept(
+    stub: Stub, provider: HttpProvider, response: Response, seconds: float
+) -> None:
     """All requests come back with the server's wait; a call that hadn't been made isn't made."""
-    stub.answer = lambda _: told
+    stub.answer = lambda _: response
     replies = ask(provider, [f"p{number}@x.example" for number in range(100)])
     assert {reply.outcome for reply in replies.values()} == {Outcome.RETRYABLE}
     assert all(seconds - 30 < (reply.wait_seconds or 0) <= seconds for reply in replies.values())
@@ -144,24 +146,25 @@ def test_a_long_wait_is_returned_and_not_slept(stub: Stub, provider: HttpProvide
 
 def test_attempts_end(stub: Stub, provider: HttpProvider) -> None:
     """A fault that stays is given up after the spec's attempts, and the record may be tried again another time."""
-    stub.answer = lambda _: Told(503, error("down"))
+    stub.answer = lambda _: Response(503, error("down"))
     reply = ask(provider, ["a@x.example"])["a@x.example"]
     assert (reply.outcome, reply.reason, reply.wait_seconds, len(stub.seen)) == (Outcome.RETRYABLE, "down", None, 3)
 
 
 @pytest.mark.parametrize(
-    "told", [Told(hang_up=True), Told(200, '{"person": {"id"'), Told(200, "<html>login</html>"), Told(200)]
+    "response",
+    [Response(hang_up=True), Response(200, '{"person": {"id"'), Response(200, "<html>login</html>"), Response(200)],
 )
-def test_a_lost_answer_is_not_bought_twice(stub: Stub, provider: HttpProvider, told: Told) -> None:
+def test_a_lost_answer_is_not_bought_twice(stub: Stub, provider: HttpProvider, response: Response) -> None:
     """Where each call is billed, an answer that was lost on the way isn't asked for again."""
-    stub.answer = lambda _: told
+    stub.answer = lambda _: response
     reply = ask(provider, ["a@x.example"])["a@x.example"]
     assert (reply.outcome, len(stub.seen)) == (Outcome.RETRYABLE, 1)
 
 
 def test_an_unreadable_answer_is_kept_as_it_came(stub: Stub, provider: HttpProvider) -> None:
     """What may have been paid for is in the journal, though it can't be read."""
-    stub.answer = lambda _: Told(200, '{"person": {"id"')
+    stub.answer = lambda _: Response(200, '{"person": {"id"')
     journal = Journal()
     ask(provider, ["a@x.example"], journal)
     assert [(one.outcome, one.reason, one.body) for one in journal.replies] == [
@@ -184,7 +187,7 @@ def test_without_a_free_call_the_check_looks_at_the_credentials(stub: Stub, prov
 
 def test_a_stop_is_heard_by_all(stub: Stub, provider: HttpProvider) -> None:
     """Once credits are used up, calls not yet made aren't made, and their contacts get the reason."""
-    stub.answer = lambda _: Told(402)
+    stub.answer = lambda _: Response(402)
     replies = ask(provider, [f"p{number}@x.example" for number in range(200)])
     assert {(one.outcome, one.reason) for one in replies.values()} == {(Outcome.QUOTA_EXHAUSTED, "no_credits")}
     assert len(stub.seen) <= 16
@@ -192,7 +195,7 @@ def test_a_stop_is_heard_by_all(stub: Stub, provider: HttpProvider) -> None:
 
 def test_a_journal_that_fails_ends_the_asking(stub: Stub, provider: HttpProvider) -> None:
     """What can't be kept isn't bought: the error reaches the caller, and no further call is made."""
-    stub.answer = lambda _: Told(200, HIT)
+    stub.answer = lambda _: Response(200, HIT)
 
     def keep(replies: object) -> None:
         raise OSError("disk full")
@@ -208,8 +211,8 @@ def test_neither_keys_nor_addresses_are_logged(
     """No log line, at whatever level, holds the key or an address, not even those of the HTTP library."""
     caplog.set_level(logging.DEBUG)
     provider = make_provider(impatient(load_spec("cardfile")), f"{stub.url}/api", api_key="key-1")
-    told: list[Any] = [Told(500), Told(200, HIT), Told(hang_up=True), Told(422, error("bad_mail"))]
-    stub.answer = lambda _: told.pop(0) if told else Told(402)
+    response: list[Any] = [Response(500), Response(200, HIT), Response(hang_up=True), Response(422, error("bad_mail"))]
+    stub.answer = lambda _: response.pop(0) if response else Response(402)
     ask(provider, ["ada@x.example", "bob@x.example", "cyd@x.example"])
     logged = " ".join(record.getMessage() for record in caplog.records)
     assert "provider_answered" in logged

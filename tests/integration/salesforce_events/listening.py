@@ -45,7 +45,7 @@ class Listening:
     address: EventsAddress
     key: str
     warehouse: Warehouse
-    told: threading.Event = field(default_factory=threading.Event)
+    notified: threading.Event = field(default_factory=threading.Event)
     pulse: Pulse = field(default_factory=lambda: Pulse(60))
     error: BaseException | None = None
     _listener: Listener | None = None
@@ -80,7 +80,7 @@ class Listening:
             Endpoint.read(self.address.endpoint, self.address.ca_file),
             Topic(topic, fields or Fields(block.events_id_field, block.events_email_field)),
             block.get_sessions()[1],
-            EventIntake(warehouse or self.warehouse, crm, self.told.set),
+            EventIntake(warehouse or self.warehouse, crm, self.notified.set),
             self.pulse,
             patience,
         )

@@ -28,7 +28,7 @@ def test_a_new_contact_is_staged(listening: Listening, caplog: pytest.LogCapture
     created = listening.org.bus.after(CHANGES, 0, 1)[0].values["ChangeEventHeader"]["commitTimestamp"]
     assert row["contact_created_at"].startswith(listening.box.world.clock.now().isoformat()[:11])
     assert str(created)[-3:] in row["contact_created_at"]
-    listening.wait(listening.told.is_set)
+    listening.wait(listening.notified.is_set)
     assert "events_taken" in caplog.text
     assert "@example.com" not in caplog.text
 

@@ -92,8 +92,8 @@ def test_the_settings_make_a_listener_and_a_signal_ends_it(
 
     helper = threading.Thread(target=end_when_staged)
     helper.start()
-    listen(listening.told.set, health_host="127.0.0.1", health_port=0)
+    listen(listening.notified.set, health_host="127.0.0.1", health_port=0)
     helper.join()
     assert found == [True]
-    assert listening.told.is_set()
+    assert listening.notified.is_set()
     assert signal.getsignal(signal.SIGTERM) == before

@@ -31,7 +31,7 @@ class Receiver:
         self.url = url
         self.warehouse = warehouse
         self.http = httpx.Client(base_url=url, timeout=60)
-        self.told = 0
+        self.runs_asked_for = 0
         self.erased: list[str] = []
         self.refuse_to_erase = False
         self.server: uvicorn.Server | None = None
@@ -140,7 +140,7 @@ def make_receiver(make_warehouse: Callable[[str], Warehouse]) -> Iterator[MakeRe
             receiver = Receiver("", warehouse)
 
             def staged() -> None:
-                receiver.told += 1
+                receiver.runs_asked_for += 1
 
             def erase(crm_id: str) -> None:
                 if receiver.refuse_to_erase:

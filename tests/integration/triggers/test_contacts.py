@@ -32,7 +32,7 @@ def test_the_documented_example_works(receiver: Receiver) -> None:
     (row,) = receiver.staged().values()
     assert (row["crm"], row["crm_id"], row["email_address"]) == ("hubspot", "501", "ada@example.com")
     assert (row["source"], row["lane"]) == ("submission", "live")
-    assert receiver.told == 1
+    assert receiver.runs_asked_for == 1
 
 
 def test_the_example_with_another_secret_is_refused(receiver: Receiver) -> None:

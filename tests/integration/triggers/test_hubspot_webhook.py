@@ -37,7 +37,7 @@ def test_a_new_contact_waits_in_the_live_lane(receiver: Receiver) -> None:
     assert (row["crm"], row["crm_id"], row["lane"], row["source"]) == ("hubspot", "180584432881", "live", "webhook")
     assert (row["state"], row["email_address"]) == ("waiting", None)
     assert row["contact_created_at"] == "2025-06-30T09:34:10.977Z"
-    assert receiver.told == 1
+    assert receiver.runs_asked_for == 1
 
 
 @pytest.mark.parametrize("vendor", ["sqlite", "postgres"])
@@ -65,7 +65,7 @@ def test_deliveries_that_wait_together_are_committed_together(make_receiver: Mak
         lock.close()
         assert {answer.result().status_code for answer in answers} == {200}
     assert len(receiver.staged()) == 20
-    assert receiver.told < 20
+    assert receiver.runs_asked_for < 20
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_what_does_not_concern_us_is_taken(receiver: Receiver) -> None:
     answer = receiver.deliver({"subscriptionType": "deal.creation", "objectId": 1}, {}, own)
     assert answer.status_code == 200
     assert receiver.deliver().status_code == 200
-    assert (receiver.staged(), receiver.told) == ({}, 0)
+    assert (receiver.staged(), receiver.runs_asked_for) == ({}, 0)
 
 
 def test_an_unreadable_event_is_logged_and_holds_no_other_up(

@@ -29,10 +29,10 @@ def test_one_that_can_t_be_committed_holds_no_other(
     warehouse = make_warehouse("postgres")
     with warehouse._transaction() as session:
         session._connection.execute("ALTER TABLE enrichment_staging ADD CHECK (crm_id <> 'm4rk3r')")
-    told: list[int] = []
+    shown: list[int] = []
 
     async def commit() -> list[object]:
-        writer = StagingWriter(lambda: load_warehouse("postgres"), lambda: told.append(1))
+        writer = StagingWriter(lambda: load_warehouse("postgres"), lambda: shown.append(1))
         writer.start()
         batches = [batch("1"), batch("m4rk3r"), batch("2")]
         ends = await asyncio.gather(*(writer.commit(each) for each in batches), return_exceptions=True)
@@ -45,7 +45,7 @@ def test_one_that_can_t_be_committed_holds_no_other(
     assert isinstance(refused, EnrichmentError)
     assert "m4rk3r" not in caplog.text + str(refused)
     assert waiting(warehouse) == {"1", "2"}
-    assert len(told) == 2
+    assert len(shown) == 2
 
 
 def test_who_stopped_waiting_is_left_out_and_the_end_waits_for_the_rest(

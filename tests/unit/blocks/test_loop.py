@@ -29,7 +29,7 @@ BUG = Trouble(Fault.SERVER_ERROR, "status 500")
 class Service:
     """Answers calls from a list, whose last entry lasts, and remembers with which token each came."""
 
-    told: list[Answer | Trouble]
+    answers: list[Answer | Trouble]
     tokens: list[str] = field(default_factory=lambda: ["t1", "t2", "t3"])
     seen: list[str] = field(default_factory=list)
     pacer: Pacer = field(default_factory=lambda: Pacer("weather", 1e6))
@@ -43,7 +43,7 @@ class Service:
 
     def send(self, grant: str) -> Answer | Trouble:
         self.seen.append(grant)
-        return self.told.pop(0) if len(self.told) > 1 else self.told[0]
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
 Caller = Callable[[Service, Line[str], Purpose], Answer | Unanswered]
@@ -72,7 +72,7 @@ CALLERS = pytest.mark.parametrize("call", [blocking, on_a_loop])
 
 @CALLERS
 @pytest.mark.parametrize(
-    ("told", "seen"),
+    ("answers", "seen"),
     [
         ([GOOD], ["t1"]),
         ([BUSY, GOOD], ["t1", "t1"]),
@@ -82,9 +82,11 @@ CALLERS = pytest.mark.parametrize("call", [blocking, on_a_loop])
         ([BUSY, DENIED, LOST, GOOD], ["t1", "t1", "t2", "t2"]),
     ],
 )
-def test_what_heals_is_repeated_until_the_answer(call: Caller, told: list[Answer | Trouble], seen: list[str]) -> None:
+def test_what_heals_is_repeated_until_the_answer(
+    call: Caller, answers: list[Answer | Trouble], seen: list[str]
+) -> None:
     """Each fault is worth its attempts, and refused credentials are renewed within one of them."""
-    service = Service(list(told))
+    service = Service(list(answers))
     assert call(service, service.line(), Purpose("GET sky")) is GOOD
     assert service.seen == seen
 

@@ -47,15 +47,15 @@ def day(number: int) -> str:
 def live_through(*runs: Sequence[Concern], days: Sequence[int] = ()) -> list[Alert | None]:
     """Return what people read after each run, of which one follows the other."""
     known: Known = {}
-    told = []
+    alerted = []
     for number, concerns in enumerate(runs):
         fresh, after = judge(concerns, known, day(days[number] if days else 0))
-        told.append(compose_alert(fresh, concerns, known, Occasion("flow run brave-otter (r1)", RETRY, BOOKS)))
+        alerted.append(compose_alert(fresh, concerns, known, Occasion("flow run brave-otter (r1)", RETRY, BOOKS)))
         known = unpack_known(pack_known(after))
-    return told
+    return alerted
 
 
-def kinds_told(*runs: Sequence[Concern], days: Sequence[int] = ()) -> list[str | None]:
+def kinds_alerted(*runs: Sequence[Concern], days: Sequence[int] = ()) -> list[str | None]:
     return [alert.kind if alert else None for alert in live_through(*runs, days=days)]
 
 
@@ -104,7 +104,7 @@ def test_a_run_that_claimed_nothing_is_well() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "told"),
+    ("one", "alerted"),
     [
         (RefusedField("industry", "not_an_option", 3, (), 10), True),
         (RefusedField("industry", "not_an_option", 2, (), 10), False),
@@ -116,16 +116,16 @@ def test_a_run_that_claimed_nothing_is_well() -> None:
         (RefusedField("phone", "unreadable", 10, (), 10), False),
     ],
 )
-def test_refused_values_are_a_concern_above_their_share(one: RefusedField, told: bool) -> None:
+def test_refused_values_are_a_concern_above_their_share(one: RefusedField, alerted: bool) -> None:
     """Above a fifth of ten values or more; a field that takes nothing at all is one at once."""
-    assert bool(concerns_of(Books(), Limits(), refusals=[one], crm="hubspot")) is told
+    assert bool(concerns_of(Books(), Limits(), refusals=[one], crm="hubspot")) is alerted
 
 
 NOTHING = Shares()
 
 
 @pytest.mark.parametrize(
-    ("name", "now", "before", "told"),
+    ("name", "now", "before", "alerted"),
     [
         ("invalid", Shares(3, 0, 7), NOTHING, False),
         ("invalid", Shares(4, 0, 6), NOTHING, True),
@@ -145,9 +145,9 @@ NOTHING = Shares()
         ("unmatched", Shares(0, 86, 14), Shares(0, 70, 30), True),
     ],
 )
-def test_a_jump_is_a_share_far_above_the_last_runs(name: str, now: Shares, before: Shares, told: bool) -> None:
+def test_a_jump_is_a_share_far_above_the_last_runs(name: str, now: Shares, before: Shares, alerted: bool) -> None:
     """Three times as many, or halfway to all; without history a usual share is assumed, few contacts say nothing."""
-    assert (jump(name, now, before, Limits()) is not None) is told
+    assert (jump(name, now, before, Limits()) is not None) is alerted
     assert jump(name, now, before, Limits(jump_factor=0)) is None
 
 
@@ -175,7 +175,7 @@ def test_a_jump_names_the_likely_cause(ended: str, reasons: dict[str, int], word
 
 
 @pytest.mark.parametrize(
-    ("runs", "told"),
+    ("runs", "alerted"),
     [
         ([[], [], []], [None, None, None]),
         ([[rate(0.5)], [rate(0.5)], []], ["failure_rate", None, ""]),
@@ -191,15 +191,15 @@ def test_a_jump_names_the_likely_cause(ended: str, reasons: dict[str, int], word
         ([[refused(0.5)], [], [refused(0.5)], [refused(0.7)]], ["refused_fields", None, None, "refused_fields"]),
     ],
 )
-def test_people_are_alerted_to_what_is_new_or_worse(runs: list[list[Concern]], told: list[str | None]) -> None:
+def test_people_are_alerted_to_what_is_new_or_worse(runs: list[list[Concern]], alerted: list[str | None]) -> None:
     """A problem that lasts alerts once, and its end once; what grows alerts again, and what is new at once."""
-    assert kinds_told(*runs) == told
+    assert kinds_alerted(*runs) == alerted
 
 
 def test_a_field_that_stays_refused_alerts_once_a_week() -> None:
     """A run without such values disproves nothing, and after a week people are reminded."""
     runs = [[refused(0.5)], [], [refused(0.5)], [refused(0.5)], [refused(0.5)]]
-    assert kinds_told(*runs, days=[0, 1, 6, 7, 8]) == ["refused_fields", None, None, "refused_fields", None]
+    assert kinds_alerted(*runs, days=[0, 1, 6, 7, 8]) == ["refused_fields", None, None, "refused_fields", None]
 
 
 @given(

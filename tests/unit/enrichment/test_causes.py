@@ -52,7 +52,7 @@ def test_a_refused_field_is_repaired_by_its_name() -> None:
     ],
 )
 def test_a_contact_that_was_not_found_has_its_reason(reason: str, words: str, command: str) -> None:
-    """Whichever provider says it in whatever letters; what nobody can correct has no command."""
+    """Whichever provider says it in whatever letters; what can't be corrected has no command."""
     found = not_found(reason, "7")
     assert (found.words, found.command) == (words, command)
 

@@ -20,7 +20,7 @@ from enrichment.intake import (
 )
 
 INTAKE: TypeAdapter[Intake] = TypeAdapter(Intake)
-NINE = datetime(2026, 11, 2, 9)  # noqa: DTZ001 - as somebody types it
+NINE = datetime(2026, 11, 2, 9)  # noqa: DTZ001 - as a person types it
 BERLIN = timezone(timedelta(hours=1))
 
 

@@ -113,7 +113,7 @@ def held(value: str | None, changed: str | None = None) -> dict[str, Held]:
         ({}, "gone"),
     ],
 )
-def test_a_written_value_is_ours_or_somebody_has_changed_it_since(found: dict[str, Held], state: str) -> None:
+def test_a_written_value_is_ours_or_a_person_has_changed_it_since(found: dict[str, Held], state: str) -> None:
     """Only a field that wasn't changed after our write and has another value is a breach."""
     number = FieldDescription("number")
     counts, missing = compare([LastWrite("1", "size", "500", WRITTEN)], found, {"size": number})

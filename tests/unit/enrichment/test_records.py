@@ -87,8 +87,8 @@ def test_an_outcome_that_ends_the_matter_ends_a_claimed_record() -> None:
 def test_the_page_of_states_is_true() -> None:
     """The table in docs/states.md is the one that the code obeys."""
     rows = re.findall(r"^\| (\w+) \|(.*)\|$", STATES_PAGE.read_text(), re.MULTILINE)
-    told = {state: {name.strip() for name in names.split(",")} - {""} for state, names in rows if state != "from"}
-    assert told == {str(state): {str(one) for one in endings} for state, endings in ENDINGS.items()}
+    shown = {state: {name.strip() for name in names.split(",")} - {""} for state, names in rows if state != "from"}
+    assert shown == {str(state): {str(one) for one in endings} for state, endings in ENDINGS.items()}
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def test_unmatched_contacts_are_by_reason(full: Report) -> None:
     ]
 
 
-def test_versions_limits_and_stops_are_told(full: Report) -> None:
+def test_versions_limits_and_stops_are_shown(full: Report) -> None:
     """When a provider changed its version, how often it said to wait, and how runs ended."""
     found = section(full, "operations")
     versions, runs = (table.rows for table in found.tables)

@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 import pytest
 
 from enrichment.errors import ConfigurationError
-from enrichment.intake import NOBODY, Selection, select_by
+from enrichment.intake import NO_SELECTION, Selection, select_by
 
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_an_empty_selection_selects_no_contact() -> None:
     """A run without a selection works off what waits, and puts no contact into the queue."""
-    assert NOBODY.is_empty
+    assert NO_SELECTION.is_empty
     assert select_by(missing=[""], owner=" ").is_empty
     assert not Selection(everything=True).is_empty
     assert not Selection(csv_path="x.csv").is_empty

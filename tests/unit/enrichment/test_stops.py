@@ -80,7 +80,7 @@ NOTED = Stop(CREDIT_CAP_REACHED, "n", ends_run=False)
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "told"),
+    ("first", "second", "expected"),
     [
         (None, None, None),
         (None, CAPPED, CAPPED),
@@ -93,9 +93,9 @@ NOTED = Stop(CREDIT_CAP_REACHED, "n", ends_run=False)
         (NOTED, FAILED, FAILED),
     ],
 )
-def test_a_failure_outranks_a_requested_stop(first: Stop | None, second: Stop | None, told: Stop | None) -> None:
+def test_a_failure_outranks_a_requested_stop(first: Stop | None, second: Stop | None, expected: Stop | None) -> None:
     """Else a cap or a pause would hide that the credentials are refused."""
-    assert graver(first, second) == told
+    assert graver(first, second) == expected
 
 
 def test_only_caps_and_pauses_are_wished() -> None:

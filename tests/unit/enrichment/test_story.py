@@ -251,8 +251,8 @@ def test_what_the_users_own_rules_left_alone_is_said() -> None:
     stored = {"hubspot": Enrichment("zoominfo", None, None, VALUES, "2026-01-01T10:00:00.000Z")}
     story = Story(ledger=[last], refusals=[REFUSAL], stored=stored)
     policy = Policy("hubspot", RULES, frozenset({"email"}))
-    told = [line.what for line in tell_story(story, policy) if line.what.startswith("not written")]
-    assert sorted(told) == [
+    shown = [line.what for line in tell_story(story, policy) if line.what.startswith("not written")]
+    assert sorted(shown) == [
         "not written: city: the CRM had this value, or a newer one (rule if_newer)",
         "not written: company: the CRM had a value (rule fill_blank)",
         "not written: email: it is protected",

@@ -34,7 +34,7 @@ def test_several_writes_are_undone_to_the_value_before_the_first() -> None:
     assert plan.reverts == {"company": tuple(writes[:2])}
 
 
-def test_what_somebody_changed_between_two_writes_comes_back() -> None:
+def test_what_a_person_changed_between_two_writes_comes_back() -> None:
     """It was theirs; the write before it is of no account any more."""
     writes = [wrote("company", None, "A", day=1), wrote("company", "Theirs", "B", "r2", 2)]
     plan = plan_undo(writes, ALL, {"company": "B"}, FIELDS)
@@ -75,7 +75,7 @@ def test_what_is_back_already_is_only_noted(held: str | None) -> None:
     ],
 )
 def test_a_field_stays_as_it_is(field: str, held: str | None, refusal: Refusal) -> None:
-    """Somebody has edited it, a later run has written it, or it can't be written."""
+    """A person has edited it, a later run has written it, or it can't be written."""
     writes = [wrote(field, "Old", "A"), *([wrote(field, "A", "B", "r2", 2)] if refusal.value else [])]
     plan = plan_undo(writes, UndoSelection(run_id="r1"), {field: held}, FIELDS, frozenset({"secret"}))
     assert plan == UndoPlan(refusals=(refusal,))

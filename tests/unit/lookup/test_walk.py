@@ -274,7 +274,7 @@ def test_values_that_cannot_be_read_are_counted(world: World, caplog: pytest.Log
 
 
 def test_what_each_provider_said_is_kept_with_the_domain(world: World) -> None:
-    """For the match rate: of who is known and who isn't; of somebody who opted out, no domain."""
+    """For the match rate: of who is known and who isn't; of a person who opted out, no domain."""
     world.sell("first", ada=match(), ben=miss(), cleo=miss(Outcome.SUPPRESSED, "opt_out"))
     world.sell("second", ben=match())
     world.stage("ada", "ben", "cleo", "dora")

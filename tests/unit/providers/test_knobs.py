@@ -75,7 +75,7 @@ def test_a_text_is_found_in_any_case(value: Any, found: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "expected"),
     [
         ({"matches": [1, 2]}, False),
         ({"matches": [1]}, True),
@@ -84,17 +84,17 @@ def test_a_text_is_found_in_any_case(value: Any, found: bool) -> None:
         (None, False),
     ],
 )
-def test_places_are_worthless_if_the_count_differs(body: Any, told: bool) -> None:
+def test_places_are_worthless_if_the_count_differs(body: Any, expected: bool) -> None:
     """Only a list of another length than what was sent says so."""
-    assert miscounted(APOLLO, answer(200, body), 2) is told
+    assert miscounted(APOLLO, answer(200, body), 2) is expected
 
 
 @pytest.mark.parametrize(
-    ("body", "told"), [({"request_id": -4611686018427387904}, "-4611686018427387904"), ({}, ""), ("text", "")]
+    ("body", "expected"), [({"request_id": -4611686018427387904}, "-4611686018427387904"), ({}, ""), ("text", "")]
 )
-def test_a_request_id_may_stand_in_the_body(body: Any, told: str) -> None:
+def test_a_request_id_may_stand_in_the_body(body: Any, expected: str) -> None:
     """A negative number is one too."""
-    assert request_id(APOLLO, answer(200, body)) == told
+    assert request_id(APOLLO, answer(200, body)) == expected
 
 
 def test_a_password_goes_under_its_own_names() -> None:

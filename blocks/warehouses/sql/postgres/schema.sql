@@ -229,7 +229,7 @@ CREATE TABLE field_refusals (
     crm_id TEXT NOT NULL, -- id of the record in the CRM
     field TEXT NOT NULL, -- field of the CRM
     reason TEXT NOT NULL, -- why it wasn't written: not_an_option, too_long, not_a_number, or the CRM's own code
-    value TEXT, -- value that was refused, cut to 200 characters; NULL if it would tell something of the person
+    value TEXT, -- value that was refused, cut to 200 characters; NULL if it would say something of the person
     run_id TEXT NOT NULL, -- flow run that would have written it
     refused_at TIMESTAMPTZ NOT NULL -- when the run finished the contact
 );

@@ -14,7 +14,7 @@ COPY pyproject.toml uv.lock README.md LICENSE ./
 RUN --mount=type=cache,target=/root/.cache/uv \
     set --; for extra in $EXTRAS; do set -- "$@" "--extra=$extra"; done; \
     uv sync --locked --no-dev --no-install-project "$@"
-COPY cli.py ./
+COPY cli.py prefect.yaml ./
 COPY enrichment enrichment
 COPY blocks blocks
 COPY reporting reporting

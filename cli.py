@@ -1,7 +1,6 @@
 """`enrich`: a thin face over flows and tasks."""
 
 import gc
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,18 +12,18 @@ from commands.audit import audit
 from commands.backfill import backfill, pause, resume
 from commands.changes import apply, plan
 from commands.contact import allow, erase, suppress, why
+from commands.doctor import doctor
+from commands.init import init
 from commands.listeners import listen
 from commands.lists import failures, queue, unmatched
 from commands.repair import retry
 from commands.report import report
 from commands.status import status
 from commands.terminal import (
-    ExitCode,
     Json,
     allow_slow_start,
     checked_lane,
     err,
-    mark,
     moment,
     only_one,
     out,
@@ -97,6 +96,12 @@ def demo(
         except ModuleNotFoundError:
             raise ConfigurationError("the demo's stand-ins are not installed: run `make demo` in a checkout") from None
         raise typer.Exit(run_demo(combine(crm, provider, warehouse), contacts, folder, out, run_table))
+
+
+app.command(
+    rich_help_panel=SET_UP,
+    epilog="Example: `enrich init enrichment`, or `enrich init enrichment --yes --crm salesforce`",
+)(init)
 
 
 @app.command(rich_help_panel=SET_UP, epilog="Example: `enrich setup --save-blocks`")
@@ -313,21 +318,7 @@ app.command(rich_help_panel=RUN, epilog="Example: `enrich plan --limit 500 --out
 app.command(rich_help_panel=RUN, epilog="Example: `enrich apply plan.json`, or `enrich apply PLAN_ID --decline`")(apply)
 
 
-@app.command(rich_help_panel=SET_UP, epilog="Example: `enrich doctor --json`")
-def doctor(as_json: Json = False) -> None:
-    """Check that every configured system answers, with free calls only."""
-    with reported_errors():
-        from tasks.doctor import examine  # noqa: PLC0415
-
-        findings = examine()
-        rows = [asdict(finding) for finding in findings]
-        say(
-            rows,
-            as_json,
-            lambda: "\n".join(f"{mark(row['well'])} {escape(row['system'])}: {escape(row['says'])}" for row in rows),
-        )
-        if not all(finding.well for finding in findings):
-            raise typer.Exit(ExitCode.FAILED)
+app.command(rich_help_panel=SET_UP, epilog="Example: `enrich doctor --json`")(doctor)
 
 
 def _assignment(text: str) -> tuple[str, str]:

@@ -57,6 +57,8 @@ class PipelineBlock(Block):
     """A block of this pipeline; `vendor` is the name by which it is configured."""
 
     vendor: ClassVar[str] = ""
+    #: The fields without a usable default, which `enrich init` asks for.
+    asked: ClassVar[tuple[str, ...]] = ()
 
 
 BlockT = TypeVar("BlockT", bound=PipelineBlock)

@@ -376,7 +376,7 @@ def read_price_book(path: Path | None) -> dict[str, Price]:
     if path is None:
         return {}
     try:
-        book = _Book.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        book = _Book.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
     except OSError as error:
         raise ConfigurationError(f"the price book {path} can't be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError):

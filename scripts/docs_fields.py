@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from blocks.crms.hubspot.contacts import DEFAULT_RULES
-from blocks.crms.salesforce.contacts import default_rules
+from blocks.crms.hubspot import HubSpot
+from blocks.crms.salesforce import Salesforce
 from blocks.providers.spec.model import ProviderSpec, load_spec, spec_names
 from enrichment.fields import CONVERSIONS, FIELDS, RESULT_FIELDS, Field
 from enrichment.write_policy import FieldRule
@@ -62,7 +62,7 @@ def page() -> str:
 
 
 def _meanings(fields: Iterable[Field]) -> str:
-    hubspot, salesforce = _targets(DEFAULT_RULES), _targets(default_rules("Enr_"))
+    hubspot, salesforce = _targets(HubSpot().default_rules()), _targets(Salesforce().default_rules())
     rows = (
         [
             f"**`{field.name}`**" if field.own_column else f"`{field.name}`",

@@ -166,6 +166,12 @@ class CrmBlock(PipelineBlock):
     """Configuration of a CRM."""
 
     kind: ClassVar[str] = "crm"
+    #: The fields that a listener for this CRM's webhooks needs besides.
+    asked_by_listener: ClassVar[tuple[str, ...]] = ()
+
+    def default_rules(self) -> tuple[FieldRule, ...]:
+        """Return how fields are filled where no mapping file says otherwise; needs no credentials."""
+        raise NotImplementedError
 
     @classmethod
     def contact_id(cls, text: str) -> str:

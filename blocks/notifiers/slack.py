@@ -25,6 +25,7 @@ class Slack(NotifierBlock):
     _description = "Alerts a Slack channel when contact enrichment needs attention."
     _documentation_url = HttpUrl("https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks")
     vendor: ClassVar[str] = "slack"
+    asked: ClassVar[tuple[str, ...]] = ("webhook_url",)
 
     webhook_url: SecretStr | None = Field(
         default=None, description="URL of the incoming webhook, or the name of a secret block that holds it."

@@ -62,6 +62,7 @@ class BigQuery(WarehouseBlock):
     _description = "Keeps the queue, the saved replies and the results of contact enrichment in a BigQuery dataset."
     _documentation_url = HttpUrl("https://cloud.google.com/bigquery/docs/authentication")
     vendor: ClassVar[str] = "bigquery"
+    asked: ClassVar[tuple[str, ...]] = ("project", "location", "credentials")
 
     project: str | None = Field(default=None, description="Google Cloud project that holds the dataset and is billed.")
     dataset: str = Field(

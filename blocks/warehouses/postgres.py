@@ -43,6 +43,7 @@ class Postgres(WarehouseBlock):
     _description = "Keeps the queue, the saved replies and the results of contact enrichment in a PostgreSQL schema."
     _documentation_url = HttpUrl("https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING")
     vendor: ClassVar[str] = "postgres"
+    asked: ClassVar[tuple[str, ...]] = ("dsn",)
 
     dsn: SecretStr | None = Field(
         default=None, description="Connection string or URL, or the name of a secret block that holds it."

@@ -60,6 +60,7 @@ class Redshift(WarehouseBlock):
     )
     _documentation_url = HttpUrl("https://docs.aws.amazon.com/redshift/latest/mgmt/python-configuration-options.html")
     vendor: ClassVar[str] = "redshift"
+    asked: ClassVar[tuple[str, ...]] = ("host", "database", "user", "password")
 
     host: str | None = Field(
         default=None, description="Endpoint of the cluster or workgroup, without port and database."

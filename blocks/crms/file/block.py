@@ -11,6 +11,7 @@ from blocks.crms.file.columns import DEFAULT_RULES
 from blocks.crms.ids import wrong_id
 from blocks.crms.mapping import read_rules
 from enrichment.errors import ConfigurationError
+from enrichment.write_policy import FieldRule
 
 
 class File(CrmBlock):
@@ -28,6 +29,7 @@ class File(CrmBlock):
     _description = "A CSV file of contacts that is enriched into another one."
     _documentation_url = HttpUrl("https://docs.python.org/3/library/csv.html")
     vendor: ClassVar[str] = "file"
+    asked: ClassVar[tuple[str, ...]] = ("path", "output")
 
     path: Path | None = Field(default=None, description="CSV file with a line that names the columns.")
     output: Path | None = Field(
@@ -48,6 +50,10 @@ class File(CrmBlock):
     mapping_file: Path | None = Field(
         default=None, description="YAML list of {field, source, rule, stamp}, laid over the default columns."
     )
+
+    def default_rules(self) -> tuple[FieldRule, ...]:
+        """Return how fields are filled by default; see the base."""
+        return DEFAULT_RULES
 
     @classmethod
     def contact_id(cls, text: str) -> str:
@@ -76,5 +82,5 @@ class File(CrmBlock):
             "last_name": self.last_name_column,
             "company_name": self.company_column,
         }
-        rules = read_rules(self.mapping_file, DEFAULT_RULES)
+        rules = read_rules(self.mapping_file, self.default_rules())
         return FileCrm(path, output, chosen=chosen, rules=rules, overwrite=self.overwrite, neutralise=self.neutralise)

@@ -44,6 +44,8 @@ class HubSpot(CrmBlock):
 
     _documentation_url = HttpUrl("https://developers.hubspot.com/docs/api-reference/legacy/crm/objects/contacts/guide")
     vendor: ClassVar[str] = "hubspot"
+    asked: ClassVar[tuple[str, ...]] = ("access_token",)
+    asked_by_listener: ClassVar[tuple[str, ...]] = ("client_secret", "target_url")
     _block_type_name = "HubSpot CRM"
     _block_type_slug = "enrichment-hubspot"
     _description = "Access to HubSpot's contacts, and the rules for filling their fields."
@@ -86,6 +88,10 @@ class HubSpot(CrmBlock):
         "", pattern=r"^\d*$", description="Id of the app that writes for the pipeline, whose changes are ignored."
     )
 
+    def default_rules(self) -> tuple[FieldRule, ...]:
+        """Return how fields are filled by default; see the base."""
+        return DEFAULT_RULES
+
     @classmethod
     def contact_id(cls, text: str) -> str:
         """Return a contact's id; see the base."""
@@ -106,7 +112,7 @@ class HubSpot(CrmBlock):
                 per_second=self.requests_per_10_seconds / 10,
                 timeouts=(self.connect_timeout_seconds, self.read_timeout_seconds),
             ),
-            read_rules(self.mapping_file, DEFAULT_RULES),
+            read_rules(self.mapping_file, self.default_rules()),
             frozenset(self.protected_fields),
             concurrency=self.concurrency,
         )

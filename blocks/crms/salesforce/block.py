@@ -78,6 +78,7 @@ class Salesforce(CrmBlock):
     _description = "Access to Salesforce's contacts, and the rules for filling their fields."
     _documentation_url = HttpUrl("https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/")
     vendor: ClassVar[str] = "salesforce"
+    asked: ClassVar[tuple[str, ...]] = ("login_url", "consumer_key", "consumer_secret")
 
     auth: Auth = Field(
         "client_credentials", description="OAuth flow: `client_credentials`, `jwt_bearer` or `refresh_token`."
@@ -158,6 +159,10 @@ class Salesforce(CrmBlock):
         300.0, gt=0, le=3600, description="A stream without any message for this time is opened again."
     )
 
+    def default_rules(self) -> tuple[FieldRule, ...]:
+        """Return how fields are filled by default; see the base."""
+        return default_rules(self.field_prefix)
+
     @classmethod
     def contact_id(cls, text: str) -> str:
         """Return a contact's id in its long form; see the base."""
@@ -183,7 +188,7 @@ class Salesforce(CrmBlock):
         )
         return SalesforceCrm(
             api,
-            read_rules(self.mapping_file, default_rules(self.field_prefix)),
+            read_rules(self.mapping_file, self.default_rules()),
             frozenset(self.protected_fields),
             field_prefix=self.field_prefix,
             concurrency=self.concurrency,

@@ -48,12 +48,13 @@ _CONTACTS_NAMED = 10
 
 @step(name="open-books")
 def open_books(plan: RunPlan) -> None:
-    """Open the run's books, once it is known that its blocks can be built."""
+    """Open the run's books, once it is known that its blocks can be built and that the tables are this version's."""
     share_arenas()
     for reference in plan.providers:
         provider = load_provider(reference)
         check_lease(plan.lease_seconds, provider.name, provider.terms.longest_seconds)
     with open_crm(plan.crm), open_warehouse(plan.warehouse) as warehouse:
+        warehouse.check_schema()
         end_dead_runs(warehouse)
         start = RunStart(plan.run_id, run_name() or plan.run_id, plan.provider, plan.crm, plan.lane)
         warehouse.open_run(start, lease_seconds=plan.lease_seconds)

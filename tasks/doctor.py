@@ -86,6 +86,7 @@ def _examine(system: str, check: Callable[[], str]) -> Finding:
 
 def _warehouse(reference: str) -> str:
     with open_warehouse(reference) as warehouse:
+        warehouse.check_schema()
         said = warehouse.check()
         warehouse.check_writes()
         free = warehouse.free_bytes()

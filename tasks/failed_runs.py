@@ -95,6 +95,7 @@ def _close(flow_run: FlowRun, message: str) -> bool:
     """Close the books, and return whether people know of the failure."""
     settings, asked, plan = load_settings(), flow_run.parameters, _plan_of(flow_run)
     with open_warehouse(plan.warehouse) as warehouse:
+        warehouse.check_schema()
         run = warehouse.find_run(plan.run_id)
         if run and run.state == "failed":
             return True  # the run closed its books itself

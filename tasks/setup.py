@@ -85,7 +85,7 @@ def check_ready(provider: str = "") -> None:
     """Raise a ConfigurationError if a run could not start, before Prefect is started for it."""
     settings = load_settings()
     with open_warehouse(settings.warehouse) as warehouse:
-        warehouse.count_queue()
+        warehouse.check_schema()
     with open_crm(settings.crm):
         pass
     for reference in (provider or settings.provider).split(","):

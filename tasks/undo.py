@@ -79,6 +79,7 @@ def undo(selection: UndoSelection, crm: str = "", *, write: bool) -> UndoReport:
     if selection.is_empty:
         raise ConfigurationError("choose what is undone: `--run`, `--contact`, `--field` or `--since`")
     with open_warehouse(settings.warehouse) as warehouse:
+        warehouse.check_schema()
         run = warehouse.find_run(selection.run_id) if selection.run_id else None
         reference = crm or (run.crm if run else settings.crm)
         # A cleanup may have deleted the run's own row.

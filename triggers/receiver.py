@@ -8,7 +8,7 @@ that the sender repeats it. What is committed after that does no harm: the repet
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from triggers.hubspot_events import Erasure, MalformedError, read_delivery
 from triggers.readiness import Readiness
 from triggers.signatures import (
     CONTACTS_SCHEME,
+    STANDARD_SCHEME,
     Scheme,
     SignatureRefusedError,
     SigningKeys,
@@ -31,10 +32,10 @@ from triggers.signatures import (
     read_stamp,
 )
 from triggers.staging import StagingWriter
-from triggers.submissions import Gate, InvalidContactsError, Pace, RefusedError, read_body, read_contacts
+from triggers.submissions import Gate, InvalidContactsError, Pace, RefusedError, Taken, read_body, read_contacts
 
 _AT_ONCE = 2
-#: Events that are remembered as done; HubSpot delivers one again for a day.
+#: Events and messages that are remembered as done; HubSpot delivers one again for a day.
 _MOST_REMEMBERED = 10_000
 
 Erase = Callable[[str], object]
@@ -150,23 +151,23 @@ class Limits:
 class _Door:
     """Lets in what is signed, and turns every failure into an answer that says nothing secret."""
 
-    def __init__(self, name: str, scheme: Scheme, keys: SigningKeys, limits: Limits, at_once: int) -> None:
+    def __init__(self, name: str, schemes: Sequence[Scheme], keys: SigningKeys, limits: Limits, at_once: int) -> None:
         self._name = name
-        self._scheme = scheme
+        self._schemes = schemes
         self._keys = keys
         self._limits = limits
         # Two gates: a slow sender that isn't known yet keeps no known sender out.
         self._unknown = Gate(_UNKNOWN_AT_ONCE)
         self._known = Gate(at_once)
 
-    async def answer(self, request: Request, take: Callable[[bytes], Awaitable[Response]]) -> Response:
-        """Answer a request by what is done with its body."""
+    async def answer(self, request: Request, take: Callable[[bytes, str], Awaitable[Response]]) -> Response:
+        """Answer a request by what is done with its body and, where the scheme has one, its message's id."""
         try:
             async with asyncio.timeout(self._limits.answer_within_seconds):
                 with self._unknown.entered():
-                    body = await self._signed_body(request)
+                    body, message_id = await self._signed_body(request)
                 with self._known.entered():
-                    return await take(body)
+                    return await take(body, message_id)
         except RefusedError as refused:
             return self._refuse(refused)
         except SignatureRefusedError as refused:
@@ -183,18 +184,20 @@ class _Door:
             logger.error("request_failed endpoint=%s because=%s", self._name, where(error))  # noqa: TRY400
             return self._refuse(RefusedError(503, "unexpected", retry_after_seconds=_RETRY_AFTER_SECONDS))
 
-    async def _signed_body(self, request: Request) -> bytes:
-        stamp = read_stamp(self._scheme, request.headers, int(time.time() * 1000))
+    async def _signed_body(self, request: Request) -> tuple[bytes, str]:
+        used = (scheme for scheme in self._schemes if scheme.signature_header in request.headers)
+        scheme = next(used, self._schemes[0])
+        stamp = read_stamp(scheme, request.headers, int(time.time() * 1000))
         body = await read_body(request, self._limits.body_bytes)
         secrets = await self._keys.current()
         try:
-            check_signature(self._scheme, stamp, body, secrets)
+            check_signature(scheme, stamp, body, secrets)
         except SignatureRefusedError:
             newest = await self._keys.newest()
             if newest == secrets:
                 raise
-            check_signature(self._scheme, stamp, body, newest)
-        return body
+            check_signature(scheme, stamp, body, newest)
+        return body, stamp.message_id
 
     def _refuse(self, refused: RefusedError) -> Response:
         logger.warning("request_refused endpoint=%s status=%s because=%s", self._name, refused.status, refused.reason)
@@ -258,9 +261,9 @@ def _add_signs_of_life(app: FastAPI, readiness: Readiness) -> None:
 
 def _add_hubspot(app: FastAPI, hubspot: HubSpotApp, limits: Limits, writer: StagingWriter, eraser: Eraser) -> None:
     scheme, keys = hubspot_scheme(hubspot.target_url), SigningKeys(hubspot.read_secrets)
-    door = _Door("hubspot", scheme, keys, limits, limits.deliveries_at_once)
+    door = _Door("hubspot", [scheme], keys, limits, limits.deliveries_at_once)
 
-    async def take(body: bytes) -> Response:
+    async def take(body: bytes, _: str) -> Response:
         delivery = read_delivery(body, hubspot.app_id)
         await writer.commit(delivery.batch)
         await eraser.erase(delivery.erasures)
@@ -277,16 +280,21 @@ def _add_hubspot(app: FastAPI, hubspot: HubSpotApp, limits: Limits, writer: Stag
 
 def _add_submissions(app: FastAPI, submissions: Submissions, limits: Limits, writer: StagingWriter) -> None:
     pace = Pace(submissions.per_second)
-    door = _Door("contacts", CONTACTS_SCHEME, SigningKeys(submissions.read_secrets), limits, _SUBMISSIONS_AT_ONCE)
+    schemes = (CONTACTS_SCHEME, STANDARD_SCHEME)
+    door = _Door("contacts", schemes, SigningKeys(submissions.read_secrets), limits, _SUBMISSIONS_AT_ONCE)
+    taken = Taken(_MOST_REMEMBERED)
 
-    async def take(body: bytes) -> Response:
+    async def take(body: bytes, message_id: str) -> Response:
         pace.take()
+        if accepted := taken.contacts_of(message_id, body):
+            return JSONResponse({"accepted": accepted}, 202)
         try:
             batch = read_contacts(body, crm=submissions.crm, crms=submissions.crms)
         except InvalidContactsError as invalid:
             logger.warning("request_refused endpoint=contacts status=422 flaws=%s", len(invalid.flaws))
             return JSONResponse({"error": "invalid_contacts", "flaws": invalid.flaws}, 422)
         await writer.commit(batch)
+        taken.note(message_id, body, len(batch.records))
         logger.info("contacts_taken endpoint=contacts contacts=%s", len(batch.records))
         return JSONResponse({"accepted": len(batch.records)}, 202)
 

@@ -146,6 +146,7 @@ def _serve(app: FastAPI, settings: Settings, host: str, port: int) -> None:
 def _check_warehouse(settings: Settings) -> None:
     try:
         with open_warehouse(settings.warehouse) as warehouse:
+            sealed(warehouse.check_schema)()
             sealed(look_at)(warehouse)
     except TransientError as error:  # it may come back, and until then senders retry
         logger.warning("not_ready because=%s: %s", type(error).__name__, error)

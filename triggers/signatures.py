@@ -1,8 +1,9 @@
 """
 Whether a request was signed lately by a sender that shares a secret with us.
 
-HubSpot signs with the third version of its scheme; contacts from elsewhere are signed by a scheme of our own. Both take
-an HMAC-SHA256 over the time and the bytes of the body as received. Pure: the moment is an argument.
+HubSpot signs with the third version of its scheme; contacts from elsewhere are signed as Standard Webhooks are, or by a
+scheme of our own. All take an HMAC-SHA256 over the time and the bytes of the body as received. Pure: the moment is an
+argument.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from blocks.listeners.receiver import standard_key
 from enrichment.errors import EnrichmentError
 
 logger = logging.getLogger(__name__)
@@ -85,10 +87,11 @@ WINDOW_MS = 300_000
 #: Longer than any time in milliseconds; a number of a thousand digits isn't even read.
 _LONGEST_TIMESTAMP = 16
 
+#: A sender that rotates its secret signs with the old and the new one.
+_MOST_SIGNATURES = 10
+
 #: What HubSpot decodes in the URL before it signs, and nothing else.
 _DECODED = re.compile(r"%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
-
-Sign = Callable[[str, bytes, str], str]
 
 
 class Refusal(StrEnum):
@@ -104,6 +107,8 @@ class Refusal(StrEnum):
     """The time isn't a plain number."""
     TOO_OLD = "timestamp_too_old"
     """The request was signed too long ago."""
+    NO_ID = "message_id_missing"
+    """The request doesn't say which message it is."""
     AHEAD = "timestamp_in_the_future"
     """The request claims to be signed later than now; a clock is wrong."""
     WRONG = "signature_wrong"
@@ -119,6 +124,18 @@ class SignatureRefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Stamp:
+    """Signature, time and, where the scheme has one, the message's id, as sent; several signatures are spaced."""
+
+    signature: str
+    timestamp: str
+    message_id: str = ""
+
+
+Sign = Callable[[str, bytes, Stamp], str]
+
+
+@dataclass(frozen=True, slots=True)
 class Scheme:
     """
     How a kind of request is signed.
@@ -127,8 +144,9 @@ class Scheme:
         signature_header: has the signature.
         timestamp_header: has the time of signing.
         millisecond_units: how many milliseconds one unit of that time is.
-        sign: gives the signature by secret, body and time as sent.
+        sign: gives the signature by secret, body and what was sent with it; empty if the secret is of another form.
         outdated_headers: have signatures that are too weak.
+        id_header: has the message's id, which stays the same when the message is sent again; empty for none.
     """
 
     signature_header: str
@@ -136,14 +154,7 @@ class Scheme:
     millisecond_units: int
     sign: Sign
     outdated_headers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """A signature and its time, as sent."""
-
-    signature: str
-    timestamp: str
+    id_header: str = ""
 
 
 def hubspot_scheme(target_url: str) -> Scheme:
@@ -155,17 +166,29 @@ def hubspot_scheme(target_url: str) -> Scheme:
     """
     url = _DECODED.sub(lambda found: chr(int(found[1], 16)), target_url)
 
-    def sign(secret: str, body: bytes, timestamp: str) -> str:
-        return base64.b64encode(_digest(secret, b"POST" + url.encode() + body + timestamp.encode())).decode()
+    def sign(secret: str, body: bytes, stamp: Stamp) -> str:
+        signed = b"POST" + url.encode() + body + stamp.timestamp.encode()
+        return base64.b64encode(_digest(secret.encode(), signed)).decode()
 
     return Scheme("x-hubspot-signature-v3", "x-hubspot-request-timestamp", 1, sign, ("x-hubspot-signature",))
 
 
-def _sign_contacts(secret: str, body: bytes, timestamp: str) -> str:
-    return "sha256=" + _digest(secret, timestamp.encode() + b"." + body).hex()
+def _sign_standard(secret: str, body: bytes, stamp: Stamp) -> str:
+    if not (key := standard_key(secret)):
+        return ""
+    signed = f"{stamp.message_id}.{stamp.timestamp}.".encode() + body
+    return "v1," + base64.b64encode(_digest(key, signed)).decode()
 
 
-#: How contacts from forms and other systems are signed; docs/webhooks.md shows it in shell.
+#: https://github.com/standard-webhooks/standard-webhooks: for it there are libraries in most languages.
+STANDARD_SCHEME = Scheme("webhook-signature", "webhook-timestamp", 1000, _sign_standard, id_header="webhook-id")
+
+
+def _sign_contacts(secret: str, body: bytes, stamp: Stamp) -> str:
+    return "sha256=" + _digest(secret.encode(), stamp.timestamp.encode() + b"." + body).hex()
+
+
+#: The other way to sign contacts from forms and other systems; docs/webhooks.md shows it in shell.
 CONTACTS_SCHEME = Scheme("x-enrichment-signature", "x-enrichment-timestamp", 1000, _sign_contacts)
 
 
@@ -193,20 +216,24 @@ def read_stamp(scheme: Scheme, headers: Mapping[str, str], now_ms: int) -> Stamp
     age = now_ms - int(timestamp) * scheme.millisecond_units
     if abs(age) > WINDOW_MS:
         raise SignatureRefusedError(Refusal.TOO_OLD if age > 0 else Refusal.AHEAD)
-    return Stamp(signature, timestamp)
+    message_id = headers.get(scheme.id_header, "") if scheme.id_header else ""
+    if scheme.id_header and not message_id:
+        raise SignatureRefusedError(Refusal.NO_ID)
+    return Stamp(signature, timestamp, message_id)
 
 
 def check_signature(scheme: Scheme, stamp: Stamp, body: bytes, secrets: Sequence[str]) -> None:
     """
-    Raise SignatureRefusedError unless one of the secrets gives the signature.
+    Raise SignatureRefusedError unless one of the secrets gives one of the signatures.
 
     Every comparison takes the same time however much is right, and all of them are made.
     """
-    given = stamp.signature.encode()
-    matches = [hmac.compare_digest(scheme.sign(s, body, stamp.timestamp).encode(), given) for s in secrets if s]
+    given = [one.encode() for one in stamp.signature.split(" ")[:_MOST_SIGNATURES]]
+    right = [signature.encode() for secret in secrets if secret and (signature := scheme.sign(secret, body, stamp))]
+    matches = [hmac.compare_digest(ours, theirs) for ours in right for theirs in given]
     if not any(matches):
         raise SignatureRefusedError(Refusal.WRONG)
 
 
-def _digest(secret: str, message: bytes) -> bytes:
-    return hmac.new(secret.encode(), message, hashlib.sha256).digest()
+def _digest(key: bytes, message: bytes) -> bytes:
+    return hmac.new(key, message, hashlib.sha256).digest()

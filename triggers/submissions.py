@@ -1,5 +1,6 @@
 """Contacts that forms and other systems hand in: what they may look like, and what is wrong with others. Pure."""
 
+import hashlib
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -71,6 +72,37 @@ class Pace:
             wait = (1 - self._tokens) / self._per_second
             raise RefusedError(429, "too_many_per_second", retry_after_seconds=int(wait) + 1)
         self._tokens -= 1
+
+
+class Taken:
+    """
+    Remembers which messages were committed, by id and content: a sender repeats one whose answer it didn't get.
+
+    After a restart, or at another receiver, the contacts of such a message are queued again. That costs nothing: those
+    that were enriched meanwhile are fresh.
+
+    Args:
+        most: messages that are remembered.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._contacts: dict[tuple[str, bytes], int] = {}
+
+    def contacts_of(self, message_id: str, body: bytes) -> int:
+        """Return how many contacts of this message were committed before; 0 if it is new, or has no id."""
+        return self._contacts.get(_key(message_id, body), 0)
+
+    def note(self, message_id: str, body: bytes, contacts: int) -> None:
+        """Remember a message that was committed."""
+        if message_id:
+            self._contacts[_key(message_id, body)] = contacts
+        while len(self._contacts) > self._most:
+            del self._contacts[next(iter(self._contacts))]
+
+
+def _key(message_id: str, body: bytes) -> tuple[str, bytes]:
+    return message_id, hashlib.sha256(body).digest()
 
 
 async def read_body(request: Request, limit: int) -> bytes:

@@ -1,5 +1,7 @@
 """The receiver of webhooks: its limits, and the secret of its own endpoint; a CRM's secrets are in the CRM's block."""
 
+import base64
+import binascii
 from typing import ClassVar
 
 from pydantic import Field, HttpUrl, SecretStr
@@ -7,9 +9,13 @@ from pydantic import Field, HttpUrl, SecretStr
 from blocks.base import configure
 from blocks.listeners.base import ListenerBlock
 from blocks.secrets import reveal
+from enrichment.errors import ConfigurationError
 
 _LEAST_BODY = 65_536
 _MOST_BODY = 64 * 1024 * 1024
+
+_STANDARD_PREFIX = "whsec_"
+_LEAST_KEY = 24
 
 #: HubSpot sends this many deliveries at once, which must always be let in.
 _HUBSPOT_AT_ONCE = 10
@@ -34,7 +40,7 @@ class Receiver(ListenerBlock):
     shared_secret: SecretStr | None = Field(
         default=None,
         description="Secret that signs `POST /contacts`, or the name of a secret block that holds it; "
-        "empty: that path is off.",
+        "`whsec_` and base64 for senders that follow Standard Webhooks; empty: that path is off.",
     )
     previous_shared_secret: SecretStr | None = Field(
         default=None, description="The shared secret before the last rotation, which is still accepted."
@@ -56,12 +62,34 @@ class Receiver(ListenerBlock):
     )
 
     def shared_secrets(self) -> tuple[str, ...]:
-        """Return the secrets that a request may be signed with, read from their blocks just now."""
+        """
+        Return the secrets that a request may be signed with, read from their blocks just now.
+
+        Raises:
+            ConfigurationError: a block can't be read, or a secret looks like one of Standard Webhooks and isn't.
+        """
         given = {
             "ENRICHMENT_RECEIVER_SHARED_SECRET": self.shared_secret,
             "ENRICHMENT_RECEIVER_PREVIOUS_SHARED_SECRET": self.previous_shared_secret,
         }
-        return tuple(reveal(secret, name) for name, secret in given.items() if secret)
+        secrets = {name: reveal(secret, name) for name, secret in given.items() if secret}
+        for name, secret in secrets.items():
+            if secret.startswith(_STANDARD_PREFIX) and not standard_key(secret):
+                raise ConfigurationError(
+                    f"{name} begins with {_STANDARD_PREFIX}, so the rest must be base64 of at least {_LEAST_KEY} "
+                    f'bytes: make one with `echo "{_STANDARD_PREFIX}$(openssl rand -base64 32)"`'
+                )
+        return tuple(secrets.values())
+
+
+def standard_key(secret: str) -> bytes:
+    """Return the key in a secret of Standard Webhooks, `whsec_` and base64; empty if it is of another form."""
+    encoded = secret.removeprefix(_STANDARD_PREFIX)
+    try:
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+    return key if secret.startswith(_STANDARD_PREFIX) and len(key) >= _LEAST_KEY else b""
 
 
 def load_receiver() -> Receiver:

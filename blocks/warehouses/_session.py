@@ -5,14 +5,14 @@ import random
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
 from blocks.warehouses._rows import Row
-from enrichment.errors import TransientError
+from enrichment.errors import ConfigurationError, TransientError
 
 SQL_FOLDER = Path(__file__).parent / "sql"
 _SECTION = re.compile(r"^-- (migration|query|session|old|broken|part): (.+)$", re.MULTILINE)
@@ -182,13 +182,44 @@ class Transactions(ABC):
 
         Each is recorded after its statements. Where an engine's DDL takes part in no transaction, a migration that
         broke off is applied again, so there every statement of it may be repeated.
+
+        Raises:
+            ConfigurationError: a newer version of this program has set up the tables.
         """
         with self._migrating() as session:
             session.run("create_migrations")
-            known = {row["version"] for row in session.read("read_migrations")}
-            missing = [name for name in sorted(self.sql.migrations) if name not in known]
+            missing = self._missing_migrations(session)
             for name in missing:
                 for statement in script_of(self.sql.migrations[name]):
                     session.execute(statement)
                 session.run("record_migration", version=name)
         return missing
+
+    def check_schema(self) -> None:
+        """
+        Raise unless the tables are those that this version of the program works with; nothing is changed.
+
+        Raises:
+            ConfigurationError: a newer version has set them up, or this one's migrations aren't applied yet.
+        """
+        with self._reading() as session:
+            missing = self._missing_migrations(session)
+        if missing:
+            raise ConfigurationError(
+                f"the warehouse lacks {_named(missing)}, which this version needs: when no run is at work, run "
+                "`enrich setup` (docs/upgrade.md)"
+            )
+
+    def _missing_migrations(self, session: Session) -> list[str]:
+        """Return the migrations that aren't applied, in order; raise if there are some that only others know."""
+        applied = {row["version"] for row in session.read("read_migrations")}
+        if newer := sorted(applied - self.sql.migrations.keys()):
+            raise ConfigurationError(
+                f"a newer version of this program has set up the warehouse: it has {_named(newer)}, which this version "
+                "doesn't know. Upgrade this installation; nothing was changed (docs/upgrade.md)"
+            )
+        return [name for name in sorted(self.sql.migrations) if name not in applied]
+
+
+def _named(migrations: Iterable[str]) -> str:
+    return "the schema change " + ", ".join(f"'{name}'" for name in migrations)

@@ -120,6 +120,24 @@ def test_migrations_are_safe_to_repeat(warehouse: Warehouse) -> None:
     assert queue(warehouse) == 1
 
 
+def test_tables_of_another_version_are_refused(warehouse: Warehouse) -> None:
+    """Neither newer nor older tables are worked with or set up over; the message says what is there and what to do."""
+    warehouse.check_schema()
+    with warehouse._transaction() as session:
+        session.run("record_migration", version="0999 a later schema")
+    for verb in (warehouse.check_schema, warehouse.migrate):
+        with pytest.raises(ConfigurationError, match=r"'0999 a later schema', .* Upgrade this installation"):
+            verb()
+    last = max(warehouse.sql.migrations)
+    with warehouse._transaction() as session:
+        session.execute(f"DELETE FROM schema_migrations WHERE version IN ('0999 a later schema', '{last}')")
+    with pytest.raises(ConfigurationError, match=f"lacks the schema change '{last}', .* `enrich setup`"):
+        warehouse.check_schema()
+    with warehouse._transaction() as session:  # other tests use these tables, too
+        session.run("record_migration", version=last)
+    warehouse.check_schema()
+
+
 def test_a_warehouse_that_is_not_set_up_says_so(warehouse: Warehouse) -> None:
     """The message names the command that fixes it."""
     with warehouse._transaction() as session:

@@ -21,7 +21,7 @@ import pytest
 from blocks.warehouses.base import Warehouse
 from enrichment.records import Origin
 from sandbox.place import process
-from triggers.signatures import CONTACTS_SCHEME
+from triggers.signatures import CONTACTS_SCHEME, Stamp
 
 HUBSPOT = Origin("hubspot")
 
@@ -204,7 +204,7 @@ def test_contacts_alone_can_be_taken(site: Site, monkeypatch: pytest.MonkeyPatch
     """Without HubSpot only signed contacts are let in; Ctrl-C ends it well."""
     monkeypatch.setenv("ENRICHMENT_RECEIVER_SHARED_SECRET", "shared-s3cr3t")
     body, timestamp = b'{"crm_id": "003D000000QV9n2", "crm": "salesforce"}', str(int(time.time()))
-    signature = CONTACTS_SCHEME.sign("shared-s3cr3t", body, timestamp)
+    signature = CONTACTS_SCHEME.sign("shared-s3cr3t", body, Stamp("", timestamp))
     headers = {"X-Enrichment-Timestamp": timestamp, "X-Enrichment-Signature": signature}
     with site.receiver("contacts") as running:
         url = f"http://127.0.0.1:{site.port}"

@@ -51,6 +51,7 @@ def listen(staged: Callable[[], None], *, health_host: str, health_port: int) ->
         crm = block.get_crm()
         stack.callback(crm.close)
         warehouse = stack.enter_context(open_warehouse(settings.warehouse))
+        warehouse.check_schema()
         listener = Listener(
             Endpoint.read(block.events_endpoint, block.events_ca_file),
             Topic(block.events_topic, Fields(block.events_id_field, block.events_email_field)),

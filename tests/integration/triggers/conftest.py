@@ -16,11 +16,13 @@ from fastapi import FastAPI
 from blocks.warehouses.base import Warehouse, load_warehouse
 from sandbox.hubspot.signing import signed_headers
 from triggers.receiver import HubSpotApp, Limits, Submissions, make_app
-from triggers.signatures import CONTACTS_SCHEME
+from triggers.signatures import CONTACTS_SCHEME, Stamp
 
 TARGET_URL = "https://hooks.example.com/hubspot/webhook"
 CLIENT_SECRET = "client-s3cr3t"
 SHARED_SECRET = "shared-s3cr3t"
+#: The present and the previous one, for Standard Webhooks.
+STANDARD_SECRETS = ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")
 APP_ID = "54321"
 
 
@@ -65,7 +67,7 @@ class Receiver:
         raw, timestamp = json.dumps(contacts).encode(), str(now_ms() // 1000)
         signed = {
             "X-Enrichment-Timestamp": timestamp,
-            "X-Enrichment-Signature": CONTACTS_SCHEME.sign(SHARED_SECRET, raw, timestamp),
+            "X-Enrichment-Signature": CONTACTS_SCHEME.sign(SHARED_SECRET, raw, Stamp("", timestamp)),
         }
         return self.http.post("/contacts", content=raw, headers=signed | headers)
 
@@ -153,7 +155,9 @@ def make_receiver(make_warehouse: Callable[[str], Warehouse]) -> Iterator[MakeRe
                 staged=staged,
                 hubspot=HubSpotApp(TARGET_URL, APP_ID, lambda: (CLIENT_SECRET,)),
                 erase=erase,
-                submissions=Submissions("hubspot", ["hubspot", "salesforce"], per_second, lambda: (SHARED_SECRET,)),
+                submissions=Submissions(
+                    "hubspot", ["hubspot", "salesforce"], per_second, lambda: (SHARED_SECRET, *STANDARD_SECRETS)
+                ),
             )
             listener, receiver.url = stack.enter_context(listening())
             receiver.server = stack.enter_context(served(app, listener))

@@ -4,25 +4,38 @@ import logging
 import os
 import re
 import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
+from standardwebhooks import Webhook
 
-from tests.integration.triggers.conftest import CLIENT_SECRET, SHARED_SECRET, MakeReceiver, Receiver, creation
-
-ROOT = Path(__file__).parents[3]
-EXAMPLE = next(
-    block
-    for block in re.findall(r"^```sh\n(.*?)^```", (ROOT / "docs/webhooks.md").read_text(), re.MULTILINE | re.DOTALL)
-    if "openssl" in block
+from tests.integration.triggers.conftest import (
+    CLIENT_SECRET,
+    SHARED_SECRET,
+    STANDARD_SECRETS,
+    MakeReceiver,
+    Receiver,
+    creation,
 )
 
+PAGE = (Path(__file__).parents[3] / "docs/webhooks.md").read_text()
 
-def run_example(receiver: Receiver, secret: str) -> "subprocess.CompletedProcess[str]":
+
+def example(language: str, word: str) -> str:
+    """Return the page's example that has a word in it."""
+    found = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    return next(block for block in found if word in block)
+
+
+def run_example(
+    receiver: Receiver, secret: str, command: Sequence[str] = ("sh", "-euc", example("sh", "openssl"))
+) -> "subprocess.CompletedProcess[str]":
     environment = {**os.environ, "RECEIVER_URL": receiver.url, "SHARED_SECRET": secret, "NO_PROXY": "127.0.0.1"}
-    return subprocess.run(
-        ["sh", "-euc", EXAMPLE], env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_the_documented_example_works(receiver: Receiver) -> None:
@@ -41,6 +54,40 @@ def test_the_example_with_another_secret_is_refused(receiver: Receiver) -> None:
         done = run_example(receiver, secret)
         assert (done.returncode, done.stdout) == (22, '{"error":"signature_wrong"}')
     assert receiver.staged() == {}
+
+
+def test_the_documented_example_of_standard_webhooks_works(receiver: Receiver) -> None:
+    """The official library signs, with the new or the previous secret; with another one it is refused."""
+    command = (sys.executable, "-c", example("python", "standardwebhooks"))
+    for secret in STANDARD_SECRETS:
+        done = run_example(receiver, secret, command)
+        assert done.stdout == '202 {"accepted":1}\n', done.stderr
+    assert list(receiver.staged()) == ["501"]
+    done = run_example(receiver, "whsec_" + "A" * 32, command)
+    assert done.stdout == '401 {"error":"signature_wrong"}\n', done.stderr
+
+
+def send_standard(receiver: Receiver, message: str, body: str) -> httpx.Response:
+    now = datetime.now(UTC)
+    headers = {
+        "webhook-id": message,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": "v1,AAAA " + Webhook(STANDARD_SECRETS[0]).sign(message, now, body),
+    }
+    return receiver.http.post("/contacts", content=body, headers=headers)
+
+
+def test_a_message_that_is_delivered_again_queues_nothing_twice(receiver: Receiver) -> None:
+    """The answer is the same, even if the contact was enriched meanwhile; the same id with other contacts is new."""
+    body = '[{"crm_id": "501"}, {"crm_id": "502"}]'
+    assert send_standard(receiver, "msg_1", body).json() == {"accepted": 2}
+    with receiver.warehouse._transaction() as session:
+        session.execute("DELETE FROM enrichment_staging")  # as a run does at its end
+    assert send_standard(receiver, "msg_1", body).json() == {"accepted": 2}
+    assert (receiver.staged(), receiver.told) == ({}, 1)
+    assert send_standard(receiver, "msg_1", '{"crm_id": "503"}').json() == {"accepted": 1}
+    assert send_standard(receiver, "msg_2", '{"crm_id": "501"}').json() == {"accepted": 1}
+    assert sorted(receiver.staged()) == ["501", "503"]
 
 
 @pytest.mark.parametrize(

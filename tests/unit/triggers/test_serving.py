@@ -75,3 +75,18 @@ def test_both_shared_secrets_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENRICHMENT_RECEIVER_SHARED_SECRET", "new")
     monkeypatch.setenv("ENRICHMENT_RECEIVER_PREVIOUS_SHARED_SECRET", "old")
     assert load_receiver().shared_secrets() == ("new", "old")
+
+
+@pytest.mark.parametrize("secret", ["whsec_", "whsec_c2hvcnQ=", "whsec_m4rk3r m4rk3r m4rk3r m4rk3r m4rk3r m4rk3r"])
+def test_a_secret_that_only_looks_like_one_of_standard_webhooks_is_named(
+    monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    """Else every delivery would be refused, and no one would know why."""
+    monkeypatch.setenv("ENRICHMENT_RECEIVER_PREVIOUS_SHARED_SECRET", secret)
+    with pytest.raises(
+        ConfigurationError, match="ENRICHMENT_RECEIVER_PREVIOUS_SHARED_SECRET begins with whsec_"
+    ) as raised:
+        load_receiver().shared_secrets()
+    assert "m4rk3r" not in str(raised.value)
+    monkeypatch.setenv("ENRICHMENT_RECEIVER_PREVIOUS_SHARED_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    assert len(load_receiver().shared_secrets()) == 1

@@ -5,6 +5,7 @@ import pytest
 from sandbox.hubspot.signing import sign_v1, sign_v3
 from triggers.signatures import (
     CONTACTS_SCHEME,
+    STANDARD_SCHEME,
     WINDOW_MS,
     Refusal,
     SignatureRefusedError,
@@ -192,3 +193,52 @@ def test_contacts_are_signed_over_time_and_body() -> None:
     with pytest.raises(SignatureRefusedError) as raised:
         read_stamp(CONTACTS_SCHEME, given, now + WINDOW_MS + 1)
     assert raised.value.reason == Refusal.TOO_OLD
+
+
+#: The specification's own example.
+STANDARD = {
+    "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+    "webhook-timestamp": "1614265330",
+    "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+}
+STANDARD_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+STANDARD_BODY = b'{"test": 2432232314}'
+
+
+def check_standard(
+    headers: dict[str, str] = STANDARD, body: bytes = STANDARD_BODY, secrets: tuple[str, ...] = (STANDARD_SECRET,)
+) -> None:
+    stamp = read_stamp(STANDARD_SCHEME, headers, 1614265330_000)
+    check_signature(STANDARD_SCHEME, stamp, body, secrets)
+
+
+def test_standard_webhooks_are_checked_as_published() -> None:
+    """The specification's vector, also among other signatures and beside a secret of another form."""
+    check_standard()
+    right = STANDARD["webhook-signature"]
+    check_standard(
+        STANDARD | {"webhook-signature": f"v1,AAAA v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzC {right}"}
+    )
+    check_standard(secrets=("shared-s3cr3t", STANDARD_SECRET))
+
+
+@pytest.mark.parametrize(
+    ("flaw", "reason"),
+    [
+        ({"headers": STANDARD | {"webhook-id": "msg_2"}}, Refusal.WRONG),
+        ({"headers": STANDARD | {"webhook-id": ""}}, Refusal.NO_ID),
+        ({"headers": STANDARD | {"webhook-timestamp": "1614265331"}}, Refusal.WRONG),
+        ({"headers": STANDARD | {"webhook-signature": STANDARD["webhook-signature"][3:]}}, Refusal.WRONG),
+        ({"headers": STANDARD | {"webhook-signature": "v1," * 5000}}, Refusal.WRONG),
+        ({"headers": STANDARD | {"webhook-signature": " "}}, Refusal.WRONG),
+        ({"body": STANDARD_BODY + b" "}, Refusal.WRONG),
+        ({"secrets": ("whsec_bm90IGxvbmcgZW5vdWdo",)}, Refusal.WRONG),
+        ({"secrets": (STANDARD_SECRET.removeprefix("whsec_"), "shared-s3cr3t", "")}, Refusal.WRONG),
+    ],
+    ids=str,
+)
+def test_what_is_not_signed_as_standard_webhooks_are_is_refused(flaw: dict[str, object], reason: Refusal) -> None:
+    """Id, time, body and the version of the signature count; a secret without its prefix is none of theirs."""
+    with pytest.raises(SignatureRefusedError) as raised:
+        check_standard(**flaw)
+    assert raised.value.reason == reason

@@ -16,6 +16,7 @@ from commands.doctor import doctor
 from commands.init import init
 from commands.listeners import listen
 from commands.lists import failures, queue, unmatched
+from commands.mapping import drift
 from commands.repair import retry
 from commands.report import report
 from commands.status import status
@@ -314,6 +315,7 @@ app.command(
 )(undo)
 app.command(rich_help_panel=KEEP, epilog="Example: `enrich cleanup`, then `enrich cleanup --yes`")(cleanup)
 app.command(rich_help_panel=LOOK, epilog="Example: `enrich audit --days 7`")(audit)
+app.command(rich_help_panel=LOOK, epilog="Example: `enrich drift --days 90`")(drift)
 app.command(rich_help_panel=RUN, epilog="Example: `enrich plan --limit 500 --out plan.json`")(plan)
 app.command(rich_help_panel=RUN, epilog="Example: `enrich apply plan.json`, or `enrich apply PLAN_ID --decline`")(apply)
 

@@ -1,8 +1,9 @@
 """How the sandbox behaves; every setting may also be changed while it runs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from sandbox.limits import RetryAfterForm
 
@@ -39,6 +40,9 @@ class ZoomInfoSettings(ServiceSettings):
         longest_page: rows of one page about a company, even if more are requested.
         record_limit: records that may be returned, as shown by the usage.
         request_limit: requests, as shown by the usage.
+        renames: attributes of contacts that stand under another name since the vendor renamed them, both as
+            `company.employeeCount`.
+        constants: attributes that have the same new value in all answers.
     """
 
     client_id: str = "sandbox-client"
@@ -65,6 +69,8 @@ class ZoomInfoSettings(ServiceSettings):
     longest_page: int = 100
     record_limit: int = 25_000_000
     request_limit: int = 100_000_000
+    renames: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

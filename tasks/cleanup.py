@@ -36,6 +36,7 @@ FLOWS = (
     "estimate-backfill",
     "ingest-contacts",
     "preview-contacts",
+    "mapping-review",
     "weekly-review",
 )
 #: How many runs are deleted by one cleanup, and how many are asked for at once; each is one call.

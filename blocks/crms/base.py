@@ -58,6 +58,20 @@ class FieldSet:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiVersion:
+    """
+    The version of its API by which a CRM is called.
+
+    Args:
+        name: empty if it has none.
+        until: the month in which the vendor ends its support, such as `2027-09`; empty if that isn't known.
+    """
+
+    name: str = ""
+    until: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Update:
     """The changes of one contact; `trace_id` is unique in its batch."""
 
@@ -140,6 +154,9 @@ class Crm(Protocol):
 
     def check(self) -> str:
         """Make one free call, and return a line that says which account answered."""
+
+    def api_version(self) -> ApiVersion:
+        """Return the version of its API by which it is called."""
 
     def contact_page(self) -> str:
         """Return the address of a contact's page, `{crm_id}` in the id's place; empty if it has none; one free call."""

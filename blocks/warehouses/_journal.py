@@ -83,6 +83,19 @@ class JournalVerbs(Transactions):
         )
         return {row["request_key"]: reply_of(row) for row in rows}
 
+    def reply_page(self, provider: str, *, since: str, after: str = "", limit: int) -> list[SavedReply]:
+        """
+        Return replies with data of a provider, by their keys: these are hashes, so that the first ones are a sample.
+
+        Args:
+            provider: its name.
+            since: the moment since which they came, as ISO-8601 UTC text.
+            after: the key of the last reply of an earlier page; empty for the beginning.
+            limit: the most replies.
+        """
+        rows = self._query("read_reply_page", provider=provider, since=since, after=after, limit=limit)
+        return [reply_of(row) for row in rows]
+
     def read_suppressed(self, keys: Collection[str]) -> set[str]:
         """Return those of the hashed keys that are suppressed."""
         return {row["key_hash"] for row in self._query("read_suppressed", keys=list(keys))}

@@ -21,7 +21,7 @@ from sandbox.zoominfo.directory import (
 )
 from sandbox.zoominfo.envelope import ContactQuery
 from sandbox.zoominfo.errors import PlatformError
-from sandbox.zoominfo.records import contact_row, missed_row, missing_fields
+from sandbox.zoominfo.records import contact_row, missed_row, missing_fields, reshaped
 
 LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
 LACKS_REQUIRED_FIELDS = "NON_MATCH_BY_REQUIRED_FIELDS"
@@ -90,7 +90,8 @@ class ContactCall:
         self.account.records += 1
         if chance(f"warning {key}") < WARNED_SHARE:
             meta["warnings"] = [_WARNING]
-        return contact_row(finding, finding.person, query.fields, meta)
+        row = contact_row(finding, finding.person, query.fields, meta)
+        return reshaped(row, self.settings.renames, self.settings.constants)
 
     def _is_billed(self, finding: Finding) -> bool:
         statuses = HITS if self.settings.bill_partial_matches else (FULL_MATCH,)

@@ -89,6 +89,24 @@ def contact_row(finding: Finding, person: Person, fields: tuple[str, ...], meta:
     }
 
 
+def reshaped(row: dict[str, Any], renames: Mapping[str, str], constants: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record as it is since the vendor renamed attributes, and gave others a new value."""
+    for old, new in renames.items():
+        parent, name = _parent(row["attributes"], old)
+        if name in parent:
+            parent[new.rpartition(".")[2]] = parent.pop(name)
+    for path, value in constants.items():
+        parent, name = _parent(row["attributes"], path)
+        if parent:
+            parent[name] = value
+    return row
+
+
+def _parent(attributes: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
+    above, _, name = path.rpartition(".")
+    return (attributes.get(above, {}) if above else attributes), name
+
+
 def missed_row(meta: dict[str, Any]) -> dict[str, Any]:
     """Return the JSON of an input for which there is no record."""
     return {"id": "0", "type": "NoMatch", "meta": meta}

@@ -334,6 +334,23 @@ def test_reservations_of_a_dead_claim_expire(warehouse: Warehouse) -> None:
     assert warehouse.open_requests("zoominfo", ["k"], token="b", lease_seconds=9, **days).granted == {"k"}
 
 
+def test_replies_are_read_page_by_page_for_a_sample(warehouse: Warehouse) -> None:
+    """By their keys, with what they say; only those with data, of the provider, and since the moment."""
+    replies = [Reply(key, Outcome.MATCHED, {"n": [key]}, credits=1.0, api_version="v1") for key in ("b", "a", "c")]
+    warehouse.keep_replies(
+        "zoominfo", "run-1", [*replies, Reply("d", Outcome.UNMATCHED, {}), Reply("0", Outcome.PARTIAL, {})]
+    )
+    warehouse.keep_replies("hunter", "run-1", [Reply("e", Outcome.MATCHED, {})])
+    begin, end = "2000-01-01T00:00:00.000Z", "2100-01-01T00:00:00.000Z"
+    first = warehouse.reply_page("zoominfo", since=begin, limit=2)
+    assert [one.request_key for one in first] == ["0", "a"]
+    assert (first[1].body, first[1].api_version) == ({"n": ["a"]}, "v1")
+    assert first[1].received_at[:4] == warehouse.now()[:4]
+    rest = warehouse.reply_page("zoominfo", since=begin, after="a", limit=5)
+    assert [one.request_key for one in rest] == ["b", "c"]
+    assert warehouse.reply_page("zoominfo", since=end, limit=5) == []
+
+
 def test_an_old_reply_is_not_used(warehouse: Warehouse) -> None:
     """Replies older than the limit are asked for again."""
     warehouse.keep_replies("zoominfo", "run-1", [Reply("k", Outcome.MATCHED, {})])

@@ -39,6 +39,7 @@ def test_the_deployments_are_those_that_people_know() -> None:
         "ingest-contacts/intake",
         "ingest-contacts/reconcile",
         "weekly-review/weekly-review",
+        "mapping-review/mapping-review",
         "erase-contact/erase-contact",
         "clean-up/cleanup",
         "audit/audit",

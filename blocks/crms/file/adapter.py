@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from itertools import zip_longest
 from pathlib import Path
 
-from blocks.crms.base import ContactPage, CrmContact, NewContact, Update, UpdateResult
+from blocks.crms.base import ApiVersion, ContactPage, CrmContact, NewContact, Update, UpdateResult
 from blocks.crms.file.columns import describe, lacking_columns, settle_rules
 from blocks.crms.file.draft import Draft, DraftRow
 from blocks.crms.file.output import clear_leftovers, write_output
@@ -101,6 +101,10 @@ class FileCrm:
             clear_leftovers(self._output)
             if force or self._draft.fingerprint != self._fingerprint:
                 self._make(force=force)
+
+    def api_version(self) -> ApiVersion:
+        """Return none: a file has no API."""
+        return ApiVersion()
 
     def contact_page(self) -> str:
         """Return nothing: a row has no page."""

@@ -215,7 +215,7 @@ class HubSpotApi:
         from blocks.crms.hubspot.client import HubSpotClient  # noqa: PLC0415 - it loads HubSpot's library
 
         self._client = HubSpotClient(base_url, token, timeouts, MOST_CONNECTIONS)
-        self._version = api_version
+        self.version = api_version
         self.account_key = (base_url, hashlib.sha256(token.encode()).hexdigest())
         self._search_pacer = pacer_for("hubspot search", self.account_key, SEARCHES_PER_SECOND)
         self._pacer = pacer_for("hubspot", self.account_key, per_second * HEADROOM, _WINDOW_SECONDS)
@@ -236,7 +236,7 @@ class HubSpotApi:
 
     def account(self) -> str:
         """Return the path of the account's details."""
-        return f"/account-info/{self._version}/details"
+        return f"/account-info/{self.version}/details"
 
     def ask(
         self, call: Call, scope: str, accept: Callable[[Any], bool] = has_records, *, searches: bool = False
@@ -276,7 +276,7 @@ class HubSpotApi:
         self._client.close()
 
     def _shaped(self, family: str) -> str:
-        return f"v3/{family}" if self._version == "v3" else f"{family}/{self._version}"
+        return f"v3/{family}" if self.version == "v3" else f"{family}/{self.version}"
 
     def _learn_rate(self, headers: Mapping[str, str]) -> None:
         limit = headers.get("x-hubspot-ratelimit-max", "")

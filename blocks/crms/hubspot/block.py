@@ -10,7 +10,7 @@ from pydantic import Field, HttpUrl, SecretStr
 
 from blocks.calls.loop import CallPool
 from blocks.calls.messages import Answer, Call, is_object
-from blocks.crms.base import ContactPage, CrmBlock, CrmContact, FieldSet, NewContact, Update, UpdateResult
+from blocks.crms.base import ApiVersion, ContactPage, CrmBlock, CrmContact, FieldSet, NewContact, Update, UpdateResult
 from blocks.crms.hubspot.api import MOST_CONNECTIONS, HubSpotApi
 from blocks.crms.hubspot.contacts import DEFAULT_RULES, READ_SCOPE, ContactReader, FieldCatalog, record_id
 from blocks.crms.hubspot.selection import SelectionReader
@@ -212,6 +212,13 @@ class HubSpotCrm:
         portal = answer.body.get("portalId")
         left = _calls_left(answer.headers)
         return f"HubSpot portal {portal} answers{left}" if portal else f"HubSpot answers{left}"
+
+    def api_version(self) -> ApiVersion:
+        """Return the version in the paths; HubSpot supports a dated one for 18 months, and v3 until September 2027."""
+        version = self._api.version
+        year, _, month = version[:7].partition("-")
+        months = 12 * int(year) + int(month) + 17 if month else 12 * 2027 + 8
+        return ApiVersion(version, f"{months // 12}-{months % 12 + 1:02}")
 
     def contact_page(self) -> str:
         """Return the address of a contact's page; empty if the credential may not see the account."""

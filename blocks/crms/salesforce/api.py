@@ -272,6 +272,7 @@ class SalesforceApi:
         self._pacer = pacer_for("salesforce", credential, per_second)
         self._line = Line("salesforce", "Salesforce", policy, self._pacer, sessions, forgives=True)
         self._transport = transport
+        self.version = api_version
         self._root = f"/services/data/v{api_version}/"
         self._instance_url = instance_url
 

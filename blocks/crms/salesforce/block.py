@@ -10,7 +10,7 @@ from pydantic import Field, HttpUrl, SecretStr
 
 from blocks.calls.loop import CallPool
 from blocks.calls.messages import Answer, Call, is_object
-from blocks.crms.base import ContactPage, CrmBlock, CrmContact, FieldSet, NewContact, Update, UpdateResult
+from blocks.crms.base import ApiVersion, ContactPage, CrmBlock, CrmContact, FieldSet, NewContact, Update, UpdateResult
 from blocks.crms.mapping import read_rules
 from blocks.crms.salesforce.api import SalesforceApi, calls_left
 from blocks.crms.salesforce.bulk import BulkOptions, BulkWriter
@@ -48,6 +48,8 @@ _PROTECTED = (
     "OwnerId",
     "SystemModstamp",
 )
+#: Up to this version, Salesforce has said when they end.
+_LAST_TO_END = 40.0
 _FIELD_PATH = r"^\w+(\.\w+)*$"
 #: These serve every org, but no client-credentials flow.
 _COMMON_HOSTS = ("login.salesforce.com", "test.salesforce.com")
@@ -326,6 +328,10 @@ class SalesforceCrm:
         )
         left = f"; {found[0]:,} of {found[1]:,} calls left of the last 24 hours' allowance" if found else ""
         return f"Salesforce org {self._api.host} answers{left}"
+
+    def api_version(self) -> ApiVersion:
+        """Return the version in the paths; Salesforce ends those up to 40.0 in summer 2028, and no later one yet."""
+        return ApiVersion(self._api.version, "2028-06" if float(self._api.version) <= _LAST_TO_END else "")
 
     def contact_page(self) -> str:
         """Return the address of a contact's page in the org."""

@@ -183,10 +183,15 @@ def _unexplained(spec: ProviderSpec, answer: Answer) -> Meaning:
     return Meaning(Outcome.RETRYABLE, "unreadable_answer")
 
 
+def given_values(spec: ProviderSpec, item: Any) -> dict[str, Any]:
+    """Return by canonical field what an item has of it, as the provider gives it."""
+    record = spec.record.find(item)
+    return {name: _given(mapped, record) for name, mapped in spec.fields.items()}
+
+
 def _canonical(spec: ProviderSpec, item: Any) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the canonical fields of an item, and why a value that it has of one of the others was left out."""
-    record = spec.record.find(item)
-    given = {name: _given(mapped, record) for name, mapped in spec.fields.items()}
+    given = given_values(spec, item)
     found = {name: canonical(FIELDS[name], value, spec.fields[name].unit) for name, value in given.items()}
     left_out: dict[str, str] = {}
     for name in [name for name, value in found.items() if value is None]:

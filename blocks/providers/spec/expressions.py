@@ -73,9 +73,9 @@ class Expression:
         except JMESPathError as error:
             raise ValueError(f"bad JMESPath '{text}': {str(error).splitlines()[0]}") from None
         self.text = text
-        for node in _nodes(self._tree):
+        for node in _nodes(self.tree):
             _check_node(node)
-        self._found, self._picked = closure_of(self._tree, _STRICT), closure_of(self._tree, _LENIENT)
+        self._found, self._picked = closure_of(self.tree, _STRICT), closure_of(self.tree, _LENIENT)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -121,15 +121,16 @@ class Expression:
     @property
     def names(self) -> set[str]:
         """Return the names that it looks up in the value that it is given."""
-        return _names(self._tree)
+        return _names(self.tree)
 
     @property
     def projects(self) -> bool:
         """Return whether the result is a projection, which drops nulls, so that the rest shifts."""
-        return self._tree["type"] in _PROJECTIONS
+        return self.tree["type"] in _PROJECTIONS
 
     @property
-    def _tree(self) -> Mapping[str, Any]:
+    def tree(self) -> Mapping[str, Any]:
+        """Return the parsed expression, as JMESPath has it."""
         tree: Mapping[str, Any] = self._compiled.parsed
         return tree
 
@@ -137,7 +138,8 @@ class Expression:
 def _nodes(tree: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield tree
     for child in tree["children"]:
-        yield from _nodes(child)
+        if isinstance(child, Mapping):  # the bounds of a slice are numbers
+            yield from _nodes(child)
 
 
 def _check_node(node: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
 -- Statements that are the same text in every engine, once; so are those of the other files in this folder.
 -- Where an engine says something in its own way, a part of its parts.sql stands in braces, with what it is about:
--- {time} a moment that is given, {read} one as it is read, {week} its Monday and {month} its month as text, {seconds}
+-- {time} a moment that is given, {read} one as it is read, {json} JSON alike, {week} its Monday and {month} its month as text, {seconds}
 -- from one to another, {ago} so many days ago; {text} the type, {filled} of a list, {view} makes one.
 
 -- query: read_cursor
@@ -52,6 +52,15 @@ DELETE FROM lookup_reservations WHERE reserved_by = :token
 -- Counts a provider's replies and credits by outcome.
 SELECT outcome, COUNT(*) AS replies, SUM(credits) AS credits FROM provider_replies
 WHERE provider = :provider GROUP BY outcome
+
+-- query: read_reply_page
+-- Reads a provider's replies with data since a moment, by their keys: these are hashes, so that some are a fair sample.
+SELECT p.request_key, {json:p.reply} AS reply, p.outcome, p.credits, p.api_version, p.request_id,
+    {read:p.received_at} AS received_at, p.run_id
+FROM provider_replies p
+WHERE p.provider = :provider AND p.request_key > :after AND p.received_at > {time::since}
+    AND p.outcome IN ('matched', 'partial')
+ORDER BY p.request_key LIMIT :limit
 
 -- query: read_requests
 -- Reads which requests were made for a contact.

@@ -3,6 +3,9 @@
 -- part: read
 {0}
 
+-- part: json
+TO_JSON_STRING({0})
+
 -- part: week
 CAST(DATE_SUB(DATE({0}), INTERVAL MOD(DATE_DIFF(DATE({0}), DATE '1970-01-05', DAY), 7) DAY) AS STRING)
 

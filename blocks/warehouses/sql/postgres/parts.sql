@@ -3,6 +3,9 @@
 -- part: read
 {0}
 
+-- part: json
+{0}
+
 -- part: week
 to_char(date_trunc('week', {0} AT TIME ZONE 'UTC'), 'YYYY-MM-DD')
 

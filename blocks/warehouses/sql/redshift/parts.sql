@@ -3,6 +3,9 @@
 -- part: read
 {0}
 
+-- part: json
+JSON_SERIALIZE({0})
+
 -- part: week
 TO_CHAR(DATE_TRUNC('week', {0}), 'YYYY-MM-DD')
 

@@ -5,6 +5,9 @@
 -- part: read
 DATE_PART(epoch_millisecond, {0})
 
+-- part: json
+{0}
+
 -- part: week
 LEFT(TO_CHAR(DATEADD(day, 1 - DAYOFWEEKISO({0}), {0}), 'YYYY-MM-DD'), 10)
 

@@ -3,6 +3,9 @@
 -- part: read
 {0}
 
+-- part: json
+{0}
+
 -- part: week
 date({0}, 'weekday 0', '-6 days')
 

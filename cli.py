@@ -19,12 +19,12 @@ from commands.lists import failures, queue, unmatched
 from commands.mapping import drift
 from commands.repair import retry
 from commands.report import report
+from commands.review import review
 from commands.status import status
 from commands.terminal import (
     Json,
     allow_slow_start,
     checked_lane,
-    err,
     moment,
     only_one,
     out,
@@ -273,27 +273,10 @@ app.command(rich_help_panel=LOOK, epilog="Example: `enrich status --json`")(stat
 app.command(rich_help_panel=LOOK, epilog="Example: `enrich why 501`")(why)
 
 
-@app.command(rich_help_panel=LOOK, epilog="Example: `enrich review --days 7`, then `enrich review --mark`")
-def review(
-    days: Annotated[int, typer.Option(min=1, max=366, help="How many days to look back.")] = 7,
-    mark: Annotated[bool, typer.Option("--mark", help="Mark the unmatched contacts shown as reviewed.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Show the results of the last days, and the unmatched contacts that you haven't reviewed yet."""
-    with reported_errors():
-        from rich.markdown import Markdown  # noqa: PLC0415
-
-        from blocks.settings import load_settings  # noqa: PLC0415
-        from enrichment.review import review_markdown  # noqa: PLC0415
-        from tasks.review import mark_reviewed, read_review  # noqa: PLC0415
-
-        warehouse = load_settings().warehouse
-        found = read_review(warehouse, days)
-        say(found, as_json, lambda: Markdown(review_markdown(found)), "`enrich unmatched`, then `enrich review --mark`")
-        if mark:
-            err.print(f"{mark_reviewed(warehouse, found):,} unmatched contacts marked as reviewed")
-
-
+app.command(
+    rich_help_panel=LOOK,
+    epilog="Example: `enrich review`, `enrich review --csv review.csv`, then `enrich review --mark`",
+)(review)
 app.command(
     rich_help_panel=LOOK,
     epilog="Example: `enrich failures --cause validation_error`, or `enrich failures --csv failed.csv`",

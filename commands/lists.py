@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: How many rows people read at most, unless they say how many.
 _MOST_READ = 50
+#: What people read of each unmatched contact.
+UNMATCHED_SHOWN = ("contact", "cause", "likely_domain", "provider", "first_at", "last_at")
 
 Cause = Annotated[str | None, typer.Option(help="Only those with this cause, by its code.")]
 RunId = Annotated[str | None, typer.Option("--run", help="Only those of this run, by its id.")]
@@ -78,7 +80,7 @@ def unmatched(
     csv: Csv = None,
     as_json: Json = False,
 ) -> None:
-    """List the unmatched contacts that you haven't reviewed yet, with reason and what to do."""
+    """List the unmatched contacts that you haven't reviewed yet, with what is most likely wrong and what to do."""
     with reported_errors():
         refuse_empty({"--run": run_id, "--cause": cause})
         from enrichment.lists import causes_of  # noqa: PLC0415
@@ -86,8 +88,7 @@ def unmatched(
 
         wanted = _filter(limit, csv, as_json=as_json, run_id=run_id, reason=cause, since=since)
         rows = read_unmatched(wanted)
-        columns = ("contact", "cause", "provider", "first_at", "last_at")
-        say_list("Unmatched contacts", rows, columns, as_json, csv, causes_of(rows, ""))
+        say_list("Unmatched contacts", rows, UNMATCHED_SHOWN, as_json, csv, causes_of(rows, ""))
         if not (as_json or csv):
             _say_next(rows, wanted, "enrich review --mark")
 

@@ -248,7 +248,8 @@ def _write_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], path: 
     names = list(rows[0]) if rows else list(columns)
     with nullcontext(sys.stdout) if str(path) == "-" else path.open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(names)
+        # Under this name `enrich stage --csv` takes the file.
+        lines.writerow("crm_id" if name == "contact" else name for name in names)
         lines.writerows([neutralised(str(row[name])) for name in names] for row in rows)
     if str(path) != "-":
         err.print(f"{len(rows):,} rows written to {escape(str(path))}", style="dim")

@@ -113,6 +113,11 @@ _NOT_FOUND: Mapping[str, tuple[str, str]] = {
     "invalid_input": ("the provider can't use the address or the name", _CORRECT),
     "email_invalid": ("the provider can't use the address", _CORRECT),
     "email_malformed": ("the e-mail address is malformed", _CORRECT),
+    "mistyped_domain": ("the domain of the address looks mistyped", "correct the address in the CRM"),
+    "unknown_company": (
+        "no provider has found a contact at the domain of the address",
+        "check that the company exists, and has this domain",
+    ),
     "no_usable_identifier": ("there is no e-mail address, nor name and company", _CORRECT),
     "contact_gone": ("the CRM doesn't have the contact", ""),
     "disposable_address": ("the address is at a host of throw-away mail", _CORRECT),

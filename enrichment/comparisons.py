@@ -85,6 +85,31 @@ class Held:
     changed_at: Mapping[str, datetime] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class EditedField:
+    """How many values that we wrote into a field were compared, how many are others now, and one such contact."""
+
+    field: str
+    values: int
+    edited: int
+    example: str
+
+
+def edited_fields(
+    writes: Iterable[LastWrite], held: Mapping[str, Held], descriptions: Mapping[str, FieldDescription]
+) -> list[EditedField]:
+    """Return which fields people have changed after us, the most often changed first; see `compare`."""
+    compared: Counter[str] = Counter()
+    edited: dict[str, list[str]] = {}
+    for one in writes:
+        state = _state(one, held.get(one.crm_id), descriptions.get(one.field))
+        compared[one.field] += state != "gone"
+        if state == "changed":
+            edited.setdefault(one.field, []).append(one.crm_id)
+    made = [EditedField(name, compared[name], len(ids), min(ids)) for name, ids in edited.items()]
+    return sorted(made, key=lambda one: (-one.edited, one.field))
+
+
 def compare(
     writes: Iterable[LastWrite], held: Mapping[str, Held], descriptions: Mapping[str, FieldDescription]
 ) -> tuple[Counter[str], Sighting]:

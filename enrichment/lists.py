@@ -6,6 +6,7 @@ from typing import Any
 
 from enrichment import causes
 from enrichment.records import State
+from enrichment.unmatched import Suggestion, UnmatchedItem
 from enrichment.wording import contacts
 
 #: As long ago as any row, and as many rows as there may be.
@@ -76,20 +77,6 @@ class RefusedItem:
 
 
 @dataclass(frozen=True, slots=True)
-class UnmatchedItem:
-    """An unmatched contact that isn't reviewed yet."""
-
-    crm: str
-    object_type: str
-    crm_id: str
-    reason: str
-    provider: str
-    run_id: str
-    last_at: str
-    first_at: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class QueuedItem:
     """A queued contact; a locked one has the run that holds it, and until when."""
 
@@ -153,21 +140,29 @@ def refused_rows(items: Iterable[RefusedItem], pages: Mapping[str, str]) -> list
     ]
 
 
-def unmatched_rows(items: Iterable[UnmatchedItem], pages: Mapping[str, str]) -> list[Row]:
-    """Return unmatched contacts as rows; see `failed_rows`."""
+def unmatched_rows(found: Iterable[tuple[UnmatchedItem, Suggestion]], pages: Mapping[str, str]) -> list[Row]:
+    """
+    Return unmatched contacts as rows; see `failed_rows`.
+
+    Args:
+        found: contacts, with what is most likely wrong; their cause is that, else the provider's reason.
+        pages: as there.
+    """
     return [
         {
             **_who(one, pages),
-            "cause": one.reason,
-            "words": (cause := causes.not_found(one.reason, one.crm_id)).words,
+            "cause": (code := suggestion.cause or one.reason),
+            "words": (cause := causes.not_found(code, one.crm_id)).words,
+            "likely_domain": suggestion.domain,
             "provider": one.provider,
+            "reason": one.reason,
             # The ledger may have been cleaned up, and is written a little later.
             "first_at": min(one.first_at or one.last_at, one.last_at),
             "last_at": one.last_at,
             "run_id": one.run_id,
             **_repair(cause, cause.command),
         }
-        for one in items
+        for one, suggestion in found
     ]
 
 

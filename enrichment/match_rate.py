@@ -30,6 +30,11 @@ def match_rate_of(ended: Mapping[Disposition, int]) -> float | None:
     return match_rate(matched, sum(count for result, count in ended.items() if MATCHED.get(result) is False))
 
 
+def rate_in_words(rate: float | None, contacts: float) -> str:
+    """Return a match rate and beside it of how many looked-up contacts it is: of ten, 70% says little."""
+    return "no lookups" if rate is None else f"{rate:.1%} of {contacts:,.0f} looked up"
+
+
 def lookups_of(*, matched: Iterable[str], unmatched: Iterable[str]) -> str:
     """
     Return what the providers that were asked about a contact said, as `record_ledger.lookups` keeps it.

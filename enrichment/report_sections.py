@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from enrichment.fields import FIELDS
-from enrichment.match_rate import MATCHED, match_rate
+from enrichment.match_rate import MATCHED, match_rate, rate_in_words
 from enrichment.promises import Verdict
 from enrichment.records import Disposition
 from enrichment.report import (
@@ -71,12 +71,16 @@ def _figures(counts: ReportCounts, review: Review) -> list[tuple[str, str]]:
     taken = _summed(counts.latency, "created") or _summed(counts.latency, "staged")
     return [
         ("contacts finished", f"{finished:,}"),
-        ("match rate", _percent(_overall(counts))),
+        ("match rate", rate_in_words(_overall(counts), _looked_up(counts))),
         ("credits", amount(sum(one.credits for one in counts.spending))),
         ("cost", money or "no price set"),
         ("written within (95%)", duration(taken.p95) if taken else "none yet"),
         ("failed contacts that wait", f"{sum(group.waiting for group in review.failures):,}"),
     ]
+
+
+def _looked_up(counts: ReportCounts) -> int:
+    return sum(one.contacts for one in counts.results if one.result in MATCHED)
 
 
 def _overall(counts: ReportCounts) -> float | None:

@@ -3,11 +3,23 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from enrichment.causes import failed, not_found, refused
+from enrichment.causes import failed, refused
 from enrichment.promises import Breach, Verdict
 from enrichment.records import Outcome
 from enrichment.report import ReportCounts, Section, Spent, Step, Table
 from enrichment.review import Review, amount
+from enrichment.review_text import (
+    EDITED_HEAD,
+    INVALID_HEAD,
+    MISTYPED_HEAD,
+    SHARE_HEAD,
+    UNMATCHED_HEAD,
+    edited_cells,
+    invalid_cells,
+    mistyped_cells,
+    share_cells,
+    unmatched_cells,
+)
 
 
 def failures(counts: ReportCounts, review: Review) -> Section:
@@ -54,29 +66,31 @@ def _credits_each(spending: Sequence[Spent]) -> float:
 
 
 def unmatched(review: Review) -> Section:
-    """Return who wasn't matched and isn't reviewed, by reason."""
+    """Return who wasn't matched and isn't reviewed, by what is most likely wrong, and where such contacts come from."""
     waiting = sum(group.records for group in review.unmatched)
     says = (
         f"{waiting:,} unmatched contacts haven't been reviewed. They aren't failures: a provider doesn't know them, or "
         "what the CRM has of them is too little. A correction in the CRM queues the contact again."
     )
-    rows = [
-        (
-            not_found(one.reason).words,
-            one.provider,
-            f"{one.records:,}",
-            f"{one.recent:,}",
-            one.oldest_at[:10],
-            f"enrich why {one.example}",
-        )
-        for one in review.unmatched
+    tables = [
+        Table("Unmatched contacts by cause", UNMATCHED_HEAD, unmatched_cells(review)),
+        Table("Domains that look mistyped", MISTYPED_HEAD, mistyped_cells(review)),
+        Table("Invalid contacts by reason", INVALID_HEAD, invalid_cells(review)),
+        Table("Sources and owners with the most contacts without a result", SHARE_HEAD, share_cells(review)),
+        Table("Fields that people changed after us", EDITED_HEAD, edited_cells(review)),
     ]
-    table = Table("Unmatched contacts by reason", ("reason", "providers", "contacts", "new", "oldest", "example"), rows)
     steps = [
         Step("enrich unmatched", "lists them, with what to do about each"),
+        Step("enrich review --csv review.csv", "writes them into a file for a spreadsheet"),
         Step("enrich review --mark", "marks them as reviewed, once you have seen them"),
     ]
-    return Section("unmatched", "Unmatched contacts", says, tables=[table] if rows else [], steps=steps if rows else [])
+    return Section(
+        "unmatched",
+        "Unmatched contacts",
+        says,
+        tables=[table for table in tables if table.rows],
+        steps=steps if review.unmatched else [],
+    )
 
 
 def operations(counts: ReportCounts) -> Section:

@@ -1,35 +1,31 @@
-"""What the weekly review says: ids and counts only, for the people who own the field mapping."""
+"""What the weekly review is made of: ids and counts only, for the people who own the field mapping."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
-from enrichment.causes import failed, not_found
+from enrichment.comparisons import EditedField
 from enrichment.fields import FIELDS
-from enrichment.match_rate import match_rate_of
 from enrichment.records import ENRICHED, Disposition
-from enrichment.refusals import RefusedField, refused_line
-from enrichment.wording import BEGINNINGS, RESULTS
+from enrichment.refusals import RefusedField
+from enrichment.unmatched import (
+    KnownDomains,
+    MistypedDomain,
+    UnmatchedGroup,
+    UnmatchedItem,
+    group_unmatched,
+    mistyped_domains,
+    suggestions_of,
+)
 
 #: Columns whose fill rate is reported, and their labels.
 FILLED_FIELDS: Mapping[str, str] = {name: field.label for name, field in FIELDS.items() if field.own_column}
 
-#: How many refused fields the message lists; the whole review has all.
-_REFUSALS_SENT = 5
+#: Results of contacts of which nothing came.
+_WITHOUT = (Disposition.UNMATCHED, Disposition.INVALID, Disposition.FAILED)
 
 _RUNS_OF_SECONDS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s"))
-
-
-@dataclass(frozen=True, slots=True)
-class UnmatchedGroup:
-    """Unmatched contacts that aren't reviewed yet, for one reason at one provider; `recent` ones are of these days."""
-
-    reason: str
-    provider: str
-    records: int
-    recent: int
-    example: str
-    oldest_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,28 +71,87 @@ class ReplyCount:
 
 
 @dataclass(frozen=True, slots=True)
+class ResultCount:
+    """How many contacts that one source had queued ended with a result for one reason, and one of them."""
+
+    source: str
+    result: str
+    reason: str
+    contacts: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResultShare:
+    """
+    How the contacts of one source or owner ended.
+
+    Args:
+        by: what `name` is: `queued by` (the pipeline's source), or `source` or `owner` in the CRM.
+        name: of the source, or the owner's id.
+        contacts: that were finished.
+        unmatched, invalid, failed: of these.
+    """
+
+    by: str
+    name: str
+    contacts: int
+    unmatched: int
+    invalid: int
+    failed: int
+
+    @property
+    def share(self) -> float:
+        """Return the share that ended unmatched, invalid or failed, from 0 to 1."""
+        return (self.unmatched + self.invalid + self.failed) / self.contacts
+
+
+@dataclass(frozen=True, slots=True)
+class CrmLook:
+    """
+    What the CRM says of the contacts that were finished last.
+
+    Args:
+        contacts: how many were read.
+        shares: how they ended, by owner and by source.
+        edited: which fields that we wrote have another value now.
+    """
+
+    contacts: int
+    shares: Sequence[ResultShare]
+    edited: Sequence[EditedField]
+
+
+@dataclass(frozen=True, slots=True)
 class ReviewCounts:
     """
     What a warehouse counts for a review.
 
     Args:
+        since: the moment at which its days begin (ISO-8601 UTC).
         ended: contacts by disposition; `ended_before` is the same of the days before.
         replies: of these days and of the days before.
         contacts: that were enriched; `filled` says how many of them have a field.
         latency: how many contacts took how many seconds, by where the time begins.
-        unmatched, failures, waiting, refusals: as in `Review`.
+        unmatched: contacts that aren't reviewed yet.
+        domains: at which contacts were found, and how many.
+        results: how contacts ended in these days, by what had queued them.
+        failures, waiting, refusals: as in `Review`.
     """
 
+    since: str
     ended: Mapping[str, int]
     ended_before: Mapping[str, int]
     replies: Sequence[ReplyCount]
     contacts: int
     filled: Mapping[str, int]
     latency: Mapping[str, Sequence[tuple[int, int]]]
-    unmatched: Sequence[UnmatchedGroup]
+    unmatched: Sequence[UnmatchedItem]
     failures: Sequence[FailureGroup]
     waiting: int
     refusals: Sequence[RefusedField] = ()
+    domains: Mapping[str, int] = field(default_factory=dict)
+    results: Sequence[ResultCount] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +169,10 @@ class Review:
         failures: dead letters by cause.
         waiting: records in the queue.
         refusals: values that CRM fields refused, by field and reason.
+        mistyped: domains of unmatched contacts that look mistyped; the only part that says something of an address.
+        invalid: contacts of these days for which nothing could be asked, by reason.
+        shares: how contacts ended, by what had queued them, and by source and owner in the CRM; the worst first.
+        look: what a sample in the CRM says; None: it wasn't read.
     """
 
     days: int
@@ -128,17 +187,13 @@ class Review:
     failures: Sequence[FailureGroup]
     waiting: int
     refusals: Sequence[RefusedField] = ()
+    mistyped: Sequence[MistypedDomain] = ()
+    invalid: Sequence[ResultCount] = ()
+    shares: Sequence[ResultShare] = ()
+    look: CrmLook | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What people are sent."""
-
-    subject: str
-    body: str
-
-
-def review_of(days: int, read_at: str, counts: ReviewCounts) -> Review:
+def review_of(days: int, read_at: str, counts: ReviewCounts, look: CrmLook | None = None) -> Review:
     """
     Return the review.
 
@@ -146,7 +201,10 @@ def review_of(days: int, read_at: str, counts: ReviewCounts) -> Review:
         days: that it covers.
         read_at: when the warehouse counted, by its own clock.
         counts: what it counted.
+        look: what a sample in the CRM says.
     """
+    unmatched = suggestions_of(counts.unmatched, KnownDomains(counts.domains))
+    queued_by = shares_of("queued by", ((one.source, one.result, one.contacts) for one in counts.results))
     return Review(
         days,
         read_at,
@@ -156,11 +214,39 @@ def review_of(days: int, read_at: str, counts: ReviewCounts) -> Review:
         contacts=counts.contacts,
         filled=counts.filled,
         latency={begun: latency_of(histogram) for begun, histogram in counts.latency.items()},
-        unmatched=counts.unmatched,
+        unmatched=group_unmatched(unmatched, counts.since),
         failures=counts.failures,
         waiting=counts.waiting,
         refusals=counts.refusals,
+        mistyped=mistyped_domains(unmatched),
+        invalid=_invalid(counts.results),
+        shares=(*queued_by, *(look.shares if look else ())),
+        look=look,
     )
+
+
+def shares_of(by: str, ended: Iterable[tuple[str, str, int]]) -> list[ResultShare]:
+    """
+    Return how the contacts of each source or owner ended, the worst first.
+
+    Args:
+        by: what the names are.
+        ended: name, result and number of contacts.
+    """
+    counts: dict[str, Counter[str]] = {}
+    for name, result, contacts in ended:
+        counts.setdefault(name, Counter())[result] += contacts
+    made = [ResultShare(by, name, each.total(), *(each[one] for one in _WITHOUT)) for name, each in counts.items()]
+    return sorted(made, key=lambda one: (-one.share, -one.contacts, one.name))
+
+
+def _invalid(results: Iterable[ResultCount]) -> list[ResultCount]:
+    found: dict[str, ResultCount] = {}
+    for one in results:
+        if one.result == Disposition.INVALID:
+            known = found.get(one.reason, replace(one, source="", contacts=0))
+            found[one.reason] = replace(known, contacts=known.contacts + one.contacts)
+    return sorted(found.values(), key=lambda one: (-one.contacts, one.reason))
 
 
 def percentile(histogram: Iterable[tuple[int, int]], share: float) -> int:
@@ -186,81 +272,9 @@ def duration(seconds: int) -> str:
     return f"{seconds} s"
 
 
-def figures(review: Review) -> list[tuple[str, str]]:
-    """Return the review's figures as label and value."""
-    total, before = sum(review.ended.values()), sum(review.ended_before.values())
-    return [
-        ("contacts finished", f"{total:,} ({_days(review)} before: {before:,})"),
-        *((RESULTS[name], f"{review.ended[name]:,}") for name in Disposition if review.ended.get(name)),
-        ("match rate", _rates(review)),
-        *((f"credits of {use.provider}", _credits(use, _days(review))) for use in review.providers),
-        *((f"from {BEGINNINGS[begun]} to written", _taken(taken)) for begun, taken in sorted(review.latency.items())),
-        ("unmatched contacts to review", _to_review(review)),
-        ("failed contacts", f"{_letters(review):,}"),
-        ("in the queue", f"{review.waiting:,}"),
-    ]
-
-
-def review_markdown(review: Review) -> str:
-    """Return the whole review as Markdown."""
-    parts = [
-        f"Contact enrichment, {_period(review)}",
-        _table(("", ""), figures(review)),
-        f"## Fill rate of {review.contacts:,} contacts enriched in this period",
-        _table(("field", "filled"), _fill_rates(review)),
-        "## Unmatched contacts by reason",
-        _unmatched_table(review),
-        "`enrich unmatched` lists them: the rows of `unmatched_records` without `reviewed_at`.",
-        "## Failed contacts by cause",
-        _failure_table(review),
-        "## Fields that were not written",
-        _refusal_list(review),
-        "## Providers",
-        _table(
-            ("provider", "replies", "contacts known", "credits"),
-            [(use.provider, f"{use.replies:,}", f"{use.known:,}", amount(use.credits)) for use in review.providers],
-        ),
-    ]
-    return "\n\n".join(parts)
-
-
-def unmatched_rows(review: Review) -> list[dict[str, str | int]]:
-    """Return the unmatched contacts by reason as rows of a table, with the command that shows one contact's story."""
-    return [
-        {
-            "reason": group.reason,
-            "what is wrong": not_found(group.reason).words,
-            "provider": group.provider,
-            "contacts": group.records,
-            "new": group.recent,
-            "oldest": group.oldest_at[:10],
-            "example": f"enrich why {group.example}",
-        }
-        for group in review.unmatched
-    ]
-
-
-def review_message(review: Review, link: str = "") -> Message:
-    """
-    Return what people are sent: the figures, and where to look.
-
-    Args:
-        review: of some days.
-        link: to the run that published the whole review, if there is one.
-    """
-    total = sum(review.ended.values())
-    subject = f"Contact enrichment, {_period(review)}: {total:,} contacts, match rate {_rate(review.ended)}"
-    lines = [f"{label}: {value}" for label, value in figures(review)]
-    if review.contacts:
-        lines.append("filled: " + ", ".join(f"{name} {rate}" for name, rate in _fill_rates(review)))
-    if review.unmatched:
-        lines.append("To review: `enrich unmatched` lists the contacts; then `enrich review --mark`.")
-    if _letters(review):
-        lines.append("Failed contacts: `enrich failures` lists them with what to do, `enrich retry` puts them back.")
-    lines += [f"Not written: {refused_line(one, 'the CRM')}" for one in review.refusals[:_REFUSALS_SENT]]
-    if link:
-        lines.append(f"The whole review: {link}, under Artifacts.")
-    return Message(subject, "\n".join(lines))
+def amount(credit: float) -> str:
+    """Return a number of credits as people write it."""
+    return f"{credit:,.1f}".removesuffix(".0")
 
 
 def _providers(replies: Sequence[ReplyCount]) -> list[ProviderUse]:
@@ -285,85 +299,3 @@ def latency_of(histogram: Iterable[tuple[int, int]]) -> Latency:
     # Two clocks may disagree about what was first.
     taken = [(max(0, seconds), records) for seconds, records in histogram]
     return Latency(sum(records for _, records in taken), percentile(taken, 0.5), percentile(taken, 0.95))
-
-
-def _period(review: Review) -> str:
-    return f"{_days(review)} to {review.read_at[:10]}"
-
-
-def _days(review: Review) -> str:
-    return "1 day" if review.days == 1 else f"{review.days} days"
-
-
-def _rate(ended: Mapping[str, int]) -> str:
-    rate = match_rate_of({Disposition(name): count for name, count in ended.items()})
-    return "no lookups" if rate is None else f"{rate:.1%}"
-
-
-def _rates(review: Review) -> str:
-    return f"{_rate(review.ended)} ({_days(review)} before: {_rate(review.ended_before)})"
-
-
-def _credits(use: ProviderUse, days: str) -> str:
-    return f"{amount(use.credits)} for {use.replies:,} replies ({days} before: {amount(use.credits_before)})"
-
-
-def amount(credit: float) -> str:
-    """Return a number of credits as people write it."""
-    return f"{credit:,.1f}".removesuffix(".0")
-
-
-def _taken(taken: Latency) -> str:
-    return f"50% within {duration(taken.p50)}, 95% within {duration(taken.p95)} ({taken.records:,} live contacts)"
-
-
-def _to_review(review: Review) -> str:
-    records = sum(group.records for group in review.unmatched)
-    recent = sum(group.recent for group in review.unmatched)
-    most = (
-        f"; most frequent reason: {review.unmatched[0].reason} ({review.unmatched[0].records:,})"
-        if review.unmatched
-        else ""
-    )
-    return f"{records:,}, {recent:,} of them new{most}"
-
-
-def _letters(review: Review) -> int:
-    return sum(group.waiting for group in review.failures)
-
-
-def _fill_rates(review: Review) -> list[tuple[str, str]]:
-    if not review.contacts:
-        return []
-    return [(label, f"{review.filled[name] / review.contacts:.0%}") for name, label in FILLED_FIELDS.items()]
-
-
-def _unmatched_table(review: Review) -> str:
-    rows = [[f"{v:,}" if isinstance(v, int) else v for v in row.values()] for row in unmatched_rows(review)]
-    return _table(("reason", "what is wrong", "provider", "contacts", "new", "oldest", "example"), rows)
-
-
-def _failure_table(review: Review) -> str:
-    rows = [
-        (
-            one.reason,
-            (cause := failed(one.reason, one.step)).words,
-            f"{one.records:,}",
-            f"{one.waiting:,}",
-            f"enrich why {one.example}",
-            cause.advice,
-        )
-        for one in review.failures
-    ]
-    return _table(("cause", "what is wrong", "in this period", "waiting", "example", "to repair it"), rows)
-
-
-def _refusal_list(review: Review) -> str:
-    return "\n".join(f"* {refused_line(one, 'the CRM')}" for one in review.refusals) or "None."
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    if not rows:
-        return "None."
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -1,12 +1,14 @@
 """What people list: read from the warehouse, with the address of each contact's page."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from blocks.settings import load_settings
 from blocks.warehouses.base import Warehouse, open_warehouse
 from enrichment.errors import ConfigurationError, sealed
-from enrichment.lists import ListFilter, failed_rows, queued_rows, refused_rows, unmatched_rows
+from enrichment.lists import ALL, ListFilter, failed_rows, queued_rows, refused_rows, unmatched_rows
+from enrichment.unmatched import KnownDomains, UnmatchedItem, suggestions_of
 from tasks.contact_pages import page_of
 
 
@@ -44,8 +46,21 @@ def read_refused(wanted: ListFilter) -> Rows:
 
 @sealed
 def read_unmatched(wanted: ListFilter) -> Rows:
-    """Return the unmatched contacts that aren't reviewed yet, as rows; raise as `read_failed` does."""
-    return _read(wanted, lambda source: source.list_unmatched(wanted), unmatched_rows)
+    """
+    Return the unmatched contacts that aren't reviewed yet, as rows; raise as `read_failed` does.
+
+    The reason that is wanted may be the provider's, or the cause that the address shows.
+    """
+    every = replace(wanted, reason="", limit=ALL) if wanted.reason else wanted
+    with open_warehouse(load_settings().warehouse) as source:
+        domains = KnownDomains(source.matched_domains())
+
+    def rows_of(items: Iterable[UnmatchedItem], pages: Mapping[str, str]) -> Rows:
+        found = suggestions_of(items, domains)
+        kept = [(one, each) for one, each in found if wanted.reason in {"", one.reason, each.cause}]
+        return unmatched_rows(kept[: wanted.limit], pages)
+
+    return _read(every, lambda source: source.list_unmatched(every), rows_of)
 
 
 @sealed

@@ -11,7 +11,7 @@ from blocks.warehouses.base import open_warehouse
 from enrichment.errors import ConfigurationError, TransientError, cause, sealed
 from enrichment.report import Report, first_week
 from enrichment.report_sections import report_of
-from enrichment.review import review_of
+from enrichment.review import CrmLook, review_of
 from tasks.audit import audit
 from tasks.steps import step
 
@@ -20,13 +20,20 @@ _DAY_SECONDS = 86_400
 
 
 @sealed
-def read_report(warehouse: str, days: int) -> Report:
-    """Return the report on the weeks of the last days, by the warehouse's own clock; it changes nothing."""
+def read_report(warehouse: str, days: int, look: CrmLook | None = None) -> Report:
+    """
+    Return the report on the weeks of the last days, by the warehouse's own clock; it changes nothing.
+
+    Args:
+        warehouse: reference of the warehouse.
+        days: how far to look back.
+        look: what the review has read from the CRM.
+    """
     with open_warehouse(warehouse) as source:
         read_at = source.now()
         since = first_week(read_at, days)
         begin = f"{since}T00:00:00.000Z"
-        review = review_of(days, read_at, source.review_counts(begin, begin))
+        review = review_of(days, read_at, source.review_counts(begin, begin), look)
         counts = source.report_counts(since, days * _DAY_SECONDS)
     return report_of(since, counts, review, audit(warehouse, days=days, sample=0).verdicts)
 
@@ -76,13 +83,13 @@ class WrittenReport:
 
 
 @step(name="write-report")
-def write_report(warehouse: str, folder: Path | None) -> WrittenReport | None:
+def write_report(warehouse: str, folder: Path | None, look: CrmLook | None) -> WrittenReport | None:
     """
     Build the report on the last weeks, and keep it in a folder if there is one.
 
     The review goes on without it: None if what draws it isn't installed; an event says why it isn't kept.
     """
-    report = read_report(warehouse, _DAYS)
+    report = read_report(warehouse, _DAYS, look)
     try:
         page = attachment_of(report, render_report(report))
         path = folder / page.name if folder else None

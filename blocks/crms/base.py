@@ -116,6 +116,9 @@ class Crm(Protocol):
     name: str
     rules: Sequence[FieldRule]
     protected: frozenset[str]
+    #: Fields that say whose a record is and where it is from, and when it was created and changed: by `owner`,
+    #: `source`, `created` and `changed`; a CRM without such fields has none of them.
+    about: Mapping[str, str]
 
     def list_contacts(self) -> Iterator[list[NewContact]]:
         """Yield every contact, page by page."""

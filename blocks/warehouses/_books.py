@@ -5,15 +5,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from blocks.warehouses._erasure import forget_late
+from blocks.warehouses._lists import domains_of
 from blocks.warehouses._rows import Row, enrichment_of, finished_row, refusal_row, renamed, row_of
 from blocks.warehouses._session import Session, Transactions, replayed
 from blocks.warehouses._values import Health, KeptRun, RunEnd, RunStart, Settled, Usage, WrittenField
 from enrichment.alerts import Shares
 from enrichment.books import Books
 from enrichment.estimate import Price
+from enrichment.lists import ALL, EVER
 from enrichment.records import Claim, Disposition, Finished, OpenWrite, Origin, Returned, Settlement
 from enrichment.refusals import RefusedField, refused_fields
-from enrichment.review import FILLED_FIELDS, FailureGroup, ReplyCount, ReviewCounts, UnmatchedGroup
+from enrichment.review import FILLED_FIELDS, FailureGroup, ReplyCount, ResultCount, ReviewCounts
 from enrichment.story import (
     EndedContact,
     FailedContact,
@@ -24,6 +26,7 @@ from enrichment.story import (
     Story,
     UnmatchedContact,
 )
+from enrichment.unmatched import UnmatchedItem
 
 
 class BookVerbs(Transactions):
@@ -186,6 +189,8 @@ class BookVerbs(Transactions):
 
 T = TypeVar("T")
 
+_EVERY_ONE = {"since": EVER, "run_id": "", "reason": "", "limit": ALL}
+
 
 class InsightVerbs(Transactions):
     """What people read from the warehouse."""
@@ -211,17 +216,17 @@ class InsightVerbs(Transactions):
             endings = session.read("review_endings", since=since, before=before)
             (fill,) = session.read("review_fill", since=since)
             return ReviewCounts(
+                since,
                 ended={row["disposition"]: row["records"] for row in endings if not row["earlier"]},
                 ended_before={row["disposition"]: row["records"] for row in endings if row["earlier"]},
                 replies=[ReplyCount(**row) for row in session.read("review_replies", since=since, before=before)],
                 contacts=fill["contacts"],
                 filled={name: fill[name] for name in FILLED_FIELDS},
                 latency=_histograms(session.read("review_latency", since=since)),
+                unmatched=[UnmatchedItem(**row) for row in session.read("list_unmatched", **_EVERY_ONE)],
+                domains=domains_of(session.read("matched_domains")),
+                results=[ResultCount(**row) for row in session.read("review_results", since=since)],
                 # A sum is a decimal number at some engines.
-                unmatched=[
-                    UnmatchedGroup(**row | {"recent": int(row["recent"])})
-                    for row in session.read("review_unmatched", since=since)
-                ],
                 failures=[
                     FailureGroup(**row | {"records": int(row["records"]), "waiting": int(row["waiting"])})
                     for row in session.read("review_failures", since=since)

@@ -1,12 +1,15 @@
 """The verbs by which people list single contacts, and see where the queue and the runs stand."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from blocks.warehouses._rows import row_of
+from blocks.warehouses._rows import Row, row_of
 from blocks.warehouses._session import Transactions
 from enrichment.alerts import Cause
-from enrichment.lists import FailedItem, ListFilter, QueuedItem, RefusedItem, UnmatchedItem
+from enrichment.lists import FailedItem, ListFilter, QueuedItem, RefusedItem
+from enrichment.records import Origin
 from enrichment.status import LaneStatus, RunStatus
+from enrichment.unmatched import UnmatchedItem
 
 
 class ListVerbs(Transactions):
@@ -24,6 +27,15 @@ class ListVerbs(Transactions):
     def list_unmatched(self, wanted: ListFilter) -> list[UnmatchedItem]:
         """Return the unmatched contacts that aren't reviewed yet, the latest first."""
         return [UnmatchedItem(**row) for row in self._list("list_unmatched", wanted)]
+
+    def matched_domains(self) -> dict[str, int]:
+        """Return how many contacts were found at each domain, of the 100,000 most frequent ones."""
+        return domains_of(self._query("matched_domains"))
+
+    def finished_last(self, origin: Origin, since: str, limit: int) -> list[tuple[str, str]]:
+        """Return id and result of the contacts of a CRM that were finished last, since a moment (ISO-8601 UTC)."""
+        rows = self._query("finished_last", **row_of(origin), since=since, limit=limit)
+        return [(row["crm_id"], row["result"]) for row in rows]
 
     def list_queued(self, wanted: ListFilter) -> list[QueuedItem]:
         """Return the queued contacts in the order in which runs take them."""
@@ -49,3 +61,8 @@ class ListVerbs(Transactions):
     def _list(self, query: str, wanted: ListFilter) -> list[dict[str, Any]]:
         names, values = self.sql.parameters(query), row_of(wanted)
         return self._query(query, **{name: value for name, value in values.items() if name in names})
+
+
+def domains_of(rows: Iterable[Row]) -> dict[str, int]:
+    """Return how many contacts were found at each domain."""
+    return {row["email_domain"]: row["contacts"] for row in rows}

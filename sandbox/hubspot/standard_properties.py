@@ -37,6 +37,10 @@ _ENUMERATIONS = {
             "other",
         ),
     ),
+    "hs_analytics_source": (
+        "Original Traffic Source",
+        ("ORGANIC_SEARCH", "PAID_SEARCH", "EMAIL_MARKETING", "REFERRALS", "DIRECT_TRAFFIC", "OFFLINE"),
+    ),
     "hs_lead_status": (
         "Lead Status",
         ("NEW", "OPEN", "IN_PROGRESS", "UNQUALIFIED", "CONNECTED", "BAD_TIMING"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
+from enrichment.comparisons import EditedField
 from enrichment.promises import PROMISES, Verdict
 from enrichment.refusals import RefusedField
 from enrichment.report import (
@@ -21,7 +22,8 @@ from enrichment.report import (
     WeekResults,
 )
 from enrichment.report_sections import report_of
-from enrichment.review import FailureGroup, Review, UnmatchedGroup
+from enrichment.review import CrmLook, FailureGroup, ResultCount, ResultShare, Review
+from enrichment.unmatched import MistypedDomain, UnmatchedGroup
 from reporting.page import render
 
 SINCE, READ_AT = "2026-08-31", "2026-11-28T12:00:00.000Z"
@@ -109,12 +111,16 @@ def review() -> Review:
         contacts=0,
         filled={},
         latency={},
-        unmatched=[UnmatchedGroup("NO_MATCH", UGLY, 812, 40, "101000000501", "2026-09-02T00:00:00.000Z")],
+        unmatched=[UnmatchedGroup("unknown_company", UGLY, 812, 40, ("101000000501",), READ_AT)],
         failures=[
             FailureGroup("validation_error", "write_back", 160, 7, "101000000101"),
             FailureGroup(UGLY, "look_up", 12, 0, "101000000102"),
         ],
         waiting=40,
+        mistyped=[MistypedDomain("gmial.com", "gmail.com", 12, "101000000501")],
+        invalid=[ResultCount("", "invalid", "free_mail", 31, "101000000502")],
+        shares=[ResultShare("queued by", "webhook", 812, 400, 31, 7), ResultShare("owner", UGLY, 40, 30, 0, 1)],
+        look=CrmLook(1000, (), [EditedField("jobtitle", 400, 25, "101000000503")]),
         refusals=[RefusedField("industry", "not_an_option", 412, (("Mining", 400),)), RefusedField(UGLY, "no", 3, ())],
     )
 

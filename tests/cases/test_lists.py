@@ -120,12 +120,13 @@ def test_lists_are_written_as_csv_and_as_plain_lines(chain: Chain, tmp_path: Pat
     assert not set("│┃━") & set(queued)
     enrich("run")
     (row,) = items("unmatched")
-    assert (row["words"], row["provider"]) == ("the provider doesn't know the contact", "zoominfo")
+    words = "no provider has found a contact at the domain of the address"
+    assert (row["cause"], row["words"], row["provider"]) == ("unknown_company", words, "zoominfo")
     file = tmp_path / "unmatched.csv"
     assert CliRunner().invoke(cli.app, ["unmatched", "--csv", str(file)]).exit_code == 0
     printed = CliRunner().invoke(cli.app, ["unmatched", "--csv", "-"]).stdout
     assert file.read_text("utf-8") == printed
-    assert [line["contact"] for line in csv.DictReader(io.StringIO(printed))] == missed
+    assert [line["crm_id"] for line in csv.DictReader(io.StringIO(printed))] == missed
     both = CliRunner().invoke(cli.app, ["unmatched", "--csv", "-", "--json"])
     assert (both.exit_code, "exclude each other" in both.stderr) == (2, True)
     for command in ("failures", "unmatched", "queue"):

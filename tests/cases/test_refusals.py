@@ -10,7 +10,7 @@ from cli import _preview, app
 from enrichment.alerts import Limits
 from enrichment.records import Disposition
 from enrichment.refusals import RefusedField
-from enrichment.review import review_message
+from enrichment.review_text import review_message
 from enrichment.summary import RunReport, summary_markdown
 from sandbox.accounts import notifier_settings
 from tasks.books import close_books, open_books

@@ -130,10 +130,21 @@ def test_unmatched_contacts_are_listed_until_they_are_reviewed(warehouse: Wareho
     warehouse.store(mine, HUBSPOT, [], [Unmatched(record.record_id, "1", "a@b.example", "NO_MATCH")], provider="hunter")
     end(warehouse, mine, c1=Finished(record.record_id, Disposition.UNMATCHED, "NO_MATCH", "look_up"))
     (one,) = warehouse.list_unmatched(ListFilter(run_id="run-1", reason="NO_MATCH"))
-    assert (one.crm_id, one.provider, one.reason) == ("1", "hunter", "NO_MATCH")
+    assert (one.crm_id, one.provider, one.reason, one.lookup_identifier) == ("1", "hunter", "NO_MATCH", "a@b.example")
+    assert warehouse.finished_last(HUBSPOT, PAST, 10) == [("1", "unmatched")]
+    assert warehouse.finished_last(HUBSPOT, FUTURE, 10) == warehouse.finished_last(Origin("salesforce"), PAST, 10) == []
     assert one.first_at is not None
     assert warehouse.list_unmatched(ListFilter(reason="OPT_OUT")) == []
     assert warehouse.list_unmatched(ListFilter(since=FUTURE)) == []
+    with warehouse._transaction() as session:
+        session.execute(f"UPDATE unmatched_records SET unmatched_at = '{PAST}' WHERE crm_id = '1'")
+    stage(warehouse, "1")
+    again = claim(warehouse)
+    end(warehouse, again, c1=written(again, "1"))
+    assert warehouse.list_unmatched(ListFilter()) == []  # a later run has found it
+    with warehouse._transaction() as session:
+        session.execute(f"UPDATE unmatched_records SET unmatched_at = '{FUTURE}' WHERE crm_id = '1'")
+    assert len(warehouse.list_unmatched(ListFilter())) == 1
     warehouse.mark_reviewed(FUTURE)
     assert warehouse.list_unmatched(ListFilter()) == []
 

@@ -78,6 +78,7 @@ def test_the_report_counts_what_the_tables_hold(warehouse: Warehouse) -> None:
     assert [one.seconds >= 89 for one in counts.latency if one.begun == "created"] == [True]
     assert sum(one.runs for one in counts.runs) == 3
     assert counts.written == (FieldChanges("industry", 1, 1),)
+    assert warehouse.matched_domains() == {"firm.example": 2}
     assert counts.impact == (FieldImpact("industry", 1, 0, 1),)
     assert counts.contacts == 5
     later = warehouse.report_counts("2100-01-04", DAY)

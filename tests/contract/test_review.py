@@ -10,7 +10,7 @@ from blocks.providers.base import Reply
 from blocks.warehouses.base import NewRecord, Warehouse
 from enrichment.records import Disposition, Finished, Outcome, Unmatched
 from enrichment.refusals import RefusedField
-from enrichment.review import FailureGroup, ProviderUse
+from enrichment.review import FailureGroup, ProviderUse, ResultShare, review_of
 from enrichment.write_policy import Refusal
 from tasks.review import mark_reviewed, read_review
 from tests.contract.test_warehouses import HUBSPOT, claim, found, open_run, stage
@@ -60,11 +60,15 @@ def test_the_review_counts_what_happened(warehouse: Warehouse) -> None:
     assert review.latency.keys() == {"created", "staged"}
     assert review.latency["created"].p50 >= 89 > review.latency["staged"].p95 >= 0
     (group,) = review.unmatched
-    assert (group.reason, group.provider, group.records, group.recent) == ("NO_MATCH", "zoominfo", 2, 2)
+    assert (group.cause, group.provider, group.records, group.recent) == ("unknown_company", "zoominfo", 2, 2)
+    assert set(review.shares) == {
+        ResultShare("queued by", "webhook", 1, 0, 0, 0),
+        ResultShare("queued by", "manual", 3, 2, 0, 1),
+    }
     assert group.oldest_at[:4] == review.read_at[:4]
     (letter,) = review.failures
     assert letter == FailureGroup("timeout", "look_up", 1, 1, letter.example)
-    assert {group.example, letter.example} <= {"2", "3", "4"}
+    assert {*group.ids, letter.example} == {"2", "3", "4"}
     assert review.waiting == 1
     assert review.refusals == [RefusedField("industry", "not_an_option", 1, (("Mining", 1),))]
 
@@ -78,8 +82,9 @@ def test_the_days_before_are_counted_apart(warehouse: Warehouse) -> None:
     nothing = warehouse.review_counts(since=FUTURE, before=FUTURE)
     assert (nothing.ended, nothing.ended_before, nothing.replies, nothing.latency) == ({}, {}, [], {})
     assert (nothing.contacts, set(nothing.filled.values())) == (0, {0})
-    (group,), (letter,) = nothing.unmatched, nothing.failures
-    assert (group.records, group.recent, letter.records, letter.waiting) == (2, 0, 0, 1)
+    (letter,) = nothing.failures
+    assert (len(nothing.unmatched), letter.records, letter.waiting) == (2, 0, 1)
+    assert (nothing.results, [group.recent for group in review_of(1, FUTURE, nothing).unmatched]) == ([], [0])
 
 
 def test_only_what_was_shown_is_marked_as_reviewed(warehouse: Warehouse) -> None:

@@ -78,6 +78,7 @@ class FileCrm:
             refuse_twins(f"{path}, line {self._given.layout.header_line}", header, rule.field)
         self._header = [*header, *lacking_columns(self.rules, header)]  # an output may have more
         self.protected = frozenset(self._given.columns.values()) - {rule.field for rule in self.rules}
+        self.about: Mapping[str, str] = {}
         self._draft = Draft(output.with_name(f".{output.name}.enriching"))
 
     @property

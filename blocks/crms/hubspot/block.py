@@ -133,6 +133,15 @@ class HubSpot(CrmBlock):
         return reveal(self.access_token, "ENRICHMENT_HUBSPOT_ACCESS_TOKEN")
 
 
+#: See the protocol.
+_ABOUT = {
+    "owner": "hubspot_owner_id",
+    "source": "hs_analytics_source",
+    "created": "createdate",
+    "changed": "lastmodifieddate",
+}
+
+
 class HubSpotCrm:
     """
     HubSpot's contacts; safe to share between threads.
@@ -151,6 +160,7 @@ class HubSpotCrm:
     ) -> None:
         self.rules = rules
         self.protected = protected
+        self.about: Mapping[str, str] = _ABOUT
         self._api = api
         self._pool = CallPool(concurrency, thread_name_prefix="hubspot")
         self._reader = ContactReader(api, self._pool)

@@ -231,6 +231,15 @@ class Salesforce(CrmBlock):
             )
 
 
+#: See the protocol.
+_ABOUT = {
+    "owner": "OwnerId",
+    "source": "LeadSource",
+    "created": "CreatedDate",
+    "changed": "LastModifiedDate",
+}
+
+
 class SalesforceCrm:
     """
     Salesforce's contacts; safe to share between threads.
@@ -258,6 +267,7 @@ class SalesforceCrm:
     ) -> None:
         self.rules = rules
         self.protected = protected
+        self.about: Mapping[str, str] = _ABOUT
         self._api = api
         self._pool = CallPool(concurrency, thread_name_prefix="salesforce")
         self._reader = ContactReader(api, self._pool)

@@ -48,16 +48,35 @@ WHERE c.place = 1 AND (g.good_at IS NULL OR g.good_at < c.refused_at) AND c.refu
 ORDER BY c.refused_at DESC, c.crm_id, c.field LIMIT :limit
 
 -- query: list_unmatched
--- Reads the unmatched contacts that are not reviewed yet, the latest first.
-SELECT u.crm, u.object_type, u.crm_id, u.reason, u.provider, u.run_id,
-    {read:u.unmatched_at} AS last_at, {read:MIN(l.finished_at)} AS first_at
+-- Reads the unmatched contacts that are not reviewed yet, and that no later run has found, the latest first.
+SELECT u.crm, u.object_type, u.crm_id, u.reason, u.provider, u.run_id, u.lookup_identifier,
+    {read:u.unmatched_at} AS last_at,
+    {read:MIN(CASE WHEN l.disposition <> 'written' AND l.disposition <> 'unchanged' THEN l.finished_at END)} AS first_at
 FROM unmatched_records u
 LEFT JOIN record_ledger l ON l.crm = u.crm AND l.object_type = u.object_type AND l.crm_id = u.crm_id
-    AND l.disposition IN ('unmatched', 'invalid', 'suppressed')
+    AND l.disposition IN ('unmatched', 'invalid', 'suppressed', 'written', 'unchanged')
 WHERE u.reviewed_at IS NULL AND u.unmatched_at >= {time::since}
     AND (:run_id = '' OR u.run_id = :run_id) AND (:reason = '' OR u.reason = :reason)
-GROUP BY u.crm, u.object_type, u.crm_id, u.reason, u.provider, u.run_id, u.unmatched_at
+GROUP BY u.crm, u.object_type, u.crm_id, u.reason, u.provider, u.run_id, u.lookup_identifier, u.unmatched_at
+HAVING COUNT(CASE WHEN l.disposition IN ('written', 'unchanged') AND l.finished_at > u.unmatched_at THEN 1 END) = 0
 ORDER BY u.unmatched_at DESC, u.crm_id, u.provider LIMIT :limit
+
+-- query: matched_domains
+-- Counts the contacts that were found at each domain, the most frequent first.
+SELECT l.email_domain, COUNT(*) AS contacts FROM record_ledger l
+WHERE l.disposition IN ('written', 'unchanged') AND l.email_domain <> ''
+GROUP BY l.email_domain ORDER BY contacts DESC, l.email_domain LIMIT 100000
+
+-- query: review_results
+-- Counts how contacts ended since a moment, by what had queued them, result and reason, with one of each.
+SELECT l.source, l.disposition AS result, l.reason, COUNT(*) AS contacts, MIN(l.crm_id) AS example
+FROM record_ledger l WHERE l.finished_at > {time::since} GROUP BY l.source, l.disposition, l.reason
+
+-- query: finished_last
+-- Reads how the contacts ended that were finished last.
+SELECT l.crm_id, l.disposition AS result FROM record_ledger l
+WHERE l.crm = :crm AND l.object_type = :object_type AND l.finished_at > {time::since}
+ORDER BY l.finished_at DESC, l.crm_id LIMIT :limit
 
 -- query: list_queued
 -- Reads the queued contacts in the order in which runs take them.

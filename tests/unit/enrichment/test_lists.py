@@ -8,19 +8,19 @@ from enrichment.lists import (
     FailedItem,
     QueuedItem,
     RefusedItem,
-    UnmatchedItem,
     causes_of,
     failed_rows,
     queued_rows,
     refused_rows,
     unmatched_rows,
 )
+from enrichment.unmatched import NOTHING, Suggestion, UnmatchedItem
 
 EARLY, LATE, NOW = "2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z", "2026-01-03T00:00:00.000Z"
 PAGES = {"hubspot": "https://app.example/{crm_id}"}
 FAILED = FailedItem("hubspot", "contact", "7", "write_back", "not_confirmed", "words", "r1", LATE, EARLY, 6, 2)
 REFUSED = RefusedItem("salesforce", "contact", "8", "Industry", "not_an_option", None, "r1", LATE, EARLY)
-UNMATCHED = UnmatchedItem("hubspot", "contact", "9", "NO_MATCH", "zoominfo", "r1", EARLY, LATE)
+UNMATCHED = UnmatchedItem("hubspot", "contact", "9", "NO_MATCH", "zoominfo", "r1", "a@gmial.com", EARLY, LATE)
 QUEUED = QueuedItem("hubspot", "contact", "5", "live", "waiting", "webhook", 0, None, EARLY, None, None)
 
 
@@ -42,9 +42,15 @@ def test_a_field_that_was_not_written_has_its_cause_and_its_command() -> None:
 
 def test_an_unmatched_contact_was_so_since_its_first_result() -> None:
     """The first time is never later than the last, nor absent."""
-    first, second = unmatched_rows([UNMATCHED, replace(UNMATCHED, last_at=LATE, first_at=None)], PAGES)
+    typo = Suggestion("mistyped_domain", "gmail.com")
+    first, second = unmatched_rows(
+        [(UNMATCHED, NOTHING), (replace(UNMATCHED, last_at=LATE, first_at=None), typo)], PAGES
+    )
     assert (first["first_at"], first["last_at"]) == (EARLY, EARLY)
     assert (second["first_at"], second["command"]) == (LATE, "enrich stage --ids 9")
+    assert (first["cause"], first["likely_domain"], first["reason"]) == ("NO_MATCH", "", "NO_MATCH")
+    assert (second["cause"], second["likely_domain"], second["reason"]) == ("mistyped_domain", "gmail.com", "NO_MATCH")
+    assert "a@gmial.com" not in str((first, second))
 
 
 def test_causes_are_explained_once_below_a_list() -> None:

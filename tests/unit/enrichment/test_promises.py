@@ -5,7 +5,17 @@ from datetime import datetime
 
 import pytest
 
-from enrichment.comparisons import Booked, FieldWrites, Held, LastWrite, check_bill, check_policy, compare
+from enrichment.comparisons import (
+    Booked,
+    EditedField,
+    FieldWrites,
+    Held,
+    LastWrite,
+    check_bill,
+    check_policy,
+    compare,
+    edited_fields,
+)
 from enrichment.promises import EXAMPLES, PROMISES, Sighting, judge, sighting
 from enrichment.wire import FieldDescription
 from enrichment.write_policy import FieldRule, Rule
@@ -119,3 +129,14 @@ def test_a_written_value_is_ours_or_a_person_has_changed_it_since(found: dict[st
     counts, missing = compare([LastWrite("1", "size", "500", WRITTEN)], found, {"size": number})
     assert counts == Counter({state: 1})
     assert missing == (Sighting(1, (("1", "size"),)) if state == "missing" else Sighting())
+
+
+def test_fields_that_people_change_after_us_are_counted() -> None:
+    """By field, the most often changed first; a contact that is gone isn't compared."""
+    writes = [LastWrite(str(number), "size", "500", WRITTEN) for number in range(3)]
+    writes += [LastWrite("0", "city", "Oslo", WRITTEN), LastWrite("1", "city", "Rome", WRITTEN)]
+    held = {"0": Held({"size": "600", "city": "Oslo"}), "1": Held({"size": "9", "city": "Bonn"})}
+    assert edited_fields(writes, held, {"size": FieldDescription("number")}) == [
+        EditedField("size", 2, 2, "0"),
+        EditedField("city", 2, 1, "1"),
+    ]

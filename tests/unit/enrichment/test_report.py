@@ -2,6 +2,7 @@
 
 import pytest
 
+from enrichment.comparisons import EditedField
 from enrichment.promises import Breach, Verdict
 from enrichment.refusals import RefusedField
 from enrichment.report import (
@@ -21,7 +22,8 @@ from enrichment.report import (
     first_week,
 )
 from enrichment.report_sections import report_of
-from enrichment.review import FailureGroup, Review, UnmatchedGroup
+from enrichment.review import CrmLook, FailureGroup, ResultCount, ResultShare, Review
+from enrichment.unmatched import MistypedDomain, UnmatchedGroup
 
 FIRST, SECOND, THIRD = "2026-11-09", "2026-11-16", "2026-11-23"
 COUNTS = ReportCounts(
@@ -59,9 +61,13 @@ REVIEW = Review(
     contacts=0,
     filled={},
     latency={},
-    unmatched=[UnmatchedGroup("NO_MATCH", "zoominfo", 20, 4, "501", "2026-11-10T00:00:00.000Z")],
+    unmatched=[UnmatchedGroup("mistyped_domain", "zoominfo", 20, 4, ("501",), "2026-11-10T00:00:00.000Z")],
     failures=[FailureGroup("timeout", "look_up", 5, 4, "502")],
     waiting=0,
+    mistyped=[MistypedDomain("gmial.com", "gmail.com", 20, "501")],
+    invalid=[ResultCount("", "invalid", "free_mail", 3, "504")],
+    shares=[ResultShare("owner", "7", 10, 3, 0, 0), ResultShare("owner", "8", 9, 9, 0, 0)],
+    look=CrmLook(50, (), [EditedField("jobtitle", 40, 10, "503")]),
     refusals=[RefusedField("industry", "not_an_option", 3, (("Mining", 3),))],
 )
 NOTHING = Review(14, REVIEW.read_at, {}, {}, [], 0, {}, {}, [], [], 0)
@@ -87,7 +93,7 @@ def test_the_figures_come_first(full: Report) -> None:
     assert full.title == "Contact enrichment, 2026-11-09 to 2026-11-28"
     assert dict(full.figures) == {
         "contacts finished": "105",
-        "match rate": "80.0%",
+        "match rate": "80.0% of 100 looked up",
         "credits": "100",
         "cost": "35.00 EUR",
         "written within (95%)": "10 min",
@@ -170,12 +176,24 @@ def test_failures_and_refusals_have_their_causes(full: Report) -> None:
     assert list(refused) == [("industry", "not in the CRM's list", "3", "enrich retry --field industry")]
 
 
-def test_unmatched_contacts_are_by_reason(full: Report) -> None:
-    """With the oldest and an example."""
-    (table,) = section(full, "unmatched").tables
-    assert list(table.rows) == [
-        ("the provider doesn't know the contact", "zoominfo", "20", "4", "2026-11-10", "enrich why 501")
+def test_unmatched_contacts_are_by_cause(full: Report) -> None:
+    """With the oldest, an example and what to do; then mistyped domains, sources, owners, and what people changed."""
+    table, mistyped, invalid, shares, edited = section(full, "unmatched").tables
+    assert [row[:7] for row in table.rows] == [
+        (
+            "mistyped_domain",
+            "the domain of the address looks mistyped",
+            "zoominfo",
+            "20",
+            "4",
+            "2026-11-10",
+            "enrich why 501",
+        )
     ]
+    assert list(mistyped.rows) == [("gmial.com", "gmail.com", "20", "enrich why 501")]
+    assert [row[0] for row in invalid.rows] == ["free_mail"]
+    assert list(shares.rows) == [("owner", "7", "10", "30%", "3", "0", "0")]
+    assert list(edited.rows) == [("jobtitle", "40", "10 (25%)", "enrich why 503")]
 
 
 def test_versions_limits_and_stops_are_shown(full: Report) -> None:

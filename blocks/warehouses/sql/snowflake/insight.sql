@@ -24,17 +24,6 @@ SELECT e.disposition, e.earlier, COUNT(*) AS records FROM (
     FROM record_ledger WHERE finished_at > CAST(:before AS TIMESTAMP_NTZ)) e
 GROUP BY e.disposition, e.earlier
 
--- query: review_unmatched
--- Counts the unmatched contacts that are not reviewed yet, by reason and provider.
--- differs because of how a time is given and how a time is read
-SELECT u.reason, u.provider, COUNT(*) AS records, SUM(u.is_recent) AS recent, MIN(u.crm_id) AS example,
-    DATE_PART(epoch_millisecond, MIN(u.unmatched_at)) AS oldest_at
-FROM (
-    SELECT reason, provider, crm_id, unmatched_at,
-        CASE WHEN unmatched_at > CAST(:since AS TIMESTAMP_NTZ) THEN 1 ELSE 0 END AS is_recent
-    FROM unmatched_records WHERE reviewed_at IS NULL) u
-GROUP BY u.reason, u.provider ORDER BY records DESC, u.reason, u.provider
-
 -- query: review_failures
 -- Counts the dead letters since a moment and those that wait, by cause.
 -- differs because of how a time is given

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from enrichment.match_rate import match_rate
+from enrichment.wording import contacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,10 +220,18 @@ def totals(estimate: Estimate) -> Mapping[str, Range]:
     return sums
 
 
+def in_one_sentence(estimate: Estimate) -> str:
+    """Return what people want to know first: how many contacts, and what they would cost."""
+    costs = [f"{_range(one.credits, ',.0f')} credits at {_name(one)}" for one in estimate.providers]
+    money = [f"{_range(total, ',.2f')} {currency}" for currency, total in totals(estimate).items()]
+    return f"{contacts(estimate.selected)}: {', '.join([*costs, *money]) or 'no credits'}"
+
+
 def estimate_markdown(estimate: Estimate) -> str:
     """Return the estimate as Markdown."""
     table = [f"| {label} | {value} |" for label, value in estimate_lines(estimate)]
-    return "\n".join(["Nothing was spent or written. Ranges: expected to highest.", "", *_head(), *table])
+    note = "Nothing was spent or written. Ranges: expected to highest."
+    return "\n".join([f"**{in_one_sentence(estimate)}**", "", note, "", *_head(), *table])
 
 
 def _head() -> Iterable[str]:
@@ -240,8 +249,11 @@ def _provider_lines(one: ProviderEstimate) -> list[tuple[str, str]]:
         ("hours at the rate limit", _range(one.hours, ",.2f")),
         *([(one.currency, _range(one.money, ",.2f"))] if one.money else []),
     ]
-    name = f"{one.provider} {one.step}".rstrip()
-    return [(f"{name}: {label}", value) for label, value in lines]
+    return [(f"{_name(one)}: {label}", value) for label, value in lines]
+
+
+def _name(one: ProviderEstimate) -> str:
+    return f"{one.provider} {one.step}".rstrip()
 
 
 def _range(figure: Range, form: str) -> str:

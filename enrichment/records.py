@@ -175,11 +175,18 @@ class StagedRecord:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A run's temporary right to some staged records."""
+    """A run's temporary right to some staged records; `number` says which one of the run it is, from 1."""
 
     token: str
     run_id: str
     records: tuple[StagedRecord, ...]
+    number: int = 0
+
+    @property
+    def label(self) -> str:
+        """Return what people read of it in the names of task runs."""
+        many = "" if len(self.records) == 1 else "s"
+        return f"batch {self.number} ({len(self.records):,} contact{many})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +335,11 @@ class Chunk:
     confirmed: tuple[OpenWrite, ...] = ()
     stop: Stop | None = None
     planned: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """Return what people read of it in the names of task runs."""
+        return self.claim.label
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from blocks.settings import load_settings
 from enrichment.summary import RunReport
+from flows.forms import WarehouseName
 from flows.plan import plan_run
 from flows.task_runner import RunnerOfChoice
 from flows.work import MOST_THREADS, carry_out, ended
@@ -37,7 +38,7 @@ def apply_plan(
     by: str = "",
     note: str = "",
     seen: str = "",
-    warehouse: str = "",
+    warehouse: WarehouseName = "",
 ) -> RunReport:
     """
     Write the changes of a plan that still hold, by saved replies alone: nothing is paid for.

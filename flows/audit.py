@@ -5,6 +5,7 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
+from flows.forms import WarehouseName
 from tasks.audit import Audit, audit_step, check_kept, publish_audit
 from tasks.failed_runs import alert_failure
 
@@ -20,7 +21,7 @@ from tasks.failed_runs import alert_failure
 def audit(
     days: Annotated[int, Field(ge=1, le=366)] = 30,
     sample: Annotated[int, Field(ge=0, le=1000)] = 20,
-    warehouse: str = "",
+    warehouse: WarehouseName = "",
 ) -> Audit:
     """
     Check every promise, and fail if one is broken, which alerts people; nothing is changed.

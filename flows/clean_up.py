@@ -4,6 +4,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from blocks.settings import load_settings
+from flows.forms import WarehouseName
 from tasks.cleanup import clean_up_step, publish_cleanup
 from tasks.failed_runs import alert_failure
 
@@ -21,7 +22,7 @@ def run_name() -> str:
     on_failure=[alert_failure],
     on_crashed=[alert_failure],
 )
-def clean_up(dry_run: bool = True, warehouse: str = "") -> dict[str, int]:
+def clean_up(dry_run: bool = True, warehouse: WarehouseName = "") -> dict[str, int]:
     """
     Count what is older than ENRICHMENT_KEEP_…_DAYS, and delete it if this is no dry run.
 

@@ -3,39 +3,40 @@
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 from prefect import flow
 from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
 from prefect.runtime import deployment
-from prefect.states import Completed
 from pydantic import Field
 
 from blocks.settings import Settings, load_settings
-from enrichment.books import Books
 from enrichment.change_plans import PlanSummary
 from enrichment.errors import (
     ConfigurationError,
 )
+from enrichment.estimate import in_one_sentence
 from enrichment.intake import NO_SELECTION, Selection
 from enrichment.plan import RunPlan
 from enrichment.records import NEEDS_APPROVAL
 from enrichment.summary import RunReport
+from flows.estimate_backfill import estimate_selected
+from flows.forms import CreditCap, CrmName, ProviderName, WarehouseName
 from flows.plan import asked_for, plan_run
 from flows.task_runner import RunnerOfChoice
-from flows.work import MOST_THREADS, carry_out, ended
+from flows.work import MOST_THREADS, carry_out, ended, nothing_done
 from tasks.backfill import stage_selection
 from tasks.change_plans import ask_for_approval, decide_plan, waiting_plan
 from tasks.failed_runs import cancel_books, fail_books
 from tasks.looks import nothing_waits
-from tasks.present_run import begun_before, by_schedule, local_run
+from tasks.present_run import begun_before, by_schedule, local_run, run_parameters
 from tasks.run_starts import look_again
 
 
 def run_name() -> str:
     """Return the run's name while it works; at its end the name says what was done."""
-    return asked_for("enrich")
+    return asked_for("estimate the cost of" if run_parameters().get("estimate_only") else "enrich")
 
 
 @flow(
@@ -49,14 +50,15 @@ def run_name() -> str:
     on_cancellation=[cancel_books],
 )
 def enrich_contacts(
-    provider: str = "",
-    crm: str = "",
-    warehouse: str = "",
-    lane: Literal["", "live", "backfill"] = "",
-    limit: Annotated[int, Field(ge=0)] = 0,
+    estimate_only: bool = False,
+    max_credits: CreditCap = None,
     select: Selection = NO_SELECTION,
     refresh: bool = False,
-    max_credits: Annotated[float | None, Field(ge=0)] = None,
+    limit: Annotated[int, Field(ge=0)] = 0,
+    lane: Literal["", "live", "backfill"] = "",
+    provider: ProviderName = "",
+    crm: CrmName = "",
+    warehouse: WarehouseName = "",
 ) -> RunReport:
     """
     Enrich what waits in the queue; with a selection, put its contacts into the backfill lane first.
@@ -64,14 +66,15 @@ def enrich_contacts(
     Prefect's form shows what is said here of each parameter; it doesn't show the descriptions of annotations.
 
     Args:
-        provider: Provider, `<name>` or `<name>/<block>`, or several in order, comma-separated; empty: the setting.
-        crm: CRM, `<name>` or `<name>/<block>`; empty: the setting.
-        warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
-        lane: Queue, `live` or `backfill`; empty: both, live first.
-        limit: The most queued contacts to enrich; 0: all that wait.
+        estimate_only: Only show what the selected contacts would cost; nothing is spent or written.
+        max_credits: The most credits that the run may spend; empty: no cap.
         select: Contacts to put into the backfill queue first; no condition: none.
         refresh: Also look up selected contacts that were enriched recently; saved replies are reused.
-        max_credits: The most credits that the run may spend; empty: no cap.
+        limit: The most queued contacts to enrich; 0: all that wait.
+        lane: Queue, `live` or `backfill`; empty: both, live first.
+        provider: Provider, or several in order, comma-separated, each `<name>` or `<name>/<block>`; empty: the setting.
+        crm: CRM, `<name>` or `<name>/<block>`; empty: the setting.
+        warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
 
     Returns:
         the run's report: counts only.
@@ -83,19 +86,15 @@ def enrich_contacts(
         BooksUnbalancedError: a record claimed is not accounted for.
     """
     settings = load_settings()
-    if lane == "live" and not select.is_empty:
-        raise ConfigurationError("selected contacts go to the backfill queue: leave `lane` empty")
-    if refresh and select.is_empty:
-        raise ConfigurationError(
-            "`refresh` applies to selected contacts: give a selection, or queue the contacts with `refresh`"
-        )
+    _check(lane, select, refresh=refresh)
     lane = lane if select.is_empty else "backfill"
     plan = plan_run(settings, provider=provider, crm=crm, warehouse=warehouse, lane=lane, max_credits=max_credits)
+    if estimate_only:
+        return nothing_done(plan, f"{in_one_sentence(estimate_selected(plan, select))}; nothing was spent or written")
     if begun_before() and (waiting := waiting_plan(plan)):
         return _after_approval(plan, settings, waiting)
     if by_schedule() and select.is_empty and nothing_waits(plan):
-        nothing = RunReport(plan.run_id, Books(), crm=plan.crm_name)
-        return cast(RunReport, Completed(message="no contact waits in the queue", data=nothing))
+        return nothing_done(plan, "no contact waits in the queue")
     if not select.is_empty:
         stage_selection(plan.crm, plan.warehouse, plan.lane, select, refresh=refresh)
     report, permit = carry_out(plan, settings, limit)
@@ -104,6 +103,15 @@ def enrich_contacts(
     if report.stop and report.stop.kind == NEEDS_APPROVAL:
         return _held(plan, settings, report)
     return ended(report, settings.alert_threshold)
+
+
+def _check(lane: str, select: Selection, *, refresh: bool) -> None:
+    if lane == "live" and not select.is_empty:
+        raise ConfigurationError("selected contacts go to the backfill queue: leave `lane` empty")
+    if refresh and select.is_empty:
+        raise ConfigurationError(
+            "`refresh` applies to selected contacts: give a selection, or queue the contacts with `refresh`"
+        )
 
 
 class Approval(RunInput):

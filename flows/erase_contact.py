@@ -7,6 +7,7 @@ from pydantic import Field
 
 from blocks.settings import load_settings
 from blocks.warehouses.base import Erased
+from flows.forms import CrmName, WarehouseName
 from flows.plan import chosen
 from tasks.contact import erase
 from tasks.failed_runs import alert_failure
@@ -27,18 +28,18 @@ def run_name() -> str:
 )
 def erase_contact(
     crm_id: Annotated[str, Field(min_length=1)],
-    crm: str = "",
-    warehouse: str = "",
     even_if_unknown: bool = False,
+    crm: CrmName = "",
+    warehouse: WarehouseName = "",
 ) -> Erased:
     """
     Erase the contact and return how many rows of each table were deleted; safe to repeat.
 
     Args:
         crm_id: The contact's id in the CRM.
+        even_if_unknown: Suppress the id even if the warehouse knows nothing of it.
         crm: CRM, `<name>` or `<name>/<block>`; empty: the setting.
         warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
-        even_if_unknown: Suppress the id even if the warehouse knows nothing of it.
 
     Raises:
         ConfigurationError: the warehouse doesn't know the contact.

@@ -6,6 +6,8 @@ from blocks.settings import load_settings
 from enrichment.errors import ConfigurationError
 from enrichment.estimate import Estimate
 from enrichment.intake import NO_SELECTION, Selection
+from enrichment.plan import RunPlan
+from flows.forms import CrmName, ProviderName, WarehouseName
 from flows.plan import asked_for, plan_run
 from tasks.failed_runs import alert_deployed_failure
 from tasks.preview import estimate
@@ -26,22 +28,28 @@ def run_name() -> str:
 )
 def estimate_backfill(
     select: Selection = NO_SELECTION,
-    provider: str = "",
-    crm: str = "",
-    warehouse: str = "",
+    provider: ProviderName = "",
+    crm: CrmName = "",
+    warehouse: WarehouseName = "",
 ) -> Estimate:
     """
     Return what it would cost to enrich the selected contacts now.
 
     Args:
         select: Contacts whose cost is estimated.
-        provider: Provider, `<name>` or `<name>/<block>`, or several in order, comma-separated; empty: the setting.
+        provider: Provider, or several in order, comma-separated, each `<name>` or `<name>/<block>`; empty: the setting.
         crm: CRM, `<name>` or `<name>/<block>`; empty: the setting.
         warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
 
     Raises:
         ConfigurationError: a setting, a parameter or the selection makes no sense.
     """
+    plan = plan_run(load_settings(), provider=provider, crm=crm, warehouse=warehouse, lane="backfill")
+    return estimate_selected(plan, select)
+
+
+def estimate_selected(plan: RunPlan, select: Selection) -> Estimate:
+    """Return what it would cost to enrich the selected contacts; raise ConfigurationError if none is selected."""
     if select.is_empty:
         raise ConfigurationError("an estimate needs a selection: choose the contacts")
-    return estimate(plan_run(load_settings(), provider=provider, crm=crm, warehouse=warehouse, lane="backfill"), select)
+    return estimate(plan, select)

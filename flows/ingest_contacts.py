@@ -18,6 +18,7 @@ from enrichment.intake import (
     SelectedContacts,
     intake_kind,
 )
+from flows.forms import CrmName, WarehouseName
 from flows.plan import chosen
 from tasks.backfill import stage_selection
 from tasks.failed_runs import alert_failure
@@ -30,7 +31,7 @@ def run_name() -> str:
     """Return the run's name."""
     asked = run_parameters()
     what = INTAKE_LABELS.get(intake_kind(asked.get("intake")), "contacts")
-    return f"stage {what} of {chosen('crm')}"
+    return f"queue {what} of {chosen('crm')}"
 
 
 @flow(
@@ -43,10 +44,10 @@ def run_name() -> str:
 )
 def ingest_contacts(
     intake: Intake = NewContacts(),  # noqa: B008 - frozen
-    crm: str = "",
-    warehouse: str = "",
     lane: Literal["live", "backfill"] = "live",
     refresh: bool = False,
+    crm: CrmName = "",
+    warehouse: WarehouseName = "",
 ) -> int:
     """
     Queue contacts and return how many were added; a contact that is already queued stays as it is.
@@ -55,10 +56,10 @@ def ingest_contacts(
 
     Args:
         intake: Which contacts: new, missed, all, listed, selected by conditions, or failed.
-        crm: CRM, `<name>` or `<name>/<block>`; empty: the setting.
-        warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
         lane: Queue that the contacts are put into.
         refresh: Also look up contacts that were enriched recently; saved replies are reused.
+        crm: CRM, `<name>` or `<name>/<block>`; empty: the setting.
+        warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
 
     Raises:
         ConfigurationError: a setting or a parameter makes no sense.

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from blocks.settings import load_settings
 from enrichment.drift_page import Drift
+from flows.forms import WarehouseName
 from tasks.drift import drift_step, publish_drift, send_drift
 from tasks.failed_runs import alert_failure
 
@@ -19,7 +20,7 @@ from tasks.failed_runs import alert_failure
     on_failure=[alert_failure],
     on_crashed=[alert_failure],
 )
-def mapping_review(days: Annotated[int, Field(ge=1, le=366)] = 90, warehouse: str = "") -> Drift:
+def mapping_review(days: Annotated[int, Field(ge=1, le=366)] = 90, warehouse: WarehouseName = "") -> Drift:
     """
     Publish what has changed with the lines to write instead, and send a message if values are lost.
 

@@ -40,10 +40,18 @@ def plan_run(settings: Settings, *, max_credits: float | None = None, **override
 
 
 def asked_for(what: str) -> str:
-    """Return a run's name while it works: what it does, with which lane, CRM and provider."""
+    """Return a run's name while it works: what it does, with how many contacts of which queue, CRM and provider."""
     asked = run_parameters()
-    lane = f"{asked.get('lane')} " if asked.get("lane") else ""
-    return f"{what} {lane}contacts of {chosen('crm')} with {chosen('provider')}"
+    many = f"up to {asked['limit']:,}" if asked.get("limit") else ""
+    which = "selected" if _selects(asked.get("select")) else asked.get("lane", "")
+    most = "" if asked.get("max_credits") is None else f", at most {asked['max_credits']:,g} credits"
+    words = " ".join(filter(None, (what, many, which, "contacts")))
+    return f"{words} of {chosen('crm')} with {chosen('provider')}{most}"
+
+
+def _selects(select: Any) -> bool:
+    """Return whether a selection has conditions; of a run's parameters, Prefect keeps plain values."""
+    return bool(select) and (any(select.values()) if isinstance(select, dict) else not select.is_empty)
 
 
 def chosen(name: str) -> str:

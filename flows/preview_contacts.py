@@ -7,6 +7,7 @@ from prefect import flow
 from pydantic import Field
 
 from blocks.settings import load_settings
+from flows.forms import CrmName, ProviderName, WarehouseName
 from flows.plan import asked_for, plan_run
 from tasks.books import describe_fields
 from tasks.failed_runs import alert_deployed_failure
@@ -27,23 +28,23 @@ def run_name() -> str:
     on_crashed=[alert_deployed_failure],
 )
 def preview_contacts(
-    provider: str = "",
-    crm: str = "",
-    warehouse: str = "",
-    lane: Literal["", "live", "backfill"] = "",
     limit: Annotated[int, Field(ge=0)] = 0,
     keep: bool = False,
+    lane: Literal["", "live", "backfill"] = "",
+    provider: ProviderName = "",
+    crm: CrmName = "",
+    warehouse: WarehouseName = "",
 ) -> Preview:
     """
     Return what a run would write, from saved replies where there are any.
 
     Args:
-        provider: Provider, `<name>` or `<name>/<block>`, or several in order, comma-separated; empty: the setting.
-        crm: CRM, `<name>` or `<name>/<block>`; empty: the setting.
-        warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
-        lane: Queue, `live` or `backfill`; empty: both, live first.
         limit: The most queued contacts to cover; 0: one batch.
         keep: Keep the changes as a plan, which can be approved and applied.
+        lane: Queue, `live` or `backfill`; empty: both, live first.
+        provider: Provider, or several in order, comma-separated, each `<name>` or `<name>/<block>`; empty: the setting.
+        crm: CRM, `<name>` or `<name>/<block>`; empty: the setting.
+        warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
 
     Raises:
         ConfigurationError: a setting or a parameter makes no sense.

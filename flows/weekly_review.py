@@ -7,6 +7,7 @@ from pydantic import Field
 
 from blocks.settings import load_settings
 from enrichment.review import Review
+from flows.forms import WarehouseName
 from tasks.failed_runs import alert_failure
 from tasks.report import write_report
 from tasks.review import publish_review, read, send_review
@@ -22,7 +23,7 @@ from tasks.review import publish_review, read, send_review
 )
 def weekly_review(
     days: Annotated[int, Field(ge=1, le=366)] = 7,
-    warehouse: str = "",
+    warehouse: WarehouseName = "",
     sample: Annotated[int, Field(ge=0, le=10_000)] = 1000,
 ) -> Review:
     """

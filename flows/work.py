@@ -14,7 +14,7 @@ from prefect.states import Cancelled, Completed
 
 from blocks.log import event
 from blocks.settings import MOST_CHUNKS_IN_FLIGHT, Settings
-from enrichment.books import check_books
+from enrichment.books import Books, check_books
 from enrichment.errors import (
     CredentialsRejectedError,
     EnrichmentError,
@@ -92,6 +92,7 @@ class _Run:
     settled: int = 0
     returned: int = 0
     claimed: int = 0
+    batches: int = 0
     planned: Counter[str] = field(default_factory=Counter)
 
 
@@ -159,9 +160,10 @@ def _chunks(plan: RunPlan, settings: Settings, budget: int, run: _Run, permit: P
     while True:
         plan = replace(plan, processes=other_processes(settings))
         ends = permit.cancelled or (run.stop is not None and run.stop.ends_run)
-        begun = [] if ends else _begin(plan, most - len(flying), budget)
+        begun = [] if ends else _begin(plan, most - len(flying), budget, run.batches)
         claimed = sum(len(flight.claim.contents.records) for flight in begun)
         run.claimed += claimed
+        run.batches += len(begun)
         budget -= claimed
         flying.extend(begun)
         if not flying:
@@ -172,9 +174,9 @@ def _chunks(plan: RunPlan, settings: Settings, budget: int, run: _Run, permit: P
             yield summary
 
 
-def _begin(plan: RunPlan, places: int, budget: int) -> list[_Flight]:
+def _begin(plan: RunPlan, places: int, budget: int, begun: int) -> list[_Flight]:
     """Claim up to this many chunks, and send each on its way."""
-    claims = claim_chunks(plan, places, budget)
+    claims = claim_chunks(plan, places, budget, begun)
     return [_Flight(claim, steps) for claim, steps in zip(claims, _map_chain(plan, claims), strict=True)]
 
 
@@ -219,6 +221,11 @@ def _judge(report: RunReport) -> None:
             f"{report.crashed} batches failed unexpectedly; their contacts are back in the queue: read the log of "
             "their task runs"
         )
+
+
+def nothing_done(plan: RunPlan, message: str) -> RunReport:
+    """Return an empty report, as Prefect's state of the run, whose message says why nothing was done."""
+    return cast(RunReport, Completed(message=message, data=RunReport(plan.run_id, Books(), crm=plan.crm_name)))
 
 
 def ended(report: RunReport, threshold: float) -> RunReport:

@@ -123,13 +123,13 @@ def _figure(reference: str | None) -> str:
         return f"; its own figure isn't known: {error}"
 
 
-@step(name="audit")
+@step(name="audit", task_run_name="check the promises of {days} days")
 def audit_step(warehouse: str, *, days: int, sample: int) -> Audit:
     """Do the same as a task."""
     return audit(warehouse, days=days, sample=sample)
 
 
-@step(name="publish-audit")
+@step(name="publish-audit", task_run_name="publish what was found")
 def publish_audit(done: Audit) -> None:
     """Publish what was found as an artifact."""
     publish_table(

@@ -26,7 +26,7 @@ _BATCH = 1000
 _GLANCE_SECONDS, _PATIENCE_SECONDS = 1.0, 20.0
 
 
-@step(name="stage-selection")
+@step(name="stage-selection", task_run_name="queue selected contacts of {crm}")
 def stage_selection(crm: str, warehouse: str, lane: str, selection: Selection, *, refresh: bool = False) -> int:
     """
     Stage the contacts of a selection; return how many were new in the queue.

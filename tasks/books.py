@@ -46,7 +46,7 @@ from tasks.steps import step
 _CONTACTS_NAMED = 10
 
 
-@step(name="open-books")
+@step(name="open-books", task_run_name="open the totals")
 def open_books(plan: RunPlan) -> None:
     """Open the run's books, once it is known that its blocks can be built and that the tables are this version's."""
     share_arenas()
@@ -63,7 +63,7 @@ def open_books(plan: RunPlan) -> None:
     event("books_opened", run=plan.run_id, provider=plan.provider, crm=plan.crm, warehouse=plan.warehouse)
 
 
-@step(name="describe-fields")
+@step(name="describe-fields", task_run_name="read the fields of {plan.crm_name}")
 def describe_fields(plan: RunPlan) -> Mapping[str, FieldDescription]:
     """
     Return the CRM's description of the fields that its mapping names.
@@ -88,7 +88,7 @@ def mapped_fields(crm: Crm) -> dict[str, FieldDescription]:
     return {rule.field: known[rule.field] for rule in crm.rules}
 
 
-@step(name="close-books")
+@step(name="close-books", task_run_name="close the totals")
 def close_books(
     plan: RunPlan,
     stop: Stop | None,
@@ -267,7 +267,7 @@ def _run_label(plan: RunPlan) -> str:
     return f"flow run {run_name()} ({plan.run_id})"
 
 
-@step(name="publish-report")
+@step(name="publish-report", task_run_name="publish the summary")
 def publish_report(plan: RunPlan, report: RunReport) -> None:
     """Publish the run's summary and its failures by cause as artifacts, and let the run's name say what was done."""
     if local_run():

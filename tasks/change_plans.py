@@ -86,7 +86,7 @@ def sealed_plan(warehouse: Warehouse, plan_id: str) -> ShownPlan:
     return ShownPlan(plan_id, mark, kept.cause, summarise(changes), changes)
 
 
-@step(name="waiting-plan")
+@step(name="waiting-plan", task_run_name="look for a plan that waits for approval")
 def waiting_plan(plan: RunPlan) -> PlanSummary | None:
     """Return what the plan would do that a guard made of this run's changes, if it waits for approval; or None."""
     with open_warehouse(plan.warehouse) as warehouse:
@@ -94,7 +94,7 @@ def waiting_plan(plan: RunPlan) -> PlanSummary | None:
         return sealed_plan(warehouse, plan.run_id).summary if kept and kept.state == WAITING else None
 
 
-@step(name="ask-for-approval")
+@step(name="ask-for-approval", task_run_name="ask people for their approval")
 def ask_for_approval(plan: RunPlan, notifiers: Sequence[str]) -> PlanSummary:
     """Complete the plan of a run that a guard has held, notify people, and return what it would do."""
     with open_warehouse(plan.warehouse) as warehouse:
@@ -110,7 +110,7 @@ def ask_for_approval(plan: RunPlan, notifiers: Sequence[str]) -> PlanSummary:
     return shown.summary
 
 
-@step(name="decide-plan")
+@step(name="decide-plan", task_run_name="note the decision on the plan")
 def decide_plan(
     reference: str, plan_id: str, *, approve: bool, by: str = "", note: str = "", seen: str = ""
 ) -> KeptPlan:

@@ -40,7 +40,7 @@ from tasks.write_back import WriteBack
 _AT_ONCE = threading.BoundedSemaphore(3)
 
 
-@step(name="look-up")
+@step(name="look-up", task_run_name="look up {claimed.contents.label} with {plan.provider_names}")
 def look_up(plan: RunPlan, claimed: Parcel[Claim]) -> Parcel[Chunk]:
     """Return the chunk with what the providers know of each record, from the journal where it has the reply."""
     claim = claimed.contents
@@ -71,7 +71,7 @@ def _unanswered(claim: Claim, done: LookUp) -> tuple[Returned, ...]:
     return hand_back((record for record in claim.records if record.record_id not in known), "reply_not_saved")
 
 
-@step(name="store")
+@step(name="store", task_run_name="store {looked_up.contents.label}")
 def store(plan: RunPlan, looked_up: Parcel[Chunk]) -> Parcel[Chunk]:
     """Keep the results in the warehouse; return the chunk without those records that another run holds by now."""
     chunk = looked_up.contents
@@ -96,7 +96,7 @@ def store(plan: RunPlan, looked_up: Parcel[Chunk]) -> Parcel[Chunk]:
     return Parcel(replace(chunk, found=kept, settlements=(*settlements, *refused.values(), *back)))
 
 
-@step(name="write-back")
+@step(name="write-back", task_run_name="write {stored.contents.label} to {plan.crm_name}")
 def write_back(plan: RunPlan, stored: Parcel[Chunk]) -> Parcel[Chunk]:
     """Write into the CRM what the write policy permits; every record that had something to write is settled then."""
     chunk = stored.contents
@@ -117,7 +117,7 @@ def write_back(plan: RunPlan, stored: Parcel[Chunk]) -> Parcel[Chunk]:
     return Parcel(done)
 
 
-@step(name="settle")
+@step(name="settle", task_run_name="settle {written.contents.label}")
 def settle(plan: RunPlan, written: Parcel[Chunk]) -> ChunkSummary:
     """Write the ledger, clear the queue of what ended, and put the rest back, in one transaction."""
     chunk = written.contents
@@ -127,7 +127,7 @@ def settle(plan: RunPlan, written: Parcel[Chunk]) -> ChunkSummary:
     return ChunkSummary(settled.dispositions, settled.returned, settled.lost, chunk.stop, chunk.planned)
 
 
-@step(name="finish-writes")
+@step(name="finish-writes", task_run_name="finish the writes to {plan.crm_name}")
 def finish_writes(plan: RunPlan) -> None:
     """Let the CRM put in its place what isn't there yet: a file is written once, and not with every chunk."""
     with open_crm(plan.crm) as crm:
@@ -152,7 +152,7 @@ def _end(
     return Settled(ended, sum(part.returned for part in parts), sum(part.lost for part in parts))
 
 
-@step(name="carry-chunk")
+@step(name="carry-chunk", task_run_name="carry {claimed.contents.label}")
 def carry_chunk(plan: RunPlan, claimed: Parcel[Claim]) -> ChunkSummary:
     """Take a chunk through its whole chain in another process; only counts go back to where it came from."""
     share_arenas()
@@ -160,7 +160,7 @@ def carry_chunk(plan: RunPlan, claimed: Parcel[Claim]) -> ChunkSummary:
     return settle(plan, write_back(plan, store(plan, look_up(plan, claimed))))
 
 
-@step(name="release-chunk")
+@step(name="release-chunk", task_run_name="put {claimed.contents.label} back")
 def release_chunk(plan: RunPlan, claimed: Parcel[Claim], reason: str, detail: str) -> ChunkSummary:
     """Put the records of a broken chain back, or file them as dead letters at their last attempt."""
     claim = claimed.contents

@@ -72,13 +72,13 @@ def clean_up(warehouse: str, *, delete: bool) -> dict[str, int]:
     return counted
 
 
-@step(name="clean-up")
+@step(name="clean-up", task_run_name="go through what is old")
 def clean_up_step(warehouse: str, *, delete: bool) -> dict[str, int]:
     """Do the same as a task; a repeated one finishes what the first one left."""
     return clean_up(warehouse, delete=delete)
 
 
-@step(name="publish-cleanup")
+@step(name="publish-cleanup", task_run_name="publish what was found")
 def publish_cleanup(counted: Mapping[str, int], *, deleted: bool) -> None:
     """Publish what was deleted, or would be, as an artifact."""
     label = "deleted" if deleted else "would be deleted"

@@ -47,7 +47,7 @@ def erase_contact(warehouse: str, crm: str, crm_id: str, by: str = "") -> Erased
     return erased
 
 
-@step(name="erase-contact")
+@step(name="erase-contact", task_run_name="erase the contact")
 def erase(warehouse: str, crm: str, crm_id: str, *, even_if_unknown: bool = False) -> Erased:
     """Erase a contact as a task; raise ConfigurationError if the warehouse doesn't know it, unless that is meant."""
     if not even_if_unknown and not is_known(warehouse, crm, crm_id):

@@ -33,7 +33,7 @@ _BATCH = 1000
 T = TypeVar("T")
 
 
-@step(name="stage-new")
+@step(name="stage-new", task_run_name="queue new contacts of {crm}")
 def stage_new(crm: str, warehouse: str, lane: str, since: datetime | None, *, only_news: bool = False) -> int:
     """
     Stage the contacts created since a moment, or since the last intake; return how many were new in the queue.
@@ -110,7 +110,7 @@ def stage_created(
     return staged
 
 
-@step(name="stage-missed")
+@step(name="stage-missed", task_run_name="queue contacts of {crm} missed in {days} days")
 def stage_missed(crm: str, warehouse: str, lane: str, days: int) -> int:
     """
     Stage the contacts of the last days that neither wait nor have ended, and return how many were missed.
@@ -124,7 +124,7 @@ def stage_missed(crm: str, warehouse: str, lane: str, days: int) -> int:
     return missed
 
 
-@step(name="stage-everything")
+@step(name="stage-everything", task_run_name="queue all contacts of {crm}")
 def stage_everything(crm: str, warehouse: str, lane: str, *, refresh: bool = False) -> int:
     """Stage every contact of the CRM; return how many were new in the queue."""
     name = Reference.parse(crm).name
@@ -148,7 +148,7 @@ def contact_ids(crm: str, listed: Sequence[str]) -> list[str]:
     return ids
 
 
-@step(name="stage-listed")
+@step(name="stage-listed", task_run_name="queue listed contacts of {crm}")
 def stage_listed(
     crm: str, warehouse: str, lane: str, crm_ids: list[str], csv_path: str, *, refresh: bool = False
 ) -> int:
@@ -165,7 +165,7 @@ def stage_listed(
     return staged
 
 
-@step(name="stage-failed")
+@step(name="stage-failed", task_run_name="queue failed contacts of {crm}")
 def stage_failed(crm: str, warehouse: str, lane: str, chosen: FailedContacts) -> int:
     """
     Put failed contacts back into the queue, or contacts with a field that was not written; return how many.

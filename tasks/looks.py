@@ -24,7 +24,7 @@ _PREFIX, _AT = "enrichment-look", "looked_at"
 _OTHER = re.compile(r"[^a-z0-9-]+")
 
 
-@step(name="look-first")
+@step(name="look-first", task_run_name="see whether a contact waits")
 def nothing_waits(plan: RunPlan) -> bool:
     """Return whether there is nothing to claim now; a sleeping warehouse isn't woken if nothing has changed."""
     known = recall(*_queue_of(plan))

@@ -51,7 +51,7 @@ class Preview:
     kept: ShownPlan | None = None
 
 
-@step(name="preview")
+@step(name="preview", task_run_name="see what would be written to {plan.crm_name}")
 def preview(plan: RunPlan, limit: int, *, keep: bool = False) -> Preview:
     """Return what a run would do with the next records of the queue, by the journal alone, and perhaps keep it."""
     with open_warehouse(plan.warehouse) as warehouse, open_crm(plan.crm) as crm:
@@ -92,7 +92,7 @@ def _keep(
     return sealed_plan(warehouse, plan.run_id)
 
 
-@step(name="estimate")
+@step(name="estimate", task_run_name="estimate the cost at {plan.provider_names}")
 def estimate(plan: RunPlan, selection: Selection) -> Estimate:
     """Return what it would cost to enrich a selection's contacts now."""
     prices = read_price_book(load_settings().price_book)

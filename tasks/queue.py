@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import IO
 
 from prefect.client.orchestration import get_client
@@ -130,16 +131,24 @@ def _lock_one(files: Sequence[IO[str]]) -> bool:
     return False
 
 
-@step(name="claim-chunks")
-def claim_chunks(plan: RunPlan, chunks: int, budget: int) -> list[Parcel[Claim]]:
-    """Claim up to this many chunks, and no more records than the budget; fewer if the queue has less."""
+@step(name="claim-chunks", task_run_name="take up to {chunks} batches from the queue")
+def claim_chunks(plan: RunPlan, chunks: int, budget: int, begun: int = 0) -> list[Parcel[Claim]]:
+    """
+    Claim up to this many chunks, and no more records than the budget; fewer if the queue has less.
+
+    Args:
+        plan: of the run.
+        chunks: the most chunks.
+        budget: the most records.
+        begun: how many chunks the run has claimed before.
+    """
     claims: list[Claim] = []
     with open_warehouse(plan.warehouse) as warehouse:
         while len(claims) < chunks and budget > 0:
             claim = _claim(plan, warehouse, min(plan.chunk_size, budget))
             if not claim.records:
                 break
-            claims.append(claim)
+            claims.append(replace(claim, number=begun + len(claims) + 1))
             budget -= len(claim.records)
     event("chunks_claimed", chunks=len(claims), records=sum(len(claim.records) for claim in claims))
     return [Parcel(claim) for claim in claims]
@@ -164,7 +173,7 @@ def _claim(plan: RunPlan, warehouse: Warehouse, limit: int) -> Claim:
     )
 
 
-@step(name="count-queue")
+@step(name="count-queue", task_run_name="count the queue")
 def count_queue(plan: RunPlan) -> int:
     """Return how many records the run's part of the queue holds now, claimed ones included."""
     with open_warehouse(plan.warehouse) as warehouse:

@@ -82,7 +82,7 @@ class WrittenReport:
     path: Path | None
 
 
-@step(name="write-report")
+@step(name="write-report", task_run_name="write the report")
 def write_report(warehouse: str, folder: Path | None, look: CrmLook | None) -> WrittenReport | None:
     """
     Build the report on the last weeks, and keep it in a folder if there is one.

@@ -89,13 +89,13 @@ def mark_reviewed(warehouse: str, review: Review) -> int:
         return target.mark_reviewed(review.read_at)
 
 
-@step(name="read-review")
+@step(name="read-review", task_run_name="read the figures of {days} days")
 def read(warehouse: str, days: int, sample: int) -> Review:
     """Read the review as a task."""
     return read_review(warehouse, days, sample=sample)
 
 
-@step(name="publish-review")
+@step(name="publish-review", task_run_name="publish the review")
 def publish_review(review: Review) -> None:
     """Publish the review and its table of unmatched contacts as artifacts."""
     publish_markdown(
@@ -109,7 +109,7 @@ def publish_review(review: Review) -> None:
         )
 
 
-@step(name="send-review")
+@step(name="send-review", task_run_name="send the review")
 def send_review(review: Review, notifiers: Sequence[str], report: WrittenReport | None = None) -> None:
     """Send one message with the figures, and the report with it; raise TransientError if no notifier can be reached."""
     message = review_message(review, flow_run.ui_url or "")

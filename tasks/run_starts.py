@@ -69,7 +69,7 @@ def require_api(reason: str, *, or_else: str = "start a server with `prefect ser
         raise ConfigurationError(f"{reason}, but PREFECT_API_URL is not set: set it, or {or_else}")
 
 
-@step(name="look-again")
+@step(name="look-again", task_run_name="look for contacts that came meanwhile")
 def look_again(plan: RunPlan) -> bool:
     """
     Ask for another run if live contacts wait, and return whether any did.
@@ -83,7 +83,7 @@ def look_again(plan: RunPlan) -> bool:
     return waiting
 
 
-@step(name="follow-up")
+@step(name="follow-up", task_run_name="ask for a run of the live queue")
 def follow_up() -> None:
     """Ask for a run that enriches what a run of the intake has staged."""
     _ask_if_possible()

@@ -82,7 +82,7 @@ class Step(Task[P, R]):
 
 def step(**options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:
     """
-    Make a task of a step of the chain.
+    Make a task of a step of the chain; its runs are named in words, by `task_run_name` or else by the step's name.
 
     Results stay in memory, because they may hold contacts. Only a TransientError is retried: every step may be repeated
     without harm, but repeating a bug is noise.
@@ -97,7 +97,7 @@ def step(**options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:
             retry_condition_fn=_may_heal,
             persist_result=False,
             cache_policy=NO_CACHE,
-            **options,
+            **{"task_run_name": options["name"].replace("-", " "), **options},
         )
 
     return decorate

@@ -107,6 +107,7 @@ def test_an_estimate_says_what_a_run_then_costs_and_changes_nothing(pipeline: Pi
     asked, writes, queue = sum(world.zoominfo.lookups.values()), len(world.hubspot.writes), pipeline.queue()
     pipeline.setenv("ENRICHMENT_PRICE_BOOK", str(book))
     found = estimated(EVERYBODY)
+    assert run(select=EVERYBODY, estimate_only=True).books.claimed == 0  # the same by the form of the backfill
     assert (sum(world.zoominfo.lookups.values()), len(world.hubspot.writes), pipeline.queue()) == (asked, writes, queue)
     (zoominfo,) = found.providers
     assert (found.selected, found.waiting) == (200, 3)

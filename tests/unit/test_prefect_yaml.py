@@ -9,10 +9,14 @@ import yaml
 from prefect import Flow
 from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
+from prefect.utilities.schema_tools import validate
 
 from blocks.settings import Settings
+from enrichment.intake import NO_SELECTION, Selection
+from flows.enrich_contacts import run_name
 from tasks.cleanup import FLOWS
 from tasks.deployments import TAG
+from tasks.present_run import LocalRun, entered
 from tasks.run_starts import QUEUE_RESOURCE, STAGED_EVENT
 from tasks.setup import WORK_POOL
 
@@ -65,6 +69,49 @@ def test_a_form_says_of_each_parameter_what_belongs_there(entrypoint: str) -> No
     """Prefect's UI shows the descriptions, in sentences."""
     properties = parameter_schema(flow_at(entrypoint)).properties
     assert {name for name, info in properties.items() if not str(info.get("description", "")).endswith(".")} == set()
+
+
+def test_the_form_of_a_backfill_begins_with_what_matters_and_offers_names() -> None:
+    """Estimate, cap and selection come first; names are choices, and any block or several providers are valid, too."""
+    schema = parameter_schema(flow_at("flows.enrich_contacts.enrich_contacts")).model_dump_for_openapi()
+    places = {info["position"]: name for name, info in schema["properties"].items()}
+    assert [places[place] for place in range(3)] == ["estimate_only", "max_credits", "select"]
+    for name, known, other in (
+        ("provider", "zoominfo", "zoominfo,hunter/eu"),
+        ("crm", "salesforce", "hubspot/eu"),
+        ("warehouse", "snowflake", "postgres/eu"),
+    ):
+        choice, _ = schema["properties"][name]["anyOf"]
+        assert {"", known} < set(choice["enum"])
+        for value in ("", known, other):
+            assert validate({name: value}, schema) == []
+        assert validate({name: 1}, schema) != []
+    for credits_allowed in (None, 0, 40.5):
+        assert validate({"max_credits": credits_allowed}, schema) == []
+    assert validate({"max_credits": -1}, schema) != []
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ({}, "enrich contacts of hubspot with zoominfo"),
+        ({"lane": "live"}, "enrich live contacts of hubspot with zoominfo"),
+        ({"lane": "backfill", "limit": 5000}, "enrich up to 5,000 backfill contacts of hubspot with zoominfo"),
+        (
+            {"select": {"everything": True, "owner": ""}, "max_credits": 40, "crm": "salesforce/eu"},
+            "enrich selected contacts of salesforce/eu with zoominfo, at most 40 credits",
+        ),
+        (
+            {"select": Selection(owner="7"), "estimate_only": True, "max_credits": None},
+            "estimate the cost of selected contacts of hubspot with zoominfo",
+        ),
+        ({"select": NO_SELECTION}, "enrich contacts of hubspot with zoominfo"),
+    ],
+)
+def test_a_run_is_named_by_what_it_was_asked_to_do(asked: dict[str, Any], name: str) -> None:
+    """In plain words: how many contacts, which, of which CRM, with which provider and cap."""
+    with entered(LocalRun("run-1", "", asked)):
+        assert run_name() == name
 
 
 def test_the_trigger_is_for_the_event_that_listeners_send() -> None:

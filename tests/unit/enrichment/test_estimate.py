@@ -15,6 +15,7 @@ from enrichment.estimate import (
     estimate_markdown,
     estimate_provider,
     hours_for,
+    in_one_sentence,
     totals,
 )
 
@@ -120,6 +121,10 @@ def test_an_estimate_reads_well() -> None:
     assert lines["total cost, EUR"] == "2.00 to 4.00"
     assert "cost" not in lines
     assert "| hunter: contacts to look up | 1 to 2 |" in estimate_markdown(found)
+    assert in_one_sentence(found) == (
+        "9 contacts: 1 to 2 credits at zoominfo, 2 to 4 credits at hunter, 2.00 to 4.00 EUR, 2.00 to 4.00 USD"
+    )
+    assert in_one_sentence(Estimate(selected=1)) == "1 contact: no credits"
 
 
 def test_without_a_price_the_estimate_says_how_to_set_one() -> None:

@@ -5,6 +5,9 @@ import pickle
 import pkgutil
 import subprocess
 import sys
+from dataclasses import replace
+from inspect import signature
+from string import Formatter
 
 import cloudpickle
 import pytest
@@ -79,6 +82,18 @@ def test_a_step_travels_by_its_name() -> None:
         sent = cloudpickle.dumps(one)
         assert pickle.loads(sent) is one
         assert len(sent) < 100
+
+
+def test_a_step_is_named_in_words_by_what_it_is_given() -> None:
+    """Prefect shows no function's name; what a name refers to is a parameter, since a task that has no name fails."""
+    for one in steps():
+        name = str(one.task_run_name)
+        assert "-" not in name
+        fields = {field.partition(".")[0] for _, field, _, _ in Formatter().parse(name) if field}
+        assert fields <= set(signature(one.fn).parameters)
+    named = str(look_up.task_run_name).format(claimed=Parcel(replace(CLAIM, number=3)), plan=CARGO["plan"])
+    assert named == "look up batch 3 (1 contact) with zoominfo"
+    assert Chunk(Claim("token", "run-1", (RECORD,) * 1200, 1)).label == "batch 1 (1,200 contacts)"
 
 
 def test_the_flow_travels_without_what_its_modules_hold() -> None:

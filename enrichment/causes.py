@@ -42,7 +42,7 @@ _CRM = "{crm}"
 _PAID_AGAIN = "decide whether to pay for the lookup again"
 
 #: Failed contacts: what is wrong, and what to do before the retry.
-_FAILED: Mapping[str, tuple[str, str]] = {
+FAILED: Mapping[str, tuple[str, str]] = {
     "attempts_exhausted": (
         "every run that worked on the contact died",
         "read the log of those runs, which `enrich why ID` names",
@@ -72,7 +72,7 @@ _FAILED: Mapping[str, tuple[str, str]] = {
 }
 
 #: Fields that were not written: what is wrong with one value, and what to do.
-_REFUSED: Mapping[str, tuple[str, str]] = {
+REFUSED: Mapping[str, tuple[str, str]] = {
     "not_an_option": ("not in {crm}'s list", "add the value to {crm}'s list, or correct the field or its mapping"),
     "too_long": ("longer than {crm}'s field allows", "lengthen the field in {crm}, or map another source"),
     UNREADABLE: ("not readable for certain", ""),
@@ -104,7 +104,7 @@ _CORRECT = "correct the contact in the CRM"
 _UNKNOWN = ("the provider doesn't know the contact", "check the address, or add a provider")
 
 #: Unmatched, invalid and suppressed contacts: what is wrong, and what to do.
-_NOT_FOUND: Mapping[str, tuple[str, str]] = {
+NOT_FOUND: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(("no_match", "not_found", "unknown_record", "no_data", "empty", "unmatched"), _UNKNOWN),
     "below_min_confidence": ("the provider isn't sure enough that it is this person", "add name and company"),
     "doubtful_name": ("the answer is about a person with another name", _CORRECT),
@@ -170,7 +170,7 @@ WELL_AGAIN: Mapping[str, str] = {
 
 def failed(reason: str, step: str, crm: str = "the CRM") -> Explained:
     """Return what people read of a failed contact's cause."""
-    words, fix = _FAILED.get(reason) or (_failure(reason, step), "")
+    words, fix = FAILED.get(reason) or (_failure(reason, step), "")
     return Explained(words.replace(_CRM, crm), fix.replace(_CRM, crm), f"enrich retry --cause {reason}")
 
 
@@ -184,13 +184,13 @@ def _failure(reason: str, step: str) -> str:
 
 def refused(reason: str, crm: str, field: str = "FIELD") -> Explained:
     """Return what people read of a value that a CRM's field didn't take."""
-    words, fix = _REFUSED.get(reason) or (f"refused by {_CRM} ({reason})", "correct the field or its mapping")
+    words, fix = REFUSED.get(reason) or (f"refused by {_CRM} ({reason})", "correct the field or its mapping")
     return Explained(words.replace(_CRM, crm), fix.replace(_CRM, crm), f"enrich retry --field {field}" if fix else "")
 
 
 def not_found(reason: str, crm_id: str = "ID") -> Explained:
     """Return what people read of an unmatched, invalid or suppressed contact's reason."""
-    words, fix = _NOT_FOUND.get(reason.lower()) or ("the provider doesn't have it", "")
+    words, fix = NOT_FOUND.get(reason.lower()) or ("the provider doesn't have it", "")
     return Explained(words, fix, f"enrich stage --ids {crm_id}" if fix else "")
 
 

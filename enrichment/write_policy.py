@@ -9,19 +9,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from enrichment.wire import FieldDescription, UnfitError, is_blank, same, to_wire
 
 
 class Rule(StrEnum):
-    """When a field may be written."""
+    """When a field may be written; docs/field-mapping.md has the table."""
 
-    NEVER = "never"
-    FILL_BLANK = "fill_blank"
-    ALWAYS = "always"
-    IF_NEWER = "if_newer"
-    """Only if the field was last changed before the provider's reply was received."""
+    meaning: str
+
+    def __new__(cls, name: str, meaning: str = "") -> Self:
+        """Make a rule with its meaning."""
+        member = str.__new__(cls, name)
+        member._value_, member.meaning = name, meaning
+        return member
+
+    NEVER = "never", "never"
+    FILL_BLANK = "fill_blank", "only if the field is blank"
+    ALWAYS = "always", "whenever it differs from the current value"
+    IF_NEWER = "if_newer", "only if the field was last changed before the provider's reply was received, or is blank"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,9 @@
 
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ from blocks.providers.block import load_provider
 from blocks.settings import load_settings
 from blocks.warehouses.base import load_warehouse
 from enrichment.books import Books
+from enrichment.causes import ADVICE
 from enrichment.records import Disposition
 from enrichment.summary import ProviderUse, RunReport, summary_lines
 
@@ -28,6 +32,7 @@ DOCUMENTS = {
     for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 }
 README = DOCUMENTS["README.md"]
+UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
 #: What looks like a setting and isn't one: the schema, and the provider that the walk-through makes up.
 NO_SETTINGS = re.compile(r"ENRICHMENT_(PIPELINE|NAMEBOOK_\w+)")
 
@@ -46,6 +51,18 @@ def command_lines(text: str) -> Iterator[list[str]]:
     yield from (words.split() for words in re.findall(r"`enrich ([a-z][^`\n]*)`", text))
 
 
+def check_command(words: list[str]) -> None:
+    """Fail unless the words behind `enrich` name a command that is there, and options that it has."""
+    command: Any = get_command(cli.app)
+    for word in words:
+        if hasattr(command, "commands"):
+            assert word in command.commands, f"enrich {' '.join(words)}"
+            command = command.commands[word]
+        elif word.startswith("--") and word != "--help":
+            options = {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
+            assert word.rstrip(",.").partition("=")[0] in options, f"enrich {' '.join(words)}"
+
+
 def anchors(text: str) -> set[str]:
     """Return the anchors that GitHub gives to a document's headings."""
     headings = re.findall(r"^#+ (.*)", text, re.MULTILINE)
@@ -56,14 +73,7 @@ def anchors(text: str) -> set[str]:
 def test_the_commands_of_a_document_exist(name: str) -> None:
     """Every `enrich` command that it names is there, with the options that it shows."""
     for words in command_lines(DOCUMENTS[name]):
-        command: Any = get_command(cli.app)
-        for word in words:
-            if hasattr(command, "commands"):
-                assert word in command.commands, f"enrich {' '.join(words)}"
-                command = command.commands[word]
-            elif word.startswith("--") and word != "--help":
-                options = {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
-                assert word.rstrip(",.").partition("=")[0] in options, f"enrich {' '.join(words)}"
+        check_command(words)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -111,6 +121,35 @@ def test_every_page_is_in_an_index() -> None:
         linked = re.findall(r"\]\(([\w.-]+\.md)", index.read_text("utf-8"))
         pages = {path.name for path in index.parent.glob("*.md")} - {index.name}
         assert pages - set(linked) == set(), index
+
+
+def test_every_alert_has_its_section_in_the_runbook() -> None:
+    """Whatever an alert may be about, the runbook says its cause, what to do, and what isn't lost."""
+    sections = DOCUMENTS["docs/runbook.md"].split("\n## ")[1:]
+    for kind in (*ADVICE, "api_version"):
+        (section,) = [text for text in sections if f"(`{kind}`)" in text]
+        assert [part for part in ("**Cause", "**Not lost.**") if part not in section] == []
+        assert "do** " in section or "**Do.**" in section
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_the_units_of_systemd_start_commands_that_exist(path: Path, tmp_path: Path) -> None:
+    """Each is in docs/services.md, its command is ours or one that the containers run too, and systemd takes it."""
+    text = path.read_text()
+    assert f"`{path.name}`" in DOCUMENTS["docs/services.md"]
+    (line,) = re.findall(r"^ExecStart=/opt/contact-enrichment/.venv/bin/(.*)$", text, re.MULTILINE)
+    if line.startswith("enrich "):
+        check_command(line.split()[1:])
+    else:
+        in_containers = (ROOT / "compose.yaml").read_text() + (ROOT / "Dockerfile").read_text()
+        assert [word for word in line.split() if word.startswith("--") and word not in in_containers] == []
+    here = text.replace("/opt/contact-enrichment/.venv/bin", str(Path(sys.executable).parent))
+    (tmp_path / path.name).write_text(re.sub(r"(User|WorkingDirectory)=.*\n", "", here))
+    if analyze := shutil.which("systemd-analyze"):
+        done = subprocess.run(
+            [analyze, "verify", "--man=no", tmp_path / path.name], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_readme_is_short_and_says_how_far_it_is() -> None:

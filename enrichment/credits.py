@@ -7,6 +7,9 @@ from dataclasses import dataclass
 #: Sums of credits are floats: less than this is nothing.
 _NOTHING = 1e-6
 
+#: From this share of a day's cap on, people want to know.
+_NEARLY = 0.8
+
 #: In the caps of a day, what holds for every provider that isn't named.
 ANY_PROVIDER = ""
 
@@ -88,6 +91,11 @@ def overdraft(caps: CreditCaps, spending: Spending, *, credits_each: float, rese
 def cap_of_day(caps: Mapping[str, float], provider: str) -> float | None:
     """Return the day's cap of a provider, None for none; the caps are by name, or for every one."""
     return caps.get(provider, caps.get(ANY_PROVIDER))
+
+
+def nearly_spent(spent: float, cap: float) -> bool:
+    """Return whether most of a day's cap is used up."""
+    return spent >= _NEARLY * cap - _NOTHING
 
 
 def _too_many(cap: float | None, total: float, credits_each: float) -> int:

@@ -31,6 +31,7 @@ from tasks.change_plans import ask_for_approval, decide_plan, waiting_plan
 from tasks.failed_runs import cancel_books, fail_books
 from tasks.looks import nothing_waits
 from tasks.present_run import begun_before, by_schedule, local_run, run_parameters
+from tasks.run_events import report_staged
 from tasks.run_starts import look_again
 
 
@@ -96,7 +97,7 @@ def enrich_contacts(
     if by_schedule() and select.is_empty and nothing_waits(plan):
         return nothing_done(plan, "no contact waits in the queue")
     if not select.is_empty:
-        stage_selection(plan.crm, plan.warehouse, plan.lane, select, refresh=refresh)
+        report_staged(plan.lane, stage_selection(plan.crm, plan.warehouse, plan.lane, select, refresh=refresh))
     report, permit = carry_out(plan, settings, limit)
     if deployment.id and plan.lane != "backfill" and not limit and not permit.cancelled:
         look_again(plan)

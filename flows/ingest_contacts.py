@@ -1,9 +1,10 @@
 """Put contacts into the queue: new contacts, all contacts, or a list."""
 
-from typing import Literal
+from typing import Literal, cast
 
 from prefect import flow
 from prefect.runtime import deployment
+from prefect.states import Completed
 
 from blocks.settings import load_settings
 from enrichment.errors import ConfigurationError
@@ -18,12 +19,14 @@ from enrichment.intake import (
     SelectedContacts,
     intake_kind,
 )
+from enrichment.wording import contacts
 from flows.forms import CrmName, WarehouseName
 from flows.plan import chosen
 from tasks.backfill import stage_selection
 from tasks.failed_runs import alert_failure
 from tasks.intake import stage_everything, stage_failed, stage_listed, stage_missed, stage_new
 from tasks.present_run import by_schedule, run_parameters
+from tasks.run_events import report_staged
 from tasks.run_starts import follow_up
 
 
@@ -72,9 +75,10 @@ def ingest_contacts(
     settings = load_settings()
     crm, warehouse = crm or settings.crm, warehouse or settings.warehouse
     staged = _stage(intake, crm, warehouse, lane, refresh=refresh)
+    report_staged(lane, staged)
     if staged and lane == "live" and deployment.id:
         follow_up()
-    return staged
+    return cast(int, Completed(message=f"{contacts(staged)} added to the queue", data=staged))
 
 
 def _stage(intake: Intake, crm: str, warehouse: str, lane: str, *, refresh: bool) -> int:

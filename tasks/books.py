@@ -40,6 +40,7 @@ from tasks.contact_pages import find_page
 from tasks.dead_runs import end_dead_runs
 from tasks.present_run import local_run, run_id, run_name
 from tasks.queue import pause_of
+from tasks.run_events import report_end, report_stale
 from tasks.steps import step
 
 #: How many contacts of a refused field an alert names.
@@ -107,6 +108,7 @@ def close_books(
         books = warehouse.read_books(plan.run_id, claimed=claimed + released, returned=returned + released)
         report = _count(plan, warehouse, stop, crashed, books, planned)
         end = _cancelled_or_judged(plan, warehouse, report, limits, notifiers)
+        report_stale(plan.lane, warehouse)
         warehouse.close_run(
             plan.run_id,
             replace(
@@ -116,6 +118,7 @@ def close_books(
                 api_versions=report.api_versions,
             ),
         )
+    report_end(plan, report)
     for use in report.providers:
         _note_use(plan, use, notifiers)
     event("books_closed", run=plan.run_id, claimed=report.books.claimed, returned=report.books.returned)

@@ -32,6 +32,7 @@ from lookup.journal import JournalReader
 from lookup.permit import RUN_CANCELLED
 from lookup.walk import LookUp, load_providers
 from tasks.locks import locks_kept
+from tasks.run_events import report_spending
 from tasks.steps import Parcel, step
 from tasks.write_back import WriteBack
 
@@ -61,6 +62,7 @@ def look_up(plan: RunPlan, claimed: Parcel[Claim]) -> Parcel[Chunk]:
         else:
             settlements = (*done.settlements, *_unanswered(claim, done))
             chunk = Chunk(claim, tuple(done.found), tuple(done.unmatched), settlements, stop=buyer.final_stop)
+        report_spending(plan, warehouse)
     event("chunk_looked_up", records=len(claim.records), found=len(chunk.found), settled=len(chunk.settlements))
     return Parcel(chunk)
 

@@ -21,6 +21,7 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import CrashedRun, FailedRun
 
+from blocks import events
 from blocks.log import event
 from blocks.notifiers.base import notify
 from blocks.settings import load_notifiers, load_settings
@@ -33,6 +34,7 @@ from enrichment.plan import RunPlan
 from enrichment.records import CANCELLED
 from tasks.books import alert_and_end
 from tasks.dead_runs import end_early
+from tasks.run_events import report_stale
 
 _ENDED = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED]
 
@@ -40,6 +42,17 @@ _ENDED = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED]
 @sealed
 def alert_failure(flow: "Flow[Any, Any]", flow_run: FlowRun, state: State[Any]) -> None:
     """Alert people that a run failed, unless the last run failed alike."""
+    _report(flow, state)
+    _alert(flow, flow_run, state)
+
+
+def _report(flow: "Flow[Any, Any]", state: State[Any]) -> None:
+    """Report the failure as an event, by the kind of its error."""
+    kind = type(_error(state)).__name__
+    events.emit(events.FAILED_EVENT, events.resource("flow", flow.name), cause=kind, state=state.name or "")
+
+
+def _alert(flow: "Flow[Any, Any]", flow_run: FlowRun, state: State[Any]) -> None:
     message = _cause(state)
     event("run_failed", level=logging.ERROR, run=flow_run.id, flow=flow.name, cause=message)
     try:
@@ -64,13 +77,14 @@ def alert_deployed_failure(flow: "Flow[Any, Any]", flow_run: FlowRun, state: Sta
 @sealed
 def fail_books(flow: "Flow[Any, Any]", flow_run: FlowRun, state: State[Any]) -> None:
     """Close the books of a run that failed, with the cause, and alert people; they may never have been opened."""
+    _report(flow, state)
     try:
         known = _close(flow_run, _cause(state))
     except Exception as error:  # noqa: BLE001 - whatever is wrong with the warehouse too, people are alerted
         event("books_not_closed", level=logging.WARNING, run=flow_run.id, error=cause(error))
         known = False
     if not known:
-        alert_failure(flow, flow_run, state)
+        _alert(flow, flow_run, state)
 
 
 @sealed
@@ -107,6 +121,7 @@ def _close(flow_run: FlowRun, message: str) -> bool:
         concern = Concern("failed", likeness(message), text=message)
         occasion = Occasion(_label(flow_run), books=books)
         end = alert_and_end(warehouse, plan, [concern], occasion, settings.notifier_references)
+        report_stale(asked.get("lane") or "", warehouse)
         usage = warehouse.count_usage(plan.run_id)
         cost = sum(one.credits for one in usage)
         versions = sorted({one.api_version for one in usage if one.api_version})

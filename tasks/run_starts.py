@@ -22,6 +22,7 @@ from prefect.events import Event, get_events_client
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 
+from blocks.events import QUEUE_RESOURCE, RESIDENT_EVENT, STAGED_EVENT
 from blocks.log import event
 from blocks.settings import Settings, load_settings
 from blocks.warehouses.base import open_warehouse
@@ -29,12 +30,6 @@ from enrichment.errors import ConfigurationError, EnrichmentError, TransientErro
 from enrichment.plan import RunPlan
 from tasks.looks import look
 from tasks.steps import step
-
-#: The name and the resource by which the triggers in prefect.yaml know the event.
-STAGED_EVENT = "contact-enrichment.contacts-staged"
-#: The same, for the process of `enrich listen queue` alone, which knows both by their resource.
-RESIDENT_EVENT = "contact-enrichment.live-run-requested"
-QUEUE_RESOURCE = {"prefect.resource.id": "contact-enrichment.queue", "prefect.resource.name": "Staged contacts"}
 
 _ANSWER_SECONDS = 20.0
 #: Buckets to try: an asker whose clock is ahead may have used up this one and the next.

@@ -9,10 +9,11 @@ from prefect import tags
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventResourceFilter
 
+from blocks.events import QUEUE_RESOURCE
 from enrichment.errors import EnrichmentError, where
 from tasks.locks import cancel_runs
 from tasks.queue import run_slot
-from tasks.run_starts import QUEUE_RESOURCE, require_api
+from tasks.run_starts import require_api
 from triggers.pulse import Pulse, told_over_http
 from triggers.starting import RunStarter
 

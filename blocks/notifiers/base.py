@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, Self
 
+from blocks import events
 from blocks.base import PipelineBlock, block_class, configure
 from blocks.log import event
 from enrichment.errors import cause
@@ -73,4 +74,5 @@ def notify(
         else:
             sent += 1
             event("message_sent", notifier=reference, kind=kind)
+    events.emit(events.MESSAGE_EVENT, events.resource("message", kind), notifiers=len(notifiers), delivered=sent)
     return sent

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
+from blocks.events import STAGED_EVENT
 from blocks.warehouses.sqlite import SqliteWarehouse
 from sandbox import lifeline
 from sandbox.place import ROOT, Place, process
-from tasks.run_starts import STAGED_EVENT
 from tests.e2e.conftest import WORKER, ask, bare, count, new_world, prefect
 
 CONTACTS = 200

@@ -1,9 +1,11 @@
-"""Asking a real Prefect server for runs, in both ways."""
+"""What a real Prefect server gets from the pipeline: requests for runs, in both ways, and events."""
 
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,11 +15,15 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelled, Running
 
-from enrichment.errors import ConfigurationError, TransientError
-from enrichment.intake import EveryContact
+from blocks import events
+from blocks.events import RESIDENT_EVENT, STAGED_EVENT
+from enrichment.errors import ConfigurationError, CredentialsRejectedError, TransientError
+from enrichment.intake import EveryContact, Selection
 from enrichment.plan import RunPlan
+from flows.enrich_contacts import enrich_contacts
 from flows.ingest_contacts import ingest_contacts
-from tasks.run_starts import RESIDENT_EVENT, STAGED_EVENT, ask_for_run, look_again
+from tasks import run_events
+from tasks.run_starts import ask_for_run, look_again
 from tests.integration.conftest import Pipeline
 
 #: So long that a test ends within it, or in the next.
@@ -44,9 +50,20 @@ def runs_of(client: SyncPrefectClient, deployment: UUID) -> list[FlowRun]:
     return client.read_flow_runs(deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment])))
 
 
-def sent_events(client: SyncPrefectClient, name: str) -> list[dict[str, object]]:
+def sent_events(client: SyncPrefectClient, name: str) -> list[dict[str, Any]]:
     body = {"filter": {"event": {"name": [name]}}}
     return client._client.post("/events/filter", json=body).json()["events"]
+
+
+def eventually(client: SyncPrefectClient, name: str, about: str, *, times: int = 1) -> list[dict[str, Any]]:
+    """Return the newest events of a name about something; the server writes them down a moment after it has them."""
+    deadline = time.monotonic() + 60
+    while True:
+        found = [one for one in sent_events(client, name) if one["resource"]["prefect.resource.id"] == about]
+        if len(found) >= times:
+            return found
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_many_listeners_get_one_run_that_begins_after_their_commits(
@@ -130,3 +147,61 @@ def test_a_run_at_its_end_sees_what_was_staged_meanwhile(
     assert len(runs_of(client, deployment)) == 1
     pipeline.setenv("ENRICHMENT_START_DEPLOYMENT", "enrich-contacts/absent")
     assert look_again(plan)
+
+
+def test_a_run_reports_what_it_did_in_counts(
+    pipeline: Pipeline, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One event each: contacts queued for a backfill, enriched, the cap, 80 % of the day's credits, the message."""
+    pipeline.new_world(12)
+    pipeline.setenv("ENRICHMENT_CREDITS_PER_DAY", "zoominfo=5")
+    monkeypatch.setattr(run_events, "_reported", set())
+    pipeline.box.world.faults.add(
+        kind="status",
+        service="hubspot",
+        path_contains="batch/update",
+        status=400,
+        body='{"status":"error","category":"VALIDATION_ERROR","message":"Property values were not valid"}',
+        times=1000,
+    )
+    report = enrich_contacts(select=Selection(everything=True))
+    day = datetime.now(UTC).date().isoformat()
+    (queued, *_) = eventually(client, events.STAGED_EVENT, "contact-enrichment.backfill-queue")
+    assert queued["payload"] == {"contacts": 12}
+    (enriched, *_) = eventually(client, events.ENRICHED_EVENT, "contact-enrichment.crm.hubspot")
+    counts = {str(name): count for name, count in report.books.dispositions.items()}
+    assert counts["failed"] > 0
+    expected = {"queue": "backfill", "taken": report.books.claimed, "returned": report.books.returned}
+    assert enriched["payload"] == {**expected, "credits": report.credits, **counts}
+    run = {"prefect.resource.id": f"prefect.flow-run.{report.run_id}", "prefect.resource.role": "flow-run"}
+    assert any(run.items() <= one.items() for one in enriched["related"])
+    (cap, *_) = eventually(client, events.CAP_EVENT, "contact-enrichment.crm.hubspot")
+    assert cap["payload"]["says"].startswith("credit cap reached: 5 credits per day at zoominfo")
+    (spent,) = eventually(client, events.SPENDING_EVENT, f"contact-enrichment.credits.zoominfo.{day}")
+    assert spent["payload"] == {"says": f"zoominfo has used 5 of its 5 credits of {day}"}
+    (alert, *_) = eventually(client, events.MESSAGE_EVENT, "contact-enrichment.message.failure_rate")
+    assert alert["payload"] == {"notifiers": 2, "delivered": 2}
+    said = str([queued, enriched, cap, spent, alert])
+    people = pipeline.box.world.hubspot.contacts
+    assert [name for name in people if name in said] == []
+    assert "@" not in said
+
+
+def test_a_run_that_fails_and_leaves_contacts_waiting_reports_both(
+    pipeline: Pipeline, client: SyncPrefectClient
+) -> None:
+    """The flow and the kind of error; and that a live contact has waited for an hour, though runs end."""
+    pipeline.new_world(3)
+    ingest_contacts(EveryContact())
+    with pipeline.warehouse._transaction() as session:
+        session._connection.execute("UPDATE enrichment_staging SET staged_at = '2026-01-01T00:00:00.000Z'")
+    before = len(sent_events(client, events.FAILED_EVENT))
+    pipeline.box.world.faults.add(
+        kind="status", service="hubspot", path_contains="properties", status=401, body="{}", times=99
+    )
+    with pytest.raises(CredentialsRejectedError):
+        enrich_contacts()
+    (failed, *_) = eventually(client, events.FAILED_EVENT, "contact-enrichment.flow.enrich-contacts", times=before + 1)
+    assert failed["payload"] == {"cause": "CredentialsRejectedError", "state": "Failed"}
+    (stale, *_) = eventually(client, events.STALE_EVENT, "contact-enrichment.queue")
+    assert stale["payload"]["says"].startswith("the live contact that waits longest has waited for ")

@@ -11,13 +11,13 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools import validate
 
+from blocks.events import QUEUE_RESOURCE, STAGED_EVENT
 from blocks.settings import Settings
 from enrichment.intake import NO_SELECTION, Selection
 from flows.enrich_contacts import run_name
 from tasks.cleanup import FLOWS
 from tasks.deployments import TAG
 from tasks.present_run import LocalRun, entered
-from tasks.run_starts import QUEUE_RESOURCE, STAGED_EVENT
 from tasks.setup import WORK_POOL
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,8 @@ from typing import Self
 import pytest
 from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
-from tasks.run_starts import QUEUE_RESOURCE, ask_for_run
+from blocks.events import QUEUE_RESOURCE
+from tasks.run_starts import ask_for_run
 from triggers.live_runs import follow_queue
 from triggers.pulse import Pulse
 

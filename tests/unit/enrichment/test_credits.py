@@ -2,7 +2,7 @@
 
 import pytest
 
-from enrichment.credits import CapReached, CreditCaps, Overdraft, Spending, cap_of_day, overdraft
+from enrichment.credits import CapReached, CreditCaps, Overdraft, Spending, cap_of_day, nearly_spent, overdraft
 from enrichment.plan import RunPlan
 
 SECONDS = 3600.0
@@ -52,3 +52,9 @@ def test_a_day_s_caps_are_those_of_the_provider_or_of_all() -> None:
     assert plan.caps("hunter") == CreditCaps(0.0, 9.0)
     assert bool(plan.caps("zoominfo"))
     assert not RunPlan("r", "hunter", "hubspot", "sqlite").caps("hunter")
+
+
+@pytest.mark.parametrize(("spent", "said"), [(79.9, False), (80, True), (0.1 * 800, True), (120, True)])
+def test_people_want_to_know_at_four_fifths_of_a_cap(spent: float, said: bool) -> None:
+    """Parts of credits add up to it in spite of rounding."""
+    assert nearly_spent(spent, 100) is said

@@ -1,4 +1,4 @@
-"""Thirteen simulated weeks on the stand-ins, and the report on them: its figures are the histories' own."""
+"""Thirteen simulated weeks on the stand-ins, failures and edits among them: the report has the figures of the histories."""
 
 import json
 import re
@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -15,10 +16,14 @@ from enrichment.report import first_week
 from sandbox.accounts import notifier_settings
 from tasks.report import read_report
 from tests.cases.chain import Chain
+from tests.cases.test_refusals import let_industry_be_a_list
 
 WEEKS = 13
 TIMES = re.compile(r"_at$|_timestamp$|_expires_at$|^not_before$")
 PRICE = 0.45
+#: What else happens: in one week HubSpot refuses every update, and a week later the contacts that failed are retried;
+#: from another week on `industry` takes one option only; in another one, people edit what we wrote.
+REFUSING, RETRIED, LISTED, EDITING = 5, 6, 8, 10
 
 
 @dataclass
@@ -28,6 +33,14 @@ class History:
     results: list[Counter[str]] = field(default_factory=list)
     credits: list[float] = field(default_factory=list)
     people: list[str] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    refused: int = 0
+
+
+def enrich(*arguments: str) -> dict[str, Any]:
+    done = CliRunner().invoke(cli.app, [*arguments, "--json"])
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
 
 
 def pass_a_week(chain: Chain) -> None:
@@ -50,10 +63,29 @@ def live_a_week(chain: Chain, history: History, week: int) -> None:
     addresses += [f"miss+w{week}n{n}@firm.example" for n in range(unknown)]
     history.people += addresses
     before = chain.world.zoominfo.credits_used
-    chain.stage(chain.world.hubspot.create([{"email": address} for address in addresses]))
+    ids = chain.world.hubspot.create([{"email": address} for address in addresses])
+    history.ids += ids
+    chain.stage(ids)
+    let_happen(chain, history, week)
     report = chain.run_with_totals()
+    chain.world.faults.clear()
+    history.refused += sum(one.contacts for one in report.refusals)
     history.results.append(Counter({str(name): count for name, count in report.books.dispositions.items()}))
     history.credits.append(chain.world.zoominfo.credits_used - before)
+
+
+def let_happen(chain: Chain, history: History, week: int) -> None:
+    """Do what this week is known for, beside its new contacts."""
+    if week == REFUSING:
+        refusal = {"status": "error", "category": "VALIDATION_ERROR", "message": "Property values were not valid"}
+        chain.answer("hubspot", "batch/update", refusal, status=400, times=0)
+    if week == RETRIED:
+        enrich("retry", "--cause", "validation_error")
+    if week == LISTED:
+        let_industry_be_a_list(chain, "Mining")
+    if week == EDITING:
+        for crm_id in history.ids[:2]:
+            chain.world.hubspot.edit(crm_id, {"company": "Their Own Ltd"})
 
 
 @pytest.fixture
@@ -68,12 +100,6 @@ def history(chain: Chain, tmp_path: Path) -> History:
             pass_a_week(chain)
         live_a_week(chain, history, week)
     return history
-
-
-def enrich(*arguments: str) -> dict[str, str]:
-    done = CliRunner().invoke(cli.app, [*arguments, "--json"])
-    assert done.exit_code == 0, done.output
-    return json.loads(done.stdout)
 
 
 def test_the_report_says_what_happened_in_thirteen_weeks(chain: Chain, history: History, tmp_path: Path) -> None:
@@ -96,7 +122,16 @@ def test_the_report_says_what_happened_in_thirteen_weeks(chain: Chain, history: 
     assert figures["contacts finished"] == str(sum(sum(ended.values()) for ended in history.results))
     written = sum(ended["written"] for ended in history.results)
     impact = {row[0]: row for row in sections["impact"].tables[0].rows}
-    assert impact["industry"][1:4] == (str(written), "0.0%", "100.0%")
+    kept = f"{(written - history.refused) / written:.1%}"
+    assert impact["industry"][1:4] == (str(written), "0.0%", kept)
+    assert impact["company"][1:4] == (str(written), "0.0%", "100.0%")
+    tables = {table.caption: table.rows for one in found.sections for table in one.tables}
+    (failures,) = tables["Failed contacts by cause"]
+    assert failures[1:3] == (str(history.results[REFUSING]["failed"]), "0")  # so many, and none waits: all were retried
+    assert tables["Fields that were not written"][0][2] == str(history.refused)
+    assert {row[1] for row in tables["Promises"]} == {"kept"}
+    edited = enrich("review", "--days", "90")["look"]["edited"]
+    assert [(one["field"], one["edited"]) for one in edited] == [("company", 2)]
 
     for name, value in notifier_settings(chain.box.url, chain.box.smtp_port).items():
         chain.setenv(name, value)

@@ -42,6 +42,7 @@ test-quick: .venv/.synced ## Run the tests that a change breaks first: units, SQ
 test-browser: .venv/.synced ## Check the report in a browser, with axe and Lighthouse, and take screenshots
 	@npm ci --silent --no-audit --no-fund --prefix tests/browser
 	@$(BIN)/python -m tests.browser.build_page .cache/browser/report.html
+	@$(BIN)/python -m tests.browser.build_pictures .cache/browser
 	@node tests/browser/check.mjs .cache/browser/report.html .cache/browser
 
 coverage: .venv/.synced ## Check that the tests of decisions take every branch

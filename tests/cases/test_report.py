@@ -1,4 +1,4 @@
-"""Thirteen simulated weeks on the stand-ins, failures and edits among them: the report has the figures of the histories."""
+"""Thirteen simulated weeks on the stand-ins, with failures and edits: the report has the figures of the histories."""
 
 import json
 import re

@@ -52,6 +52,10 @@ coverage: .venv/.synced ## Check that the tests of decisions take every branch
 simulate: .venv/.synced ## Play histories of crashes, lost answers and expired locks (SEEDS= FIRST=)
 	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0)
 
+# What a release left is never written again; until then it follows the present code.
+release-data: .venv/.synced ## Keep the tables of the present version, which later ones must go on from
+	@$(BIN)/python -m tests.releases
+
 # Takes about ten minutes on two quiet cores.
 mutants: .venv/.synced ## Take out one guard after the other, and see that the histories notice
 	@$(BIN)/python -m tests.simulation.mutants
@@ -84,4 +88,4 @@ ui: .venv/.demo ## Show the demo's runs in Prefect's UI on http://127.0.0.1:4200
 clean: ## Remove the environment and the demo's files
 	rm -rf .venv .tools .demo .cache
 
-.PHONY: help demo test test-quick test-browser coverage simulate mutants bench check format docs interfaces ui clean
+.PHONY: help demo test test-quick test-browser coverage simulate release-data mutants bench check format docs interfaces ui clean

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from pydantic import Field, HttpUrl, SecretStr
 
+from blocks.calls.tls import check_unencrypted
 from blocks.notifiers.base import Attachment, Notifier, NotifierBlock
 from blocks.secrets import reveal
 from enrichment.errors import ConfigurationError, TransientError
@@ -34,7 +35,9 @@ class Email(NotifierBlock):
     host: str = Field(default="", description="Name of the SMTP server.")
     port: int = Field(default=587, ge=1, le=65535, description="Port of the SMTP server.")
     security: str = Field(
-        default="starttls", pattern="^(starttls|tls|none)$", description="One of `starttls`, `tls` and `none`."
+        default="starttls",
+        pattern="^(starttls|tls|none)$",
+        description="One of `starttls`, `tls` and, for a server on this machine, `none`.",
     )
     username: str = Field(default="", description="User of the SMTP server; empty for none.")
     password: SecretStr | None = Field(
@@ -49,6 +52,8 @@ class Email(NotifierBlock):
         for name in ("host", "sender", "recipients"):
             if not getattr(self, name):
                 raise ConfigurationError(f"ENRICHMENT_EMAIL_{name.upper()} is not set")
+        if self.security == "none":
+            check_unencrypted(self.host, "ENRICHMENT_EMAIL_SECURITY=none")
         return EmailNotifier(self)
 
 

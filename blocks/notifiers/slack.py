@@ -5,6 +5,7 @@ from typing import ClassVar
 import httpx
 from pydantic import Field, HttpUrl, SecretStr
 
+from blocks.calls.tls import check_address
 from blocks.notifiers.base import Attachment, Notifier, NotifierBlock
 from blocks.secrets import reveal
 from enrichment.errors import ConfigurationError, TransientError
@@ -34,7 +35,9 @@ class Slack(NotifierBlock):
 
     def get_notifier(self) -> Notifier:
         """Return the adapter."""
-        return SlackNotifier(reveal(self.webhook_url, "ENRICHMENT_SLACK_WEBHOOK_URL"), self.timeout_seconds)
+        url = reveal(self.webhook_url, "ENRICHMENT_SLACK_WEBHOOK_URL")
+        check_address(url, "ENRICHMENT_SLACK_WEBHOOK_URL")
+        return SlackNotifier(url, self.timeout_seconds)
 
 
 class SlackNotifier:

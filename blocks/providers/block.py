@@ -9,6 +9,7 @@ import httpx
 from pydantic import Field, SecretStr
 
 from blocks.base import PipelineBlock, configure, variable_prefix
+from blocks.calls.tls import check_address
 from blocks.providers.base import Provider
 from blocks.providers.http.auth import credential_names, credential_ways, is_set
 from blocks.providers.http.channel import Options
@@ -166,6 +167,7 @@ def _checked_url(url: str, spec: ProviderSpec) -> str:
         raise ConfigurationError(
             f"{variable_prefix(spec.id)}BASE_URL is not a valid URL: write it as https://host/path"
         )
+    check_address(url, f"{variable_prefix(spec.id)}BASE_URL")
     return url.rstrip("/")
 
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from pydantic import Field, HttpUrl, SecretStr
 
 from blocks.base import not_installed
+from blocks.calls.tls import check_address
 from blocks.secrets import reveal
 from blocks.warehouses._rows import Row, bind, decode, refusal, sliced
 from blocks.warehouses._session import PARAMETER, Session, read_sql, script_of
@@ -97,6 +98,7 @@ class BigQuery(WarehouseBlock):
         key = reveal(self.credentials, "ENRICHMENT_BIGQUERY_CREDENTIALS") if self.credentials else ""
         settings: dict[str, Any] = {"project": self.project, "location": self.location}
         if self.api_endpoint:
+            check_address(self.api_endpoint, "ENRICHMENT_BIGQUERY_API_ENDPOINT")
             settings |= {
                 "credentials": AnonymousCredentials(),  # type: ignore[no-untyped-call]
                 "client_options": {"api_endpoint": self.api_endpoint},

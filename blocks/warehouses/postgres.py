@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from pydantic import Field, HttpUrl, SecretStr
 
 from blocks.base import not_installed
+from blocks.calls.tls import LOOPBACK_HOSTS
 from blocks.secrets import reveal
 from blocks.warehouses._rows import Row, bind, decode, refusal
 from blocks.warehouses._session import PARAMETER, ConflictError, Session, read_sql
@@ -104,6 +105,13 @@ class PostgresWarehouse(Warehouse):
                 connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(self._schema)))
             yield session
 
+    def check(self) -> str:
+        """Say what answers, how many records wait, and whether another machine could pass itself off as the server."""
+        said = super().check()
+        with self._lock, self._translated():
+            info = self._connect().info
+        return said + unverified(info.host, info.get_parameters().get("sslmode", "prefer"))
+
     def close(self) -> None:
         """Close the connection."""
         with self._lock:
@@ -164,6 +172,13 @@ class _PostgresSession(Session):
             if isinstance(error, psycopg.OperationalError) and (error.sqlstate or "")[:2] != _LIMIT_EXCEEDED:
                 raise
             raise refusal("PostgreSQL", error.sqlstate or type(error).__name__, str(error), values) from None
+
+
+def unverified(host: str, sslmode: str) -> str:
+    """Say what to do if another machine could pass itself off as the server; empty if none can."""
+    if sslmode == "verify-full" or host in LOOPBACK_HOSTS or host.startswith("/"):
+        return ""
+    return f"; the server isn't verified (sslmode={sslmode}): add sslmode=verify-full to ENRICHMENT_POSTGRES_DSN"
 
 
 def _bind(values: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from pydantic import Field, HttpUrl, SecretStr
 
 from blocks.base import not_installed
+from blocks.calls.tls import check_unencrypted
 from blocks.secrets import reveal
 from blocks.warehouses._rows import Row, bind, decode, refusal
 from blocks.warehouses._session import PARAMETER, ConflictError, Session, read_sql, script_of
@@ -71,7 +72,7 @@ class Redshift(WarehouseBlock):
     password: SecretStr | None = Field(
         default=None, description="The user's password, or the name of a secret block that holds it."
     )
-    ssl: bool = Field(default=True, description="Whether to connect over TLS; leave it on.")
+    ssl: bool = Field(default=True, description="Whether to connect over TLS; off only for a server on this machine.")
     pipeline_schema: str = Field(
         default="enrichment_pipeline",
         pattern=r"^[a-z_][a-z0-9_]*$",
@@ -88,6 +89,8 @@ class Redshift(WarehouseBlock):
                 raise ConfigurationError(
                     f"ENRICHMENT_REDSHIFT_{name} is not set: set it in the environment, in .env or in its Prefect block"
                 )
+        if not self.ssl:
+            check_unencrypted(self.host, "ENRICHMENT_REDSHIFT_SSL=false")
         settings = {
             "host": self.host,
             "port": self.port,
@@ -95,6 +98,7 @@ class Redshift(WarehouseBlock):
             "user": self.user,
             "password": reveal(self.password, "ENRICHMENT_REDSHIFT_PASSWORD"),
             "ssl": self.ssl,
+            "sslmode": "verify-full",  # unless it is given, the driver only warns of another host's certificate
         }
         return RedshiftWarehouse(settings, self.pipeline_schema, self.timeout_seconds)
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, HttpUrl, SecretStr
 
 from blocks.base import not_installed
+from blocks.calls.tls import check_unencrypted
 from blocks.secrets import reveal
 from blocks.warehouses._rows import Row, bind, decode, refusal, sliced
 from blocks.warehouses._session import PARAMETER, ConflictError, Session, read_sql, replayed, script_of
@@ -100,6 +101,8 @@ class Snowflake(WarehouseBlock):
             raise ConfigurationError(
                 f"{', '.join(missing)} is not set: set it in the environment, in .env or in its Prefect block"
             )
+        if self.protocol == "http":
+            check_unencrypted(self.host, "ENRICHMENT_SNOWFLAKE_PROTOCOL=http")
         credentials = self._credentials()
         options = {
             "protocol": self.protocol,

@@ -14,7 +14,7 @@ from urllib3.exceptions import ProtocolError
 from sandbox.exchange import Cut, Reply, Request
 
 #: Where the pipeline believes the services to be.
-URL = "http://simulated"
+URL = "http://localhost"
 
 Send = Callable[[str, Request], Reply]
 

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 import grpc
 
-from blocks.crms.salesforce.session import LOOPBACK_HOSTS, Session
+from blocks.calls.tls import LOOPBACK_HOSTS
+from blocks.crms.salesforce.session import Session
 from enrichment.errors import ConfigurationError, EnrichmentError
 from triggers.salesforce.pubsub_pb2 import FetchRequest, FetchResponse, SchemaRequest, TopicInfo, TopicRequest
 from triggers.salesforce.pubsub_pb2_grpc import PubSubStub

@@ -10,6 +10,7 @@ from pydantic import Field, HttpUrl, SecretStr
 
 from blocks.calls.loop import CallPool
 from blocks.calls.messages import Answer, Call, is_object
+from blocks.calls.tls import check_address
 from blocks.crms.base import ApiVersion, ContactPage, CrmBlock, CrmContact, FieldSet, NewContact, Update, UpdateResult
 from blocks.crms.hubspot.api import MOST_CONNECTIONS, HubSpotApi
 from blocks.crms.hubspot.contacts import DEFAULT_RULES, READ_SCOPE, ContactReader, FieldCatalog, record_id
@@ -102,8 +103,9 @@ class HubSpot(CrmBlock):
         Return the adapter.
 
         Raises:
-            ConfigurationError: the access token is missing, or the mapping file is wrong.
+            ConfigurationError: the access token is missing, or the address or the mapping file is wrong.
         """
+        check_address(self.base_url, "ENRICHMENT_HUBSPOT_BASE_URL")
         return HubSpotCrm(
             HubSpotApi(
                 base_url=self.base_url.rstrip("/"),

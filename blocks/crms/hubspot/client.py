@@ -50,8 +50,11 @@ class HubSpotClient:
             return Answer(response.status, in_lower_case(response.headers), parse_json(response.data))
         except ApiException as error:
             return _answer_of(error)
-        except UnicodeDecodeError as error:
-            # The client decodes an error's body as UTF-8; a proxy's page may be written otherwise.
+        except (UnicodeDecodeError, AttributeError) as error:
+            # The client decodes an error's body as UTF-8: a proxy's page may be written otherwise, and if the server
+            # isn't trusted, there is no body.
+            if not isinstance(error.__context__, ApiException):
+                raise
             return _answer_of(error.__context__)
         except LocationValueError:
             raise ConfigurationError("ENRICHMENT_HUBSPOT_BASE_URL is not a valid URL") from None

@@ -23,7 +23,7 @@ from blocks.crms.salesforce.session import (
     Auth,
     Credentials,
     SessionSource,
-    check_address,
+    check_api_address,
     session_source,
 )
 from blocks.crms.salesforce.updates import SalesforceWriter
@@ -222,8 +222,8 @@ class Salesforce(CrmBlock):
         return Credentials(self.auth, username=self.username if self.auth == "jwt_bearer" else "", **secrets)
 
     def _check_addresses(self) -> None:
-        check_address(self.login_url, "ENRICHMENT_SALESFORCE_LOGIN_URL")
-        check_address(self.instance_url, "ENRICHMENT_SALESFORCE_INSTANCE_URL")
+        check_api_address(self.login_url, "ENRICHMENT_SALESFORCE_LOGIN_URL")
+        check_api_address(self.instance_url, "ENRICHMENT_SALESFORCE_INSTANCE_URL")
         if self.auth == "client_credentials" and any(host in self.login_url for host in _COMMON_HOSTS):
             raise ConfigurationError(
                 "ENRICHMENT_SALESFORCE_LOGIN_URL must be your My Domain for `client_credentials`, such as "

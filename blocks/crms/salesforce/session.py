@@ -20,7 +20,7 @@ from blocks.calls.credentials import CredentialSource, Grant
 from blocks.calls.judging import Dialect, judge
 from blocks.calls.loop import Line, Purpose, make_call
 from blocks.calls.messages import Answer, in_lower_case, network_trouble, parse_json, word
-from blocks.calls.tls import tls
+from blocks.calls.tls import check_address, is_loopback, tls
 from enrichment.errors import ConfigurationError
 from enrichment.retry import Fault, RetryPolicy, Trouble, asked_wait
 
@@ -38,7 +38,6 @@ ASSERTION_SECONDS = 180
 ADDRESS = r"^https?://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?(/[^\s?#]*)?$"
 #: The org in the address of the user, `https://<host>/id/<org>/<user>`.
 _ORG = re.compile(r"/id/(?P<org>00D[A-Za-z0-9]{15})/")
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 _POLICY = RetryPolicy(attempts_after_lost_answer=3)
 _ENDPOINT = "Salesforce's token endpoint"
 
@@ -145,15 +144,9 @@ def open_sessions(
     return CredentialSource(fetch, "salesforce")
 
 
-def is_loopback(url: str) -> bool:
-    """Return whether an address is on this machine."""
-    return httpx.URL(url).host in LOOPBACK_HOSTS
-
-
-def check_address(address: str, variable: str) -> None:
+def check_api_address(address: str, variable: str) -> None:
     """Raise a ConfigurationError if secrets shouldn't go to this address, or if it isn't an API."""
-    if address.startswith("http:") and not is_loopback(address):
-        raise ConfigurationError(f"{variable} must begin with https://")
+    check_address(address, variable)
     if "lightning.force.com" in address:
         raise ConfigurationError(f"{variable} is the URL of the user interface: use https://<domain>.my.salesforce.com")
 

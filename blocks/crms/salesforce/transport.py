@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 from blocks.base import not_installed
 from blocks.calls.messages import Answer, Call, in_lower_case, parse_json
-from blocks.crms.salesforce.session import CLIENT_NAME, MOST_CONNECTIONS, Session, is_loopback
-from enrichment.errors import ConfigurationError
+from blocks.calls.tls import check_address
+from blocks.crms.salesforce.session import CLIENT_NAME, MOST_CONNECTIONS, Session
 from enrichment.retry import Fault, Trouble
 from enrichment.text import storable
 
@@ -75,10 +75,7 @@ class Transport:
 
     def _reach_loopback(self, address: str) -> None:
         prefix = f"https://{urlsplit(address).netloc}/"
-        if not is_loopback(address):
-            raise ConfigurationError(
-                "the instance URL of Salesforce must begin with https://: check ENRICHMENT_SALESFORCE_INSTANCE_URL"
-            )
+        check_address(address, "ENRICHMENT_SALESFORCE_INSTANCE_URL, or the instance URL in Salesforce's session,")
         if prefix not in self._http.adapters:
             self._http.trust_env = False  # a proxy of the environment is never meant for this machine itself
             self._http.mount(prefix, _LoopbackAdapter(self._timeouts, prefix, address + "/"))

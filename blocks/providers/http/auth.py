@@ -14,7 +14,7 @@ from blocks.calls.judging import Dialect, judge
 from blocks.calls.loop import Line, Purpose, make_call
 from blocks.calls.messages import Answer, in_lower_case, network_trouble, parse_json
 from blocks.calls.pacing import Pacer
-from blocks.calls.tls import tls
+from blocks.calls.tls import check_address, tls
 from blocks.providers.http.steps import retry_policy
 from blocks.providers.spec.auth import (
     LOGINS,
@@ -165,10 +165,12 @@ class _TokenEndpoint:
             content: headers and body, as httpx takes them.
 
         Raises:
+            ConfigurationError: it would go over plain HTTP.
             CredentialsRejectedError: there is none for these credentials.
             TransientError: there is none now.
         """
         title = f"{self.spec.title}'s token endpoint"
+        check_address(self.url, f"the address of {title}")
         # A token is free: asking for it again costs nothing.
         policy = replace(retry_policy(self.spec), attempts_after_lost_answer=self.spec.retry.attempts)
         dialect = Dialect(title, self._read_code, lambda *_: None, self._explain, grants=True)

@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,16 +53,15 @@ def init(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Ask a few questions, and write a folder with your settings, field mapping, price book and deployments."""
     with reported_errors():
-        from tasks.own_folder import Choices, check_choices  # noqa: PLC0415 - Prefect takes seconds to import
+        from tasks.own_folder import Choices, check_choices, offered  # noqa: PLC0415 - Prefect takes seconds to import
 
-        usual = Choices()
-        ask = _Asker(yes)
+        ask, names = _Asker(yes), offered()
         chosen: dict[str, Any] = {
-            "crm": ask.choice("CRM: hubspot, salesforce or file", crm, usual.crm, "crm"),
-            "provider": ask.choice("Provider, or several, comma-separated", provider, usual.provider, "provider"),
-            "warehouse": ask.choice("Warehouse: sqlite, postgres, …", warehouse, usual.warehouse, "warehouse"),
-            "secrets": ask.choice("Secrets in: file, prefect, aws or google", secrets, usual.secrets, "secrets"),
-            "notifiers": ask.choice("Alerts by slack, email, both, or empty", notifiers, usual.notifiers, "notifiers"),
+            "crm": ask.choice("CRM", crm, "crm", names),
+            "provider": ask.choice("Provider, or several in order, comma-separated", provider, "provider", names),
+            "warehouse": ask.choice("Warehouse", warehouse, "warehouse", names),
+            "secrets": ask.choice("Secrets in .env (file), or in secret blocks of", secrets, "secrets", names),
+            "notifiers": ask.choice("Alerts by, comma-separated, empty for none", notifiers, "notifiers", names),
             "webhook": ask.agreed("Receive the CRM's webhooks (no: a schedule)?", webhook),
             "credits_per_day": ask.text("Most credits per day; empty for no cap", credits_per_day),
             "api_url": ask.text("Address of Prefect's server; empty for none", prefect_api_url),
@@ -151,7 +150,7 @@ class _Asker:
             return (default if given is None else given).strip()
         return str(typer.prompt(question, default=default, show_default=bool(default), value_proc=read, err=True))
 
-    def choice(self, question: str, given: str | None, default: str, name: str) -> str:
+    def choice(self, question: str, given: str | None, name: str, names: Mapping[str, Sequence[str]]) -> str:
         """Return a choice that is known and installed."""
         from tasks.own_folder import Choices, check_choices  # noqa: PLC0415
 
@@ -159,7 +158,7 @@ class _Asker:
             chosen: dict[str, Any] = {name: typed}
             check_choices(Choices(**chosen))
 
-        return self.text(question, given, default, check)
+        return self.text(f"{question} ({', '.join(names[name])})", given, str(getattr(Choices(), name)), check)
 
     def agreed(self, question: str, given: bool | None) -> bool:
         """Return whether the user wants something; no by default."""

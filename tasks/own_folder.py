@@ -11,10 +11,11 @@ from pathlib import Path
 from dotenv import dotenv_values
 from pydantic import SecretStr
 
-from blocks.base import ENV_PREFIX, PipelineBlock, block_class, own_fields, variable_prefix
+from blocks.base import ENV_PREFIX, PipelineBlock, block_class, module_names, own_fields, variable_prefix
 from blocks.crms.base import CrmBlock
 from blocks.notifiers.base import NotifierBlock
 from blocks.providers.block import provider_block_class
+from blocks.providers.spec.model import spec_names
 from blocks.settings import Settings, names_in
 from blocks.warehouses.base import WarehouseBlock
 from enrichment.errors import ConfigurationError
@@ -74,6 +75,17 @@ class Question:
     description: str
     secret: bool
     answer: str = ""
+
+
+def offered() -> dict[str, Sequence[str]]:
+    """Return the names that there are for each choice."""
+    return {
+        "crm": module_names("blocks.crms"),
+        "provider": spec_names(),
+        "warehouse": module_names("blocks.warehouses"),
+        "secrets": tuple(SECRET_STORES),
+        "notifiers": module_names("blocks.notifiers"),
+    }
 
 
 def check_choices(choices: Choices) -> None:

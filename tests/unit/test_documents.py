@@ -13,7 +13,9 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from dotenv import dotenv_values
 from typer.main import get_command
+from typer.testing import CliRunner
 
 import cli
 from blocks.crms.base import load_crm
@@ -23,6 +25,7 @@ from blocks.settings import load_settings
 from blocks.warehouses.base import load_warehouse
 from enrichment.books import Books
 from enrichment.causes import ADVICE
+from enrichment.credits import ANY_PROVIDER
 from enrichment.records import Disposition
 from enrichment.summary import ProviderUse, RunReport, summary_lines
 
@@ -159,18 +162,20 @@ def test_the_readme_is_short_and_says_how_far_it_is() -> None:
     assert len(lines) <= 125
 
 
-def test_the_quickstart_sets_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its variables, and values of one's own, every system of the pipeline can be built."""
-    (text,) = [block for block in blocks_of(README, "sh") if block.startswith("ENRICHMENT_")]
-    variables = dict(line.split("=", 1) for line in text.splitlines())
+def test_the_quickstart_sets_what_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the folder that it writes, and values of one's own, every system of the pipeline can be built."""
+    (words,) = [words for words in command_lines(README) if words[0] == "init"]
+    done = CliRunner().invoke(cli.app, ["init", str(tmp_path), "--yes", *words[1:]])
+    assert done.exit_code == 0, done.output
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    assert variables["ENRICHMENT_SNOWFLAKE_PRIVATE_KEY"].startswith('"-----BEGIN PRIVATE KEY-----\\n')
-    variables["ENRICHMENT_SNOWFLAKE_PRIVATE_KEY"] = key.decode().replace("\n", "\\n")
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
+    own = {"ENRICHMENT_SNOWFLAKE_PRIVATE_KEY": key.decode().replace("\n", "\\n"), "ENRICHMENT_NOTIFIERS": "slack"}
+    for name, value in dotenv_values(tmp_path / ".env").items():
+        monkeypatch.setenv(name, value or own.get(name, "made-up"))
+    monkeypatch.chdir(tmp_path)
     settings = load_settings()
+    assert settings.credit_caps == {ANY_PROVIDER: 500}
     load_crm(settings.crm).close()
     assert load_provider(settings.provider).name == "zoominfo"
     load_warehouse(settings.warehouse).close()

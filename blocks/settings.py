@@ -251,6 +251,12 @@ class Settings(BaseSettings):
         description="Folder into which the weekly review writes its report, an HTML page; empty: only e-mail carries "
         "it.",
     )
+    report_url: str = Field(
+        "",
+        pattern=r"^(?:https?://\S+)?$",
+        description="Address at which people reach the files of that folder, such as `https://reports.example.com`; "
+        "messages and Prefect link to the report there.",
+    )
 
     @field_validator("credits_per_day")
     @classmethod

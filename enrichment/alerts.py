@@ -163,8 +163,8 @@ def concerns_of(
     if books.failure_rate > limits.failure_rate:
         text = f"{books.count(Disposition.FAILED):,} of {books.claimed:,} contacts failed"
         found.append(Concern("failure_rate", size=books.failure_rate, text=text))
-    found += [_failed_contacts(one, crm, provider) for one in causes]
-    found += [_refused_field(one, crm) for one in refusals if _is_refused_often(one, limits)]
+    found += [failed_contacts(one, crm, provider) for one in causes]
+    found += [refused_field(one, crm) for one in refusals if _is_refused_often(one, limits)]
     for name in ("invalid", "unmatched"):
         share = jump(name, shares_of(books), before or Shares(), limits)
         if share is not None:
@@ -172,7 +172,8 @@ def concerns_of(
     return found
 
 
-def _failed_contacts(one: Cause, crm: str, provider: str) -> Concern:
+def failed_contacts(one: Cause, crm: str, provider: str) -> Concern:
+    """Return what people read of contacts that failed for one cause."""
     cause = failed(one.reason, one.step, crm)
     place = {"write_back": crm, "look_up": provider}.get(one.step, f"the step {one.step}")
     text = f"{contacts(one.count)} failed at {place}: {cause.words} ({one.reason} at {one.step})"
@@ -180,7 +181,8 @@ def _failed_contacts(one: Cause, crm: str, provider: str) -> Concern:
     return Concern("failed_contacts", about, one.count, True, text, cause.advice, one.contacts, one.since)
 
 
-def _refused_field(one: RefusedField, crm: str) -> Concern:
+def refused_field(one: RefusedField, crm: str) -> Concern:
+    """Return what people read of a field that was not written."""
     fix = refused(one.reason, crm, one.field).advice
     return Concern("refused_fields", f"{one.field} {one.reason}", one.share, text=refused_line(one, crm), fix=fix)
 

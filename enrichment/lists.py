@@ -204,6 +204,12 @@ def _repair(cause: causes.Explained, command: str) -> Row:
     return {"fix": cause.fix, "command": command}
 
 
+def shown(rows: Iterable[Row], columns: Iterable[str]) -> list[Row]:
+    """Return columns of listed rows for a table in Prefect, whose two UIs show a link as such, or as its address."""
+    names = ["contact", *columns, "link"]
+    return [{name: row[name] for name in names} for row in rows]
+
+
 def causes_of(rows: Iterable[Row], following: str) -> list[str]:
     """
     Return what the causes of listed contacts mean and what to do, the most frequent first.

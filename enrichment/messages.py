@@ -60,7 +60,7 @@ def compose_alert(
         return Alert("", f"Contact enrichment works again: {well}", "\n".join(lines))
     # Also what people know already of contacts that failed: it belongs to the picture.
     shown = [one for one in concerns if one.text and (one in fresh or one.kind == "failed_contacts")]
-    lines += [line for one in shown for line in _lines(one, occasion.page)]
+    lines += [line for one in shown for line in concern_lines(one, occasion.page)]
     lines += [f"{well[:1].upper()}{well[1:]} again."] if over else []
     advice = dict.fromkeys(ADVICE[kind] for kind in ADVICE if kind in {one.kind for one in fresh})
     lines += [text.replace("{retry}", f"`{occasion.retry}`") for text in advice]
@@ -71,7 +71,7 @@ def compose_alert(
 _LOST = "Nothing is lost: failed contacts are kept until they are retried, and all others wait in the queue."
 
 
-def _lines(one: Concern, page: str) -> Iterator[str]:
+def concern_lines(one: Concern, page: str) -> Iterator[str]:
     """Yield what people read of a concern: what is wrong, whom it is about, since when, and what to do."""
     yield one.text
     listed = ", ".join(f"[{crm_id}]({page.replace('{crm_id}', crm_id)})" if page else crm_id for crm_id in one.contacts)

@@ -1,16 +1,16 @@
 """What a run's summary says: counts only."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from enrichment.alerts import Cause
+from enrichment.alerts import Cause, failed_contacts, refused_field
 from enrichment.books import Books
-from enrichment.causes import failed
 from enrichment.match_rate import match_rate_of
+from enrichment.messages import concern_lines
 from enrichment.records import Disposition, Stop
 from enrichment.refusals import RefusedField, refusals_by_field
-from enrichment.wording import RESULTS, totals
+from enrichment.wording import RESULTS, contacts, totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,24 +190,37 @@ def _versions(use: ProviderUse) -> str:
     return f"{seen} (last run: {', '.join(use.versions_before)})" if use.version_changed else seen
 
 
-def summary_markdown(report: RunReport) -> str:
-    """Return the run's summary as Markdown."""
+def in_one_sentence(report: RunReport) -> str:
+    """Return what people want to know first of a run."""
+    books = report.books
+    if not books.claimed:
+        return "No contact was taken from the queue."
+    ended = {RESULTS[name]: books.count(name) for name in Disposition if name is not Disposition.WRITTEN}
+    rest = {**ended, "back in the queue": books.returned}
+    others = ", ".join(f"{count:,} {label}" for label, count in rest.items() if count)
+    written = f"{books.count(Disposition.WRITTEN):,} of {contacts(books.claimed)} written to {report.crm}"
+    return f"{written}{f' ({others})' if others else ''}, for {_amount(report.credits)} credits."
+
+
+def summary_markdown(report: RunReport, page: str = "") -> str:
+    """
+    Return the run's summary as Markdown: a sentence, the counts, and what failed or was not written, with what to do.
+
+    Args:
+        report: of the run.
+        page: address of a contact's page in the CRM, `{crm_id}` in the id's place; empty if that isn't known.
+    """
     table = [f"| {label} | {value} |" for label, value in summary_lines(report)]
-    head = [f"**The run stopped early:** {report.stop.message}", ""] if report.stop else []
-    return "\n".join([*head, "| | |", "|---|---:|", *table])
+    head = [f"**{in_one_sentence(report)}**", ""]
+    head += [f"**The run stopped early:** {report.stop.message}", ""] if report.stop else []
+    names = ", ".join(use.provider for use in report.providers)
+    failures = [failed_contacts(one, report.crm, names) for one in report.causes]
+    refusals = [refused_field(one, report.crm) for one in report.refusals]
+    trouble = [_as_item(line) for one in (*failures, *refusals) for line in concern_lines(one, page)]
+    below = ["", "What failed or was not written:", "", *trouble] if trouble else []
+    return "\n".join([*head, "| | |", "|---|---:|", *table, *below])
 
 
-def failure_rows(causes: Iterable[Cause], crm: str) -> list[dict[str, str | int]]:
-    """Return the failures of a run as rows of a table: what is wrong, how many contacts, the first, and what to do."""
-    return [
-        {
-            "cause": (cause := failed(one.reason, one.step, crm)).words,
-            "code": one.reason,
-            "step": one.step,
-            "contacts": one.count,
-            "first": ", ".join(one.contacts),
-            "since": one.since,
-            "to repair it": cause.advice,
-        }
-        for one in causes
-    ]
+def _as_item(line: str) -> str:
+    """Return a line of a concern as an item of a list in Markdown, or as one below it."""
+    return f"  * {line.removeprefix('- ')}" if line.startswith("- ") else f"* {line}"

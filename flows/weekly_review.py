@@ -43,6 +43,6 @@ def weekly_review(
     settings = load_settings()
     review = read(warehouse or settings.warehouse, days, sample)
     publish_review(review)
-    report = write_report(warehouse or settings.warehouse, settings.report_folder, review.look)
+    report = write_report(warehouse or settings.warehouse, settings.report_folder, review.look, url=settings.report_url)
     send_review(review, settings.notifier_references, report)
     return review

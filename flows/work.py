@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, cast
 
 from prefect import unmapped
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.futures import PrefectFuture
 from prefect.states import Cancelled, Completed
 
@@ -26,10 +25,11 @@ from enrichment.errors import (
 from enrichment.plan import RunPlan
 from enrichment.records import CANCELLED, ChunkSummary, Claim, Disposition, Stop
 from enrichment.stops import graver, stop_of
-from enrichment.summary import RunReport, cancelled_in_words
+from enrichment.summary import RunReport, cancelled_in_words, in_one_sentence
 from flows.signals import cancelled_by_signals
 from flows.task_runner import other_processes
 from lookup.permit import Permit
+from tasks.artifacts import publish_progress
 from tasks.books import close_books, describe_fields, open_books, publish_report
 from tasks.chunk import carry_chunk, finish_writes, look_up, release_chunk, settle, store, write_back
 from tasks.dead_runs import marked_alive
@@ -142,8 +142,7 @@ def _progress(plan: RunPlan, total: int) -> Callable[[float], object]:
         return lambda _: None
     if local_run():
         return partial(_log_progress, total, [0.0])
-    artifact: Any = create_progress_artifact(0.0, key="enrichment-progress", description=f"{total:,} contacts")
-    return partial(update_progress_artifact, artifact)
+    return publish_progress(f"{total:,} contacts", key="enrichment-progress")
 
 
 def _log_progress(total: int, logged: list[float], percent: float) -> None:
@@ -230,7 +229,7 @@ def nothing_done(plan: RunPlan, message: str) -> RunReport:
 
 def ended(report: RunReport, threshold: float) -> RunReport:
     """
-    Return the report, as Prefect's state of the run if it was cancelled or contacts failed: its message says so.
+    Return the report, as Prefect's state of the run, whose message says what was done, or why contacts failed.
 
     Above the threshold the state has a name of its own, by which people filter runs and automations react. It isn't a
     failed state: the run did all of its work, and running it again would change nothing.
@@ -239,7 +238,7 @@ def ended(report: RunReport, threshold: float) -> RunReport:
         return cast(RunReport, Cancelled(message=cancelled_in_words(report.books)))
     failed = report.books.count(Disposition.FAILED)
     if not failed:
-        return report
+        return cast(RunReport, Completed(message=in_one_sentence(report), data=report))
     causes = "; ".join(f"{cause.count:,} x {cause.reason} at {cause.step}" for cause in report.causes)
     message = f"{failed:,} of {report.books.claimed:,} contacts failed: {causes}"
     name = WITH_FAILURES if report.books.failure_rate > threshold else None

@@ -1,8 +1,16 @@
-"""Artifacts, which Prefect's UI shows with a run; a local run has no UI, so it makes none."""
+"""
+Artifacts, which Prefect's UI shows with a run; a local run has no UI, so it makes none.
 
-from collections.abc import Sequence
+The UI's menu has no entry for them, so the run's log has the address of each.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+from prefect.settings import get_current_settings
+
+from blocks.log import event
 from tasks.present_run import local_run
 
 
@@ -11,7 +19,7 @@ def publish_markdown(markdown: str, *, key: str, description: str) -> None:
     if local_run() is None:
         from prefect.artifacts import create_markdown_artifact  # noqa: PLC0415 - commands that only look need none
 
-        create_markdown_artifact(markdown, key=key, description=description)
+        _say_where(key, create_markdown_artifact(markdown, key=key, description=description))
 
 
 def publish_table(rows: Sequence[dict[str, Any]], *, key: str, description: str) -> None:
@@ -19,4 +27,26 @@ def publish_table(rows: Sequence[dict[str, Any]], *, key: str, description: str)
     if local_run() is None:
         from prefect.artifacts import create_table_artifact  # noqa: PLC0415 - as above
 
-        create_table_artifact(list(rows), key=key, description=description)
+        _say_where(key, create_table_artifact(list(rows), key=key, description=description))
+
+
+def publish_link(link: str, text: str, *, key: str, description: str) -> None:
+    """Show a link with the present run, and under its key those of earlier runs."""
+    if local_run() is None:
+        from prefect.artifacts import create_link_artifact  # noqa: PLC0415 - as above
+
+        _say_where(key, create_link_artifact(link, text, key=key, description=description))
+
+
+def publish_progress(description: str, *, key: str) -> Callable[[float], object]:
+    """Show a bar with the present run, and return what moves it, in per cent."""
+    from prefect.artifacts import create_progress_artifact, update_progress_artifact  # noqa: PLC0415 - as above
+
+    made: Any = create_progress_artifact(0.0, key=key, description=description)
+    _say_where(key, made)
+    return partial(update_progress_artifact, made)
+
+
+def _say_where(key: str, made: Any) -> None:
+    if url := get_current_settings().ui_url:
+        event("artifact", key=key, page=f"{url}/artifacts/artifact/{made}")

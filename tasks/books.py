@@ -28,23 +28,27 @@ from enrichment.alerts import (
 )
 from enrichment.books import Books
 from enrichment.errors import ConfigurationError
-from enrichment.lists import ListFilter
+from enrichment.lists import ListFilter, shown
 from enrichment.messages import Occasion, compose_alert, compose_version_notice
 from enrichment.plan import RunPlan, check_lease
 from enrichment.records import CANCELLED, NEEDS_APPROVAL, Disposition, Stop
 from enrichment.stops import graver
-from enrichment.summary import ProviderUse, RunReport, failure_rows, summary_markdown
+from enrichment.summary import ProviderUse, RunReport, in_one_sentence, summary_markdown
 from enrichment.wire import FieldDescription
 from tasks.artifacts import publish_markdown, publish_table
 from tasks.contact_pages import find_page
 from tasks.dead_runs import end_dead_runs
-from tasks.present_run import local_run, run_id, run_name
+from tasks.lists import read_failed, read_refused
+from tasks.present_run import local_run, run_id, run_label, run_name
 from tasks.queue import pause_of
 from tasks.run_events import report_end, report_stale
 from tasks.steps import step
 
-#: How many contacts of a refused field an alert names.
-_CONTACTS_NAMED = 10
+#: How many contacts of a refused field an alert names, and how many rows a table in Prefect has.
+_CONTACTS_NAMED, _CONTACTS_SHOWN = 10, 200
+#: Neither errors nor values, which may quote a contact, leave the warehouse.
+_FAILED_COLUMNS = ("words", "fix", "command", "step", "attempts", "first_at", "last_at")
+_REFUSED_COLUMNS = ("field", "words", "fix", "command", "first_at")
 
 
 @step(name="open-books", task_run_name="open the totals")
@@ -267,21 +271,26 @@ def _occasion(plan: RunPlan, report: RunReport) -> Occasion:
 
 
 def _run_label(plan: RunPlan) -> str:
-    return f"flow run {run_name()} ({plan.run_id})"
+    return run_label(run_name(), plan.run_id)
 
 
 @step(name="publish-report", task_run_name="publish the summary")
 def publish_report(plan: RunPlan, report: RunReport) -> None:
-    """Publish the run's summary and its failures by cause as artifacts, and let the run's name say what was done."""
+    """Publish the run's summary, what failed and what was not written, and let its name say what was done."""
     if local_run():
         return  # who started it reads the report at the terminal
-    publish_markdown(
-        summary_markdown(report),
-        key="enrichment-summary",
-        description="Summary of the run",
-    )
+    page = ""
+    if report.causes or report.refusals:
+        with open_warehouse(plan.warehouse) as warehouse:
+            page = find_page(warehouse, plan.crm)
+    mine = ListFilter(plan.run_id, limit=_CONTACTS_SHOWN)
+    publish_markdown(summary_markdown(report, page), key="enrichment-summary", description=in_one_sentence(report))
     if report.causes:
-        publish_table(failure_rows(report.causes, plan.crm_name), key="enrichment-failures", description="By cause")
+        rows = shown(read_failed(mine, plan.warehouse), _FAILED_COLUMNS)
+        publish_table(rows, key="enrichment-failures", description="Failed contacts, and what to do")
+    if report.refusals:
+        rows = shown(read_refused(mine, plan.warehouse), _REFUSED_COLUMNS)
+        publish_table(rows, key="enrichment-fields-not-written", description="Fields that were not written, and why")
     _rename(plan, report)
 
 

@@ -34,6 +34,7 @@ from enrichment.plan import RunPlan
 from enrichment.records import CANCELLED
 from tasks.books import alert_and_end
 from tasks.dead_runs import end_early
+from tasks.present_run import run_label
 from tasks.run_events import report_stale
 
 _ENDED = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED]
@@ -133,7 +134,7 @@ def _close(flow_run: FlowRun, message: str) -> bool:
 
 
 def _label(flow_run: FlowRun) -> str:
-    return f"flow run {flow_run.name} ({flow_run.id})"
+    return run_label(flow_run.name, flow_run.id)
 
 
 def _error(state: State[Any]) -> Any:

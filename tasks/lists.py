@@ -33,15 +33,15 @@ Rows = list[dict[str, Any]]
 
 
 @sealed
-def read_failed(wanted: ListFilter) -> Rows:
+def read_failed(wanted: ListFilter, warehouse: str = "") -> Rows:
     """Return the failed contacts that wait for a retry, as rows; raise ConfigurationError if there is no such run."""
-    return _read(wanted, lambda source: source.list_failed(wanted), failed_rows)
+    return _read(wanted, lambda source: source.list_failed(wanted), failed_rows, warehouse)
 
 
 @sealed
-def read_refused(wanted: ListFilter) -> Rows:
+def read_refused(wanted: ListFilter, warehouse: str = "") -> Rows:
     """Return the fields that were not written and still aren't, as rows; raise as `read_failed` does."""
-    return _read(wanted, lambda source: source.list_refused(wanted), refused_rows)
+    return _read(wanted, lambda source: source.list_refused(wanted), refused_rows, warehouse)
 
 
 @sealed
@@ -75,8 +75,9 @@ def _read(
     wanted: ListFilter,
     read: Callable[[Warehouse], list[T]],
     rows_of: Callable[[Iterable[T], Mapping[str, str]], Rows],
+    warehouse: str = "",
 ) -> Rows:
-    reference = load_settings().warehouse
+    reference = warehouse or load_settings().warehouse
     check_run(reference, wanted.run_id)
     with open_warehouse(reference) as source:
         items = read(source)

@@ -11,6 +11,7 @@ from typing import Any
 
 from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
+from prefect.settings import get_current_settings
 
 from blocks.settings import MOST_CHUNKS_IN_FLIGHT
 
@@ -71,6 +72,12 @@ def run_name() -> str:
     """Return the present run's name; empty outside a run."""
     run = _present.get()
     return run.name if run else flow_run.get_name() or ""
+
+
+def run_label(name: str, run_id: object) -> str:
+    """Return what messages say of a run: its name, in Markdown a link into Prefect's UI if there is one, and its id."""
+    url = get_current_settings().ui_url
+    return f"flow run {f'[{name}]({url}/runs/flow-run/{run_id})' if url else name} ({run_id})"
 
 
 def run_parameters() -> Mapping[str, Any]:

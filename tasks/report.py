@@ -12,6 +12,7 @@ from enrichment.errors import ConfigurationError, TransientError, cause, sealed
 from enrichment.report import Report, first_week
 from enrichment.report_sections import report_of
 from enrichment.review import CrmLook, review_of
+from tasks.artifacts import publish_link
 from tasks.audit import audit
 from tasks.steps import step
 
@@ -76,16 +77,24 @@ def attachment_of(report: Report, page: str) -> Attachment:
 
 @dataclass(frozen=True, slots=True)
 class WrittenReport:
-    """A report as a file of a message, and where it is kept; None: nowhere."""
+    """
+    A report.
+
+    Args:
+        page: as a file of a message.
+        path: where it is kept; None: nowhere.
+        link: by which people reach it there; empty if nothing serves the folder.
+    """
 
     page: Attachment
     path: Path | None
+    link: str = ""
 
 
 @step(name="write-report", task_run_name="write the report")
-def write_report(warehouse: str, folder: Path | None, look: CrmLook | None) -> WrittenReport | None:
+def write_report(warehouse: str, folder: Path | None, look: CrmLook | None, *, url: str = "") -> WrittenReport | None:
     """
-    Build the report on the last weeks, and keep it in a folder if there is one.
+    Build the report on the last weeks, keep it in a folder if there is one, and link to it if something serves that.
 
     The review goes on without it: None if what draws it isn't installed; an event says why it isn't kept.
     """
@@ -98,4 +107,7 @@ def write_report(warehouse: str, folder: Path | None, look: CrmLook | None) -> W
     except ConfigurationError as error:
         event("report_not_written", because=cause(error))
         return None
-    return WrittenReport(page, path)
+    link = f"{url.rstrip('/')}/{page.name}" if path and url else ""
+    if link:
+        publish_link(link, "the report", key="enrichment-report", description="The report of the last weeks")
+    return WrittenReport(page, path, link)

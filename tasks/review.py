@@ -113,7 +113,7 @@ def publish_review(review: Review) -> None:
 def send_review(review: Review, notifiers: Sequence[str], report: WrittenReport | None = None) -> None:
     """Send one message with the figures, and the report with it; raise TransientError if no notifier can be reached."""
     message = review_message(review, flow_run.ui_url or "")
-    where = f"\nThe report of the last weeks: {report.path}" if report and report.path else ""
+    where = f"\nThe report of the last weeks: {report.link or report.path}" if report and report.path else ""
     page = report.page if report else None
     if notify(message.subject, message.body + where, notifiers, kind="weekly_review", attachment=page) or not notifiers:
         return

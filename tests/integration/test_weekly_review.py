@@ -30,6 +30,7 @@ def test_a_week_is_reviewed_and_sent(pipeline: Pipeline, tmp_path: Path) -> None
     pipeline.new_world(120)
     world = pipeline.box.world
     pipeline.setenv("ENRICHMENT_REPORT_FOLDER", str(tmp_path / "reports"))
+    pipeline.setenv("ENRICHMENT_REPORT_URL", "https://reports.example/weekly/")
     ingest_contacts(EveryContact(), lane="live")
     report = enrich_contacts()
     review = weekly_review()
@@ -44,7 +45,8 @@ def test_a_week_is_reviewed_and_sent(pipeline: Pipeline, tmp_path: Path) -> None
     assert f"written: {review.ended['written']:,}" in mail.body
     (kept,) = (tmp_path / "reports").iterdir()
     assert [name for name, _ in mail.attachments] == [kept.name]
-    assert all(str(kept) in text for text in (message.text, mail.body))
+    link = f"https://reports.example/weekly/{kept.name}"
+    assert all(link in text for text in (message.text, mail.body, artifact("enrichment-report")))
     shown = (
         kept.read_text() + message.text + mail.body + artifact("weekly-review") + str(artifact("unmatched-by-reason"))
     )

@@ -12,6 +12,7 @@ from enrichment.lists import (
     failed_rows,
     queued_rows,
     refused_rows,
+    shown,
     unmatched_rows,
 )
 from enrichment.unmatched import NOTHING, Suggestion, UnmatchedItem
@@ -31,6 +32,14 @@ def test_a_failed_contact_has_its_history_its_cause_and_its_command() -> None:
     assert row["words"] == "hubspot didn't say what became of the update"
     assert (row["attempts"], row["failures"], row["first_at"], row["last_at"]) == (6, 2, EARLY, LATE)
     assert row["command"] == "enrich retry 7"
+
+
+def test_a_table_in_prefect_has_only_what_it_may_and_the_link_last() -> None:
+    """Neither the error nor a refused value, which may quote a contact; without a page the link is blank."""
+    assert [list(row.items()) for row in shown(failed_rows([FAILED], PAGES), ["command"])] == [
+        [("contact", "7"), ("command", "enrich retry 7"), ("link", "https://app.example/7")]
+    ]
+    assert shown(refused_rows([REFUSED], PAGES), ["field"]) == [{"contact": "8", "field": "Industry", "link": ""}]
 
 
 def test_a_field_that_was_not_written_has_its_cause_and_its_command() -> None:

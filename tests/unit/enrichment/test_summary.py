@@ -7,6 +7,7 @@ import pytest
 
 from enrichment.alerts import Cause
 from enrichment.books import Books
+from enrichment.causes import refused
 from enrichment.match_rate import match_rate_of
 from enrichment.records import Disposition, Stop
 from enrichment.refusals import RefusedField
@@ -15,7 +16,7 @@ from enrichment.summary import (
     RateUse,
     RunReport,
     cancelled_in_words,
-    failure_rows,
+    in_one_sentence,
     report_of,
     summary_lines,
     summary_markdown,
@@ -108,8 +109,8 @@ def test_the_markdown_is_one_table_below_the_reason_of_a_stop(stop: str) -> None
     why = Stop("quota_exhausted", stop) if stop else None
     text = summary_markdown(RunReport("run", BOOKS, [ZOOMINFO], stop=why))
     rows = text.splitlines()
-    assert ("stopped early" in rows[0]) == bool(stop)
-    assert (stop in rows[0]) or not stop
+    assert ("stopped early" in rows[2]) == bool(stop)
+    assert (stop in rows[2]) or not stop
     assert "| written | 9,000 |" in rows
     assert rows.index("|---|---:|") == rows.index("| | |") + 1
 
@@ -129,20 +130,34 @@ def test_a_cancelled_run_says_where_its_contacts_are_and_how_to_go_on() -> None:
     assert "run the same command again" in said
 
 
-def test_failures_are_rows_with_words_and_the_command_that_repairs_them() -> None:
-    """Each cause is one row, in the order given, with its first contacts."""
-    causes = [Cause("status_500", "look_up", 17, ("101", "102"), "2026-01-01T10:00:00.000Z"), Cause("x", "store", 3)]
-    first, second = failure_rows(causes, "hubspot")
-    assert first == {
-        "cause": "the provider answered 500",
-        "code": "status_500",
-        "step": "look_up",
-        "contacts": 17,
-        "first": "101, 102",
-        "since": "2026-01-01T10:00:00.000Z",
-        "to repair it": "`enrich retry --cause status_500`",
-    }
-    assert (second["cause"], second["first"]) == ("the step store failed", "")
+def test_the_summary_begins_with_a_sentence() -> None:
+    """What was written of how many, how the others ended, and the cost; a run without contacts says that."""
+    text = summary_markdown(RunReport("run", BOOKS, [ZOOMINFO], crm="hubspot"))
+    assert text.startswith(f"**{in_one_sentence(RunReport('run', BOOKS, [ZOOMINFO], crm='hubspot'))}**\n\n| | |\n")
+    books = Books(1200, 1000, {Disposition.WRITTEN: 150, Disposition.UNMATCHED: 49, Disposition.FAILED: 1})
+    assert in_one_sentence(RunReport("run", books, [ProviderUse("hunter", {}, 9.5)], crm="hubspot")) == (
+        "150 of 1,200 contacts written to hubspot (49 unmatched, 1 failed, 1,000 back in the queue), for 9.5 credits."
+    )
+    only = Books(1, 0, {Disposition.WRITTEN: 1})
+    assert in_one_sentence(RunReport("run", only, crm="hubspot")) == "1 of 1 contact written to hubspot, for 0 credits."
+    assert in_one_sentence(RunReport("run", Books())) == "No contact was taken from the queue."
+
+
+def test_the_summary_names_failures_and_fields_with_links_and_commands() -> None:
+    """Each cause with its first contacts, then each field that was not written; without a page, ids are no links."""
+    causes = [Cause("status_500", "look_up", 2, ("101", "102"), "2026-01-01T10:00:00.000Z")]
+    refusals = [RefusedField("industry", "not_an_option", 3)]
+    report = RunReport("run", BOOKS, [ZOOMINFO], causes, crm="hubspot", refusals=refusals)
+    lines = summary_markdown(report, "https://crm.example/{crm_id}").splitlines()
+    where = lines.index("What failed or was not written:")
+    assert lines[where + 2 :] == [
+        "* 2 contacts failed at zoominfo: the provider answered 500 (status_500 at look_up)",
+        "  * since 2026-01-01T10:00:00.000Z; contacts [101](https://crm.example/101), [102](https://crm.example/102)",
+        "  * to repair it: `enrich retry --cause status_500`",
+        "* industry: 3 values not in hubspot's list",
+        f"  * to repair it: {refused('not_an_option', 'hubspot', 'industry').advice}",
+    ]
+    assert "; contacts 101, 102" in summary_markdown(report)
 
 
 @pytest.mark.parametrize(

@@ -5,26 +5,34 @@ A run that was killed, or never began, can't alert anyone; the server can. It kn
 blocks, so people are reached through one of these.
 """
 
-from collections.abc import Iterator, Sequence
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
 from prefect import get_client
 from prefect.blocks.core import Block
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.types import SecretDict
+from prefect.variables import Variable
 
+from blocks import events
 from blocks.log import event
 from blocks.notifiers.base import load_notifier
 from blocks.notifiers.notification_block import PrefectNotifier
 from blocks.notifiers.slack import SlackNotifier
 from enrichment.errors import EnrichmentError
 
+#: The Prefect Variable that knows what was made, by an automation's name.
+SHIPPED = "enrichment-automations"
 #: The notification block that is saved of the Slack notifier, since the server can't use ours.
 SLACK_BLOCK = "contact-enrichment"
 
@@ -36,23 +44,59 @@ _ENDED = ("Completed", "Failed", "Crashed", "Cancelled")
 
 def make_automations(notifiers: Sequence[str], *, save: bool) -> list[str]:
     """
-    Make the automations that are absent, and return their names; those of these names stay as people made them.
+    Make the automations that are absent, bring those up to date that people left alone, and return their names.
+
+    What people changed stays as it is, and what they deleted stays away: a Prefect Variable has a digest of each
+    automation, as the server had it once it was made.
 
     Args:
         notifiers: references of the configured notifiers.
         save: whether a Slack webhook's URL may be saved as a notification block.
     """
     blocks = [found for reference in notifiers if (found := _notification_block(reference, save=save))]
+    kept: Any = Variable.get(SHIPPED, {})
+    shipped = dict(kept)
     made = []
     with get_client(sync_client=True) as client:
-        for automation in (_declare_dead(), *(_warnings(blocks) if blocks else ())):
+        for automation in (_declare_dead(), *(chain(_warnings(blocks), _notices(blocks)) if blocks else ())):
             try:
-                if not client.read_automations_by_name(automation.name):
-                    client.create_automation(automation)
+                if known := _ship(client, automation, shipped.get(automation.name, {})):
+                    shipped[automation.name] = known
                     made.append(automation.name)
             except PrefectHTTPStatusError as error:  # a plan of Prefect Cloud may have no room for it
                 event("automation_not_made", automation=automation.name, status=error.response.status_code)
+    if made:
+        Variable.set(SHIPPED, shipped, overwrite=True)
     return made
+
+
+def _ship(client: SyncPrefectClient, wanted: AutomationCore, known: Mapping[str, str]) -> dict[str, str] | None:
+    """Make an automation, or bring it up to date, and return what to remember of it; None if it stays as it is."""
+    there = next(iter(client.read_automations_by_name(wanted.name)), None)
+    if known and (there is None or known["there"] != _digest(there)):
+        event("automation_left_alone", automation=wanted.name, because="a person has changed or deleted it")
+        return None
+    if there is None:
+        client.create_automation(wanted)
+    elif known and known["shipped"] != _digest(wanted):
+        client.update_automation(there.id, wanted.model_copy(update={"enabled": there.enabled}))
+    else:
+        return None
+    (now,) = client.read_automations_by_name(wanted.name)
+    return {"shipped": _digest(wanted), "there": _digest(now)}
+
+
+def _digest(automation: AutomationCore) -> str:
+    """Return what two automations have in common that do the same; whether it is switched on makes no difference."""
+    told = automation.model_dump(mode="json", include={"description", "trigger", "actions"})
+    return hashlib.sha256(json.dumps(_sorted(told), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _sorted(value: Any) -> Any:
+    """Return plain values with every list in one order, since the events of a trigger are a set."""
+    if isinstance(value, dict):
+        return {name: _sorted(one) for name, one in value.items()}
+    return sorted(map(_sorted, value), key=str) if isinstance(value, list) else value
 
 
 def _notification_block(reference: str, *, save: bool) -> UUID | None:
@@ -137,6 +181,41 @@ def _warnings(blocks: Sequence[UUID]) -> Iterator[AutomationCore]:
             "no run of the live queue has begun for an hour",
             "Check the schedule of the deployment enrich-contacts/live and its worker. If you paused it on purpose, "
             "switch this automation off.",
+        ),
+    )
+
+
+def _notices(blocks: Sequence[UUID]) -> Iterator[AutomationCore]:
+    """Give the automations that react on what runs report as events."""
+    yield AutomationCore(
+        name="Contact enrichment: a live contact has waited for an hour",
+        description="Runs end, and leave it in the queue.",
+        trigger=EventTrigger(
+            match={"prefect.resource.id": events.QUEUE_RESOURCE["prefect.resource.id"]},
+            expect={events.STALE_EVENT},
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(hours=6),
+        ),
+        actions=_send(blocks, "a live contact has waited for an hour", "{{ event.payload.says }}"),
+    )
+    yield AutomationCore(
+        name="Contact enrichment: a provider has used 80 % of its credits of the day",
+        description="Beyond the cap contacts wait for the next day (UTC).",
+        trigger=EventTrigger(
+            match={"prefect.resource.id": "contact-enrichment.credits.*"},
+            expect={events.SPENDING_EVENT},
+            # The day is a part of the resource: one message for each provider and day.
+            for_each={"prefect.resource.id"},
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(days=1),
+        ),
+        actions=_send(
+            blocks,
+            "80 % of the day's credits are used",
+            "{{ event.payload.says }}. Beyond the cap contacts wait for the next day (UTC); ENRICHMENT_CREDITS_PER_DAY "
+            "sets it.",
         ),
     )
 

@@ -113,5 +113,5 @@ def _prepare_prefect(settings: Settings, save: bool, runs: int) -> dict[str, Any
         if environment_values(Receiver):
             chosen.append(Receiver.vendor)
         done["blocks saved"] = save_blocks({Reference.parse(reference).name for reference in chosen})
-    done["automations created"] = make_automations(settings.notifier_references, save=save)
+    done["automations created or updated"] = make_automations(settings.notifier_references, save=save)
     return done

@@ -1,5 +1,6 @@
 """Nothing ends in silence: what fails says so in its books, its state, its title and one alert."""
 
+import json
 import uuid
 from functools import partial
 from typing import Any
@@ -8,11 +9,12 @@ import pytest
 from prefect import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.events.schemas.automations import EventTrigger
+from prefect.events.schemas.automations import AutomationCore, EventTrigger
 from prefect.settings.models.flows import FlowsSettings
 from prefect.states import Completed, Crashed, Failed, State
+from prefect.variables import Variable
 
-from blocks.automations import make_automations
+from blocks.automations import SHIPPED, make_automations
 from enrichment.errors import ConfigurationError, EnrichmentError
 from enrichment.intake import EveryContact, ListedContacts
 from flows.enrich_contacts import enrich_contacts
@@ -22,6 +24,7 @@ from flows.preview_contacts import preview_contacts
 from tasks.books import describe_fields
 from tasks.failed_runs import alert_failure
 from tests.integration.conftest import Pipeline, pipeline, prepared_server, shared_box
+from tests.integration.test_weekly_review import artifact
 
 __all__ = ["pipeline", "prepared_server", "shared_box"]
 
@@ -62,8 +65,8 @@ def books(pipeline: Pipeline) -> tuple[str, str | None, str | None]:
 
 
 @WAREHOUSES
-def test_a_run_whose_contacts_fail_says_so_everywhere(pipeline: Pipeline) -> None:
-    """Title, state and message; the alert comes in that run, and again when as many more fail; the end is reported."""
+def test_a_run_whose_contacts_fail_says_so_everywhere(pipeline: Pipeline, caplog: pytest.LogCaptureFixture) -> None:
+    """Title, state, artifacts; the alert comes in that run, and when as many more fail; the end is reported."""
     pipeline.new_world(1)
     hubspot = pipeline.box.world.hubspot
     ids = hubspot.create([{"email": f"hit+p{n}@firm.example"} for n in range(12)])
@@ -79,6 +82,14 @@ def test_a_run_whose_contacts_fail_says_so_everywhere(pipeline: Pipeline) -> Non
     assert "100.0% of 8 contacts failed" in message
     assert "Nothing is lost" in message
     assert f"enrich retry --run {run.id}" in message
+    assert f"/runs/flow-run/{run.id}|" in message
+    failed = json.loads(artifact("enrichment-failures"))
+    assert {row["contact"] for row in failed} == set(ids[:8])
+    summary = artifact("enrichment-summary")
+    assert summary.startswith("**0 of 8 contacts written to hubspot (8 failed), for 8 credits.**")
+    assert f"* to repair it: {failed[0]['fix']}, then `enrich retry --cause {report.causes[0].reason}`" in summary
+    said = [line for line in caplog.text.splitlines() if "artifact key=enrichment-summary page=http" in line]
+    assert said
     assert books(pipeline)[0] == "closed"
     ingest_contacts(ListedContacts(crm_ids=ids[8:9]))
     enrich_contacts()
@@ -157,11 +168,11 @@ def test_a_list_of_ids_of_another_portal_is_pointed_out(pipeline: Pipeline) -> N
 
 
 def test_setup_makes_automations_and_leaves_those_of_people_alone(pipeline: Pipeline) -> None:
-    """Each once; one that a person switched off stays so."""
+    """Each once; what a person switched off, changed or deleted stays so, and the others are brought up to date."""
     pipeline.new_world(1)
     assert make_automations(["slack", "email"], save=False)[1:] == []  # the server may use no URL that isn't saved
     made = make_automations(["slack", "email"], save=True)
-    assert len(made) == 3
+    assert len(made) == 5
     with get_client(sync_client=True) as client:
         (dead,) = client.read_automations_by_name("Contact enrichment: a run without a sign of life has crashed")
         assert isinstance(dead.trigger, EventTrigger)
@@ -171,6 +182,20 @@ def test_setup_makes_automations_and_leaves_those_of_people_alone(pipeline: Pipe
         client.pause_automation(late.id)
         assert make_automations(["slack", "email"], save=True) == []
         assert not client.read_automations_by_name(late.name)[0].enabled
+        (stale,) = client.read_automations_by_name("Contact enrichment: a live contact has waited for an hour")
+        (spent,) = client.read_automations_by_name(made[-1])
+        changed = stale.model_dump(exclude={"id", "owner_resource"}) | {"description": "Ask Kim."}
+        client.update_automation(stale.id, AutomationCore(**changed))
+        client.delete_automation(spent.id)
+        shipped = dict(Variable.get(SHIPPED))
+        Variable.set(SHIPPED, {name: {**one, "shipped": "older"} for name, one in shipped.items()}, overwrite=True)
+        renewed = make_automations(["slack", "email"], save=True)
+        assert set(renewed) == {dead.name, *made} - {stale.name, spent.name}
+        assert not client.read_automations_by_name(late.name)[0].enabled
+        assert client.read_automations_by_name(stale.name)[0].description == "Ask Kim."
+        assert client.read_automations_by_name(spent.name) == []
+        assert make_automations(["slack", "email"], save=True) == []
+        Variable.unset(SHIPPED)
         for automation in client.read_automations():
             if automation.name in made:
                 client.delete_automation(automation.id)

@@ -4,13 +4,25 @@ import hashlib
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from enrichment.errors import ConfigurationError
 from enrichment.moments import in_utc
 
 #: A moment; without a time zone it is in UTC.
 Moment = Annotated[datetime, AfterValidator(in_utc)]
+#: A moment or none, with titles for the choice that forms make of it.
+_A_MOMENT, _NONE = {"title": "moment", "type": "string", "format": "date-time"}, {"title": "not set", "type": "null"}
+OptionalMoment = Annotated[Moment | None, WithJsonSchema({"anyOf": [_A_MOMENT, _NONE]})]
 
 
 class Selection(BaseModel):
@@ -19,10 +31,10 @@ class Selection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
     everything: bool = Field(False, description="Every contact of the CRM; excludes every other condition.")
-    created_from: Moment | None = Field(
+    created_from: OptionalMoment = Field(
         None, description="Created at or after this moment (UTC unless it names a time zone)."
     )
-    created_until: Moment | None = Field(
+    created_until: OptionalMoment = Field(
         None, description="Created before this moment (UTC unless it names a time zone)."
     )
     owner: str = Field("", description="Owned by this user, by the CRM's user id.")
@@ -100,7 +112,7 @@ class NewContacts(_Intake):
     """The contacts that were created since the last intake, or since a moment."""
 
     what: Literal["new"] = "new"
-    since: Moment | None = Field(
+    since: OptionalMoment = Field(
         None,
         description="Created at or after this moment (UTC unless it names a time zone); empty: since the last intake.",
     )

@@ -9,9 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
+from prefect.events.worker import EventsWorker
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from blocks import events
+from blocks.automations import make_automations
 from blocks.events import STAGED_EVENT
 from blocks.warehouses.sqlite import SqliteWarehouse
 from sandbox import lifeline
@@ -58,6 +63,9 @@ def test_everything_is_deployed_with_its_triggers_and_its_form(
         assert all(info["description"] for info in properties.values())
     limit = found["live"]["parameter_openapi_schema"]["properties"]["limit"]
     assert (limit["minimum"], limit["default"]) == (0, 0)
+    form = found["backfill"]["parameter_openapi_schema"]["properties"]
+    assert sorted(form, key=lambda name: form[name]["position"])[:3] == ["estimate_only", "max_credits", "select"]
+    assert {"hubspot", "salesforce"} < set(form["crm"]["anyOf"][0]["enum"])
     (automation,) = ask(deployed, "GET", f"automations/related-to/prefect.deployment.{found['live']['id']}")
     assert automation["enabled"]
     assert automation["trigger"]["expect"] == [STAGED_EVENT]
@@ -121,6 +129,32 @@ def test_many_commits_start_few_runs_and_the_last_one_is_followed_by_one(
     assert {run["state_type"] for run in runs} <= {"COMPLETED", "CANCELLED"}
     _agree(place, warehouse)
     warehouse.close()
+
+
+def test_the_server_sends_one_message_of_credits_that_are_nearly_spent(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The automation that setup makes reacts on the event of a run, once for a provider and day, in its words."""
+    new_world(place, 1, stage=False)
+    for name, value in place.environment.items():
+        if name.startswith("ENRICHMENT_"):
+            monkeypatch.setenv(name, value)
+    with temporary_settings({PREFECT_API_URL: place.environment["PREFECT_API_URL"]}):
+        make_automations(["slack"], save=True)
+        for _ in range(2):
+            about = events.resource("credits", "zoominfo.2026-11-29", "zoominfo")
+            events.emit(events.SPENDING_EVENT, about, says="zoominfo has used 4 of its 5 credits of 2026-11-29")
+        EventsWorker.drain_all()
+
+    def sent() -> list[dict[str, str]]:
+        messages: list[dict[str, str]] = httpx.get(f"{place.sandbox_url}/control/messages", timeout=60).json()["slack"]
+        return messages
+
+    eventually(lambda: bool(sent()))
+    (message,) = sent()
+    assert message["text"].startswith(
+        "*Contact enrichment: 80 % of the day's credits are used*\nzoominfo has used 4 of"
+    )
 
 
 def _listener(place: Place) -> "subprocess.Popen[str]":

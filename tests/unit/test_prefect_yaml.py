@@ -86,6 +86,8 @@ def test_the_form_of_a_backfill_begins_with_what_matters_and_offers_names() -> N
         for value in ("", known, other):
             assert validate({name: value}, schema) == []
         assert validate({name: 1}, schema) != []
+    for moment in (None, "2026-01-01T00:00:00Z"):
+        assert validate({"select": {"created_from": moment}}, schema) == []
     for credits_allowed in (None, 0, 40.5):
         assert validate({"max_credits": credits_allowed}, schema) == []
     assert validate({"max_credits": -1}, schema) != []

@@ -27,7 +27,7 @@ from enrichment.errors import ConfigurationError, sealed
 from enrichment.plan import RunPlan
 from enrichment.records import Found
 from enrichment.write_policy import WritePlan
-from tasks.present_run import who
+from tasks.present_run import run_label, run_name, who
 from tasks.steps import step
 
 
@@ -101,7 +101,8 @@ def ask_for_approval(plan: RunPlan, notifiers: Sequence[str]) -> PlanSummary:
         shown = sealed_plan(warehouse, plan.run_id)
     subject = f"Contact enrichment: {shown.summary.contacts:,} contacts wait for your approval"
     body = (
-        f"{shown.cause}: {shown.summary}.\nNothing is lost, and nothing was written of it. Approve it in Prefect, or "
+        f"{run_label(run_name(), plan.run_id)}\n{shown.cause}: {shown.summary}.\n"
+        "Nothing is lost, and nothing was written of it. Approve it on the run's page in Prefect, or "
         f"with `enrich apply {shown.plan_id}`; decline it with `enrich apply {shown.plan_id} --decline`. After "
         f"{plan.guard.hours:g} hours the contacts are back in the queue."
     )

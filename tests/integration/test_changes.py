@@ -199,6 +199,7 @@ def test_a_deployed_run_waits_in_prefect_and_goes_on_with_the_answer(pipeline: P
         assert values(pipeline) == before
         (message,) = pipeline.box.world.slack.messages
         assert "contacts wait for your approval" in str(message)
+        assert f"/runs/flow-run/{run_id}|" in str(message)
         resumed = client.resume_flow_run(run_id, {"approve": approve, "who": "Ada", "note": "looked at it"})
         assert resumed.status == "ACCEPT"
         assert carried_out(client, run_id).is_completed()

@@ -16,7 +16,7 @@ from commands.doctor import doctor
 from commands.init import init
 from commands.listeners import listen
 from commands.lists import failures, queue, unmatched
-from commands.mapping import drift
+from commands.mapping import drift, remap
 from commands.repair import retry
 from commands.report import report
 from commands.review import review
@@ -299,6 +299,10 @@ app.command(
 app.command(rich_help_panel=KEEP, epilog="Example: `enrich cleanup`, then `enrich cleanup --yes`")(cleanup)
 app.command(rich_help_panel=LOOK, epilog="Example: `enrich audit --days 7`")(audit)
 app.command(rich_help_panel=LOOK, epilog="Example: `enrich drift --days 90`")(drift)
+app.command(
+    rich_help_panel=REPAIR,
+    epilog="Example: `enrich remap --provider zoominfo`, then `enrich remap --provider zoominfo --yes`",
+)(remap)
 app.command(rich_help_panel=RUN, epilog="Example: `enrich plan --limit 500 --out plan.json`")(plan)
 app.command(rich_help_panel=RUN, epilog="Example: `enrich apply plan.json`, or `enrich apply PLAN_ID --decline`")(apply)
 

@@ -285,7 +285,6 @@ def run_table(report: Any) -> "Table":
 
 def say_run(report: Any, as_json: bool) -> None:
     """Print a run's report; exit with a code if more contacts failed than the threshold permits."""
-    from blocks.settings import load_settings  # noqa: PLC0415
     from enrichment.records import NEEDS_APPROVAL, Disposition  # noqa: PLC0415
 
     failed = report.books.count(Disposition.FAILED)
@@ -294,6 +293,15 @@ def say_run(report: Any, as_json: bool) -> None:
         apply = f"enrich apply {report.run_id}"
         following = f"`{apply}` writes the changes that were held, `{apply} --decline` drops them"
     say(report, as_json, lambda: run_table(report), following)
+    check_failures(report)
+
+
+def check_failures(report: Any) -> None:
+    """Exit with a code if more contacts of a run failed than the threshold permits."""
+    from blocks.settings import load_settings  # noqa: PLC0415
+    from enrichment.records import Disposition  # noqa: PLC0415
+
+    failed = report.books.count(Disposition.FAILED)
     if report.books.failure_rate > load_settings().alert_threshold:
         raise EnrichmentError(
             f"{failed:,} of {report.books.claimed:,} contacts failed: fix the causes "

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from enrichment.fields import OUT_OF_RANGE, UNREADABLE
-from enrichment.undo import EDITED, WRITTEN_SINCE
+from enrichment.undo import WRITTEN_SINCE
+from enrichment.write_policy import EDITED
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,7 +170,9 @@ def policy_mark(rules: Iterable[FieldRule], protected: Iterable[str]) -> str:
     return hashlib.sha256(json.dumps([rows, sorted(protected)]).encode()).hexdigest()
 
 
-def approved_part(plan: WritePlan, approved: Collection[Change], rules: Iterable[FieldRule]) -> WritePlan:
+def approved_part(
+    plan: WritePlan, approved: Collection[Change], rules: Iterable[FieldRule], reason: str = DIFFERS
+) -> WritePlan:
     """Return what is still to be written of what was approved; the rest is refused. A mark of time isn't left alone."""
     stamps = stamps_of(rules)
     changes = tuple(change for change in plan.changes if change in approved)
@@ -180,7 +182,7 @@ def approved_part(plan: WritePlan, approved: Collection[Change], rules: Iterable
     return replace(
         plan,
         changes=changes,
-        refusals=(*plan.refusals, *(Refusal(change.field, DIFFERS) for change in others)),
+        refusals=(*plan.refusals, *(Refusal(change.field, reason) for change in others)),
     )
 
 

@@ -59,6 +59,7 @@ class RunPlan:
         processes: others that work on the run's chunks, each at its part of the run's rate; 0: the run's own threads.
         descriptions: the CRM's description of the mapped fields, read once per run.
         guard: what may be written without a person's approval.
+        source: only contacts that this has queued; empty: any.
         change_plan: id of the plan that is applied: of its contacts and changes, and by saved replies alone.
     """
 
@@ -83,6 +84,7 @@ class RunPlan:
     processes: int = 0
     descriptions: Mapping[str, FieldDescription] = field(default_factory=dict)
     guard: Guard = field(default_factory=Guard)
+    source: str = ""
     change_plan: str = ""
 
     @property

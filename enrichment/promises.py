@@ -187,11 +187,12 @@ LOCKS_END = Promise(
 RESULTS_AGREE = Promise(
     "results_agree",
     "The table of results holds the newest answer of each contact, and the history holds every answer.",
-    "A saved reply that is read in another way after a change of its provider's file changes the result only.",
+    "A saved reply that a later lookup reads in another way, after a change of its provider's file, changes the result "
+    "only; one that `enrich remap` reads again is in the history once more.",
     f"{_CONTACT}; `enrich stage --ids ID --refresh` stores it again; {_REPORT}.",
     {
         "result_twice": "A contact has one result.",
-        "history_twice": "An answer is in the history once.",
+        "history_twice": "An answer is in the history once, and once more for each time that it was remapped.",
         "result_not_in_history": "The result is in the history.",
         "newer_in_history": "The history holds nothing newer than the result.",
         "result_unlike_history": "The result has the values that the same run put into the history.",

@@ -1,9 +1,10 @@
 """Staged records: their states, how they may end, and what each step says of them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from enrichment.errors import IllegalMoveError
 from enrichment.write_policy import Refusal
@@ -135,6 +136,10 @@ class Contact:
 NAMED_BY_CRM = frozenset({"webhook", "platform_event", "schedule", "backfill"})
 
 
+#: What stages contacts whose saved replies are to be read again: nothing is paid for them, whatever run takes them.
+REMAP = "remap"
+
+
 @dataclass(frozen=True, slots=True)
 class StagedRecord:
     """
@@ -171,6 +176,16 @@ class StagedRecord:
     def named_by_crm(self) -> bool:
         """Return whether the CRM itself named the contact, so that it is known to exist."""
         return self.source in NAMED_BY_CRM
+
+    @classmethod
+    def as_if_claimed(cls, crm: str, crm_id: str, email_address: str | None, source: str) -> Self:
+        """Return the record that a contact would be in a run; one that the CRM lacks counts as gone."""
+        return cls(crm_id, crm, crm_id, email_address, State.CLAIMED, 1, source=source, age_seconds=math.inf)
+
+    @property
+    def is_remap(self) -> bool:
+        """Return whether only its saved replies are to be read again."""
+        return self.source == REMAP
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,9 @@ from itertools import groupby
 from operator import attrgetter
 
 from enrichment.wire import FieldDescription, UnfitError, holds
-from enrichment.write_policy import Change, Refusal, check_field
+from enrichment.write_policy import EDITED, Change, Refusal, check_field
 
-#: Why a field isn't restored: a person has changed it since, or a later run has written it.
-EDITED = "edited_since"
+#: Why a field isn't restored: a later run has written it.
 WRITTEN_SINCE = "written_since"
 
 

@@ -74,9 +74,11 @@ STAMP = "stamp"
 UNDONE = "undone"
 #: It isn't what a person has approved.
 DIFFERS = "not_approved"
+#: A person has changed our value since.
+EDITED = "edited_since"
 NO_SUCH_FIELD = "no_such_field"
 READ_ONLY = "read_only"
-_POLICY_REASONS = frozenset({Rule.NEVER, Rule.FILL_BLANK, Rule.IF_NEWER, PROTECTED, STAMP, UNDONE, DIFFERS})
+_POLICY_REASONS = frozenset({Rule.NEVER, Rule.FILL_BLANK, Rule.IF_NEWER, PROTECTED, STAMP, UNDONE, DIFFERS, EDITED})
 
 #: Sources that say something of the reply, not of the contact.
 _OF_THE_REPLY = frozenset({"provider", "confidence", "received_at"})

@@ -52,7 +52,9 @@ class Case:
 
     @property
     def lookups(self) -> str:
-        """Return what each provider so far has said of the contact itself, as the ledger keeps it."""
+        """Return what each provider so far has said of the contact itself, as the ledger keeps it; none in a remap."""
+        if self.record.is_remap:
+            return ""
         unmatched = (one.provider for one in self.misses if one.disposition is Disposition.UNMATCHED)
         return lookups_of(matched=(one.provider for one in self.found), unmatched=unmatched)
 

@@ -154,7 +154,11 @@ class Screening:
 
     def _drop_fresh(self, contacts: Sequence[tuple[StagedRecord, Contact]]) -> list[tuple[StagedRecord, Contact]]:
         """Drop contacts that were answered lately under today's identity, unless they are refreshed on purpose."""
-        keys_of = {record.crm_id: self._request_keys(contact) for record, contact in contacts if not record.refresh}
+        keys_of = {
+            record.crm_id: self._request_keys(contact)
+            for record, contact in contacts
+            if not (record.refresh or record.is_remap)
+        }
         fresh = self.warehouse.read_fresh(self.plan.origin, keys_of, fresh_days=self.plan.fresh_days)
         for record, _ in contacts:
             if record.crm_id in fresh:

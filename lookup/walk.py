@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from blocks.crms.base import Crm
@@ -29,7 +29,7 @@ from enrichment.records import (
 from enrichment.waterfall import complete, is_complete, lacking, merge
 from lookup.cases import Asker, Case, Heard, Known, Miss, Pending
 from lookup.follow_ups import follow
-from lookup.journal import UNREADABLE
+from lookup.journal import UNREADABLE, JournalReader
 from lookup.screening import Screening
 
 
@@ -68,7 +68,18 @@ class LookUp:
     left_out: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     def run(self, records: Iterable[StagedRecord]) -> "LookUp":
-        """Look the records up, and return this."""
+        """Look the records up, and return this; of those that are remapped, the saved replies are read, however old."""
+        given = list(records)
+        remaps = [one for one in given if one.is_remap]
+        self.walk([one for one in given if not one.is_remap])
+        if remaps:  # into the same lists
+            replace(self, asker=JournalReader(self.plan, self.warehouse, any_age=True)).walk(remaps)
+        for (name, field_name, reason), contacts in sorted(self.left_out.items()):
+            event("values_left_out", provider=name, field=field_name, reason=reason, contacts=contacts)
+        return self
+
+    def walk(self, records: Sequence[StagedRecord]) -> None:
+        """Do so with this asker for all."""
         screening = Screening(self.plan, self.warehouse, self.crm, list(self.providers.values()))
         cases = screening.screen(records)
         self.found += screening.found
@@ -78,9 +89,6 @@ class LookUp:
         for case in cases:
             if case.open and not case.unanswered:
                 self._conclude(case)
-        for (name, field_name, reason), contacts in sorted(self.left_out.items()):
-            event("values_left_out", provider=name, field=field_name, reason=reason, contacts=contacts)
-        return self
 
     def _needs_more(self, case: Case) -> bool:
         return case.open and not is_complete(case.found, self.plan.required_fields)

@@ -18,6 +18,8 @@ from enrichment.records import (
     Chunk,
     ChunkSummary,
     Claim,
+    Disposition,
+    Finished,
     Found,
     OpenWrite,
     Returned,
@@ -35,6 +37,9 @@ from tasks.locks import locks_kept
 from tasks.run_events import report_spending
 from tasks.steps import Parcel, step
 from tasks.write_back import WriteBack
+
+#: Why a contact isn't looked up by a run that pays for nothing.
+REPLY_NOT_SAVED = "reply_not_saved"
 
 # Enough to keep the provider busy while one of them reads its contacts. A batch waits for requests that another one has
 # made for the same person: if all looked up at once, they would end together and leave the provider idle.
@@ -67,10 +72,15 @@ def look_up(plan: RunPlan, claimed: Parcel[Claim]) -> Parcel[Chunk]:
     return Parcel(chunk)
 
 
-def _unanswered(claim: Claim, done: LookUp) -> tuple[Returned, ...]:
-    """Return the records to the queue that would need a reply that is to be paid for, where none is."""
+def _unanswered(claim: Claim, done: LookUp) -> tuple[Settlement, ...]:
+    """Settle the records that would need a reply that is to be paid for, where none is; a remap goes without."""
     known = {item.record_id for item in (*done.found, *done.settlements)}
-    return hand_back((record for record in claim.records if record.record_id not in known), "reply_not_saved")
+    lacking = [record for record in claim.records if record.record_id not in known]
+    remaps = [record for record in lacking if record.is_remap]
+    return (
+        *hand_back((record for record in lacking if not record.is_remap), REPLY_NOT_SAVED),
+        *(Finished(one.record_id, Disposition.SKIPPED_FRESH, REPLY_NOT_SAVED, "look_up") for one in remaps),
+    )
 
 
 @step(name="store", task_run_name="store {looked_up.contents.label}")

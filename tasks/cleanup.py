@@ -37,6 +37,7 @@ FLOWS = (
     "ingest-contacts",
     "preview-contacts",
     "mapping-review",
+    "remap-contacts",
     "weekly-review",
 )
 #: How many runs are deleted by one cleanup, and how many are asked for at once; each is one call.

@@ -1,6 +1,5 @@
 """What a run would do, before anything is spent or written: a dry run over the queue, and the cost of a backfill."""
 
-import math
 from collections import Counter as Count
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,7 @@ from blocks.warehouses.base import Warehouse, open_warehouse
 from enrichment.estimate import Estimate, estimate_markdown
 from enrichment.intake import Selection
 from enrichment.plan import RunPlan
-from enrichment.records import Disposition, Finished, Found, StagedRecord, State
+from enrichment.records import Disposition, Finished, Found, StagedRecord
 from enrichment.retry import settle_absent
 from enrichment.write_policy import Change, Refusal, WritePlan
 from lookup.counting import Counter
@@ -130,25 +129,16 @@ class _Survey:
     waiting: int = 0
     skipped: Count[Disposition] = field(default_factory=Count)
 
-    def _staged(self, contact: NewContact) -> StagedRecord:
-        """Return the record that the contact would be; one that the CRM lacks counts as gone."""
-        return StagedRecord(
-            contact.crm_id,
-            self.plan.crm_name,
-            contact.crm_id,
-            contact.email,
-            State.CLAIMED,
-            attempts=1,
-            source=self.source,
-            age_seconds=math.inf,
-        )
-
     def take(self, contacts: Sequence[NewContact]) -> None:
         """Count some contacts."""
         waiting = self.warehouse.waiting_of(self.plan.origin, [contact.crm_id for contact in contacts])
         self.selected += len(contacts)
         self.waiting += len(waiting)
-        records = [self._staged(contact) for contact in contacts if contact.crm_id not in waiting]
+        records = [
+            StagedRecord.as_if_claimed(self.plan.crm_name, contact.crm_id, contact.email, self.source)
+            for contact in contacts
+            if contact.crm_id not in waiting
+        ]
         done = LookUp(self.plan, self.warehouse, self.crm, self.counter, self.providers).run(records)
         self.skipped.update(
             one.disposition

@@ -169,7 +169,13 @@ def _claim(plan: RunPlan, warehouse: Warehouse, limit: int) -> Claim:
             make_token=make_token,
         )
     return warehouse.claim(
-        plan.run_id, origin=plan.origin, lane=plan.lane, limit=limit, lease_seconds=lease, make_token=make_token
+        plan.run_id,
+        origin=plan.origin,
+        lane=plan.lane,
+        limit=limit,
+        lease_seconds=lease,
+        make_token=make_token,
+        source=plan.source,
     )
 
 

@@ -25,6 +25,7 @@ from enrichment.records import (
     Stop,
 )
 from enrichment.refusals import kept, left_out
+from enrichment.remap import without_edits
 from enrichment.retry import refused_record, settle_absent, settle_failure, settle_unread
 from enrichment.stops import STOP_KINDS, graver, hand_back
 from enrichment.wire import holds
@@ -43,7 +44,12 @@ def values_of(enrichment: Enrichment) -> dict[str, object]:
 
 
 def _plan_contact(
-    plan: RunPlan, crm: Crm, contact: CrmContact, enrichment: Enrichment, undone: Mapping[str, frozenset[str]]
+    plan: RunPlan,
+    crm: Crm,
+    contact: CrmContact,
+    enrichment: Enrichment,
+    undone: Mapping[str, frozenset[str]],
+    ours: Mapping[str, str],
 ) -> WritePlan:
     written = plan_write(
         contact.values,
@@ -55,6 +61,8 @@ def _plan_contact(
         received_at=datetime.fromisoformat(enrichment.received_at),
         undone=undone,
     )
+    if ours:
+        written = without_edits(written, contact.values, ours, plan.descriptions, crm.rules)
     return replace(
         written,
         refusals=(*written.refusals, *left_out(crm.rules, enrichment)),
@@ -79,13 +87,17 @@ class Planned:
 
 
 def read_and_plan(plan: RunPlan, warehouse: Warehouse, crm: Crm, found: Sequence[Found]) -> Planned:
-    """Read contacts from the CRM, and say what is to be written to them."""
+    """Read contacts from the CRM, and say what is to be written to them; a remap leaves what a person has changed."""
     changed_when = [rule.field for rule in crm.rules if rule.rule is Rule.IF_NEWER]
     ids = list(dict.fromkeys(item.record.crm_id for item in found))
     undone = warehouse.undone_of(plan.origin, ids)
+    remaps = [item.record.crm_id for item in found if item.record.is_remap]
+    ours = warehouse.last_writes(plan.origin, remaps) if remaps else {}
     contacts, unread = read_apart(crm, ids, fields_to_read(crm.rules, plan.descriptions), history=changed_when)
     plans = {
-        item.record.record_id: _plan_contact(plan, crm, contacts[crm_id], item.enrichment, undone.get(crm_id, {}))
+        item.record.record_id: _plan_contact(
+            plan, crm, contacts[crm_id], item.enrichment, undone.get(crm_id, {}), ours.get(crm_id, {})
+        )
         for item in found
         if (crm_id := item.record.crm_id) in contacts
     }

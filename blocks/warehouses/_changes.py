@@ -22,6 +22,13 @@ class ChangeVerbs(Transactions):
             fields[row["field"]] = fields.get(row["field"], frozenset()) | {row["before"]}
         return found
 
+    def last_writes(self, origin: Origin, crm_ids: Collection[str]) -> dict[str, dict[str, str]]:
+        """Return what the CRM has last taken from us and wasn't undone, by CRM id and field."""
+        found: dict[str, dict[str, str]] = {}
+        for row in self._query("read_last_writes", **row_of(origin), ids=list(crm_ids)):
+            found.setdefault(row["crm_id"], {})[row["field"]] = row["after"] or ""
+        return found
+
     def read_undoable(
         self, origin: Origin, selection: UndoSelection, *, after: str = "", limit: int
     ) -> list[ConfirmedWrite]:

@@ -96,6 +96,23 @@ class JournalVerbs(Transactions):
         rows = self._query("read_reply_page", provider=provider, since=since, after=after, limit=limit)
         return [reply_of(row) for row in rows]
 
+    def remappable(
+        self, origin: Origin, *, provider: str = "", crm_id: str = "", since: str, after: str = "", limit: int
+    ) -> list[str]:
+        """
+        Return the ids of contacts about which a provider has answered, in their order.
+
+        Args:
+            origin: whose contacts.
+            provider: its name; empty: any.
+            crm_id: only this contact; empty: any.
+            since: the moment since which the answers came, as ISO-8601 UTC text.
+            after: the last id of an earlier page; empty for the beginning.
+            limit: the most contacts.
+        """
+        which = {"provider": provider, "crm_id": crm_id, "since": since, "after": after, "limit": limit}
+        return [row["crm_id"] for row in self._query("read_remappable", **row_of(origin), **which)]
+
     def read_suppressed(self, keys: Collection[str]) -> set[str]:
         """Return those of the hashed keys that are suppressed."""
         return {row["key_hash"] for row in self._query("read_suppressed", keys=list(keys))}
@@ -194,7 +211,7 @@ class ResultVerbs(Transactions):
         with self._transaction() as session:
             session.run("lock_claim", token=claim.token)
             held = frozenset(row["record_id"] for row in session.read("read_held", token=claim.token, ids=ids))
-            rows = [contact_row(item) for item in found if item.record.record_id in held]
+            rows = [contact_row(item, claim.run_id) for item in found if item.record.record_id in held]
             misses = [row_of(row) for row in unmatched if row.record_id in held]
             session.run("upsert_contacts", **row_of(origin), run_id=claim.run_id, rows=rows)
             session.run("append_history", **row_of(origin), run_id=claim.run_id, rows=rows)

@@ -155,7 +155,15 @@ class QueueVerbs(Transactions):
 
     @replayed
     def claim(
-        self, run_id: str, *, origin: Origin, lane: str, limit: int, lease_seconds: int, make_token: Callable[[], str]
+        self,
+        run_id: str,
+        *,
+        origin: Origin,
+        lane: str,
+        limit: int,
+        lease_seconds: int,
+        make_token: Callable[[], str],
+        source: str = "",
     ) -> Claim:
         """
         Take free records, live ones first, oldest first.
@@ -167,6 +175,7 @@ class QueueVerbs(Transactions):
             limit: the most to take.
             lease_seconds: how long the claim lasts.
             make_token: gives a fresh token, never used before.
+            source: of what; empty: any.
         """
         token = make_token()
         with self._claiming() as session:
@@ -176,6 +185,7 @@ class QueueVerbs(Transactions):
                 run_id=run_id,
                 **row_of(origin),
                 lane=lane,
+                source=source,
                 limit=limit,
                 lease_seconds=lease_seconds,
             )

@@ -47,8 +47,8 @@ def _names_of(kind: type) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind))
 
 
-def contact_row(item: Found) -> Row:
-    """Return a result as the row of its tables; fields without their own column are attributes."""
+def contact_row(item: Found, run_id: str) -> Row:
+    """Return a result that a run stores as the row of its tables; fields without their own column are attributes."""
     enrichment = item.enrichment
     own = {name: enrichment.fields.get(name) for name in _OWN_COLUMNS}
     further = {name: value for name, value in enrichment.fields.items() if name not in _OWN_COLUMNS}
@@ -63,6 +63,7 @@ def contact_row(item: Found) -> Row:
         "provider_record_id": enrichment.provider_record_id,
         "confidence": enrichment.confidence,
         "attributes": further or None,
+        "remapped_by": run_id if item.record.is_remap else None,
         **own,
     }
 

@@ -19,7 +19,7 @@ class NewRecord:
         crm_id: of the contact in it.
         email_address: to look up with; None: the CRM has it.
         source: what stages it: `webhook`, `platform_event`, `schedule` or `backfill`, with ids from the CRM itself; or
-            `submission` or `manual`.
+            `submission`, `manual` or `remap`.
         lane: `live` or `backfill`.
         contact_created_at: in the CRM, as ISO-8601 UTC text.
         refresh: whether it is looked up even if it is fresh.

@@ -44,6 +44,7 @@ def test_the_deployments_are_those_that_people_know() -> None:
         "ingest-contacts/reconcile",
         "weekly-review/weekly-review",
         "mapping-review/mapping-review",
+        "remap-contacts/remap",
         "erase-contact/erase-contact",
         "clean-up/cleanup",
         "audit/audit",

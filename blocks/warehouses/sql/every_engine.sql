@@ -1,7 +1,8 @@
 -- Statements that are the same text in every engine, once; so are those of the other files in this folder.
 -- Where an engine says something in its own way, a part of its parts.sql stands in braces, with what it is about:
 -- {time} a moment that is given, {read} one as it is read, {json} JSON alike, {week} its Monday and {month} its month as text, {seconds}
--- from one to another, {ago} so many days ago; {text} the type, {filled} of a list, {view} makes one.
+-- from one to another, {ago} so many days ago; {text} the type, {filled} of a list, {among_ids} a
+-- list of ids that is given, {view} makes one.
 
 -- query: read_cursor
 -- Reads a position.
@@ -61,6 +62,25 @@ FROM provider_replies p
 WHERE p.provider = :provider AND p.request_key > :after AND p.received_at > {time::since}
     AND p.outcome IN ('matched', 'partial')
 ORDER BY p.request_key LIMIT :limit
+
+-- query: read_remappable
+-- Reads the contacts about which a provider, or any, has answered since a moment, by their ids.
+SELECT q.crm_id FROM contact_requests q
+JOIN provider_replies p ON p.provider = q.provider AND p.request_key = q.request_key
+WHERE q.crm = :crm AND q.object_type = :object_type AND q.crm_id > :after
+    AND (:provider = '' OR q.provider = :provider) AND (:crm_id = '' OR q.crm_id = :crm_id)
+    AND p.received_at > {time::since} AND p.outcome IN ('matched', 'partial', 'unmatched')
+GROUP BY q.crm_id ORDER BY q.crm_id LIMIT :limit
+
+-- query: read_last_writes
+-- Reads the last change of each field of contacts that the CRM has confirmed and that wasn't undone.
+SELECT w.crm_id, w.field, w.after FROM (
+    SELECT a.crm_id, a.field, a.after,
+        ROW_NUMBER() OVER (PARTITION BY a.crm_id, a.field ORDER BY a.written_at DESC, a.planned_at DESC) AS place
+    FROM crm_writes a
+    WHERE a.crm = :crm AND a.object_type = :object_type AND a.written_at IS NOT NULL AND a.reverted_at IS NULL
+        AND NOT a.is_undo AND a.crm_id {among_ids}) w
+WHERE w.place = 1
 
 -- query: read_requests
 -- Reads which requests were made for a contact.

@@ -1,6 +1,6 @@
 """The asker of a dry run: it reads the journal, and pays for nothing."""
 
-from enrichment.records import Finished
+from enrichment.records import REMAP, Finished, StagedRecord
 from lookup.journal import JournalReader
 from tests.unit.lookup.world import World, ends, match, miss
 
@@ -46,3 +46,23 @@ def test_the_erased_lack_nothing(world: World) -> None:
     assert isinstance(ended, Finished)
     assert ended.reason == "suppression_list"
     assert reader.lacking == {}
+
+
+def test_a_remap_reads_replies_of_any_age_and_counts_as_no_lookup(world: World) -> None:
+    """Whatever run takes it pays for nothing, where it would have to pay again by now; the others are looked up."""
+    seller = world.sell(ada=match(title="CTO"), ben=match(title="CEO"))
+    world.stage("ada")
+    world.write(world.buyer())
+    with world.warehouse._transaction() as session:
+        session.execute("UPDATE provider_replies SET received_at = '2020-01-01T00:00:00.000Z'")
+    world.crm.addresses |= {"ada": "ada@firm.example", "cleo": "cleo@firm.example"}
+    world.stage("ben")
+    buyer = world.buyer()
+    seller.asked.clear()
+    remaps = [StagedRecord.as_if_claimed("hubspot", name, None, REMAP) for name in ("ada", "cleo")]
+    records = [*remaps, *buyer.claim.records]
+    done = world.walk(buyer.plan, buyer, records)
+    assert ends(done, records) == {"ada": "found", "ben": "found"}
+    assert seller.asked == ["ben@firm.example"]
+    assert {one.record.crm_id: one.lookups for one in done.found} == {"ada": "", "ben": "first matched"}
+    assert ends(world.walk(buyer.plan, buyer, remaps[:1]), remaps) == {"ada": "found"}

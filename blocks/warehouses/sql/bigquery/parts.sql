@@ -3,6 +3,9 @@
 -- part: read
 {0}
 
+-- part: among_ids
+IN UNNEST(JSON_VALUE_ARRAY(:ids))
+
 -- part: json
 TO_JSON_STRING({0})
 

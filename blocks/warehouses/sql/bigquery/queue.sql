@@ -1,7 +1,11 @@
 -- query: promote_staged
--- Moves queued contacts up to the live lane that are staged for it again.
+-- Moves queued contacts up to the live lane that are staged for it again; one that was to be remapped is looked up.
 -- differs because of how a list is unpacked
-UPDATE enrichment_staging SET lane = 'live'
+UPDATE enrichment_staging SET
+    lane = 'live',
+    changed_at = CASE WHEN enrichment_staging.source = 'remap' AND enrichment_staging.state <> 'waiting'
+        THEN enrichment_staging.staged_at ELSE enrichment_staging.changed_at END,
+    source = CASE enrichment_staging.source WHEN 'remap' THEN 'manual' ELSE enrichment_staging.source END
 FROM (
     SELECT DISTINCT JSON_VALUE(value, '$.crm') AS crm, JSON_VALUE(value, '$.object_type') AS object_type,
         JSON_VALUE(value, '$.crm_id') AS crm_id
@@ -15,6 +19,7 @@ WHERE enrichment_staging.lane = 'backfill' AND enrichment_staging.crm = r.crm
 -- differs because of the clock and how a list is unpacked
 UPDATE enrichment_staging SET
     refresh = TRUE,
+    source = CASE enrichment_staging.source WHEN 'remap' THEN 'manual' ELSE enrichment_staging.source END,
     changed_at = CASE enrichment_staging.state WHEN 'waiting' THEN enrichment_staging.changed_at
         ELSE CURRENT_TIMESTAMP() END
 FROM (
@@ -120,6 +125,7 @@ UPDATE enrichment_staging SET
 WHERE record_id IN (
     SELECT record_id FROM enrichment_staging
     WHERE crm = :crm AND object_type = :object_type AND (:lane = '' OR lane = :lane)
+        AND (:source = '' OR source = :source)
         AND lane NOT IN (SELECT lane FROM paused_lanes)
         AND (claimed_by IS NULL OR claim_expires_at < CURRENT_TIMESTAMP())
         AND (not_before IS NULL OR not_before <= CURRENT_TIMESTAMP())

@@ -31,8 +31,8 @@ VALUES (:crm, :object_type, r.crm_id, TIMESTAMP(r.enrichment_timestamp), r.compa
     CAST(r.confidence AS FLOAT64), PARSE_JSON(r.attributes, wide_number_mode => 'round'), :run_id)
 
 -- query: append_history
--- Adds results to the history, each once.
--- differs because of how a list is unpacked and how rows are merged
+-- Adds results to the history, each once, or once more by each run that remaps it.
+-- differs because of the clock, how a list is unpacked and how rows are merged
 MERGE enrichment_history h
 USING (
     SELECT JSON_VALUE(value, '$.crm_id') AS crm_id,
@@ -42,18 +42,21 @@ USING (
         JSON_VALUE(value, '$.linkedin_url') AS linkedin_url,
         JSON_QUERY(value, '$.intent_keywords') AS intent_keywords, JSON_VALUE(value, '$.provider') AS provider,
         JSON_VALUE(value, '$.provider_record_id') AS provider_record_id,
-        JSON_VALUE(value, '$.confidence') AS confidence, JSON_QUERY(value, '$.attributes') AS attributes
+        JSON_VALUE(value, '$.confidence') AS confidence, JSON_QUERY(value, '$.attributes') AS attributes,
+        JSON_VALUE(value, '$.remapped_by') AS remapped_by
     FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) r
 ON h.crm = :crm AND h.object_type = :object_type AND h.crm_id = r.crm_id AND h.provider = r.provider
-    AND h.enrichment_timestamp = TIMESTAMP(r.enrichment_timestamp)
+    AND h.enrichment_timestamp = TIMESTAMP(r.enrichment_timestamp) AND h.run_id = COALESCE(r.remapped_by, h.run_id)
 WHEN NOT MATCHED THEN INSERT (crm, object_type, crm_id, enrichment_timestamp, company_name, employee_count, industry,
     tech_stack,
-    linkedin_url, intent_keywords, provider, provider_record_id, confidence, attributes, run_id)
+    linkedin_url, intent_keywords, provider, provider_record_id, confidence, attributes, run_id,
+    remapped_at)
 VALUES (:crm, :object_type, r.crm_id, TIMESTAMP(r.enrichment_timestamp), r.company_name,
     CAST(r.employee_count AS INT64), r.industry,
     PARSE_JSON(r.tech_stack, wide_number_mode => 'round'), r.linkedin_url,
     PARSE_JSON(r.intent_keywords, wide_number_mode => 'round'), r.provider, r.provider_record_id,
-    CAST(r.confidence AS FLOAT64), PARSE_JSON(r.attributes, wide_number_mode => 'round'), :run_id)
+    CAST(r.confidence AS FLOAT64), PARSE_JSON(r.attributes, wide_number_mode => 'round'), :run_id,
+    IF(r.remapped_by IS NULL, NULL, CURRENT_TIMESTAMP()))
 
 -- query: upsert_unmatched
 -- Files unmatched contacts; what was reviewed stays so while nothing about it has changed.

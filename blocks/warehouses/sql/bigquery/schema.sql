@@ -78,7 +78,8 @@ CREATE TABLE IF NOT EXISTS enrichment_history (
     provider_record_id STRING,
     confidence FLOAT64,
     attributes JSON,
-    run_id STRING NOT NULL
+    run_id STRING NOT NULL,
+    remapped_at TIMESTAMP
 );
 
 CREATE TABLE IF NOT EXISTS unmatched_records (

@@ -3,6 +3,9 @@
 -- part: read
 {0}
 
+-- part: among_ids
+= ANY (:ids::text[])
+
 -- part: json
 {0}
 

@@ -1,7 +1,11 @@
 -- query: promote_staged
--- Moves queued contacts up to the live lane that are staged for it again.
+-- Moves queued contacts up to the live lane that are staged for it again; one that was to be remapped is looked up.
 -- differs because of how a list is unpacked
-UPDATE enrichment_staging SET lane = 'live'
+UPDATE enrichment_staging SET
+    lane = 'live',
+    changed_at = CASE WHEN enrichment_staging.source = 'remap' AND enrichment_staging.state <> 'waiting'
+        THEN enrichment_staging.staged_at ELSE enrichment_staging.changed_at END,
+    source = CASE enrichment_staging.source WHEN 'remap' THEN 'manual' ELSE enrichment_staging.source END
 WHERE lane = 'backfill' AND (crm, object_type, crm_id) IN (
     SELECT value ->> 'crm', value ->> 'object_type', value ->> 'crm_id'
         FROM jsonb_array_elements(:rows::jsonb) AS r(value) WHERE value ->> 'lane' = 'live')
@@ -11,6 +15,7 @@ WHERE lane = 'backfill' AND (crm, object_type, crm_id) IN (
 -- differs because of the clock and how a list is unpacked
 UPDATE enrichment_staging SET
     refresh = TRUE,
+    source = CASE enrichment_staging.source WHEN 'remap' THEN 'manual' ELSE enrichment_staging.source END,
     changed_at = CASE enrichment_staging.state WHEN 'waiting' THEN enrichment_staging.changed_at
         ELSE now() END
 WHERE (crm, object_type, crm_id) IN (
@@ -97,6 +102,7 @@ UPDATE enrichment_staging SET
 WHERE record_id IN (
     SELECT record_id FROM enrichment_staging
     WHERE crm = :crm AND object_type = :object_type AND lane BETWEEN :lane AND COALESCE(NULLIF(:lane, ''), 'live')
+        AND (:source = '' OR source = :source)
         AND lane NOT IN (SELECT lane FROM paused_lanes)
         AND (claimed_by IS NULL OR claim_expires_at < now())
         AND (not_before IS NULL OR not_before <= now())

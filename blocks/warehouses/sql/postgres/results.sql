@@ -20,23 +20,25 @@ ON CONFLICT (crm, object_type, crm_id) DO UPDATE SET
 WHERE excluded.enrichment_timestamp >= enriched_contacts.enrichment_timestamp
 
 -- query: append_history
--- Adds results to the history, each once.
--- differs because of how a list is unpacked and how rows are merged
+-- Adds results to the history, each once, or once more by each run that remaps it.
+-- differs because of the clock, how a list is unpacked and how rows are merged
 INSERT INTO enrichment_history (crm, object_type, crm_id, enrichment_timestamp, company_name, employee_count,
     industry, tech_stack,
-    linkedin_url, intent_keywords, provider, provider_record_id, confidence, attributes, run_id)
+    linkedin_url, intent_keywords, provider, provider_record_id, confidence, attributes, run_id,
+    remapped_at)
 SELECT :crm, :object_type, value ->> 'crm_id', (value ->> 'enrichment_timestamp')::timestamptz,
     value ->> 'company_name',
     (value ->> 'employee_count')::integer, value ->> 'industry', value -> 'tech_stack', value ->> 'linkedin_url',
     value -> 'intent_keywords', value ->> 'provider', value ->> 'provider_record_id',
         (value ->> 'confidence')::double precision,
-    value -> 'attributes', :run_id
+    value -> 'attributes', :run_id, CASE WHEN value ->> 'remapped_by' IS NOT NULL THEN now() END
 FROM jsonb_array_elements(:rows::jsonb) AS r(value)
 WHERE NOT EXISTS (
     SELECT 1 FROM enrichment_history h
     WHERE h.crm = :crm AND h.object_type = :object_type AND h.crm_id = r.value ->> 'crm_id'
         AND h.provider = r.value ->> 'provider'
-        AND h.enrichment_timestamp = (r.value ->> 'enrichment_timestamp')::timestamptz)
+        AND h.enrichment_timestamp = (r.value ->> 'enrichment_timestamp')::timestamptz
+        AND h.run_id = COALESCE(r.value ->> 'remapped_by', h.run_id))
 
 -- query: upsert_unmatched
 -- Files unmatched contacts; what was reviewed stays so while nothing about it has changed.

@@ -31,7 +31,7 @@ CREATE TABLE enrichment_staging (
     processed_at TIMESTAMPTZ, -- when the result was stored
     crm TEXT NOT NULL, -- CRM that knows the contact, such as hubspot
     object_type TEXT NOT NULL, -- type of the CRM record; always contact so far
-    source TEXT NOT NULL, -- what queued the contact: webhook, platform_event, schedule, backfill, submission or manual
+    source TEXT NOT NULL, -- what queued the contact: webhook, platform_event, schedule, backfill, submission, manual or remap
     lane TEXT NOT NULL, -- live or backfill; live contacts go first
     state TEXT NOT NULL, -- waiting, claimed (a run works on it) or enriched (only the CRM lacks the result)
     attempts INTEGER NOT NULL DEFAULT 0, -- [runs] number of runs that took the contact so far
@@ -92,7 +92,8 @@ CREATE TABLE enrichment_history (
     provider_record_id TEXT, -- id of the person at the provider
     confidence DOUBLE PRECISION, -- [percent] how sure the provider is of its answer
     attributes JSONB, -- further canonical fields by name
-    run_id TEXT NOT NULL -- flow run that stored the row
+    run_id TEXT NOT NULL, -- flow run that stored the row
+    remapped_at TIMESTAMPTZ -- when `enrich remap` read a saved reply in another way than before; NULL: it was read when it came
 );
 CREATE INDEX history_of_contact ON enrichment_history (crm, object_type, crm_id);
 

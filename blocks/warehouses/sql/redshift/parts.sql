@@ -3,6 +3,9 @@
 -- part: read
 {0}
 
+-- part: among_ids
+IN (SELECT r.value FROM :ids r)
+
 -- part: json
 JSON_SERIALIZE({0})
 

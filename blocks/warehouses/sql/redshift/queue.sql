@@ -1,7 +1,11 @@
 -- query: promote_staged
--- Moves queued contacts up to the live lane that are staged for it again.
+-- Moves queued contacts up to the live lane that are staged for it again; one that was to be remapped is looked up.
 -- differs because of how a list is unpacked
-UPDATE enrichment_staging SET lane = 'live'
+UPDATE enrichment_staging SET
+    lane = 'live',
+    changed_at = CASE WHEN enrichment_staging.source = 'remap' AND enrichment_staging.state <> 'waiting'
+        THEN enrichment_staging.staged_at ELSE enrichment_staging.changed_at END,
+    source = CASE enrichment_staging.source WHEN 'remap' THEN 'manual' ELSE enrichment_staging.source END
 FROM (SELECT DISTINCT crm, object_type, crm_id FROM :rows WHERE lane = 'live') r
 WHERE enrichment_staging.lane = 'backfill'
     AND enrichment_staging.crm = r.crm AND enrichment_staging.object_type = r.object_type
@@ -12,6 +16,7 @@ WHERE enrichment_staging.lane = 'backfill'
 -- differs because of the clock and how a list is unpacked
 UPDATE enrichment_staging SET
     refresh = TRUE,
+    source = CASE enrichment_staging.source WHEN 'remap' THEN 'manual' ELSE enrichment_staging.source END,
     changed_at = CASE enrichment_staging.state WHEN 'waiting' THEN enrichment_staging.changed_at
         ELSE GETDATE() END
 FROM (SELECT DISTINCT crm, object_type, crm_id FROM :rows) r
@@ -102,6 +107,7 @@ UPDATE enrichment_staging SET
 WHERE record_id IN (
     SELECT record_id FROM enrichment_staging
     WHERE crm = :crm AND object_type = :object_type AND (:lane = '' OR lane = :lane)
+        AND (:source = '' OR source = :source)
         AND lane NOT IN (SELECT lane FROM paused_lanes)
         AND (claimed_by IS NULL OR claim_expires_at < GETDATE())
         AND (not_before IS NULL OR not_before <= GETDATE())

@@ -17,20 +17,23 @@ WHERE NOT EXISTS (SELECT 1 FROM enriched_contacts c WHERE c.crm = :crm AND c.obj
     AND c.crm_id = r.crm_id)
 
 -- query: append_history
--- Adds results to the history, each once.
--- differs because of how a list is unpacked and how rows are merged
+-- Adds results to the history, each once, or once more by each run that remaps it.
+-- differs because of the clock, how a list is unpacked and how rows are merged
 INSERT INTO enrichment_history (crm, object_type, crm_id, enrichment_timestamp, company_name, employee_count,
     industry, tech_stack,
-    linkedin_url, intent_keywords, provider, provider_record_id, confidence, attributes, run_id)
+    linkedin_url, intent_keywords, provider, provider_record_id, confidence, attributes, run_id,
+    remapped_at)
 SELECT :crm, :object_type, r.crm_id, r.enrichment_timestamp::TIMESTAMP, r.company_name, r.employee_count::INTEGER,
     r.industry,
     JSON_PARSE(r.tech_stack), r.linkedin_url, JSON_PARSE(r.intent_keywords), r.provider, r.provider_record_id,
-    r.confidence::DOUBLE PRECISION, JSON_PARSE(r.attributes), :run_id
+    r.confidence::DOUBLE PRECISION, JSON_PARSE(r.attributes), :run_id,
+    CASE WHEN r.remapped_by IS NOT NULL THEN GETDATE() END
 FROM :rows r
 WHERE NOT EXISTS (
     SELECT 1 FROM enrichment_history h
     WHERE h.crm = :crm AND h.object_type = :object_type AND h.crm_id = r.crm_id AND h.provider = r.provider
-        AND h.enrichment_timestamp = r.enrichment_timestamp::TIMESTAMP)
+        AND h.enrichment_timestamp = r.enrichment_timestamp::TIMESTAMP
+        AND h.run_id = COALESCE(r.remapped_by, h.run_id))
 
 -- query: upsert_unmatched
 -- Files unmatched contacts; what was reviewed stays so while nothing about it has changed.

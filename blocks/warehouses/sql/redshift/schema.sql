@@ -20,7 +20,7 @@ CREATE TEMP TABLE IF NOT EXISTS batch_rows (
     before VARCHAR(65535), after VARCHAR(65535), run_id VARCHAR(256), disposition VARCHAR(256), step VARCHAR(256),
     detail VARCHAR(65535), wait_seconds VARCHAR(64), costs_attempt VARCHAR(8), email_key VARCHAR(256),
     refresh VARCHAR(8), value VARCHAR(4096), lookups VARCHAR(4096), email_domain VARCHAR(256),
-    filled_before VARCHAR(65535)
+    filled_before VARCHAR(65535), remapped_by VARCHAR(256)
 )
 
 -- session: make ids
@@ -34,7 +34,7 @@ INSERT INTO batch_rows VALUES
     :tech_stack, :linkedin_url, :intent_keywords, :provider, :provider_record_id, :confidence, :attributes,
     :lookup_identifier, :reason, :field, :before, :after, :run_id, :disposition, :step, :detail, :wait_seconds,
     :costs_attempt, :email_key, :refresh, :value, :lookups, :email_domain,
-    :filled_before)
+    :filled_before, :remapped_by)
 
 -- session: fill ids
 INSERT INTO batch_ids VALUES
@@ -125,7 +125,8 @@ CREATE TABLE enrichment_history (
     provider_record_id VARCHAR(256),
     confidence DOUBLE PRECISION,
     attributes SUPER,
-    run_id VARCHAR(256) NOT NULL
+    run_id VARCHAR(256) NOT NULL,
+    remapped_at TIMESTAMP
 );
 
 CREATE TABLE unmatched_records (

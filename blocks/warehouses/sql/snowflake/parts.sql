@@ -5,6 +5,10 @@
 -- part: read
 DATE_PART(epoch_millisecond, {0})
 
+-- part: among_ids
+IN (
+    SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
 -- part: json
 {0}
 

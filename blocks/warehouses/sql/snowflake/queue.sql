@@ -1,7 +1,11 @@
 -- query: promote_staged
--- Moves queued contacts up to the live lane that are staged for it again.
+-- Moves queued contacts up to the live lane that are staged for it again; one that was to be remapped is looked up.
 -- differs because of how a list is unpacked
-UPDATE enrichment_staging SET lane = 'live'
+UPDATE enrichment_staging SET
+    lane = 'live',
+    changed_at = CASE WHEN enrichment_staging.source = 'remap' AND enrichment_staging.state <> 'waiting'
+        THEN enrichment_staging.staged_at ELSE enrichment_staging.changed_at END,
+    source = CASE enrichment_staging.source WHEN 'remap' THEN 'manual' ELSE enrichment_staging.source END
 WHERE lane = 'backfill' AND (crm, object_type, crm_id) IN (
     SELECT f.value['crm']::VARCHAR, f.value['object_type']::VARCHAR, f.value['crm_id']::VARCHAR
     FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f
@@ -12,6 +16,7 @@ WHERE lane = 'backfill' AND (crm, object_type, crm_id) IN (
 -- differs because of the clock and how a list is unpacked
 UPDATE enrichment_staging SET
     refresh = TRUE,
+    source = CASE enrichment_staging.source WHEN 'remap' THEN 'manual' ELSE enrichment_staging.source END,
     changed_at = CASE enrichment_staging.state WHEN 'waiting' THEN enrichment_staging.changed_at
         ELSE SYSDATE() END
 WHERE (crm, object_type, crm_id) IN (
@@ -109,10 +114,10 @@ UPDATE enrichment_staging SET
     not_before = NULL
 WHERE record_id IN (
     SELECT s.record_id FROM (
-        SELECT record_id, lane, staged_at, claimed_by, claim_expires_at, not_before FROM enrichment_staging
+        SELECT record_id, lane, source, staged_at, claimed_by, claim_expires_at, not_before FROM enrichment_staging
         WHERE crm = :crm AND object_type = :object_type QUALIFY ROW_NUMBER() OVER (PARTITION BY crm_id
             ORDER BY staged_at, record_id) = 1) s
-    WHERE (:lane = '' OR s.lane = :lane) AND s.lane NOT IN (SELECT lane FROM paused_lanes)
+    WHERE (:lane = '' OR s.lane = :lane) AND (:source = '' OR s.source = :source) AND s.lane NOT IN (SELECT lane FROM paused_lanes)
         AND (s.claimed_by IS NULL OR s.claim_expires_at < SYSDATE())
         AND (s.not_before IS NULL OR s.not_before <= SYSDATE())
     ORDER BY s.lane DESC, s.staged_at LIMIT :limit)

@@ -27,8 +27,8 @@ WHEN NOT MATCHED THEN INSERT (crm, object_type, crm_id, enrichment_timestamp, co
     s.linkedin_url, s.intent_keywords, s.provider, s.provider_record_id, s.confidence, s.attributes, :run_id)
 
 -- query: append_history
--- Adds results to the history, each once.
--- differs because of how a list is unpacked and how rows are merged
+-- Adds results to the history, each once, or once more by each run that remaps it.
+-- differs because of the clock, how a list is unpacked and how rows are merged
 MERGE INTO enrichment_history t USING (
     SELECT f.value['crm_id']::VARCHAR AS crm_id,
         CAST(f.value['enrichment_timestamp']::VARCHAR AS TIMESTAMP_NTZ) AS enrichment_timestamp,
@@ -36,20 +36,23 @@ MERGE INTO enrichment_history t USING (
         f.value['industry']::VARCHAR AS industry, f.value['tech_stack'] AS tech_stack,
         f.value['linkedin_url']::VARCHAR AS linkedin_url, f.value['intent_keywords']::ARRAY AS intent_keywords,
         f.value['provider']::VARCHAR AS provider, f.value['provider_record_id']::VARCHAR AS provider_record_id,
-        f.value['confidence']::DOUBLE AS confidence, f.value['attributes'] AS attributes
+        f.value['confidence']::DOUBLE AS confidence, f.value['attributes'] AS attributes,
+        f.value['remapped_by']::VARCHAR AS remapped_by
     FROM (SELECT PARSE_JSON(:rows) AS j) p, LATERAL FLATTEN(INPUT => p.j) f
     QUALIFY ROW_NUMBER() OVER (
         PARTITION BY f.value['crm_id']::VARCHAR, f.value['provider']::VARCHAR,
             CAST(f.value['enrichment_timestamp']::VARCHAR AS TIMESTAMP_NTZ)
         ORDER BY f.index) = 1) s
 ON t.crm = :crm AND t.object_type = :object_type AND t.crm_id = s.crm_id AND t.provider = s.provider
-    AND t.enrichment_timestamp = s.enrichment_timestamp
+    AND t.enrichment_timestamp = s.enrichment_timestamp AND t.run_id = COALESCE(s.remapped_by, t.run_id)
 WHEN NOT MATCHED THEN INSERT (crm, object_type, crm_id, enrichment_timestamp, company_name, employee_count, industry,
     tech_stack,
-    linkedin_url, intent_keywords, provider, provider_record_id, confidence, attributes, run_id)
+    linkedin_url, intent_keywords, provider, provider_record_id, confidence, attributes, run_id,
+    remapped_at)
     VALUES (:crm, :object_type, s.crm_id, s.enrichment_timestamp, s.company_name, s.employee_count, s.industry,
         s.tech_stack,
-    s.linkedin_url, s.intent_keywords, s.provider, s.provider_record_id, s.confidence, s.attributes, :run_id)
+    s.linkedin_url, s.intent_keywords, s.provider, s.provider_record_id, s.confidence, s.attributes, :run_id,
+    CASE WHEN s.remapped_by IS NOT NULL THEN SYSDATE() END)
 
 -- query: upsert_unmatched
 -- Files unmatched contacts; what was reviewed stays so while nothing about it has changed.

@@ -88,7 +88,8 @@ CREATE TABLE IF NOT EXISTS enrichment_history (
     provider_record_id VARCHAR,
     confidence DOUBLE,
     attributes VARIANT,
-    run_id VARCHAR NOT NULL
+    run_id VARCHAR NOT NULL,
+    remapped_at TIMESTAMP_NTZ
 );
 
 CREATE TABLE IF NOT EXISTS unmatched_records (

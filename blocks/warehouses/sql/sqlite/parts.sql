@@ -3,6 +3,9 @@
 -- part: read
 {0}
 
+-- part: among_ids
+IN (SELECT value FROM json_each(:ids))
+
 -- part: json
 {0}
 

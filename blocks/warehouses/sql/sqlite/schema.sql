@@ -81,7 +81,8 @@ CREATE TABLE enrichment_history (
     provider_record_id TEXT,
     confidence REAL,
     attributes TEXT,
-    run_id TEXT NOT NULL
+    run_id TEXT NOT NULL,
+    remapped_at TEXT
 );
 CREATE INDEX history_of_contact ON enrichment_history (crm, object_type, crm_id);
 

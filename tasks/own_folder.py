@@ -175,7 +175,17 @@ def _settings(choices: Choices, answers: Mapping[str, str]) -> str:
 
 
 def _assignment(name: str, value: str) -> str:
-    """Return a line of `.env`; what a shell or the file's format would read otherwise stands in quotes."""
+    """
+    Return a line of `.env`; what a shell or the file's format would read otherwise stands in quotes.
+
+    Raises:
+        ConfigurationError: the value can't be written so that it is read back.
+    """
+    if "${" in value:
+        raise ConfigurationError(
+            f"{name} has `${{` in it, which the readers of .env replace by a variable: set it in the environment, or "
+            "keep it in a secret block"
+        )
     if all(sign.isalnum() or sign in "_-./:@+,=" for sign in value):
         return f"{name}={value}"
     quoted = value.replace("\\", "\\\\").replace("'", "\\'")

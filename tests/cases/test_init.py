@@ -110,6 +110,7 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
         (["--set", "ENRICHMENT_HUBSPOT_ACCESS_TOKEN=x"], "is a secret"),
         (["--set", "ENRICHMENT_SNOWFLAKE_USER=x"], "isn't asked for"),
         (["--set", "ENRICHMENT_SNOWFLAKE_USER"], "write it as `NAME=value`"),
+        (["--prefect-api-url", "http://${HOST}/api"], "PREFECT_API_URL has `${` in it"),
     ],
 )
 def test_a_wrong_option_writes_nothing(tmp_path: Path, options: list[str], message: str) -> None:

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from blocks.base import ENV_FILE_ENCODING, ENV_PREFIX, env_file, explain
 from blocks.providers.spec.model import spec_names
+from blocks.yaml_text import read_yaml
 from enrichment.addresses import AddressKind, AddressPolicy
 from enrichment.alerts import Limits
 from enrichment.change_plans import Guard
@@ -362,7 +363,7 @@ def names_in(text: str) -> list[str]:
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    price: float = Field(ge=0)
+    price: float = Field(ge=0, allow_inf_nan=False)
     currency: str = Field(pattern=r"^[A-Z]{3}$")
 
 
@@ -382,7 +383,7 @@ def read_price_book(path: Path | None) -> dict[str, Price]:
     if path is None:
         return {}
     try:
-        book = _Book.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        book = _Book.model_validate(read_yaml(path.read_text(encoding="utf-8")) or {})
     except OSError as error:
         raise ConfigurationError(f"the price book {path} can't be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError):

@@ -11,6 +11,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.flows import load_flow_from_entrypoint
 from prefect.settings import get_current_settings
 
+from blocks.yaml_text import read_yaml
 from enrichment.errors import ConfigurationError, EnrichmentError
 
 FILE = Path("prefect.yaml")
@@ -33,7 +34,7 @@ def read_deployments() -> dict[str, str]:
             "Cloud, and set PREFECT_API_URL"
         )
     try:
-        entries = yaml.safe_load(FILE.read_text(encoding="utf-8"))["deployments"]
+        entries = read_yaml(FILE.read_text(encoding="utf-8"))["deployments"]
         return {
             f"{load_flow_from_entrypoint(each['entrypoint']).name}/{each['name']}": each["name"] for each in entries
         }

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.requests import Request
 
+from blocks.calls.messages import whole
 from blocks.crms.base import contact_id
 from blocks.warehouses.base import NewRecord
 from enrichment.errors import ConfigurationError
@@ -107,8 +108,7 @@ def _key(message_id: str, body: bytes) -> tuple[str, bytes]:
 
 async def read_body(request: Request, limit: int) -> bytes:
     """Return the body, or raise RefusedError as soon as it is longer than the limit."""
-    announced = request.headers.get("content-length", "")
-    if announced.isascii() and announced.isdigit() and int(announced) > limit:
+    if (whole(request.headers.get("content-length", "")) or 0) > limit:
         raise RefusedError(413, "body_too_large")
     parts, size = [], 0
     async for part in request.stream():

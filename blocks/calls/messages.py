@@ -28,6 +28,8 @@ def network_trouble(error: httpx.HTTPError) -> Trouble:
     return Trouble(network_fault(error), f"the network failed ({type(error).__name__})")
 
 
+#: More than any count, and than any time in milliseconds.
+_MOST_DIGITS = 16
 _WORD = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 
 
@@ -88,6 +90,11 @@ class Answer:
 def in_lower_case(headers: Mapping[str, str]) -> dict[str, str]:
     """Return headers with their names in lower case."""
     return {name.lower(): value for name, value in headers.items()}
+
+
+def whole(text: str) -> int | None:
+    """Return the whole number that a header states; None if it states none, or one that can't be meant."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
 
 
 def parse_json(data: bytes | str | None, charset: str = "") -> Any:

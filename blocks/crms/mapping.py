@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from blocks.yaml_text import read_yaml
 from enrichment.errors import ConfigurationError
 from enrichment.fields import SOURCES, unknown_field
 from enrichment.write_policy import FieldRule, Rule
@@ -37,7 +38,7 @@ def read_rules(file: Path | None, default: Sequence[FieldRule]) -> tuple[FieldRu
 
 def _entries(file: Path) -> list[Any]:
     try:
-        entries = yaml.safe_load(file.read_text(encoding="utf-8"))
+        entries = read_yaml(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"the mapping file {file} can't be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -115,7 +115,7 @@ def _guess(path: Path) -> Encoding:
     undefined = False
     returns = 0
     for text, data in _decoded(path, "utf-8", "surrogateescape"):
-        if not data.isascii():
+        if not text.isascii():
             strange = sum(1 for letter in text if letter > "\x7f")
             lost = sum(1 for letter in text if "\udc80" <= letter <= "\udcff")
             if lost and not broken:
@@ -123,6 +123,7 @@ def _guess(path: Path) -> Encoding:
                     "\n", 0, next(at for at, one in enumerate(text) if "\udc80" <= one <= "\udcff")
                 )
             fit, broken = fit + strange - lost, broken + lost
+        if not data.isascii():
             undefined = undefined or any(byte in data for byte in _NOT_IN_1252)
         line += text.count("\n")
         returns += text.count("\r")

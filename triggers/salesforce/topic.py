@@ -44,7 +44,7 @@ def read_position(text: str) -> Position:
         stored = json.loads(text)
         reached_at = stored["reached_at"]
         return Position(bytes.fromhex(stored["replay_id"]), datetime.fromisoformat(reached_at) if reached_at else None)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return Position(b"", None)
 
 

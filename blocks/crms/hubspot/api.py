@@ -13,7 +13,7 @@ from blocks.calls.credentials import CredentialSource, Grant
 from blocks.calls.judging import Dialect
 from blocks.calls.judging import judge as judge_answer
 from blocks.calls.loop import Line, Purpose, make_call
-from blocks.calls.messages import Answer, Call, word
+from blocks.calls.messages import Answer, Call, whole, word
 from blocks.calls.pacing import HEADROOM, pacer_for
 from enrichment.errors import QuotaExhaustedError
 from enrichment.retry import Fault, RetryPolicy, Trouble, asked_wait, fault_of_status
@@ -128,8 +128,8 @@ def _read_limit(answer: Answer, _complaint: Complaint, what: str, now: datetime)
 
 def _policy_wait(policy: str, headers: Mapping[str, str]) -> float | None:
     interval = headers.get(_INTERVAL_HEADER, "")
-    if policy == "TEN_SECONDLY_ROLLING" and interval.isdigit():
-        return int(interval) / 1000
+    if policy == "TEN_SECONDLY_ROLLING" and (milliseconds := whole(interval)) is not None:
+        return milliseconds / 1000
     return WAIT_OF_POLICY_SECONDS.get(policy)
 
 
@@ -279,7 +279,7 @@ class HubSpotApi:
         return f"v3/{family}" if self.version == "v3" else f"{family}/{self.version}"
 
     def _learn_rate(self, headers: Mapping[str, str]) -> None:
-        limit = headers.get("x-hubspot-ratelimit-max", "")
-        interval = headers.get("x-hubspot-ratelimit-interval-milliseconds", "")
-        if limit.isdigit() and interval.isdigit() and int(limit) and int(interval):
-            self._pacer.allow(int(limit) * 1000 / int(interval) * HEADROOM, int(interval) / 1000)
+        limit = whole(headers.get("x-hubspot-ratelimit-max", ""))
+        interval = whole(headers.get("x-hubspot-ratelimit-interval-milliseconds", ""))
+        if limit and interval:
+            self._pacer.allow(limit * 1000 / interval * HEADROOM, interval / 1000)

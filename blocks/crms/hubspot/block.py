@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic import Field, HttpUrl, SecretStr
 
 from blocks.calls.loop import CallPool
-from blocks.calls.messages import Answer, Call, is_object
+from blocks.calls.messages import Answer, Call, is_object, whole
 from blocks.calls.tls import check_address
 from blocks.crms.base import ApiVersion, ContactPage, CrmBlock, CrmContact, FieldSet, NewContact, Update, UpdateResult
 from blocks.crms.hubspot.api import MOST_CONNECTIONS, HubSpotApi
@@ -261,7 +261,5 @@ class HubSpotCrm:
 
 
 def _calls_left(headers: Mapping[str, str]) -> str:
-    limit, left = (headers.get(f"x-hubspot-ratelimit-{name}", "") for name in ("daily", "daily-remaining"))
-    if not (limit.isdigit() and left.isdigit()):
-        return ""
-    return f"; {int(left):,} of {int(limit):,} calls left today"
+    limit, left = (whole(headers.get(f"x-hubspot-ratelimit-{name}", "")) for name in ("daily", "daily-remaining"))
+    return "" if limit is None or left is None else f"; {left:,} of {limit:,} calls left today"

@@ -42,6 +42,7 @@ from blocks.providers.spec.sections import (
     keeps_every_item,
     raise_flaws,
 )
+from blocks.yaml_text import LOADER, read_yaml
 from enrichment.errors import ConfigurationError
 from enrichment.fields import RESULT_FIELDS
 
@@ -226,10 +227,6 @@ class ProviderSpec(Part):
         return self
 
 
-#: The C parser takes a tenth of the time; PyYAML's wheels have it, builds from source may not.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
 class _Folder(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX, extra="ignore", env_ignore_empty=True, env_file_encoding=ENV_FILE_ENCODING
@@ -280,13 +277,13 @@ def parse_spec(text: str, source: str) -> ProviderSpec:
         ConfigurationError: see `load_spec`.
     """
     try:
-        value: Any = yaml.load(text, Loader=_LOADER)  # noqa: S506 - both load plain values only
+        value: Any = read_yaml(text)
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from None
     try:
         return ProviderSpec.model_validate(value)
     except ValidationError as error:
-        node = yaml.compose(text, Loader=_LOADER)
+        node = yaml.compose(text, Loader=LOADER)
         raise ConfigurationError(explain_spec(error, ProviderSpec, value, node, source)) from None
 
 

@@ -1,0 +1,1 @@
+"""Whatever comes from outside is read or refused."""

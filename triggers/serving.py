@@ -19,6 +19,7 @@ from blocks.settings import Settings, load_settings
 from blocks.warehouses.base import load_warehouse, open_warehouse
 from enrichment.errors import ConfigurationError, TransientError, sealed
 from enrichment.plan import Reference
+from triggers.http import server_config
 from triggers.hubspot_events import CRM
 from triggers.readiness import look_at
 from triggers.receiver import Erase, HubSpotApp, Limits, Submissions, make_app
@@ -45,11 +46,6 @@ def shown_on_stderr() -> Iterator[None]:
 
 
 logger = logging.getLogger(__name__)
-
-#: Longer than an answer may take, and short enough for the process that sent SIGTERM.
-_GRACE_SECONDS = 20
-#: Longer than proxies keep idle connections, so that the receiver never closes one that a request is on its way over.
-_KEEP_ALIVE_SECONDS = 75
 
 
 def no_run() -> None:
@@ -127,16 +123,7 @@ def _submissions(settings: Settings, receiver: Receiver) -> Submissions:
 
 
 def _serve(app: FastAPI, settings: Settings, host: str, port: int) -> None:
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,  # nothing depends on who called
-        server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(server_config(app))
     with _listening(host, port) as listener, _ended_by_signals(server):
         _check_warehouse(settings)
         logger.info("receiver_listening host=%s port=%s", *listener.getsockname()[:2])

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from blocks.warehouses.base import Warehouse, load_warehouse
 from sandbox.hubspot.signing import signed_headers
+from triggers.http import PatientProtocol, server_config
 from triggers.receiver import HubSpotApp, Limits, Submissions, make_app
 from triggers.signatures import CONTACTS_SCHEME, Stamp
 
@@ -113,9 +114,11 @@ def listening() -> Iterator[tuple[socket.socket, str]]:
 
 
 @contextmanager
-def served(app: FastAPI, listener: socket.socket) -> Iterator[uvicorn.Server]:
+def served(
+    app: FastAPI, listener: socket.socket, protocol: type[PatientProtocol] = PatientProtocol
+) -> Iterator[uvicorn.Server]:
     """Serve an application from a thread of its own, and end it as SIGTERM does."""
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
+    server = uvicorn.Server(server_config(app, protocol))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     try:
@@ -139,6 +142,7 @@ def make_receiver(make_warehouse: Callable[[str], Warehouse]) -> Iterator[MakeRe
             warehouse = make_warehouse(vendor)
             chosen = {"body_bytes": 100_000, "answer_within_seconds": 30.0, "deliveries_at_once": 50} | limits
             per_second = chosen.pop("per_second", 1000.0)
+            protocol = chosen.pop("protocol", PatientProtocol)
             receiver = Receiver("", warehouse)
 
             def staged() -> None:
@@ -160,7 +164,7 @@ def make_receiver(make_warehouse: Callable[[str], Warehouse]) -> Iterator[MakeRe
                 ),
             )
             listener, receiver.url = stack.enter_context(listening())
-            receiver.server = stack.enter_context(served(app, listener))
+            receiver.server = stack.enter_context(served(app, listener, protocol))
             receiver.http = stack.enter_context(httpx.Client(base_url=receiver.url, timeout=60))
             return receiver
 

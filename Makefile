@@ -52,6 +52,14 @@ coverage: .venv/.synced ## Check that the tests of decisions take every branch
 simulate: .venv/.synced ## Play histories of crashes, lost answers and expired locks (SEEDS= FIRST=)
 	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0)
 
+# The suite tries some hundred inputs for each reader.
+fuzz: .venv/.synced ## Try whatever may come from outside on the receiver and on every reader (EXAMPLES=)
+	@FUZZ_EXAMPLES=$(or $(EXAMPLES),5000) $(PYTEST) --quiet --timeout 0 tests/fuzz
+
+# Needs the network, so neither `make check` nor .ci/run does it. That the lock fits pyproject.toml is checked whenever .venv is built.
+audit-dependencies: .venv/.demo ## Look the locked packages up in PyPI's list of known vulnerabilities
+	@scripts/audit_dependencies
+
 # What a release left is never written again; until then it follows the present code.
 release-data: .venv/.synced ## Keep the tables of the present version, which later ones must go on from
 	@$(BIN)/python -m tests.releases
@@ -88,4 +96,4 @@ ui: .venv/.demo ## Show the demo's runs in Prefect's UI on http://127.0.0.1:4200
 clean: ## Remove the environment and the demo's files
 	rm -rf .venv .tools .demo .cache
 
-.PHONY: help demo test test-quick test-browser coverage simulate release-data mutants bench check format docs interfaces ui clean
+.PHONY: help demo test test-quick test-browser coverage simulate fuzz audit-dependencies release-data mutants bench check format docs interfaces ui clean

@@ -33,6 +33,9 @@ def left_behind(folders: list[Path]) -> Iterator[tuple[Path, bytes]]:
 
 def test_secrets_and_people_stay_where_they_belong(shared_place: Place, place: Place) -> None:
     """A run with matches, misses, a provider that quotes an address in its error, a report and a review."""
+    temporary = place.folder / "temporary"
+    temporary.mkdir()
+    place.environment["TMPDIR"] = str(temporary)  # what is left there, too
     warehouse = new_world(place, CONTACTS)
     planted = [*canaries(place)]
     quoting = {"kind": "status", "service": "zoominfo", "path_contains": "enrich", "status": 500, "times": 2}

@@ -84,7 +84,7 @@ def test_a_message_that_is_delivered_again_queues_nothing_twice(receiver: Receiv
     with receiver.warehouse._transaction() as session:
         session.execute("DELETE FROM enrichment_staging")  # as a run does at its end
     assert send_standard(receiver, "msg_1", body).json() == {"accepted": 2}
-    assert (receiver.staged(), receiver.told) == ({}, 1)
+    assert (receiver.staged(), receiver.runs_asked_for) == ({}, 1)
     assert send_standard(receiver, "msg_1", '{"crm_id": "503"}').json() == {"accepted": 1}
     assert send_standard(receiver, "msg_2", '{"crm_id": "501"}').json() == {"accepted": 1}
     assert sorted(receiver.staged()) == ["501", "503"]

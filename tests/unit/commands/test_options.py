@@ -1,9 +1,12 @@
 """Options and parameters that exclude each other are refused before anything is read, staged or spent."""
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from prefect.exceptions import ParameterTypeError
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from cli import app
@@ -83,3 +86,19 @@ def test_every_kind_of_intake_is_taken_as_plain_values() -> None:
     ):
         taken = ingest_contacts.validate_parameters({"intake": intake})["intake"]
         assert type(taken).__name__ == kind
+
+
+def options(command: Any, name: str = "enrich") -> Iterator[tuple[str, str]]:
+    """Yield all options of a command and those below it."""
+    for one in command.params:
+        yield from ((name, option) for option in one.opts)
+    for below, found in getattr(command, "commands", {}).items():
+        yield from options(found, f"{name} {below}")
+
+
+def test_no_command_takes_a_secret_as_an_option() -> None:
+    """Everyone on the machine could read it in the list of processes, and the shell's history would keep it."""
+    found = [*options(get_command(app))]
+    assert ("enrich run", "--provider") in found
+    named = [one for one in found if re.search("secret|token|password|api.?key|dsn|credential", one[1])]
+    assert named == [("enrich init", "--secrets")]  # which says where they are kept

@@ -15,7 +15,7 @@ CREATE TABLE enrichment_staging (
     processed_at TIMESTAMPTZ, -- when the result was stored
     crm TEXT NOT NULL, -- CRM that knows the contact, such as hubspot
     object_type TEXT NOT NULL, -- type of the CRM record; always contact so far
-    source TEXT NOT NULL, -- what queued the contact: webhook, platform_event, schedule, backfill, submission or manual
+    source TEXT NOT NULL, -- what queued the contact: webhook, platform_event, schedule, backfill, submission, manual or remap
     lane TEXT NOT NULL, -- live or backfill; live contacts go first
     state TEXT NOT NULL, -- waiting, claimed (a run works on it) or enriched (only the CRM lacks the result)
     attempts INTEGER NOT NULL DEFAULT 0, -- [runs] number of runs that took the contact so far
@@ -76,7 +76,8 @@ CREATE TABLE enrichment_history (
     provider_record_id TEXT, -- id of the person at the provider
     confidence DOUBLE PRECISION, -- [percent] how sure the provider is of its answer
     attributes JSONB, -- further canonical fields by name
-    run_id TEXT NOT NULL -- flow run that stored the row
+    run_id TEXT NOT NULL, -- flow run that stored the row
+    remapped_at TIMESTAMPTZ -- when `enrich remap` read a saved reply in another way than before; NULL: it was read when it came
 );
 CREATE INDEX history_of_contact ON enrichment_history (crm, object_type, crm_id);
 
@@ -367,10 +368,11 @@ SELECT
     l.disposition AS result, -- text: written, unchanged, unmatched, suppressed, invalid, skipped_fresh or failed
     l.reason, -- text: reason of the result; empty if the result says all
     CASE
+        WHEN l.source = 'remap' THEN NULL
         WHEN l.disposition IN ('written', 'unchanged') THEN 1
         WHEN l.disposition = 'unmatched' THEN 0
     END AS matched, -- integer?: [0 or 1] 1: a provider knew it; 0: unmatched; NULL: not looked up
-    l.source, -- text: what had queued the contact: webhook, platform_event, schedule, backfill, submission or manual
+    l.source, -- text: what had queued the contact: webhook, platform_event, schedule, backfill, submission, manual or remap
     l.lane, -- text: live or backfill
     l.email_domain, -- text?: domain of the address that it was looked up with, if any
     l.attempts, -- integer: [runs] number of runs that took the contact
@@ -404,7 +406,7 @@ JOIN (
     ON ',' || l.lookups || ',' LIKE '%,' || p.provider || ' %'
 WHERE l.disposition IN ('written', 'unchanged', 'unmatched');
 
--- How many results have each field, by week and provider.
+-- How many results have each field, by week and provider; each answer counts once, as it was first read.
 -- Example: SELECT field, SUM(filled) AS filled, SUM(results) AS results FROM field_fill GROUP BY field
 CREATE VIEW field_fill AS
 SELECT
@@ -417,27 +419,27 @@ SELECT
 FROM (
     SELECT h.provider, h.enrichment_timestamp, CAST('company_name' AS TEXT) AS field,
         CASE WHEN h.company_name IS NOT NULL THEN 1 ELSE 0 END AS filled
-    FROM enrichment_history h
+    FROM enrichment_history h WHERE h.remapped_at IS NULL
     UNION ALL
     SELECT h.provider, h.enrichment_timestamp, 'employee_count' AS field,
         CASE WHEN h.employee_count IS NOT NULL THEN 1 ELSE 0 END AS filled
-    FROM enrichment_history h
+    FROM enrichment_history h WHERE h.remapped_at IS NULL
     UNION ALL
     SELECT h.provider, h.enrichment_timestamp, 'industry' AS field,
         CASE WHEN h.industry IS NOT NULL THEN 1 ELSE 0 END AS filled
-    FROM enrichment_history h
+    FROM enrichment_history h WHERE h.remapped_at IS NULL
     UNION ALL
     SELECT h.provider, h.enrichment_timestamp, 'tech_stack' AS field,
         CASE WHEN h.tech_stack <> '[]'::jsonb THEN 1 ELSE 0 END AS filled
-    FROM enrichment_history h
+    FROM enrichment_history h WHERE h.remapped_at IS NULL
     UNION ALL
     SELECT h.provider, h.enrichment_timestamp, 'linkedin_url' AS field,
         CASE WHEN h.linkedin_url IS NOT NULL THEN 1 ELSE 0 END AS filled
-    FROM enrichment_history h
+    FROM enrichment_history h WHERE h.remapped_at IS NULL
     UNION ALL
     SELECT h.provider, h.enrichment_timestamp, 'intent_keywords' AS field,
         CASE WHEN h.intent_keywords <> '[]'::jsonb THEN 1 ELSE 0 END AS filled
-    FROM enrichment_history h) h
+    FROM enrichment_history h WHERE h.remapped_at IS NULL) h
 GROUP BY h.provider, h.field,
     to_char(date_trunc('week', h.enrichment_timestamp AT TIME ZONE 'UTC'), 'YYYY-MM-DD'),
     to_char(h.enrichment_timestamp AT TIME ZONE 'UTC', 'YYYY-MM');
@@ -483,9 +485,10 @@ SELECT
     h.industry, -- text?: industry of the company
     h.tech_stack, -- JSON?: technologies that the company uses; a list of texts
     h.intent_keywords, -- JSON?: topics that the company researches; a list of texts
-    h.enrichment_timestamp AS valid_from, -- time: when the provider answered
-    LEAD(h.enrichment_timestamp) OVER (
-        PARTITION BY h.crm, h.object_type, h.crm_id ORDER BY h.enrichment_timestamp) AS valid_until -- time?: when the next result of the contact came; NULL: none has
+    COALESCE(h.remapped_at, h.enrichment_timestamp) AS valid_from, -- time: when the provider answered, or its answer was remapped
+    LEAD(COALESCE(h.remapped_at, h.enrichment_timestamp)) OVER (
+        PARTITION BY h.crm, h.object_type, h.crm_id
+        ORDER BY COALESCE(h.remapped_at, h.enrichment_timestamp)) AS valid_until -- time?: when the next result of the contact came; NULL: none has
 FROM enrichment_history h;
 
 -- Each value that the CRM has taken from us, without the value.

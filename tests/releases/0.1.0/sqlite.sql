@@ -68,7 +68,8 @@ CREATE TABLE enrichment_history (
     provider_record_id TEXT,
     confidence REAL,
     attributes TEXT,
-    run_id TEXT NOT NULL
+    run_id TEXT NOT NULL,
+    remapped_at TEXT
 );
 CREATE INDEX history_of_contact ON enrichment_history (crm, object_type, crm_id);
 
@@ -318,10 +319,11 @@ SELECT
     l.disposition AS result, -- text: written, unchanged, unmatched, suppressed, invalid, skipped_fresh or failed
     l.reason, -- text: reason of the result; empty if the result says all
     CASE
+        WHEN l.source = 'remap' THEN NULL
         WHEN l.disposition IN ('written', 'unchanged') THEN 1
         WHEN l.disposition = 'unmatched' THEN 0
     END AS matched, -- integer?: [0 or 1] 1: a provider knew it; 0: unmatched; NULL: not looked up
-    l.source, -- text: what had queued the contact: webhook, platform_event, schedule, backfill, submission or manual
+    l.source, -- text: what had queued the contact: webhook, platform_event, schedule, backfill, submission, manual or remap
     l.lane, -- text: live or backfill
     l.email_domain, -- text?: domain of the address that it was looked up with, if any
     l.attempts, -- integer: [runs] number of runs that took the contact
@@ -355,7 +357,7 @@ JOIN (
     ON ',' || l.lookups || ',' LIKE '%,' || p.provider || ' %'
 WHERE l.disposition IN ('written', 'unchanged', 'unmatched');
 
--- How many results have each field, by week and provider.
+-- How many results have each field, by week and provider; each answer counts once, as it was first read.
 -- Example: SELECT field, SUM(filled) AS filled, SUM(results) AS results FROM field_fill GROUP BY field
 CREATE VIEW field_fill AS
 SELECT
@@ -368,27 +370,27 @@ SELECT
 FROM (
     SELECT h.provider, h.enrichment_timestamp, CAST('company_name' AS TEXT) AS field,
         CASE WHEN h.company_name IS NOT NULL THEN 1 ELSE 0 END AS filled
-    FROM enrichment_history h
+    FROM enrichment_history h WHERE h.remapped_at IS NULL
     UNION ALL
     SELECT h.provider, h.enrichment_timestamp, 'employee_count' AS field,
         CASE WHEN h.employee_count IS NOT NULL THEN 1 ELSE 0 END AS filled
-    FROM enrichment_history h
+    FROM enrichment_history h WHERE h.remapped_at IS NULL
     UNION ALL
     SELECT h.provider, h.enrichment_timestamp, 'industry' AS field,
         CASE WHEN h.industry IS NOT NULL THEN 1 ELSE 0 END AS filled
-    FROM enrichment_history h
+    FROM enrichment_history h WHERE h.remapped_at IS NULL
     UNION ALL
     SELECT h.provider, h.enrichment_timestamp, 'tech_stack' AS field,
         CASE WHEN h.tech_stack <> '[]' THEN 1 ELSE 0 END AS filled
-    FROM enrichment_history h
+    FROM enrichment_history h WHERE h.remapped_at IS NULL
     UNION ALL
     SELECT h.provider, h.enrichment_timestamp, 'linkedin_url' AS field,
         CASE WHEN h.linkedin_url IS NOT NULL THEN 1 ELSE 0 END AS filled
-    FROM enrichment_history h
+    FROM enrichment_history h WHERE h.remapped_at IS NULL
     UNION ALL
     SELECT h.provider, h.enrichment_timestamp, 'intent_keywords' AS field,
         CASE WHEN h.intent_keywords <> '[]' THEN 1 ELSE 0 END AS filled
-    FROM enrichment_history h) h
+    FROM enrichment_history h WHERE h.remapped_at IS NULL) h
 GROUP BY h.provider, h.field,
     date(h.enrichment_timestamp, 'weekday 0', '-6 days'),
     strftime('%Y-%m', h.enrichment_timestamp);
@@ -434,9 +436,10 @@ SELECT
     h.industry, -- text?: industry of the company
     h.tech_stack, -- JSON?: technologies that the company uses; a list of texts
     h.intent_keywords, -- JSON?: topics that the company researches; a list of texts
-    h.enrichment_timestamp AS valid_from, -- time: when the provider answered
-    LEAD(h.enrichment_timestamp) OVER (
-        PARTITION BY h.crm, h.object_type, h.crm_id ORDER BY h.enrichment_timestamp) AS valid_until -- time?: when the next result of the contact came; NULL: none has
+    COALESCE(h.remapped_at, h.enrichment_timestamp) AS valid_from, -- time: when the provider answered, or its answer was remapped
+    LEAD(COALESCE(h.remapped_at, h.enrichment_timestamp)) OVER (
+        PARTITION BY h.crm, h.object_type, h.crm_id
+        ORDER BY COALESCE(h.remapped_at, h.enrichment_timestamp)) AS valid_until -- time?: when the next result of the contact came; NULL: none has
 FROM enrichment_history h;
 
 -- Each value that the CRM has taken from us, without the value.

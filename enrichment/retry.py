@@ -250,7 +250,8 @@ def settle_failure(
         permanent: whether a further attempt could never succeed.
     """
     if permanent or record.attempts >= max_attempts:
-        return Finished(record.record_id, Disposition.FAILED, reason, step, detail)
+        error = detail or "the answer said no more than this"  # such as a proxy's without a body
+        return Finished(record.record_id, Disposition.FAILED, reason, step, error)
     wait = backoff(record.attempts, 120.0, 3600.0, 0.5 + chance / 2)
     return Returned(record.record_id, reason, wait)
 

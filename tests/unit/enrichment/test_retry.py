@@ -297,6 +297,13 @@ def test_a_record_that_can_not_succeed_becomes_a_dead_letter(attempts: int, max_
     assert settled == Finished("r1", Disposition.FAILED, "bad_value", "write_back", "the full error")
 
 
+def test_a_failure_is_never_without_words() -> None:
+    """A proxy may refuse a call without a body: people and the audit read that no more was said."""
+    failed = settle_failure(record(5), reason="status_400", step="write_back", detail="", max_attempts=5, chance=0.5)
+    assert isinstance(failed, Finished)
+    assert failed.detail == "the answer said no more than this"
+
+
 def test_a_contact_that_the_crm_fails_to_give_ends_with_the_crm_s_own_cause() -> None:
     """It waits as any other failed record does, and at the limit its cause is kept."""
     error = TransientError("HubSpot answered 500")

@@ -23,7 +23,6 @@ from enrichment.alerts import (
     gravest,
     judge,
     pack_known,
-    shares_of,
     unpack_known,
 )
 from enrichment.books import Books
@@ -37,7 +36,7 @@ from enrichment.summary import ProviderUse, RunReport, in_one_sentence, summary_
 from enrichment.wire import FieldDescription
 from tasks.artifacts import publish_markdown, publish_table
 from tasks.contact_pages import find_page
-from tasks.dead_runs import end_dead_runs
+from tasks.dead_runs import end_dead_runs, end_of
 from tasks.lists import read_failed, read_refused
 from tasks.present_run import local_run, run_id, run_label, run_name
 from tasks.queue import pause_of
@@ -139,7 +138,7 @@ def _cancelled_or_judged(
     """
     ended = _end_of(report)
     if report.stop and report.stop.kind == CANCELLED:
-        return RunEnd(report.books.failure_rate, state=CANCELLED)
+        return end_of(report.books, state=CANCELLED)
     concerns = _concerns(plan, warehouse, report, ended, limits)
     end = alert_and_end(warehouse, plan, concerns, _occasion(plan, report), notifiers)
     return replace(end, state="failed" if ended[0] else "closed")
@@ -196,15 +195,11 @@ def alert_and_end(
         # A dead notifier must not fail the run; the next run tries again.
         sent = alert is None or notify(alert.subject, alert.body, notifiers, kind=alert.kind or "recovered") > 0
         known = after
-    counted = shares_of(books)
-    return RunEnd(
-        failure_rate=books.failure_rate,
+    return replace(
+        end_of(books, state="closed"),
         alert_kind=gravest(concerns),
         alert_sent=sent,
         alert_state=pack_known(known),
-        invalid=counted.invalid,
-        unmatched=counted.unmatched,
-        known=counted.known,
     )
 
 

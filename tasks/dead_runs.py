@@ -8,12 +8,15 @@ import fcntl
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from prefect.settings import get_current_settings
 
 from blocks.log import event
 from blocks.warehouses.base import RunEnd, Warehouse
+from enrichment.alerts import shares_of
+from enrichment.books import Books
 from enrichment.plan import RunPlan
 
 
@@ -46,14 +49,27 @@ def end_dead_runs(warehouse: Warehouse) -> None:
             path.unlink()
 
 
+def end_of(books: Books, *, state: str) -> RunEnd:
+    """Return the end of a run with these totals, of which nobody is alerted."""
+    counted = shares_of(books)
+    return RunEnd(
+        books.failure_rate,
+        state=state,
+        invalid=counted.invalid,
+        unmatched=counted.unmatched,
+        known=counted.known,
+    )
+
+
 def end_early(warehouse: Warehouse, run_id: str, state: str, *, costs_attempt: bool) -> int:
     """Put back what a run still holds, close its books, and return how many contacts went back; no alert goes out."""
     released = warehouse.release_run(run_id, costs_attempt=costs_attempt)
-    rate = warehouse.read_books(run_id).failure_rate
+    books = warehouse.read_books(run_id)
     usage = warehouse.count_usage(run_id)
     versions = sorted({one.api_version for one in usage if one.api_version})
     cost = sum(one.credits for one in usage)
-    warehouse.close_run(run_id, RunEnd(rate, state, credits=cost, api_versions=versions, state=state))
+    end = end_of(books, state=state)
+    warehouse.close_run(run_id, replace(end, stop_kind=state, credits=cost, api_versions=versions))
     return released
 
 

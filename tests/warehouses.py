@@ -25,7 +25,7 @@ def broken_promises(warehouse: Warehouse) -> dict[str, tuple[tuple[str, str], ..
 def emptied(warehouse: Warehouse) -> bool:
     """Leave what a set-up leaves, and return whether that worked: a test may have taken a table away."""
     schema = "\n".join(warehouse.sql.migrations.values())
-    tables = re.findall(r"CREATE (?:TRANSIENT )?TABLE IF NOT EXISTS (\w+)", schema)
+    tables = re.findall(r"CREATE (?:TRANSIENT )?TABLE (?:IF NOT EXISTS )?(\w+)", schema)
     counts = " UNION ALL ".join(f"SELECT '{table}' AS name, count(*) AS found FROM {table}" for table in tables)
     try:
         filled = [name for name, rows in look(warehouse, counts) if rows]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from blocks.settings import load_settings
 from blocks.warehouses._audit import find_broken
 from blocks.warehouses.base import RunEnd, RunStart, Warehouse
 from blocks.warehouses.sqlite import SqliteWarehouse
@@ -16,14 +17,18 @@ from enrichment.comparisons import check_bill
 from enrichment.errors import PromiseBrokenError
 from enrichment.intake import FailedContacts
 from enrichment.promises import PROMISES, Sighting, judge
-from enrichment.records import Origin
+from enrichment.records import CANCELLED, Origin, Stop
 from flows.audit import audit as audit_flow
 from flows.local import run_flow
 from sandbox.accounts import notifier_settings
+from tasks.books import close_books, open_books
+from tasks.chunk import look_up, settle, store, write_back
 from tasks.contact import allow_contact, erase_contact, suppress_contacts
 from tasks.intake import stage_failed, stage_listed
+from tasks.queue import claim_chunks
 from tests.cases.chain import Chain
 from tests.cases.corruptions import CORRUPTIONS, FAR_AWAY
+from tests.warehouses import broken_promises
 
 WAREHOUSES = pytest.mark.parametrize("chain", ["sqlite", "postgres"], indirect=True)
 GIVEN: dict[str, Any] = {"days": 30, "reply_days": 180, "threshold": 0.01, "notifiers": "slack"}
@@ -257,3 +262,15 @@ def test_the_flow_fails_and_people_are_alerted_if_a_promise_is_broken(chain: Cha
     (message,) = chain.world.slack.messages
     assert "the audit found what should not be" in message.text
     assert "`enrich audit` shows the ids" in message.text
+
+
+def test_the_results_of_a_cancelled_run_are_counted(chain: Chain) -> None:
+    """What it had ended when it was cancelled stands in its totals, as in those of any other run."""
+    chain.stage(chain.world.hubspot.create([{"email": "hit+a@firm.example"}, {"email": "miss+b@firm.example"}]))
+    plan = chain.plan()
+    open_books.fn(plan)
+    [claimed] = claim_chunks.fn(plan, 1, 2)
+    settle.fn(plan, write_back.fn(plan, store.fn(plan, look_up.fn(plan, claimed))))
+    close_books.fn(plan, Stop(CANCELLED, "cancelled"), 0, 2, 0, load_settings().limits, [], {})
+    assert chain.warehouse.read_run(plan.run_id).state == "cancelled"
+    assert broken_promises(chain.warehouse) == {}

@@ -1,6 +1,6 @@
 """Logical runs, of which one moves at a time: each stops at every seam until it is its turn, or dies there."""
 
-import threading
+from asyncio import events
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,8 +8,7 @@ from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
-#: A run that doesn't come to the next seam within so many seconds hangs.
-_HANGS_SECONDS = 60.0
+from greenlet import getcurrent, greenlet
 
 
 class KilledError(BaseException):
@@ -48,25 +47,31 @@ class Run:
     unsaved: Counter[str] = field(default_factory=Counter)
     #: Whether it has read contacts of the CRM that it may be about to write.
     reads_crm: bool = False
+    #: Whether a person has cancelled it.
+    cancelled: bool = False
+    #: The most that it may spend, and what it was billed.
+    cap: float | None = None
+    billed: int = 0
+    #: How many seams of others it doesn't move for.
+    stands_still: int = 0
     #: What its process keeps.
     own: dict[int, dict[Any, Any]] = field(default_factory=dict)
     _meets: Exception | None = None
-    _turn: threading.Event = field(default_factory=threading.Event)
-    _stopped: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    _own_stack: greenlet | None = None
 
     def begin(self) -> None:
         """Let it come to its first seam."""
-        # With this thread's context, in which Prefect has the history's settings.
-        self._thread = threading.Thread(target=copy_context().run, args=(self._live,), name=self.name, daemon=True)
-        self._thread.start()
-        self._await_stop()
+        # One thread moves all of them: to wake another one for each step would take most of the time.
+        self._own_stack = greenlet(self._live, getcurrent())
+        # With this one's context, in which Prefect has the history's settings.
+        self._own_stack.gr_context = copy_context()
+        self._own_stack.switch()
 
     def move(self, error: Exception | None = None) -> None:
         """Let it come to its next seam, or to its end; with an error, that is what it meets where it stands."""
+        assert self._own_stack, f"{self.name} hasn't begun"
         self._meets = error
-        self._turn.set()
-        self._await_stop()
+        self._own_stack.switch()
 
     def kill(self) -> None:
         """End its process where it stands."""
@@ -75,17 +80,23 @@ class Run:
             self.move()
 
     def stop(self, seam: Seam) -> None:
-        """Wait for the turn, as a thread of the run that has come to a seam."""
+        """Wait for the turn, having come to a seam."""
         if self.killed:
             raise KilledError
         self.seam = seam
-        self._stopped.set()
-        self._turn.wait()
-        self._turn.clear()
+        self._let_others_move()
         if self.killed:
             raise KilledError
         if self._meets:
             raise self._meets
+
+    def _let_others_move(self) -> None:
+        assert self._own_stack
+        assert self._own_stack.parent
+        loop = events._get_running_loop()
+        events._set_running_loop(None)  # others may run theirs
+        self._own_stack.parent.switch()
+        events._set_running_loop(loop)
 
     def _live(self) -> None:
         _present.set(self)
@@ -94,19 +105,13 @@ class Run:
         except BaseException as error:  # noqa: BLE001 - whatever it is, it ended this run
             self.error = None if self.killed else error
         self.seam, self.ended = None, True
-        self._stopped.set()
-
-    def _await_stop(self) -> None:
-        if not self._stopped.wait(_HANGS_SECONDS):
-            raise AssertionError(f"{self.name} hangs behind {self.seam}")
-        self._stopped.clear()
 
 
 _present: ContextVar[Run | None] = ContextVar("simulated_run", default=None)
 
 
 def present() -> Run | None:
-    """Return the run that this thread works for; None outside of one."""
+    """Return the run that moves now; None outside of one."""
     return _present.get()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 from urllib3.exceptions import ProtocolError
 
+from blocks.warehouses.base import NewRecord
 from enrichment.errors import BooksUnbalancedError, EnrichmentError, TransientError
 from flows.enrich_contacts import enrich_contacts
 from sandbox.faults import Kind
@@ -23,11 +24,16 @@ from tests.simulation.stage import HUBSPOT, PAST, Stage
 
 #: Runs after the faults have stopped, within which everything must end.
 _LAST_RUNS = 2
+#: A history that passes more of them doesn't end.
+_MOST_SEAMS = 10_000
+#: The chance that, of a process that has woken up, the timer comes before the next step.
+_TIMER_FIRST = 0.2
 #: What may go wrong when a service answers.
 _ANSWERS: tuple[Mapping[str, Any], ...] = (
     {"kind": "status", "status": 500},
     {"kind": "status", "status": 503},
     {"kind": "status", "status": 429},
+    {"kind": "status", "status": 429, "retry_after": "seconds", "seconds": 600},
     {"kind": "reset_before"},
     {"kind": "reset_after"},
     {"kind": "truncated"},
@@ -81,7 +87,7 @@ class History:
         self._outcome = Outcome(seed)
         self._contacts = self._dice.randint(2, 7)
         self._known = Known()
-        self._calm = self._dice.choice((0.5, 0.8, 0.9, 0.97))
+        self._calm = self._dice.choice((0.7, 0.85, 0.93, 0.97))
 
     def play(self) -> Outcome:
         """Let it happen, and return what came of it."""
@@ -95,24 +101,42 @@ class History:
     # What happens
 
     def _run(self, name: str) -> Run:
-        parameters = {"limit": self._dice.choice((0, 0, 0, 2, 4))}
-
+        limit, cap = self._dice.choice((0, 0, 0, 2, 4)), self._dice.choice((None, None, None, 1.0, 3.0))
         run_id = str(uuid.uuid4())
-        return Run(name, run_id, lambda: _enrich(run_id, parameters))
+        return Run(name, run_id, partial(_enrich, run_id, {"limit": limit, "max_credits": cap}), cap=cap)
 
     def _let_anything_happen(self, runs: list[Run]) -> None:
         for run in runs:
+            self._stage.at_work.add(run.run_id)
             run.begin()
         while alive := [run for run in runs if not run.ended]:
-            run = self._dice.choice(alive)
+            run = self._whose_turn(alive)
             assert run.seam is not None, f"{run.name} stands nowhere"
             self._outcome.seams[run.seam] += 1
+            assert self._outcome.seams.total() < _MOST_SEAMS, f"{run.name} never ends"
+            self._let_timer_renew(run)
             if self._dice.random() < self._calm or len(self._outcome.events) >= self._most_events:
                 run.move()
             else:
                 self._strike(run, run.seam, alive)
+            if run.ended:
+                self._stage.at_work.discard(run.run_id)
         for run in runs:
             self._explain(run)
+
+    def _let_timer_renew(self, run: Run) -> None:
+        """Let the timer of a process that stood still renew what is left of its locks, soon after it has woken up."""
+        kept = locks._kept.get(run.run_id)
+        if kept and kept.permit.refusal() and not kept.permit.cancelled and self._dice.random() < _TIMER_FIRST:
+            with self._stage.warehouse() as warehouse:
+                kept.permit.renew(lambda: warehouse.renew_run(run.run_id, lease_seconds=180))
+
+    def _whose_turn(self, alive: list[Run]) -> Run:
+        """Return a run that doesn't stand still, if there is one."""
+        run = self._dice.choice([one for one in alive if not one.stands_still] or alive)
+        for one in alive:
+            one.stands_still = max(0, one.stands_still - 1)
+        return run
 
     def _strike(self, run: Run, seam: Seam, alive: list[Run]) -> None:
         what, happen = self._dice.choice(self._happenings(run, seam, alive))
@@ -132,15 +156,23 @@ class History:
         if seam.kind == "warehouse":
             happenings += [(f"unreachable {seam.phase}", lambda: run.move(TransientError("unreachable")))] * 2
         if all(one.seam and one.seam.kind != "provider" for one in alive):
-            happenings += [("locks expire", lambda: self._expire(alive))] * 2
+            happenings += [("locks expire", lambda: self._expire(alive))] * 4
         if not any(one.reads_crm for one in alive):
             happenings += [("edited by a person", self._edit)]
-        happenings += [("erased", self._erase), ("queued again", self._queue_again)]
+        happenings += [
+            ("erased", self._erase),
+            ("queued again", self._queue_again),
+            ("changed", self._change),
+            ("failed ones queued again", self._retry_failed),
+            ("cancelled", lambda: self._cancel(run)),
+            ("paused or resumed", self._pause_or_resume),
+        ]
         return happenings
 
     def _kill(self, run: Run) -> None:
         run.kill()
         self._stage.mourn(run)
+        self._stage.leave_behind(run)
 
     def _spoil(self, run: Run, seam: Seam, answer: Mapping[str, Any]) -> None:
         service = "hubspot" if seam.kind == "crm" else "zoominfo"
@@ -151,6 +183,8 @@ class History:
     def _expire(self, alive: list[Run]) -> None:
         """Let a process stand still for longer than its locks last, while others go on."""
         stalled = self._dice.choice([None, *alive])
+        if stalled:
+            stalled.stands_still = self._dice.choice((0, 20, 60))
         which = "run_id = :run" if stalled else ":run = :run"
         run_id = stalled.run_id if stalled else ""
         for table, until in (("enrichment_staging", "claim_expires_at"), ("lookup_reservations", "reserved_until")):
@@ -180,6 +214,28 @@ class History:
     def _queue_again(self) -> None:
         self._stage_contacts([self._dice.choice(list(self._stage.world.hubspot.contacts))])
 
+    def _change(self) -> None:
+        """Let HubSpot report that a contact has changed."""
+        crm_id = self._dice.choice(list(self._stage.world.hubspot.contacts))
+        with self._stage.warehouse() as warehouse:
+            warehouse.stage([NewRecord("hubspot", crm_id, None, "webhook", "live")], changed=[(HUBSPOT, crm_id)])
+        self._note_requests()
+
+    def _retry_failed(self) -> None:
+        with self._stage.warehouse() as warehouse:
+            warehouse.restage_failed()
+        self._note_requests()
+
+    def _cancel(self, run: Run) -> None:
+        if kept := locks._kept.get(run.run_id):
+            kept.permit.cancel()
+            run.cancelled = True
+
+    def _pause_or_resume(self) -> None:
+        with self._stage.warehouse() as warehouse:
+            if not warehouse.resume_lane("live"):
+                warehouse.pause_lane("live")
+
     def _stage_contacts(self, crm_ids: list[str]) -> None:
         stage_listed.fn("hubspot", "sqlite", "live", crm_ids, "")
         self._note_requests()
@@ -189,13 +245,17 @@ class History:
         self._known.requests |= {row["record_id"] for row in queued}
 
     def _explain(self, run: Run) -> None:
-        """A run may end early after a fault; a bug, or totals that don't match, may not happen."""
+        """A run may end early after a fault; a bug, totals that don't match, or an exceeded cap may not happen."""
+        if run.cap is not None and run.billed > run.cap:
+            self._outcome.violations.append(f"{run.name} was billed {run.billed} credits, and its cap is {run.cap:g}")
         if run.error and (isinstance(run.error, BooksUnbalancedError) or not isinstance(run.error, EnrichmentError)):
             self._outcome.violations.append(f"{run.name} ended with {type(run.error).__name__}: {run.error}")
 
     def _let_it_end(self) -> None:
         """Without further faults, and after every lock and wait has ended, two runs end everything."""
         self._stage.world.faults.clear()
+        with self._stage.warehouse() as warehouse:
+            warehouse.resume_lane("live")
         for number in range(_LAST_RUNS):
             self._note_requests()
             self._stage.execute(
@@ -205,9 +265,11 @@ class History:
             self._stage.execute(f"UPDATE lookup_reservations SET reserved_until = '{PAST}'")
             run_id = str(uuid.uuid4())
             run = Run(f"last run {number}", run_id, partial(_enrich, run_id, {}))
+            self._stage.at_work.add(run_id)
             run.begin()
             while not run.ended:
                 run.move()
+            self._stage.at_work.discard(run_id)
             if run.error:
                 self._outcome.violations.append(f"{run.name} ended with {type(run.error).__name__}: {run.error}")
         self._note_requests()

@@ -35,12 +35,14 @@ def violations(stage: Stage, known: Known) -> Iterator[str]:
     yield from _of_the_queue(stage, known)
     yield from _of_the_bill(stage)
     yield from _of_people(stage, known)
+    yield from _of_the_crm(stage, known)
+    yield from _of_fresh_contacts(stage)
 
 
 def _of_the_audit(stage: Stage) -> Iterator[str]:
     """What users can check themselves."""
     with stage.warehouse() as warehouse:
-        found = warehouse.read_broken(days=30, reply_days=180, threshold=0.01, notifiers="")
+        found = warehouse.read_broken(days=30, reply_days=180, threshold=0.01, notifiers="slack")
     for verdict in judge(found):
         for breach in verdict.breaches:
             yield f"{verdict.promise}: {breach.count} x {breach.check}: {', '.join(breach.examples)}"
@@ -63,6 +65,35 @@ def _of_the_bill(stage: Stage) -> Iterator[str]:
     for given, count in stage.world.zoominfo.lookups.items():
         if count > 1 + stage.lost[given]:
             yield f"one contact was paid for {count} times, and {stage.lost[given]} answers were lost"
+
+    credits_used = stage.world.zoominfo.credits_used
+    [kept] = stage.execute("SELECT COALESCE(SUM(credits), 0) AS credits FROM provider_replies")
+    [doubt] = stage.execute("SELECT COALESCE(SUM(credits), 0) AS credits FROM doubtful_credits")
+    # What was lost with a process is in nobody's books.
+    if (
+        kept["credits"] + doubt["credits"] + stage.lost_with_runs.total() < credits_used
+        or kept["credits"] > credits_used
+    ):
+        yield f"{credits_used} credits were billed, {kept['credits']} booked, and {doubt['credits']} are in doubt"
+
+
+def _of_the_crm(stage: Stage, known: Known) -> Iterator[str]:
+    """Each value that was changed is on record with the one before it."""
+    rows = stage.execute("SELECT crm_id, field, before, after FROM crm_writes")
+    kept = {(row["crm_id"], row["field"], row["before"] or "", row["after"] or "") for row in rows}
+    lost = {one for one in stage.changes if one not in kept and one[0] not in known.erased}
+    if lost:
+        yield f"{len(lost)} changes are not on record: {', '.join(sorted({f'{one[0]} {one[1]}' for one in lost}))}"
+
+
+def _of_fresh_contacts(stage: Stage) -> Iterator[str]:
+    """What was answered lately isn't looked up, nor written, again, unless somebody wishes it."""
+    again = stage.execute(
+        "SELECT l.crm_id FROM record_ledger l WHERE l.disposition IN ('written', 'unchanged') AND l.crm_id NOT IN"
+        " (SELECT crm_id FROM failed_records) GROUP BY l.crm_id, l.request_key HAVING COUNT(*) > 1"
+    )
+    if again:
+        yield f"{len(again)} fresh contacts were done again"
 
 
 def _of_people(stage: Stage, known: Known) -> Iterator[str]:

@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import functools
+import importlib.metadata
 import os
 import random
 import selectors
-import shutil
+import sqlite3
 import sys
 import tempfile
 import time
@@ -14,34 +15,42 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, MutableMapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
-from blocks import base
+from blocks import base, settings
 from blocks.calls import background, pacing
 from blocks.crms import updates
 from blocks.crms.base import open_crm
 from blocks.providers.http import channel
+from blocks.providers.spec import model
 from blocks.warehouses import sqlite
 from enrichment.records import Origin
+from enrichment.retry import LONGEST_INLINE_WAIT_SECONDS
+from flows import work
 from lookup import buying
 from lookup.permit import Permit
 from sandbox import world
-from sandbox.accounts import account_settings
+from sandbox.accounts import account_settings, notifier_settings
 from sandbox.exchange import Cut, Reply, Request
 from sandbox.settings import Settings
 from sandbox.world import World, adjusted
+from tasks.dead_runs import _folder as _runs_folder
 from tests.simulation.baton import Run, present, seam
+from tests.simulation.watching import LOOK, Row, Transaction, wrongs
 from tests.simulation.wires import URL, connected
+from tests.warehouses import emptied
 
 HUBSPOT = Origin("hubspot")
 #: When locks ended that have expired.
 PAST = "2020-01-01T00:00:00.000Z"
+_KINDS = {"hubspot": "crm", "slack": "notifier"}
 #: By the provider's name, what its stand-in must not limit.
 _WIDE: dict[str, dict[str, Any]] = {
     "zoominfo": {"per_second": 10**6, "per_hour": 10**9, "per_day": 10**9},
@@ -50,6 +59,14 @@ _WIDE: dict[str, dict[str, Any]] = {
 }
 #: Where a process keeps what it learns; each run is a process of its own.
 _KEPT_IN = ((channel, "_shared"), (pacing._pacers, "_made"), (updates, "_lost_fields"), (buying, "_unkept"))
+#: What depends on the environment and the installed libraries alone, or makes what is only read.
+_SAME_FOR_ALL = (
+    (base, "environment_values"),
+    (settings, "Settings"),
+    (model, "_Folder"),
+    (importlib.metadata, "version"),
+    (world, "populate"),
+)
 _SETTINGS = {
     "ENRICHMENT_CRM": "hubspot",
     "ENRICHMENT_WAREHOUSE": "sqlite",
@@ -66,37 +83,86 @@ class _Warehouse(sqlite.SqliteWarehouse):
 
     #: What a run did that it had no right to, in words.
     wrongs: ClassVar[list[str]] = []
+    #: The runs that live.
+    at_work: ClassVar[set[str]] = set()
+    #: All runs share one: to open one takes a millisecond, and only one of them moves at a time.
+    connection: ClassVar[sqlite3.Connection]
+
+    @classmethod
+    def open_for_all(cls, path: Path) -> None:
+        """Set the file up, and give its connection the history's clock, so that a seed always plays the same way."""
+        file = sqlite.SqliteWarehouse(path, 5)
+        file.migrate()
+        cls.connection, real = file._connect(), sqlite3.connect(":memory:")
+
+        def of_history(function: str) -> Callable[..., Any]:
+            def answer(*arguments: str) -> Any:
+                given = [_now() if each == "now" else each for each in arguments]
+                places = ", ".join("?" * len(given))
+                return real.execute(f"SELECT {function}({places})", given).fetchone()[0]
+
+            return answer
+
+        for name in ("strftime", "julianday"):
+            cls.connection.create_function(name, -1, of_history(name), deterministic=True)
+        cls.connection.create_function("steady", 1, _now, deterministic=True)
+
+    def _connect(self) -> sqlite3.Connection:
+        return self.connection
+
+    def close(self) -> None:
+        """Leave the connection to the others."""
 
     @contextmanager
     def _begin(self, statement: str) -> Iterator[sqlite._SqliteSession]:
         verb = _verb_of_caller()
         with seam("warehouse", verb), super()._begin(statement) as session:
-            before = _rows(session, _CHECKED.get(verb))
-            yield session
-            self.wrongs.extend(_wrongs(verb, before, session))
+            if statement == "BEGIN":
+                yield session
+            else:
+                with _watched(verb, session):
+                    yield session
+            _passed[0] += _TICK
         _note(verb)
 
 
-#: What the transactions of some verbs are compared by, before and after.
-_CHECKED = {
-    "claim": f"SELECT record_id AS id, claimed_by AS value FROM enrichment_staging WHERE claim_expires_at > '{PAST}'",
-    "plan_writes": "SELECT crm_id || field || run_id AS id, crm_id AS value FROM crm_writes WHERE written_at IS NULL",
-}
+#: Seconds since the histories' clock began, of which each transaction takes one thousandth.
+_passed = [0.0]
+_TICK = 0.001
+_BEGAN_AT = datetime.now(UTC)
 
 
-def _rows(session: sqlite._SqliteSession, statement: str | None) -> dict[str, str]:
-    return {row["id"]: row["value"] for row in session._connection.execute(statement)} if statement else {}
+def _now(later_seconds: float = 0.0) -> str:
+    moment = _BEGAN_AT + timedelta(seconds=_passed[0] + float(later_seconds))
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _wrongs(verb: str, before: dict[str, str], session: sqlite._SqliteSession) -> Iterator[str]:
-    after = _rows(session, _CHECKED.get(verb))
+def _look(session: sqlite._SqliteSession) -> dict[str, Row]:
+    return {row["record_id"]: dict(row) for row in session._connection.execute(LOOK)}
+
+
+#: Changes that are announced to the CRM.
+_ANNOUNCED = "SELECT crm_id || field || run_id AS change, crm_id FROM crm_writes WHERE written_at IS NULL"
+
+
+def _announced(session: sqlite._SqliteSession) -> dict[str, str]:
+    return dict(tuple(row) for row in session._connection.execute(_ANNOUNCED))
+
+
+@contextmanager
+def _watched(verb: str, session: sqlite._SqliteSession) -> Iterator[None]:
+    """Note what a run does in a transaction that it has no right to."""
     run = present()
-    if verb == "claim" and (stolen := [one for one, token in before.items() if after.get(one) != token]):
-        yield f"{len(stolen)} contacts were locked twice"
-    if verb == "plan_writes" and run:
-        held = f"SELECT record_id AS id, crm_id AS value FROM enrichment_staging WHERE claim_run_id = '{run.run_id}'"
-        if others := {*after.values()} - {*before.values()} - {*_rows(session, held).values()}:
-            yield f"{len(others)} contacts were to be written without a lock"
+    if run is None:
+        yield
+        return
+    before, announced = _look(session), _announced(session)
+    yield
+    after = _look(session)
+    _Warehouse.wrongs.extend(wrongs(Transaction(verb, run.run_id, _Warehouse.at_work, before, after)))
+    held = {row["crm_id"] for row in after.values() if row["claim_run_id"] == run.run_id}
+    if others := {*_announced(session).values()} - {*announced.values()} - held:
+        _Warehouse.wrongs.append(f"{len(others)} contacts were to be written without a lock")
 
 
 def _verb_of_caller() -> str:
@@ -154,20 +220,18 @@ class _Selector(selectors.SelectSelector):
         return super().select(0)
 
 
-#: Seconds by which the processes' clock is ahead of the real one: time that was slept.
+#: Seconds that were slept; to the warehouse's clock they are none, since nothing renews the locks meanwhile.
 _slept = [0.0]
 _monotonic = time.monotonic
 
 
 def _let_pass(seconds: float) -> None:
     _slept[0] += seconds
+    if seconds > LONGEST_INLINE_WAIT_SECONDS + 1:
+        _Warehouse.wrongs.append(f"a run slept for {seconds:.0f} seconds")
     if present():
         with seam("clock", "sleep"):
             pass
-
-
-def _sleep(seconds: float) -> None:
-    _let_pass(seconds)
 
 
 def _run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -187,58 +251,66 @@ def _submit(_: ThreadPoolExecutor, call: Callable[..., Any], /, *args: Any, **kw
 
 @dataclass
 class Stage:
-    """
-    What a history happens on.
+    """What a history happens on."""
 
-    Args:
-        folder: for the file of the warehouse.
-        template: a file that is set up.
-    """
-
-    folder: Path
-    template: Path
     world: World = field(init=False)
+    #: Of these, the ones that a killed run took along.
+    lost_with_runs: Counter[str] = field(default_factory=Counter)
+    #: Each value that a run has changed in the CRM: contact, field, before and after.
+    changes: list[tuple[str, str, str, str]] = field(default_factory=list)
     #: How often an answer that was billed was lost before it could be saved, by input; each may be paid for again.
     lost: Counter[str] = field(default_factory=Counter)
 
-    @property
-    def path(self) -> Path:
-        """The file of the warehouse."""
-        return self.folder / "warehouse.db"
-
     def reset(self, contacts: int, seed: int) -> None:
         """Begin a new history: nothing is left of the one before."""
-        for suffix in ("-wal", "-shm"):
-            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
-        shutil.copyfile(self.template, self.path)
+        with self.warehouse() as warehouse:
+            assert emptied(warehouse), "the tables can't be emptied"
         _OUTSIDE.own.clear()
         _Warehouse.wrongs.clear()
+        _Warehouse.at_work.clear()
         self.lost.clear()
+        self.changes.clear()
+        self.lost_with_runs.clear()
+        _passed[0] = _slept[0] = 0.0
         self.world = World(adjusted(Settings(), {"contacts": contacts, "seed": seed, **_WIDE}))
         with open_crm("hubspot") as crm:
             crm.ensure_fields()
 
     def send(self, service: str, request: Request) -> Reply:
         """Answer a request; a run stops before and after."""
-        kind = "crm" if service == "hubspot" else "provider"
-        run = present()
+        run, verb = present(), _verb(request)
+        kind = _KINDS.get(service, "provider")
+        if run and run.cancelled and verb == "POST enrich":
+            _Warehouse.wrongs.append("a cancelled run went on paying")
         looked_up: Counter[str] = Counter()
         try:
-            with seam(kind, _verb(request)):
-                answering = self.world.services[service]
-                before = getattr(answering, "lookups", Counter())
-                reply = answering.answer(request)
-                looked_up = getattr(answering, "lookups", Counter()) - before
-                if run:
-                    run.unsaved += looked_up
+            with seam(kind, verb):
+                before = _totals(self.world)
+                reply = self.world.services[service].answer(request)
+                looked_up = self._note_lookups(run, before)
         except Exception:
             self._lose(run, looked_up)
             raise
         if reply.cut is not Cut.NONE:
             self._lose(run, looked_up)
         if run and kind == "crm":
-            run.reads_crm = _verb(request) != "POST update"
+            run.reads_crm = verb != "POST update"
         return reply
+
+    def _note_lookups(self, run: Run | None, before: "_Totals") -> Counter[str]:
+        """Note what a request has changed: what was looked up, what it was billed, and what it wrote."""
+        after = _totals(self.world)
+        looked_up = after.lookups - before.lookups
+        self.changes += [
+            (crm_id, name, before.contacts[crm_id].get(name, ""), value)
+            for crm_id, values in after.contacts.items()
+            for name, value in values.items()
+            if before.contacts[crm_id].get(name, "") != value and name != "lastmodifieddate"
+        ]
+        if run:
+            run.unsaved += looked_up
+            run.billed += after.credits - before.credits
+        return looked_up
 
     def _lose(self, run: Run | None, looked_up: Counter[str]) -> None:
         self.lost += looked_up
@@ -248,7 +320,17 @@ class Stage:
     def mourn(self, run: Run) -> None:
         """Note that a killed run takes its unsaved answers along."""
         self.lost += run.unsaved
+        self.lost_with_runs += run.unsaved
         run.unsaved.clear()
+
+    def leave_behind(self, run: Run) -> None:
+        """Leave the file by which the next run on the machine finds that this one was killed; its lock is gone."""
+        _runs_folder().joinpath(run.run_id).touch()
+
+    @property
+    def at_work(self) -> set[str]:
+        """The ids of the runs that live."""
+        return _Warehouse.at_work
 
     @property
     def wrongs(self) -> list[str]:
@@ -258,13 +340,23 @@ class Stage:
     @contextmanager
     def warehouse(self) -> Iterator[sqlite.SqliteWarehouse]:
         """Give the warehouse, beside all runs."""
-        with closing(sqlite.SqliteWarehouse(self.path, 5)) as warehouse:
-            yield warehouse
+        yield sqlite.SqliteWarehouse(Path(), 5)
 
     def execute(self, statement: str, **values: Any) -> list[dict[str, Any]]:
         """Run a statement on the warehouse, beside all runs."""
         with self.warehouse() as warehouse, warehouse._begin("BEGIN IMMEDIATE") as session:
             return [dict(row) for row in session._connection.execute(statement, values)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Totals:
+    lookups: Counter[str]
+    credits: int
+    contacts: dict[str, dict[str, str]]
+
+
+def _totals(world: World) -> _Totals:
+    return _Totals(world.zoominfo.lookups, world.zoominfo.credits_used, world.hubspot.contacts)
 
 
 def _verb(request: Request) -> str:
@@ -275,29 +367,30 @@ def _verb(request: Request) -> str:
 def staged() -> Iterator[Stage]:
     """Give a stage; while it stands, this process has no network and no time to lose."""
     root = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(dir=root) as name:
-        folder = Path(name)
-        stage = Stage(folder, folder / "template.db")
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(dir=root) as name, ExitStack() as stack:
+        folder, stage = Path(name), Stage()
         for setting in [name for name in os.environ if name.startswith("ENRICHMENT_")]:
             patch.delenv(setting)
-        own = {"ENRICHMENT_ENV_FILE": os.devnull, "ENRICHMENT_SQLITE_PATH": str(stage.path)}
+        own = {"ENRICHMENT_ENV_FILE": os.devnull, "ENRICHMENT_SQLITE_PATH": str(folder / "warehouse.db")}
         accounts = account_settings("hubspot", URL) | account_settings("zoominfo", URL)
-        for setting, value in (_SETTINGS | own | accounts).items():
+        alerts = notifier_settings(URL, 0) | {"ENRICHMENT_NOTIFIERS": "slack"}
+        for setting, value in (_SETTINGS | own | accounts | alerts).items():
             patch.setenv(setting, value)
-        with closing(sqlite.SqliteWarehouse(stage.template, 5)) as template:
-            template.migrate()
-        # The environment stays as it is; to read it takes a third of a history's time.
-        patch.setattr(base, "environment_values", functools.cache(base.environment_values))
-        patch.setattr(world, "populate", functools.cache(world.populate))
+        _Warehouse.open_for_all(folder / "warehouse.db")
+        stack.callback(_Warehouse.connection.close)
+        # What stays as it is for all histories takes half of the time of each.
+        for place, function in _SAME_FOR_ALL:
+            patch.setattr(place, function, functools.cache(getattr(place, function)))
         patch.setattr(sqlite, "SqliteWarehouse", _Warehouse)
         for module, mapping in _KEPT_IN:
             patch.setattr(module, mapping, _OfProcess())
         patch.setattr(background, "run", _run_coroutine)
         patch.setattr(ThreadPoolExecutor, "submit", _submit)
-        patch.setattr(time, "sleep", _sleep)
+        patch.setattr(time, "sleep", _let_pass)
+        patch.setattr(work, "cancelled_by_signals", lambda _: nullcontext())  # signals are the whole process's
         # Of runs only: loops of other threads would wait for ever when it goes back afterwards.
-        patch.setattr(time, "monotonic", lambda: _monotonic() + (_slept[0] if present() else 0.0))
-        patch.setattr(Permit, "pause", lambda _, seconds: _sleep(seconds))
+        patch.setattr(time, "monotonic", lambda: _slept[0] + _passed[0] if present() else _monotonic())
+        patch.setattr(Permit, "pause", lambda _, seconds: _let_pass(seconds))
         patch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=random.getrandbits(128), version=4))
         changes = {PREFECT_HOME: folder / "prefect"}
         with connected(stage.send, patch), temporary_settings(changes, restore_defaults={PREFECT_API_URL}):

@@ -121,6 +121,8 @@ class Asking:
         self._probing = asyncio.Lock()
         #: What is kept of answers that can't be read, by request key.
         self._unread: dict[str, Reply] = {}
+        #: Keys of requests whose last answer was lost.
+        self._lost: set[str] = set()
 
     async def ask(self, requests: Sequence[Request]) -> list[Reply]:
         """Return one reply for each request."""
@@ -148,16 +150,8 @@ class Asking:
     async def _ask_group(self, group: Sequence[Request], attempt: int, division: Division | None = None) -> list[Reply]:
         try:
             outcome = await self._call(group, attempt)
-        except AskingStoppedError as error:
-            return self._stopped(group, str(error))
-        except (RunStoppedError, ConfigurationError) as error:
-            logger.error("credentials_unusable provider=%s error=%s", self._spec.id, error)  # noqa: TRY400  no bug
-            self._halt(Reply("", Outcome.REJECTED, reason=CREDENTIALS_REJECTED, stop=CREDENTIALS_REJECTED))
-            return self._stopped(group)
-        except PostponedError as error:
-            return same_replies(group, Meaning(Outcome.RETRYABLE, "postponed"), error.seconds)
-        except TransientError:
-            return same_replies(group, Meaning(Outcome.RETRYABLE, "no_token"))
+        except (AskingStoppedError, RunStoppedError, ConfigurationError, TransientError) as error:
+            return await self._booked(group, self._not_called(group, error))
         if not isinstance(outcome, Unanswered):
             if division and outcome[1].action is Action.READ:
                 division.in_vain, division.passed = 0, True
@@ -166,6 +160,23 @@ class Asking:
             division.in_vain += 1
             division.alone |= {group[0].key} if len(group) == 1 else set()
         return await self._divide(group, outcome, division) or await self._give_up(group, outcome)
+
+    def _not_called(self, group: Sequence[Request], error: Exception) -> list[Reply]:
+        """Return the replies of a call that isn't made, or not once more."""
+        if isinstance(error, AskingStoppedError):
+            return self._stopped(group, str(error))
+        if isinstance(error, PostponedError):
+            return same_replies(group, Meaning(Outcome.RETRYABLE, "postponed"), error.seconds)
+        if isinstance(error, TransientError):
+            return same_replies(group, Meaning(Outcome.RETRYABLE, "no_token"))
+        logger.error("credentials_unusable provider=%s error=%s", self._spec.id, error)
+        self._halt(Reply("", Outcome.REJECTED, reason=CREDENTIALS_REJECTED, stop=CREDENTIALS_REJECTED))
+        return self._stopped(group)
+
+    async def _booked(self, group: Sequence[Request], replies: list[Reply]) -> list[Reply]:
+        """Keep what an answer may have cost that was lost, if none has come since."""
+        lost = any(one.key in self._lost for one in group)
+        return await self._kept(in_doubt(self._spec, group, replies)) if lost else replies
 
     async def _divide(
         self, group: Sequence[Request], outcome: Unanswered, division: Division | None
@@ -202,7 +213,7 @@ class Asking:
         wait = trouble.wait_seconds if trouble.fault in SHARED_FAULTS else None
         meaning = Meaning(Outcome.RETRYABLE, trouble.what)
         replies = same_replies(group, meaning, wait, call=trouble.request_id)
-        return await self._kept(in_doubt(self._spec, group, replies)) if trouble.fault is Fault.LOST_ANSWER else replies
+        return await self._booked(group, replies)
 
     async def _call(
         self, group: Sequence[Request], attempt: int = 1, *, probes: bool = False, among: Sequence[str] | None = None
@@ -226,6 +237,14 @@ class Asking:
             fields[:] = self._fields if among is None else among
             return build_call(self._spec, named, fields, self._min_confidence)
 
+        async def send(grant: str) -> Answer | Trouble:
+            outcome = await self._channel.send(build, grant)
+            if isinstance(outcome, Trouble) and outcome.fault is Fault.LOST_ANSWER:
+                self._lost.update(one.key for one in group)
+            elif isinstance(outcome, Answer) and outcome.success:
+                self._lost.difference_update(one.key for one in group)
+            return outcome
+
         async def judge(answer: Answer) -> tuple[Answer, Step] | Trouble:
             step = next_step(self._spec, answer, fields)
             self._log(answer, step, len(group))
@@ -242,7 +261,7 @@ class Asking:
         return await make_call_async(
             self._channel.line,
             purpose,
-            partial(self._channel.send, build),
+            send,
             judge,
             partial(self._channel.gate, urgent=probes),
             self._channel.pause,

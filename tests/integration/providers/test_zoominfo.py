@@ -229,6 +229,16 @@ def test_an_answer_lost_after_billing_is_asked_for_once_more(box: Box, provider:
     assert set(box.world.zoominfo.billed.values()) == {1}
 
 
+def test_a_lost_answer_that_is_not_asked_for_again_is_booked(box: Box, provider: HttpProvider) -> None:
+    """The run is stopped in between: what the first call may have cost is kept all the same."""
+    fault(box, "reset_after")
+    journal = Journal()
+    requests = requests_for(provider, people(10))
+    replies = provider.ask(requests, journal.keep, lambda: "claim_lost" if statuses(box) else "")
+    assert {(one.outcome, one.reason) for one in replies} == {(Outcome.RETRYABLE, "claim_lost")}
+    assert sum(one.credits for one in journal.replies) == sum(box.world.zoominfo.billed.values()) == 10
+
+
 def test_an_answer_that_is_lost_again_and_again_is_given_up(box: Box, provider: HttpProvider) -> None:
     """One repetition, and a few in smaller parts, should one contact be to blame; each may be tried another time."""
     fault(box, "reset_before", times=0)

@@ -47,9 +47,9 @@ class Screening:
 
     def screen(self, records: Iterable[StagedRecord]) -> list[Case]:
         """Return the records that need a lookup; `found` and `settlements` have the others."""
-        undone = self._resume_enriched(self._refuse_exhausted(records))
-        present = self._drop_absent(self._drop_suppressed(self._read(undone)))
-        return [Case(record, contact) for record, contact in self._drop_fresh(self._drop_skipped(present))]
+        present = self._drop_absent(self._drop_suppressed(self._read(self._refuse_exhausted(records))))
+        undone = self._resume_enriched(present)
+        return [Case(record, contact) for record, contact in self._drop_fresh(self._drop_skipped(undone))]
 
     def _finish(self, record: StagedRecord, disposition: Disposition, reason: str, detail: str = "") -> None:
         self.settlements.append(Finished(record.record_id, disposition, reason, "look_up", detail))
@@ -65,15 +65,15 @@ class Screening:
                 self._finish(record, Disposition.FAILED, "attempts_exhausted", detail)
         return kept
 
-    def _resume_enriched(self, records: Sequence[StagedRecord]) -> list[StagedRecord]:
+    def _resume_enriched(self, contacts: Sequence[tuple[StagedRecord, Contact]]) -> list[tuple[StagedRecord, Contact]]:
         """Take the stored result of records that only the CRM lacks; return the others."""
-        resumed = [record for record in records if record.state is State.ENRICHED]
+        resumed = [record for record, _ in contacts if record.state is State.ENRICHED]
         if not resumed:
-            return list(records)
+            return list(contacts)
         stored = self.warehouse.read_enriched(self.plan.origin, [record.crm_id for record in resumed])
         done = {record.record_id for record in resumed if record.crm_id in stored}
         self.found += [Found(r, stored[r.crm_id], "") for r in resumed if r.record_id in done]
-        return [record for record in records if record.record_id not in done]
+        return [(record, contact) for record, contact in contacts if record.record_id not in done]
 
     def _read(self, records: Sequence[StagedRecord]) -> list[tuple[StagedRecord, Contact]]:
         """

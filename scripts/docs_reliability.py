@@ -27,13 +27,15 @@ PROOF = """
 * **Histories** (`make simulate SEEDS=10000`). The real flow, lookup engine, adapters and client libraries work on
   SQLite with the stand-ins' services, without sockets and without sleeping. Up to three runs share a queue, and one
   moves at a time. At each transaction and each call, before and after it, the seed may kill the process, lose the
-  answer, let locks expire, make the warehouse unreachable, spoil the answer, erase a contact, queue it again, or
-  let a person change it in the CRM. Then nothing more goes wrong: within two further runs everything must have
-  ended. Afterwards all checks of the audit must hold, no reply may be on the provider's bill twice unless its
-  answer was lost, and what a person wrote must still be there. A history that fails comes with its seed, and is
-  shortened. The test suite plays 200 of them.
-* **Mutants** (`make mutants`). One guard after the other is taken out of a copy of the code; the histories must
-  notice.
+  answer, let a process stand still until its locks expire, make the warehouse unreachable, spoil the answer, cancel
+  the run, pause the queue, erase a contact, queue it again, report it as changed, or let a person change it in the
+  CRM. No transaction may change what another run has locked, or lock what must wait. Then nothing more goes wrong:
+  within two further runs everything must have ended. Afterwards all checks of the audit must hold, no reply may be
+  on the provider's bill twice unless its answer was lost, the bill must be what is booked or in doubt, no cap may be
+  exceeded, each change in the CRM must be on record with the value before it, and what a person wrote must still be
+  there. A history that fails comes with its seed, and is shortened. The test suite plays 200 of them.
+* **Mutants** (`make mutants`). One guard after the other is taken out of a copy of the code, or two where both guard
+  the same; the histories must notice.
 * **Corruptions**. Tests change the tables of a clean history in about a hundred ways; the audit must name each.
 * **Processes**. Tests kill real runs at each step with SIGKILL, cancel them with Ctrl-C, SIGTERM and in Prefect,
   lock the SQLite file, fill its disk, and let several workers share one queue, one rate and one cap.
@@ -49,7 +51,13 @@ FIGURES = """
 """
 
 MUTANTS = """
-{killed:,} of {tried:,} mutants were noticed (commit {commit}).
+## Guards that were taken out
+
+{noticed} of {total} were noticed, in {minutes} minutes (commit {commit}). In the list is the seed of a history that
+noticed; `python -m tests.simulation --seed N` plays it.
+
+| what goes wrong without the guard | noticed by |
+|---|---|
 """
 
 
@@ -60,13 +68,19 @@ def main() -> None:
     if histories := kept.get("histories"):
         parts += [FIGURES.format(**histories), *_happened(histories)]
     if mutants := kept.get("mutants"):
-        parts.append(MUTANTS.format(**mutants))
+        counts = {"noticed": len(mutants["noticed_by"]), "total": len(mutants["tried"])}
+        parts += [MUTANTS.format(**mutants, **counts), *_mutants(mutants)]
     PAGE.write_text("".join(parts), encoding="utf-8")
 
 
 def _promises() -> Iterator[str]:
     for one in PROMISES:
         yield f"| {one.text} | {one.exception} | {len(one.checks)} |\n"
+
+
+def _mutants(mutants: Mapping[str, Any]) -> Iterator[str]:
+    for name in mutants["tried"]:
+        yield f"| {name} | {mutants['noticed_by'].get(name, 'none')} |\n"
 
 
 def _happened(histories: Mapping[str, Any]) -> Iterator[str]:

@@ -49,6 +49,8 @@ class Run:
     reads_crm: bool = False
     #: Whether a person has cancelled it.
     cancelled: bool = False
+    #: The most contacts that it may take; 0 for all.
+    limit: int = 0
     #: The most that it may spend, and what it was billed.
     cap: float | None = None
     billed: int = 0

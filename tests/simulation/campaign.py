@@ -51,7 +51,7 @@ def play(seeds: Sequence[int], *, until_failed: bool = False) -> Findings:
     try:
         with staged() as stage:
             for seed in seeds:
-                outcome = History(stage, seed).play()
+                outcome = _played(stage, seed)
                 findings.histories += 1
                 findings.happenings.update(
                     (one.seam.kind, one.seam.verb, one.seam.phase, one.what) for one in outcome.events
@@ -66,12 +66,22 @@ def play(seeds: Sequence[int], *, until_failed: bool = False) -> Findings:
     return findings
 
 
+def _played(stage: Stage, seed: int, most_events: int = 1000) -> Outcome:
+    """Play a history; what breaks it off, such as a tool that fails, breaks a promise, too."""
+    history = History(stage, seed, most_events)
+    try:
+        return history.play()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to this seed
+        history.outcome.violations.append(f"it broke off: {type(error).__name__}: {error}")
+        return history.outcome
+
+
 def _shortened(stage: Stage, outcome: Outcome) -> Outcome:
     """Return the same history with as few events as it takes to fail."""
     low, high, shortest = 0, len(outcome.events), outcome
     while low < high:
         middle = (low + high) // 2
-        tried = History(stage, outcome.seed, middle).play()
+        tried = _played(stage, outcome.seed, middle)
         if tried.violations:
             high, shortest = middle, tried
         else:

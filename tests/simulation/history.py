@@ -84,7 +84,8 @@ class History:
         self._dice = random.Random(f"history {seed}")
         random.seed(seed)  # what the pipeline itself draws, ids among it
         self._most_events = most_events
-        self._outcome = Outcome(seed)
+        #: What came of it so far.
+        self.outcome = Outcome(seed)
         self._contacts = self._dice.randint(2, 7)
         self._known = Known()
         self._calm = self._dice.choice((0.7, 0.85, 0.93, 0.97))
@@ -95,15 +96,15 @@ class History:
         self._stage_contacts(list(self._stage.world.hubspot.contacts))
         self._let_anything_happen([self._run(f"run {number}") for number in range(self._dice.randint(1, 3))])
         self._let_it_end()
-        self._outcome.violations += violations(self._stage, self._known)
-        return self._outcome
+        self.outcome.violations += violations(self._stage, self._known)
+        return self.outcome
 
     # What happens
 
     def _run(self, name: str) -> Run:
         limit, cap = self._dice.choice((0, 0, 0, 2, 4)), self._dice.choice((None, None, None, 1.0, 3.0))
         run_id = str(uuid.uuid4())
-        return Run(name, run_id, partial(_enrich, run_id, {"limit": limit, "max_credits": cap}), cap=cap)
+        return Run(name, run_id, partial(_enrich, run_id, {"limit": limit, "max_credits": cap}), limit=limit, cap=cap)
 
     def _let_anything_happen(self, runs: list[Run]) -> None:
         for run in runs:
@@ -112,10 +113,10 @@ class History:
         while alive := [run for run in runs if not run.ended]:
             run = self._whose_turn(alive)
             assert run.seam is not None, f"{run.name} stands nowhere"
-            self._outcome.seams[run.seam] += 1
-            assert self._outcome.seams.total() < _MOST_SEAMS, f"{run.name} never ends"
+            self.outcome.seams[run.seam] += 1
+            assert self.outcome.seams.total() < _MOST_SEAMS, f"{run.name} never ends"
             self._let_timer_renew(run)
-            if self._dice.random() < self._calm or len(self._outcome.events) >= self._most_events:
+            if self._dice.random() < self._calm or len(self.outcome.events) >= self._most_events:
                 run.move()
             else:
                 self._strike(run, run.seam, alive)
@@ -140,7 +141,7 @@ class History:
 
     def _strike(self, run: Run, seam: Seam, alive: list[Run]) -> None:
         what, happen = self._dice.choice(self._happenings(run, seam, alive))
-        self._outcome.events.append(Event(what, run.name, seam))
+        self.outcome.events.append(Event(what, run.name, seam))
         happen()
 
     def _happenings(self, run: Run, seam: Seam, alive: list[Run]) -> list[tuple[str, Callable[[], None]]]:
@@ -217,6 +218,9 @@ class History:
     def _change(self) -> None:
         """Let HubSpot report that a contact has changed."""
         crm_id = self._dice.choice(list(self._stage.world.hubspot.contacts))
+        at_work = "SELECT record_id, crm_id FROM enrichment_staging WHERE crm_id = :crm_id AND state <> 'waiting'"
+        under_way = self._stage.execute(at_work, crm_id=crm_id)
+        self._known.changed |= {row["record_id"]: row["crm_id"] for row in under_way}
         with self._stage.warehouse() as warehouse:
             warehouse.stage([NewRecord("hubspot", crm_id, None, "webhook", "live")], changed=[(HUBSPOT, crm_id)])
         self._note_requests()
@@ -246,10 +250,13 @@ class History:
 
     def _explain(self, run: Run) -> None:
         """A run may end early after a fault; a bug, totals that don't match, or an exceeded cap may not happen."""
+        ended = len(self._stage.execute("SELECT 1 FROM record_ledger WHERE run_id = :run", run=run.run_id))
+        if 0 < run.limit < ended:
+            self.outcome.violations.append(f"{run.name} ended {ended} contacts, and its limit is {run.limit}")
         if run.cap is not None and run.billed > run.cap:
-            self._outcome.violations.append(f"{run.name} was billed {run.billed} credits, and its cap is {run.cap:g}")
+            self.outcome.violations.append(f"{run.name} was billed {run.billed} credits, and its cap is {run.cap:g}")
         if run.error and (isinstance(run.error, BooksUnbalancedError) or not isinstance(run.error, EnrichmentError)):
-            self._outcome.violations.append(f"{run.name} ended with {type(run.error).__name__}: {run.error}")
+            self.outcome.violations.append(f"{run.name} ended with {type(run.error).__name__}: {run.error}")
 
     def _let_it_end(self) -> None:
         """Without further faults, and after every lock and wait has ended, two runs end everything."""
@@ -271,7 +278,7 @@ class History:
                 run.move()
             self._stage.at_work.discard(run_id)
             if run.error:
-                self._outcome.violations.append(f"{run.name} ended with {type(run.error).__name__}: {run.error}")
+                self.outcome.violations.append(f"{run.name} ended with {type(run.error).__name__}: {run.error}")
         self._note_requests()
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from blocks.warehouses._erasure import _FORGETTING
 from enrichment.promises import judge
 from tests.simulation.stage import Stage
 
@@ -21,11 +22,13 @@ class Known:
         requests: every staged record that there ever was.
         erased: contacts that asked for it.
         edited: contacts that a person changed.
+        changed: by the request that a run worked on, contacts that HubSpot reported as changed meanwhile.
     """
 
     requests: set[str] = field(default_factory=set)
     erased: set[str] = field(default_factory=set)
     edited: set[str] = field(default_factory=set)
+    changed: dict[str, str] = field(default_factory=dict)
 
 
 def violations(stage: Stage, known: Known) -> Iterator[str]:
@@ -37,6 +40,7 @@ def violations(stage: Stage, known: Known) -> Iterator[str]:
     yield from _of_people(stage, known)
     yield from _of_the_crm(stage, known)
     yield from _of_fresh_contacts(stage)
+    yield from _of_alerts(stage)
 
 
 def _of_the_audit(stage: Stage) -> Iterator[str]:
@@ -48,6 +52,13 @@ def _of_the_audit(stage: Stage) -> Iterator[str]:
             yield f"{verdict.promise}: {breach.count} x {breach.check}: {', '.join(breach.examples)}"
 
 
+#: A request of the same contact that ended after this one, or all of them if this one hasn't ended.
+_ENDED_AGAIN = """
+SELECT 1 FROM record_ledger l WHERE l.crm_id = :crm_id AND l.record_id <> :record_id
+    AND l.finished_at >= COALESCE((SELECT e.finished_at FROM record_ledger e WHERE e.record_id = :record_id), '')
+"""
+
+
 def _of_the_queue(stage: Stage, known: Known) -> Iterator[str]:
     """Every request ends, and exactly once."""
     waiting = [row["record_id"] for row in stage.execute("SELECT record_id FROM enrichment_staging")]
@@ -56,6 +67,10 @@ def _of_the_queue(stage: Stage, known: Known) -> Iterator[str]:
     ended = Counter(row["record_id"] for row in stage.execute("SELECT record_id FROM record_ledger"))
     if lost := known.requests - ended.keys() - {*waiting}:
         yield f"{len(lost)} requests are neither queued nor in the ledger"
+    for record_id, crm_id in known.changed.items():
+        later = {"record_id": record_id, "crm_id": crm_id}
+        if crm_id not in known.erased and not stage.execute(_ENDED_AGAIN, **later):
+            yield f"contact {crm_id} changed while a run worked on it, and that was the last one"
     if twice := [one for one, count in ended.items() if count > 1]:
         yield f"{len(twice)} requests ended twice"
 
@@ -86,6 +101,13 @@ def _of_the_crm(stage: Stage, known: Known) -> Iterator[str]:
         yield f"{len(lost)} changes are not on record: {', '.join(sorted({f'{one[0]} {one[1]}' for one in lost}))}"
 
 
+def _of_alerts(stage: Stage) -> Iterator[str]:
+    """What is said to have been sent has arrived."""
+    sent = stage.execute("SELECT run_id FROM enrichment_runs WHERE alert_kind <> '' AND alert_sent")
+    if sent and not stage.world.slack.messages:
+        yield f"{len(sent)} runs say that they alerted people, who got nothing"
+
+
 def _of_fresh_contacts(stage: Stage) -> Iterator[str]:
     """What was answered lately isn't looked up, nor written, again, unless somebody wishes it."""
     again = stage.execute(
@@ -101,7 +123,7 @@ def _of_people(stage: Stage, known: Known) -> Iterator[str]:
     for crm_id in sorted(known.edited - known.erased):
         if stage.world.hubspot.contacts[crm_id].get(EDITED_FIELD) != BY_HAND:
             yield f"contact {crm_id} lost what a person wrote"
-    for table in ("enriched_contacts", "enrichment_history"):
+    for table in _FORGETTING:
         left = {row["crm_id"] for row in stage.execute(f"SELECT crm_id FROM {table}")} & known.erased
         if left:
             yield f"{table} still knows the erased contacts {', '.join(sorted(left))}"

@@ -43,6 +43,7 @@ from sandbox.settings import Settings
 from sandbox.world import World, adjusted
 from tasks.dead_runs import _folder as _runs_folder
 from tests.simulation.baton import Run, present, seam
+from tests.simulation.clocks import give_clock
 from tests.simulation.watching import LOOK, Row, Transaction, wrongs
 from tests.simulation.wires import URL, connected
 from tests.warehouses import emptied
@@ -93,18 +94,8 @@ class _Warehouse(sqlite.SqliteWarehouse):
         """Set the file up, and give its connection the history's clock, so that a seed always plays the same way."""
         file = sqlite.SqliteWarehouse(path, 5)
         file.migrate()
-        cls.connection, real = file._connect(), sqlite3.connect(":memory:")
-
-        def of_history(function: str) -> Callable[..., Any]:
-            def answer(*arguments: str) -> Any:
-                given = [_now() if each == "now" else each for each in arguments]
-                places = ", ".join("?" * len(given))
-                return real.execute(f"SELECT {function}({places})", given).fetchone()[0]
-
-            return answer
-
-        for name in ("strftime", "julianday"):
-            cls.connection.create_function(name, -1, of_history(name), deterministic=True)
+        cls.connection = file._connect()
+        give_clock(cls.connection, _now)
         cls.connection.create_function("steady", 1, _now, deterministic=True)
 
     def _connect(self) -> sqlite3.Connection:

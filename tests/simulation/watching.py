@@ -10,7 +10,8 @@ Row = Mapping[str, Any]
 LOOK = """
 SELECT record_id, crm_id, claimed_by, claim_run_id, COALESCE(claim_expires_at > steady(0), 0) AS is_locked, state,
     attempts, not_before > steady(0) AS waits, lane IN (SELECT lane FROM paused_lanes) AS paused, processed_at,
-    request_key
+    request_key,
+    claimed_by IS NOT NULL AND claim_run_id IN (SELECT run_id FROM enrichment_runs WHERE state <> 'open') AS left_locked
 FROM enrichment_staging
 """
 #: What only the run that has locked a contact may change.
@@ -72,6 +73,9 @@ _RULES: Mapping[str, Callable[[Transaction], int]] = {
     "contacts were locked before their wait was over": lambda done: sum(bool(row["waits"]) for row in done.taken),
     "contacts of a paused queue were locked": lambda done: sum(row["paused"] for row in done.taken),
     "contacts are neither locked nor free": _half_locked,
+    "contacts are locked by a run that has ended": lambda done: sum(
+        row["is_locked"] and row["left_locked"] for row in done.after.values()
+    ),
     "contacts were locked without counting the attempt": lambda done: sum(
         done.after[row["record_id"]]["attempts"] <= row["attempts"] for row in done.taken
     ),

@@ -28,6 +28,7 @@ from blocks.providers.http.interpret import (
     same_replies,
     settled_replies,
 )
+from blocks.providers.http.keeper import Keep, Keeper
 from blocks.providers.http.narrowing import refused_among
 from blocks.providers.http.request import build_call, provider_input
 from blocks.providers.http.steps import Action, Step, next_step, trouble_of_answer, wait_of_pending
@@ -45,36 +46,6 @@ _MOST_IN_VAIN = 8
 #: After so many paid answers in a row that can't be read, no more are paid for until one call shows that it is over.
 _MOST_UNREADABLE = 3
 _UNREADABLE_WAIT_SECONDS = 300.0
-
-Keep = Callable[[Sequence[Reply]], None]
-
-
-class Keeper:
-    """
-    Hands replies to the journal, one call at a time: what comes while a call is under way goes together in the next.
-
-    Args:
-        keep: durable when it returns.
-        shared: counts the answers that wait.
-    """
-
-    def __init__(self, keep: Keep, shared: Shared) -> None:
-        self._keep = keep
-        self._shared = shared
-        self._lock = asyncio.Lock()
-        self._waiting: list[Reply] = []
-
-    async def keep(self, replies: Sequence[Reply]) -> None:
-        """Return when the replies are durable."""
-        self._waiting.extend(replies)
-        self._shared.unsaved += 1
-        try:
-            async with self._lock:
-                batch, self._waiting = self._waiting, []
-                if batch:
-                    await asyncio.to_thread(self._keep, batch)
-        finally:
-            self._shared.unsaved -= 1
 
 
 @dataclass(slots=True)

@@ -142,6 +142,18 @@ def test_a_stored_result_is_taken_up_again(world: World) -> None:
     assert seller.asked == []  # the journal has it
 
 
+def test_a_contact_that_is_suppressed_before_its_result_is_written_ends_so(world: World) -> None:
+    """As one that wasn't looked up yet: nothing of a stored result goes to the CRM any more."""
+    world.sell(ada=match())
+    world.stage("ada")
+    buyer = world.buyer()
+    world.warehouse.store(buyer.claim, CRM, world.look_up(buyer).found, [], provider="first")
+    world.warehouse.suppress(suppression_keys(Contact("another", "ada@firm.example"), CRM), "asked for")
+    records = [again(record, state=State.ENRICHED) for record in buyer.claim.records]
+    done = world.walk(buyer.plan, world.buyer(claim=buyer.claim), records)
+    assert ends(done, records) == {"ada": "suppressed: suppression_list"}
+
+
 @pytest.mark.parametrize("contact", [Contact("ada"), Contact("somebody", "ADA@firm.example")])
 def test_a_suppressed_contact_is_not_looked_up(world: World, contact: Contact) -> None:
     """By the CRM's id, or by the address; others go on."""

@@ -68,6 +68,10 @@ release-data: .venv/.synced ## Keep the tables of the present version, which lat
 mutants: .venv/.synced ## Take out one guard after the other, and see that the histories notice
 	@$(BIN)/python -m tests.simulation.mutants
 
+# Takes about ten minutes on two quiet cores.
+faults: .venv/.synced ## Kill, interrupt and rob real processes at their steps (HISTORIES= FIRST=)
+	@$(BIN)/python -m tests.faults --histories $(or $(HISTORIES),120) --first $(or $(FIRST),0)
+
 # Takes about twenty minutes on two quiet cores. `python -m bench --help` says how to measure a part of it.
 bench: .venv/.synced ## Measure speed and cost beside simpler programs, and write docs/performance.md
 	@$(BIN)/python -m bench --save bench/results.json
@@ -96,4 +100,4 @@ ui: .venv/.demo ## Show the demo's runs in Prefect's UI on http://127.0.0.1:4200
 clean: ## Remove the environment and the demo's files
 	rm -rf .venv .tools .demo .cache
 
-.PHONY: help demo test test-quick test-browser coverage simulate fuzz audit-dependencies release-data mutants bench check format docs interfaces ui clean
+.PHONY: help demo test test-quick test-browser coverage simulate fuzz audit-dependencies release-data mutants faults bench check format docs interfaces ui clean

@@ -37,8 +37,12 @@ PROOF = """
 * **Mutants** (`make mutants`). One guard after the other is taken out of a copy of the code, or two where both guard
   the same; the histories must notice.
 * **Corruptions**. Tests change the tables of a clean history in about a hundred ways; the audit must name each.
-* **Processes**. Tests kill real runs at each step with SIGKILL, cancel them with Ctrl-C, SIGTERM and in Prefect,
-  lock the SQLite file, fill its disk, and let several workers share one queue, one rate and one cap.
+* **Processes** (`make faults`). Up to three real processes share a queue on SQLite or PostgreSQL. At one of its steps,
+  inside a transaction or between a call and its answer, a process gets SIGKILL, SIGTERM or Ctrl-C, finds the file
+  locked or the disk full, loses its connection, or has a clock that is an hour ahead. Two further runs must end
+  everything, with all checks of the audit kept, and nothing that was saved paid for again. Once each, the receiver is
+  killed three times while 10,000 events arrive, and Prefect's server hangs, or dies and is replaced. The test suite
+  plays six histories, and lets several workers share one queue, one rate and one cap.
 """
 
 FIGURES = """
@@ -48,6 +52,17 @@ FIGURES = """
 
 | where | what | times |
 |---|---|---|
+"""
+
+PROCESSES = """
+## Processes
+
+{histories:,} histories of real processes, with {violations:,} violations (commit {commit}).
+{paid_again:,} saved replies were paid for again, and {lost:,} answers were lost with the process that had them.
+The queue was empty again within {recovery_median} seconds (median), and {recovery_most} at most.
+
+| what happened | times |
+|---|---|
 """
 
 MUTANTS = """
@@ -67,6 +82,8 @@ def main() -> None:
     parts = [HEAD, *_promises(), PROOF]
     if histories := kept.get("histories"):
         parts += [FIGURES.format(**histories), *_happened(histories)]
+    if processes := kept.get("processes"):
+        parts += [PROCESSES.format(**processes), *(f"| {one} | {n:,} |\n" for one, n in processes["struck"].items())]
     if mutants := kept.get("mutants"):
         counts = {"noticed": len(mutants["noticed_by"]), "total": len(mutants["tried"])}
         parts += [MUTANTS.format(**mutants, **counts), *_mutants(mutants)]

@@ -6,7 +6,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 #: The slowest begins first, so that nothing long is left at the end.
 GROUPS = {
-    "processes": r"tests/e2e/",
+    "processes": r"tests/(e2e|faults)/",
     "prefect": r"tests/integration/(triggers/)?test_("
     r"cleanup|cloud_secrets|doctor_prefect|events_to_runs|idle|least_privilege|pipeline|run_starts|weekly_review)\.py"
     r"|tests/cases/test_alerts|tests/contract/test_notifiers|tests/unit/blocks/test_saved",

@@ -1,18 +1,13 @@
 """The receiver as a process: killed and ended in the middle of a flood of events, which all arrive once."""
 
-import json
 import os
 import signal
-import socket
 import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psycopg
@@ -20,27 +15,10 @@ import pytest
 
 from blocks.warehouses.base import Warehouse
 from enrichment.records import Origin
-from sandbox.place import process
+from tests.faults.floods import PATIENCE_SECONDS, SECRET, Site, receiving_site, until
 from triggers.signatures import CONTACTS_SCHEME, Stamp
 
-HUBSPOT = Origin("hubspot")
-
 EVENTS = 4_000
-SECRET = "sandbox-client-secret"
-PATIENCE_SECONDS = 200
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"it didn't happen: {what}"
-        time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -70,86 +48,10 @@ LOCKS: dict[str, Callable[[Warehouse], AbstractContextManager[None]]] = {
 }
 
 
-@dataclass
-class Site:
-    """HubSpot's stand-in, and the receiver that it delivers to, which may be started several times."""
-
-    sandbox: str
-    warehouse: Warehouse
-    folder: Path
-    port: int = field(default_factory=free_port)
-    starts: int = 0
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {
-            **os.environ,
-            "PREFECT_HOME": str(self.folder / "prefect"),
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "DO_NOT_TRACK": "1",
-            "ENRICHMENT_WAREHOUSE": self.warehouse.name,
-            "ENRICHMENT_START_RUNS_BY": "schedule",
-            "ENRICHMENT_HUBSPOT_CLIENT_SECRET": SECRET,
-            "ENRICHMENT_HUBSPOT_TARGET_URL": f"http://127.0.0.1:{self.port}/hubspot/webhook",
-        }
-
-    @contextmanager
-    def receiver(self, what: str = "hubspot") -> "Iterator[subprocess.Popen[str]]":
-        """Run the receiver, once it is ready."""
-        self.starts += 1
-        command = [sys.executable, "-m", "cli", "listen", what, "--port", str(self.port)]
-        with process(command, self.folder, f"receiver-{self.starts}", self.environment) as running:
-            until(lambda: self._ready(running), "the receiver is ready")
-            yield running
-
-    def _ready(self, running: "subprocess.Popen[str]") -> bool:
-        assert running.poll() is None, self.log()
-        try:
-            return httpx.get(f"http://127.0.0.1:{self.port}/ready", timeout=30).is_success
-        except httpx.TransportError:
-            return False
-
-    def log(self) -> str:
-        """Return what the latest receiver said."""
-        return (self.folder / f"receiver-{self.starts}.log").read_text()
-
-    def control(self, path: str, body: object) -> Any:
-        answer = httpx.post(f"{self.sandbox}/control/{path}", json=body, timeout=60)
-        answer.raise_for_status()
-        return answer.json()
-
-    def create(self, contacts: int) -> list[str]:
-        """Create contacts in HubSpot, which delivers their events meanwhile."""
-        return list(self.control("hubspot/contacts", [{"firstname": "Zoë"}] * contacts))
-
-    def webhooks(self) -> dict[str, int]:
-        return dict(httpx.get(f"{self.sandbox}/control/ledger", timeout=60).json()["hubspot"]["webhooks"])
-
-    def all_taken(self) -> bool:
-        """Return whether HubSpot has nothing left to deliver."""
-        return not self.webhooks()["pending"]
-
-    def staged(self) -> list[str]:
-        """Return the contacts that wait."""
-        return [record.crm_id for record in self.warehouse.peek(origin=HUBSPOT, lane="live", limit=2 * EVENTS)]
-
-    def nothing_accepted_is_missing(self) -> bool:
-        """Return whether every event that was answered with success is in the queue."""
-        taken = self.webhooks()["taken_events"]
-        return len(self.staged()) >= taken
-
-
 @pytest.fixture(params=LOCKS)
 def site(request: pytest.FixtureRequest, make_warehouse: Callable[[str], Warehouse], tmp_path: Path) -> Iterator[Site]:
     warehouse = make_warehouse(request.param)
-    command = [sys.executable, "-m", "sandbox", "--port", "0", "--smtp-port", "0", "--contacts", "0"]
-    with process(command, tmp_path, "sandbox") as box:
-        assert box.stdout
-        site = Site(json.loads(box.stdout.readline())["url"], warehouse, tmp_path)
-        # HubSpot repeats for a day, which here is a few minutes.
-        patience = {"webhook_retry_seconds": 0.3, "webhook_retries": 10_000}
-        settings = {"webhook_url": site.environment["ENRICHMENT_HUBSPOT_TARGET_URL"], **patience}
-        site.control("settings", {"hubspot": settings})
+    with receiving_site(warehouse, tmp_path) as site:
         yield site
 
 

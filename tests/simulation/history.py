@@ -25,7 +25,7 @@ from tests.simulation.stage import HUBSPOT, PAST, Stage
 #: Runs after the faults have stopped, within which everything must end.
 _LAST_RUNS = 2
 #: A history that passes more of them doesn't end.
-_MOST_SEAMS = 10_000
+_MOST_SEAMS = 3_000
 #: The chance that, of a process that has woken up, the timer comes before the next step.
 _TIMER_FIRST = 0.2
 #: What may go wrong when a service answers.
@@ -112,18 +112,23 @@ class History:
             run.begin()
         while alive := [run for run in runs if not run.ended]:
             run = self._whose_turn(alive)
-            assert run.seam is not None, f"{run.name} stands nowhere"
-            self.outcome.seams[run.seam] += 1
-            assert self.outcome.seams.total() < _MOST_SEAMS, f"{run.name} never ends"
+            seam = self._pass(run)
             self._let_timer_renew(run)
             if self._dice.random() < self._calm or len(self.outcome.events) >= self._most_events:
                 run.move()
             else:
-                self._strike(run, run.seam, alive)
+                self._strike(run, seam, alive)
             if run.ended:
                 self._stage.at_work.discard(run.run_id)
         for run in runs:
             self._explain(run)
+
+    def _pass(self, run: Run) -> Seam:
+        """Count the seam at which a run stands, and return it."""
+        assert run.seam is not None, f"{run.name} stands nowhere"
+        self.outcome.seams[run.seam] += 1
+        assert self.outcome.seams.total() < _MOST_SEAMS, f"{run.name} never ends"
+        return run.seam
 
     def _let_timer_renew(self, run: Run) -> None:
         """Let the timer of a process that stood still renew what is left of its locks, soon after it has woken up."""
@@ -275,6 +280,7 @@ class History:
             self._stage.at_work.add(run_id)
             run.begin()
             while not run.ended:
+                self._pass(run)
                 run.move()
             self._stage.at_work.discard(run_id)
             if run.error:

@@ -11,7 +11,7 @@ FILE = Path(__file__).with_name("results.json")
 
 
 def load() -> dict[str, Any]:
-    """Return the figures, by campaign: `histories` and `mutants`."""
+    """Return the figures, by campaign: `histories`, `mutants` and `processes`."""
     return dict(json.loads(FILE.read_text())) if FILE.exists() else {}
 
 

@@ -24,6 +24,7 @@ from tests.simulation.stage import HUBSPOT, PAST, Stage
 
 #: Runs after the faults have stopped, within which everything must end.
 _LAST_RUNS = 2
+_LOCKED = "SELECT crm_id FROM enrichment_staging WHERE claimed_by IS NOT NULL ORDER BY crm_id"
 #: A history that passes more of them doesn't end.
 _MOST_SEAMS = 3_000
 #: The chance that, of a process that has woken up, the timer comes before the next step.
@@ -166,7 +167,7 @@ class History:
         if not any(one.reads_crm for one in alive):
             happenings += [("edited by a person", self._edit)]
         happenings += [
-            ("erased", self._erase),
+            *[("erased", self._erase)] * 3,
             ("queued again", self._queue_again),
             ("changed", self._change),
             ("failed ones queued again", self._retry_failed),
@@ -211,7 +212,10 @@ class History:
             self._stage.world.hubspot.edit(crm_id, {EDITED_FIELD: BY_HAND})
 
     def _erase(self) -> None:
-        crm_id = self._dice.choice(list(self._stage.world.hubspot.contacts))
+        """Erase a contact, rather one that a run works on."""
+        locked = self._stage.execute(_LOCKED)
+        every = list(self._stage.world.hubspot.contacts)
+        crm_id = self._dice.choice([*every, *[row["crm_id"] for row in locked] * 3])
         self._known.erased.add(crm_id)
         with self._stage.warehouse() as warehouse:
             warehouse.erase(HUBSPOT, crm_id)

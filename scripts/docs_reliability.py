@@ -41,8 +41,8 @@ PROOF = """
   inside a transaction or between a call and its answer, a process gets SIGKILL, SIGTERM or Ctrl-C, finds the file
   locked or the disk full, loses its connection, or has a clock that is an hour ahead. Two further runs must end
   everything, with all checks of the audit kept, and nothing that was saved paid for again. Once each, the receiver is
-  killed three times while 10,000 events arrive, and Prefect's server hangs, or dies and is replaced. The test suite
-  plays six histories, and lets several workers share one queue, one rate and one cap.
+  killed three times while 10,000 events arrive, and Prefect's server hangs, or is killed and started again. The test
+  suite plays six histories, and lets several workers share one queue, one rate and one cap.
 """
 
 FIGURES = """

@@ -71,6 +71,7 @@ def main(
         with tempfile.TemporaryDirectory() as folder:
             wrongs, seconds = do(Path(folder))
         findings.add(name, Outcome(0, Counter({name: 1}), wrongs, recovery_seconds=seconds))
+        out.print(f"{name}: {'; '.join(wrongs) or 'all is well'}")
     _report(findings, time.monotonic() - begun)
     if keep:
         save("processes", **_figures(findings))
@@ -106,7 +107,7 @@ def _flood(folder: Path) -> tuple[list[str], float]:
 _ONCE: dict[str, _Once] = {
     f"receiver killed three times in {_EVENTS:,} events": _flood,
     "Prefect's server hangs for a while": lambda folder: server_trouble(folder, dies=False),
-    "Prefect's server dies, and another one takes its place": lambda folder: server_trouble(folder, dies=True),
+    "Prefect's server is killed and started again": lambda folder: server_trouble(folder, dies=True),
 }
 
 

@@ -1,22 +1,24 @@
-"""A run whose Prefect server hangs for a while, or dies and is replaced."""
+"""A run whose Prefect server hangs for a while, or dies and is started again."""
 
 import os
 import signal
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import psutil
 
 from blocks.warehouses.sqlite import SqliteWarehouse
-from sandbox.place import Place, prefect_server, started
+from sandbox.place import Place, process, python, started
 from tests.faults.floods import until
 from tests.warehouses import broken_promises, look
 
 CONTACTS = 300
-_HANGS_SECONDS = 20
+_GONE_SECONDS = 20
 
 
 def server_trouble(folder: Path, *, dies: bool) -> tuple[list[str], float]:
@@ -25,7 +27,7 @@ def server_trouble(folder: Path, *, dies: bool) -> tuple[list[str], float]:
 
     Args:
         folder: for the files of all.
-        dies: whether it is killed, and another one takes its place; else it only hangs for a while.
+        dies: whether it is killed and started again; else it only hangs for a while.
 
     Returns:
         what went wrong, in words; and the seconds from when there is a server again until the queue is empty.
@@ -40,14 +42,10 @@ def server_trouble(folder: Path, *, dies: bool) -> tuple[list[str], float]:
             until(lambda: look(warehouse, "SELECT count(*) FROM provider_replies")[0][0] >= 50, "replies")
             server = _server_of(place)
             os.kill(server, signal.SIGKILL if dies else signal.SIGSTOP)
-            if dies:
-                run.communicate()
-                with prefect_server(folder / "second") as second:
-                    began = time.monotonic()
-                    _finish(replace(place, environment=place.environment | second), warehouse)
-            else:
-                time.sleep(_HANGS_SECONDS)
+            time.sleep(_GONE_SECONDS)
+            if not dies:
                 os.kill(server, signal.SIGCONT)
+            with _started_again(place) if dies else nullcontext():
                 began = time.monotonic()
                 run.communicate()
                 _finish(place, warehouse)
@@ -70,9 +68,28 @@ def _finish(place: Place, warehouse: SqliteWarehouse) -> None:
             place.enrich("run").communicate()
 
 
+@contextmanager
+def _started_again(place: Place) -> Iterator[None]:
+    """Run the server at its old address, with its old database."""
+    command = python("prefect", "server", "start", "--port", str(_port(place)), "--no-ui")
+    with process(command, place.folder, "server-again", place.environment):
+        until(lambda: _answers(place), "the server is up again")
+        yield
+
+
+def _answers(place: Place) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(f"{place.environment['PREFECT_API_URL']}/health", timeout=2).is_success
+    return False
+
+
+def _port(place: Place) -> int:
+    return urlsplit(place.environment["PREFECT_API_URL"]).port or 0
+
+
 def _server_of(place: Place) -> int:
     """Return the process that listens at the address of Prefect's server."""
-    port = urlsplit(place.environment["PREFECT_API_URL"]).port
+    port = _port(place)
     return next(
         int(one.pid)
         for one in psutil.net_connections("tcp")

@@ -59,6 +59,8 @@ class PipelineBlock(Block):
     vendor: ClassVar[str] = ""
     #: The fields without a usable default, which `enrich init` asks for.
     asked: ClassVar[tuple[str, ...]] = ()
+    #: Those of them that may stay empty.
+    optional: ClassVar[frozenset[str]] = frozenset()
 
 
 BlockT = TypeVar("BlockT", bound=PipelineBlock)

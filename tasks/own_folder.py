@@ -69,11 +69,21 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A setting of a chosen system that has no usable default; `answer` is what is known of it already."""
+    """
+    A setting of a chosen system that has no usable default.
+
+    Args:
+        variable: by which it is set.
+        description: what it is.
+        secret: whether it must not be seen.
+        needed: whether nothing works without it.
+        answer: what is known of it already.
+    """
 
     variable: str
     description: str
     secret: bool
+    needed: bool = True
     answer: str = ""
 
 
@@ -129,7 +139,8 @@ def _question(cls: type[PipelineBlock], name: str, store: str) -> Question:
     reference = SECRET_STORES[store].format(block=key.replace("_", "-"), key=key) if secret else ""
     default = info.get_default()
     known = "" if default is None or isinstance(default, SecretStr) else str(default)
-    return Question(variable_prefix(cls.vendor) + name.upper(), info.description or "", secret, reference or known)
+    variable, needed = variable_prefix(cls.vendor) + name.upper(), name not in cls.optional
+    return Question(variable, info.description or "", secret, needed, reference or known)
 
 
 def folder_files(choices: Choices, answers: Mapping[str, str]) -> dict[str, str]:
@@ -264,11 +275,11 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> list[str]:
 
 
 def unanswered(asked: Sequence[Question], answers: Mapping[str, str]) -> list[str]:
-    """Return the variables of secrets that neither an answer nor the environment has."""
+    """Return the variables of needed settings that neither an answer nor the environment has."""
     return [
         one.variable
         for one in asked
-        if one.secret and not (answers.get(one.variable, one.answer) or os.environ.get(one.variable))
+        if one.needed and not (answers.get(one.variable, one.answer) or os.environ.get(one.variable))
     ]
 
 

@@ -31,6 +31,7 @@ class Email(NotifierBlock):
     _documentation_url = HttpUrl("https://docs.python.org/3/library/smtplib.html")
     vendor: ClassVar[str] = "email"
     asked: ClassVar[tuple[str, ...]] = ("host", "username", "password", "sender", "recipients")
+    optional: ClassVar[frozenset[str]] = frozenset({"username", "password"})
 
     host: str = Field(default="", description="Name of the SMTP server.")
     port: int = Field(default=587, ge=1, le=65535, description="Port of the SMTP server.")

@@ -64,6 +64,7 @@ class BigQuery(WarehouseBlock):
     _documentation_url = HttpUrl("https://cloud.google.com/bigquery/docs/authentication")
     vendor: ClassVar[str] = "bigquery"
     asked: ClassVar[tuple[str, ...]] = ("project", "location", "credentials")
+    optional: ClassVar[frozenset[str]] = frozenset({"location", "credentials"})
 
     project: str | None = Field(default=None, description="Google Cloud project that holds the dataset and is billed.")
     dataset: str = Field(

@@ -59,6 +59,7 @@ class Snowflake(WarehouseBlock):
     _documentation_url = HttpUrl("https://docs.snowflake.com/en/developer-guide/python-connector/python-connector-api")
     vendor: ClassVar[str] = "snowflake"
     asked: ClassVar[tuple[str, ...]] = ("account", "user", "private_key", "role", "warehouse", "database")
+    optional: ClassVar[frozenset[str]] = frozenset({"role"})
 
     account: str | None = Field(default=None, description="Account identifier, `<organisation>-<account>`.")
     user: str | None = Field(default=None, description="User to sign in as; use a service user made for this purpose.")

@@ -18,7 +18,7 @@ from blocks.providers.block import provider_block_class
 from blocks.providers.spec.model import spec_names
 from blocks.settings import read_price_book
 from enrichment.estimate import Price
-from tasks.own_folder import Choices, check_choices, folder_files, questions
+from tasks.own_folder import Choices, check_choices, folder_files, questions, unanswered
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "pat-eu1-'quoted' \\ #not-a-comment"
@@ -136,6 +136,15 @@ def test_secrets_in_a_store_are_named_and_not_asked_for(tmp_path: Path) -> None:
     assert found["ENRICHMENT_REDSHIFT_PASSWORD"] == ""
 
 
+def test_what_may_stay_empty_is_not_to_be_filled_in() -> None:
+    """BigQuery's key, for application default credentials, isn't; its project is."""
+    asked = questions(Choices(warehouse="bigquery", notifiers="email"))
+    missing = [name.removeprefix("ENRICHMENT_") for name in unanswered(asked, {})]
+    assert [name for name in missing if name.startswith(("BIGQUERY", "EMAIL"))] == [
+        *("BIGQUERY_PROJECT", "EMAIL_HOST", "EMAIL_SENDER", "EMAIL_RECIPIENTS")
+    ]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_vendor_says_what_to_ask_for(kind: str) -> None:
     """What a block asks for are fields of it, described; every CRM has default rules."""
@@ -143,6 +152,7 @@ def test_every_vendor_says_what_to_ask_for(kind: str) -> None:
         cls = block_class(kind, vendor, KINDS[kind])
         asked = (*cls.asked, *(cls.asked_by_listener if issubclass(cls, CrmBlock) else ()))
         assert [name for name in asked if not own_fields(cls)[name].description] == []
+        assert cls.optional <= set(asked)
         if issubclass(cls, CrmBlock):
             assert cls().default_rules()
 

@@ -51,6 +51,11 @@ class Transport:
             body = parse_json(received[-1].content)
         except requests.exceptions.JSONDecodeError:
             body = received[-1].content.decode(errors="replace")  # a CSV, whose charset requests would guess
+        except (TypeError, RecursionError):
+            # The client asks for the length of what it parsed, which null or a number doesn't have; or it is too deep.
+            if not received:
+                raise
+            body = parse_json(received[-1].content)
         except (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError) as error:
             return Trouble(Fault.CONNECT, f"the network failed ({type(error).__name__})")
         except requests.exceptions.RequestException as error:

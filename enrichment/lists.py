@@ -205,8 +205,8 @@ def _repair(cause: causes.Explained, command: str) -> Row:
 
 
 def shown(rows: Iterable[Row], columns: Iterable[str]) -> list[Row]:
-    """Return columns of listed rows for a table in Prefect, whose two UIs show a link as such, or as its address."""
-    names = ["contact", *columns, "link"]
+    """Return columns of listed rows for a table in Prefect, which cuts what is wide: the short ones come first."""
+    names = ["contact", *columns]
     return [{name: row[name] for name in names} for row in rows]
 
 

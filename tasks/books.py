@@ -46,8 +46,8 @@ from tasks.steps import step
 #: How many contacts of a refused field an alert names, and how many rows a table in Prefect has.
 _CONTACTS_NAMED, _CONTACTS_SHOWN = 10, 200
 #: Neither errors nor values, which may quote a contact, leave the warehouse.
-_FAILED_COLUMNS = ("words", "fix", "command", "step", "attempts", "first_at", "last_at")
-_REFUSED_COLUMNS = ("field", "words", "fix", "command", "first_at")
+_FAILED_COLUMNS = ("words", "command", "link", "attempts", "first_at", "last_at", "step", "fix")
+_REFUSED_COLUMNS = ("field", "words", "command", "link", "first_at", "fix")
 
 
 @step(name="open-books", task_run_name="open the totals")

@@ -34,12 +34,14 @@ def test_a_failed_contact_has_its_history_its_cause_and_its_command() -> None:
     assert row["command"] == "enrich retry 7"
 
 
-def test_a_table_in_prefect_has_only_what_it_may_and_the_link_last() -> None:
+def test_a_table_in_prefect_has_only_what_it_may_in_the_order_asked_for() -> None:
     """Neither the error nor a refused value, which may quote a contact; without a page the link is blank."""
-    assert [list(row.items()) for row in shown(failed_rows([FAILED], PAGES), ["command"])] == [
+    assert [list(row.items()) for row in shown(failed_rows([FAILED], PAGES), ["command", "link"])] == [
         [("contact", "7"), ("command", "enrich retry 7"), ("link", "https://app.example/7")]
     ]
-    assert shown(refused_rows([REFUSED], PAGES), ["field"]) == [{"contact": "8", "field": "Industry", "link": ""}]
+    assert shown(refused_rows([REFUSED], PAGES), ["field", "link"]) == [
+        {"contact": "8", "field": "Industry", "link": ""}
+    ]
 
 
 def test_a_field_that_was_not_written_has_its_cause_and_its_command() -> None:

@@ -135,11 +135,11 @@ def _fill_disk() -> None:
 
 
 def _disconnect() -> None:
-    """Let the server end all other connections, as when it is restarted."""
+    """Let the server end every connection that is in a transaction, as when it is restarted."""
     with psycopg.connect(os.environ["ENRICHMENT_POSTGRES_DSN"], autocommit=True) as other:
         other.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND state <> 'idle'"
         )
 
 

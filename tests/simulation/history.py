@@ -25,6 +25,9 @@ from tests.simulation.stage import HUBSPOT, PAST, Stage
 #: Runs after the faults have stopped, within which everything must end.
 _LAST_RUNS = 2
 _LOCKED = "SELECT crm_id FROM enrichment_staging WHERE claimed_by IS NOT NULL ORDER BY crm_id"
+#: What decides whether something is lost or done twice: more happens there.
+_DECISIVE = frozenset({"claim", "keep_replies", "store", "plan_writes", "settle", "POST enrich", "POST update"})
+_LESS_CALM = 0.6
 #: A history that passes more of them doesn't end.
 _MOST_SEAMS = 3_000
 #: The chance that, of a process that has woken up, the timer comes before the next step.
@@ -115,7 +118,8 @@ class History:
             run = self._whose_turn(alive)
             seam = self._pass(run)
             self._let_timer_renew(run)
-            if self._dice.random() < self._calm or len(self.outcome.events) >= self._most_events:
+            calm = self._calm * (_LESS_CALM if seam.verb in _DECISIVE else 1)
+            if self._dice.random() < calm or len(self.outcome.events) >= self._most_events:
                 run.move()
             else:
                 self._strike(run, seam, alive)
@@ -152,7 +156,7 @@ class History:
 
     def _happenings(self, run: Run, seam: Seam, alive: list[Run]) -> list[tuple[str, Callable[[], None]]]:
         """Return what may happen there, by name; what stands there more than once happens more often."""
-        happenings: list[tuple[str, Callable[[], None]]] = [("kill", lambda: self._kill(run))]
+        happenings: list[tuple[str, Callable[[], None]]] = [("kill", lambda: self._kill(run))] * 2
         if seam.kind in ("provider", "crm") and seam.phase == "before":
             answer = self._dice.choice(_ANSWERS)
             happenings += [(_name(answer), lambda: self._spoil(run, seam, answer))] * 3

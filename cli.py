@@ -320,7 +320,7 @@ def _assignment(text: str) -> tuple[str, str]:
 def _preview(preview: Any) -> "Table | str":
     from rich.table import Table  # noqa: PLC0415
 
-    from enrichment.wording import RESULTS  # noqa: PLC0415
+    from enrichment.wording import RESULTS, contacts  # noqa: PLC0415
 
     table = Table("contact", "field", "now", "would be", title=f"Dry run over {preview.records:,} queued contacts")
     for crm_id, changes in preview.changes.items():
@@ -331,11 +331,13 @@ def _preview(preview: Any) -> "Table | str":
             table.add_row(crm_id, refusal.field, "", escape(f"not written: {_refusal(refusal)}"))
     ends = ", ".join(f"{count:,} {RESULTS[result]}" for result, count in sorted(preview.results.items()))
     unpaid = (
-        f"{preview.would_ask:,} replies aren't saved yet: a run would pay for them first, at most "
+        f"{contacts(preview.unpaid)} need{'s' * (preview.unpaid == 1)} a paid lookup first, at most "
         f"{preview.most_credits:,.10g} credits"
     )
+    if not preview.records:
+        return "nothing to preview: no contact waits in the queue; `enrich stage` queues some"
     if not table.rows:
-        return f"nothing to show yet of {preview.records:,} queued contacts: {unpaid}; results: {ends or 'none yet'}"
+        return f"nothing to preview yet: {unpaid}; results: {ends or 'none yet'}"
     table.caption = f"results: {ends or 'none yet'}; {unpaid}"
     return table
 

@@ -164,8 +164,8 @@ def _stage(selection: "Selection", *, refresh: bool, as_json: bool) -> None:
 
 
 def _estimate_table(estimate: Any) -> Any:
-    from enrichment.estimate import estimate_lines  # noqa: PLC0415
+    from enrichment.estimate import estimate_lines, in_one_sentence  # noqa: PLC0415
 
     table = pairs_table("Estimate", dict(estimate_lines(estimate)))
-    table.caption = "Nothing was spent or written. Ranges: expected to highest."
+    table.caption = f"{in_one_sentence(estimate)}; nothing was spent or written"
     return table

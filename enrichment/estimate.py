@@ -10,8 +10,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from enrichment.match_rate import match_rate
+from enrichment.match_rate import match_rate, rate_in_words
 from enrichment.wording import contacts
+
+#: A match rate of fewer contacts than these may be far from that of the next ones.
+_FEW = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class ProviderEstimate:
         credits: that they cost.
         hours: that the calls take at the rate limit.
         match_rate: so far; None if no contact was looked up, and then everything is as bad as it can be.
+        looked_up: contacts of which the match rate is the share.
         money: what the credits cost; None without a price.
         currency: of the money.
         step: the follow-up's name; empty for the contacts themselves.
@@ -101,6 +105,7 @@ class ProviderEstimate:
     credits: Range
     hours: Range
     match_rate: float | None = None
+    looked_up: int = 0
     money: Range | None = None
     currency: str = ""
     step: str = ""
@@ -170,6 +175,7 @@ def estimate_provider(
         cost,
         Range(hours_for(calls.expected, terms), hours_for(calls.at_most, terms)),
         record.match_rate,
+        record.matched + record.unmatched,
         cost.times(price.amount) if price else None,
         price.currency if price else "",
         step,
@@ -222,15 +228,19 @@ def totals(estimate: Estimate) -> Mapping[str, Range]:
 
 def in_one_sentence(estimate: Estimate) -> str:
     """Return what people want to know first: how many contacts, and what they would cost."""
+    if not estimate.selected:
+        return "no contact meets the conditions"
+    if not any(one.requests.at_most for one in estimate.providers):
+        return f"{contacts(estimate.selected)}: no paid lookup is needed"
     costs = [f"{_range(one.credits, ',.0f')} credits at {_name(one)}" for one in estimate.providers]
     money = [f"{_range(total, ',.2f')} {currency}" for currency, total in totals(estimate).items()]
-    return f"{contacts(estimate.selected)}: {', '.join([*costs, *money]) or 'no credits'}"
+    return f"{contacts(estimate.selected)}: {', '.join([*costs, *money])}"
 
 
 def estimate_markdown(estimate: Estimate) -> str:
     """Return the estimate as Markdown."""
     table = [f"| {label} | {value} |" for label, value in estimate_lines(estimate)]
-    note = "Nothing was spent or written. Ranges: expected to highest."
+    note = "Nothing was spent or written."
     return "\n".join([f"**{in_one_sentence(estimate)}**", "", note, "", *_head(), *table])
 
 
@@ -239,7 +249,9 @@ def _head() -> Iterable[str]:
 
 
 def _provider_lines(one: ProviderEstimate) -> list[tuple[str, str]]:
-    rate = "never queried yet, so the highest cost is assumed" if one.match_rate is None else f"{one.match_rate:.1%}"
+    rate = rate_in_words(one.match_rate, one.looked_up)
+    if one.looked_up < _FEW:
+        rate += ": too few to expect by, so count on the highest cost"
     lines = [
         ("saved replies, free", f"{one.in_journal:,}"),
         *([] if one.step else [("match rate so far", rate)]),
@@ -258,4 +270,4 @@ def _name(one: ProviderEstimate) -> str:
 
 def _range(figure: Range, form: str) -> str:
     expected, at_most = format(figure.expected, form), format(figure.at_most, form)
-    return expected if expected == at_most else f"{expected} to {at_most}"
+    return expected if expected == at_most else f"{expected} expected, at most {at_most}"

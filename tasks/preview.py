@@ -32,6 +32,7 @@ class Preview:
 
     Args:
         records: how many were looked at.
+        unpaid: how many of them lack a reply that has to be paid for.
         would_ask: how many replies would have to be paid for; the follow-ups of contacts that are still to be queried
             aren't among them, since their companies aren't known yet.
         most_credits: what these replies would cost at most.
@@ -42,6 +43,7 @@ class Preview:
     """
 
     records: int
+    unpaid: int
     would_ask: int
     most_credits: float
     changes: dict[str, tuple[Change, ...]]
@@ -79,8 +81,9 @@ def preview(plan: RunPlan, limit: int, *, keep: bool = False) -> Preview:
         else:
             results[Disposition.UNCHANGED] += 1
     event("previewed", records=len(waiting), would_ask=len(reader.lacking))
+    unpaid = len(waiting) - len(done.found) - len(done.settlements)
     return Preview(
-        len(waiting), len(reader.lacking), sum(reader.lacking.values()), changes, dict(results), refusals, kept
+        len(waiting), unpaid, len(reader.lacking), sum(reader.lacking.values()), changes, dict(results), refusals, kept
     )
 
 

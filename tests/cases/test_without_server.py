@@ -144,13 +144,18 @@ def signalled(held: Any, number: signal.Signals) -> Iterator[None]:
 
 
 def test_a_dry_run_that_has_nothing_to_show_yet_says_what_it_would_cost(chain: Chain) -> None:
-    """Instead of an empty table: how many replies have to be paid for first, and how many credits that is at most."""
-    enrich("stage", "--ids", ",".join(contacts(chain, 3)))
+    """Instead of an empty table: how many contacts need a paid lookup first, and how many credits that is at most."""
+    empty = CliRunner().invoke(cli.app, ["run", "--dry-run"])
+    assert empty.stdout == "nothing to preview: no contact waits in the queue; `enrich stage` queues some\n"
+    ids = contacts(chain, 3)
+    enrich("stage", "--ids", ",".join(ids))
     done = CliRunner().invoke(cli.app, ["run", "--dry-run"])
     assert done.stdout == (
-        "nothing to show yet of 3 queued contacts: 3 replies aren't saved yet: a run would pay for them first, "
-        "at most 3 credits; results: none yet\n"
+        "nothing to preview yet: 3 contacts need a paid lookup first, at most 3 credits; results: none yet\n"
     )
+    estimate = CliRunner().invoke(cli.app, ["backfill", "--all", "--estimate"])
+    assert "zoominfo: match rate so far\tno lookups: too few to expect by" in estimate.stdout
+    assert "4 contacts: 1 credits at zoominfo" in estimate.stdout  # three wait in the queue already
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])

@@ -115,19 +115,35 @@ def test_an_estimate_reads_well() -> None:
     found = Estimate(selected=9, waiting=1, suppressed=2, fresh=3, unusable=1, providers=(first, second))
     lines = dict(estimate_lines(found))
     assert lines["contacts selected"] == "9"
-    assert lines["zoominfo: credits"] == "1 to 2"
-    assert lines["hunter: match rate so far"] == "never queried yet, so the highest cost is assumed"
+    assert lines["zoominfo: credits"] == "1 expected, at most 2"
+    few = ": too few to expect by, so count on the highest cost"
+    assert lines["zoominfo: match rate so far"] == f"50.0% of 4 looked up{few}"
+    assert lines["hunter: match rate so far"] == f"no lookups{few}"
     assert totals(found) == {"EUR": Range(2, 4), "USD": Range(2, 4)}
-    assert lines["total cost, EUR"] == "2.00 to 4.00"
+    assert lines["total cost, EUR"] == "2.00 expected, at most 4.00"
     assert "cost" not in lines
-    assert "| hunter: contacts to look up | 1 to 2 |" in estimate_markdown(found)
     assert in_one_sentence(found) == (
-        "9 contacts: 1 to 2 credits at zoominfo, 2 to 4 credits at hunter, 2.00 to 4.00 EUR, 2.00 to 4.00 USD"
+        "9 contacts: 1 expected, at most 2 credits at zoominfo, 2 expected, at most 4 credits at hunter, "
+        "2.00 expected, at most 4.00 EUR, 2.00 expected, at most 4.00 USD"
     )
-    assert in_one_sentence(Estimate(selected=1)) == "1 contact: no credits"
+    assert "| hunter: contacts to look up | 1 expected, at most 2 |" in estimate_markdown(found)
 
 
 def test_without_a_price_the_estimate_says_how_to_set_one() -> None:
     """Money is left out, and its setting is named."""
     one = estimate_provider("hunter", tally(a=1.0), TrackRecord(), TERMS, None)
     assert "ENRICHMENT_PRICE_BOOK" in dict(estimate_lines(Estimate(selected=1, providers=(one,))))["cost"]
+
+
+def test_a_match_rate_has_its_sample_size_beside_it() -> None:
+    """Of many contacts it is a figure to expect by."""
+    found = estimate_provider("hunter", tally(a=1.0), TrackRecord(50, 40.0, 20, 30), TERMS, None)
+    lines = dict(estimate_lines(Estimate(selected=1, providers=(found,))))
+    assert lines["hunter: match rate so far"] == "40.0% of 50 looked up"
+
+
+def test_an_estimate_says_first_if_nothing_would_be_paid() -> None:
+    """Instead of a row of zeros."""
+    none = estimate_provider("zoominfo", tally(), TrackRecord(), TERMS, None)
+    assert in_one_sentence(Estimate(selected=2, fresh=2, providers=(none,))) == "2 contacts: no paid lookup is needed"
+    assert in_one_sentence(Estimate()) == "no contact meets the conditions"

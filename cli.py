@@ -17,6 +17,7 @@ from commands.init import init
 from commands.listeners import listen
 from commands.lists import failures, queue, unmatched
 from commands.mapping import drift, remap
+from commands.profile import profile
 from commands.repair import retry
 from commands.report import report
 from commands.review import review
@@ -269,6 +270,7 @@ def file(  # noqa: PLR0913 - one parameter for each option
             raise EnrichmentError(f"{left:,} contacts wait for a retry: run the same command again later")
 
 
+app.command(rich_help_panel=LOOK, epilog="Example: `enrich profile --limit 5000`")(profile)
 app.command(rich_help_panel=LOOK, epilog="Example: `enrich status --json`")(status)
 app.command(rich_help_panel=LOOK, epilog="Example: `enrich why 501`")(why)
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from enrichment.fields import FIELDS
-from enrichment.match_rate import MATCHED, match_rate, rate_in_words
+from enrichment.match_rate import MATCHED, match_rate
+from enrichment.profile import KeptProfile
 from enrichment.promises import Verdict
 from enrichment.records import Disposition
 from enrichment.report import (
@@ -25,6 +26,7 @@ from enrichment.report import (
     Taken,
     weeks_between,
 )
+from enrichment.report_profile import profiled
 from enrichment.report_trouble import audited, failures, operations, unmatched
 from enrichment.review import Latency, Review, amount, duration, latency_of
 from enrichment.wording import BEGINNINGS, RESULTS
@@ -32,7 +34,13 @@ from enrichment.wording import BEGINNINGS, RESULTS
 K = TypeVar("K")
 
 
-def report_of(since: str, counts: ReportCounts, review: Review, verdicts: Sequence[Verdict] = ()) -> Report:
+def report_of(
+    since: str,
+    counts: ReportCounts,
+    review: Review,
+    verdicts: Sequence[Verdict] = (),
+    profiles: Sequence[KeptProfile] = (),
+) -> Report:
     """
     Return the report.
 
@@ -41,10 +49,12 @@ def report_of(since: str, counts: ReportCounts, review: Review, verdicts: Sequen
         counts: what the warehouse counted from then on.
         review: of the same days, with what waits for people.
         verdicts: of the audit; none: the report says nothing of it.
+        profiles: the first and the latest of each CRM; none: likewise.
     """
     weeks = weeks_between(since, review.read_at)
     sections = (
         _impact(counts),
+        *([profiled(profiles)] if profiles else []),
         _results(counts, weeks),
         _match_rates(counts, weeks),
         _fill_rates(counts, weeks),
@@ -71,16 +81,13 @@ def _figures(counts: ReportCounts, review: Review) -> list[tuple[str, str]]:
     taken = _summed(counts.latency, "created") or _summed(counts.latency, "staged")
     return [
         ("contacts finished", f"{finished:,}"),
-        ("match rate", rate_in_words(_overall(counts), _looked_up(counts))),
+        ("contacts looked up", f"{sum(one.contacts for one in counts.results if one.result in MATCHED):,}"),
+        ("match rate", _percent(_overall(counts))),
         ("credits", amount(sum(one.credits for one in counts.spending))),
         ("cost", money or "no price set"),
         ("written within (95%)", duration(taken.p95) if taken else "none yet"),
         ("failed contacts that wait", f"{sum(group.waiting for group in review.failures):,}"),
     ]
-
-
-def _looked_up(counts: ReportCounts) -> int:
-    return sum(one.contacts for one in counts.results if one.result in MATCHED)
 
 
 def _overall(counts: ReportCounts) -> float | None:

@@ -73,9 +73,9 @@ def unmatched(review: Review) -> Section:
         "what the CRM has of them is too little. A correction in the CRM queues the contact again."
     )
     tables = [
-        Table("Unmatched contacts by cause", UNMATCHED_HEAD, unmatched_cells(review)),
+        _in_words("Unmatched contacts by cause", UNMATCHED_HEAD, unmatched_cells(review)),
         Table("Domains that look mistyped", MISTYPED_HEAD, mistyped_cells(review)),
-        Table("Invalid contacts by reason", INVALID_HEAD, invalid_cells(review)),
+        _in_words("Invalid contacts by reason", INVALID_HEAD, invalid_cells(review)),
         Table("Sources and owners with the most contacts without a result", SHARE_HEAD, share_cells(review)),
         Table("Fields that people changed after us", EDITED_HEAD, edited_cells(review)),
     ]
@@ -91,6 +91,11 @@ def unmatched(review: Review) -> Section:
         tables=[table for table in tables if table.rows],
         steps=steps if review.unmatched else [],
     )
+
+
+def _in_words(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Return a table without its codes, which stand in the first column, and without marks of code."""
+    return Table(caption, head[1:], [[cell.replace("`", "") for cell in row[1:]] for row in rows])
 
 
 def operations(counts: ReportCounts) -> Section:

@@ -92,6 +92,11 @@ class KnownDomains:
         self._compared = tuple(dict.fromkeys((*COMMON_HOSTS, *often)))
         self.meant = functools.cache(self._meant)
 
+    @classmethod
+    def frequent(cls, domains: Iterable[str]) -> "KnownDomains":
+        """Return those of some domains that are frequent; a rare one may be a slip."""
+        return cls({domain: count for domain, count in Counter(domains).items() if count >= _OFTEN})
+
     def __contains__(self, domain: str) -> bool:
         """Return whether a contact was found at a domain."""
         return domain in self._known

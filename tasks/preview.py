@@ -1,10 +1,10 @@
 """What a run would do, before anything is spent or written: a dry run over the queue, and the cost of a backfill."""
 
 from collections import Counter as Count
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from blocks.crms.base import Crm, NewContact, open_crm
+from blocks.crms.base import ContactPage, Crm, NewContact, open_crm
 from blocks.log import event
 from blocks.providers.base import Provider
 from blocks.settings import load_settings, read_price_book
@@ -97,25 +97,41 @@ def _keep(
 @step(name="estimate", task_run_name="estimate the cost at {plan.provider_names}")
 def estimate(plan: RunPlan, selection: Selection) -> Estimate:
     """Return what it would cost to enrich a selection's contacts now."""
-    prices = read_price_book(load_settings().price_book)
     with open_warehouse(plan.warehouse) as warehouse, open_crm(plan.crm) as crm:
-        providers = load_providers(plan)
-        counter = Counter(plan, warehouse, providers.values())
-        survey = _Survey(plan, warehouse, crm, counter, providers, selection.source)
-        for page in pages(crm, plan.crm_name, selection, ""):
-            survey.take(page.contacts)
-    skipped = survey.skipped
-    found = Estimate(
-        survey.selected,
-        survey.waiting,
-        skipped[Disposition.SUPPRESSED],
-        skipped[Disposition.SKIPPED_FRESH],
-        skipped[Disposition.INVALID],
-        tuple(counter.estimates(prices)),
-    )
+        found = survey(plan, warehouse, crm, pages(crm, plan.crm_name, selection, ""), selection.source)
     publish_markdown(estimate_markdown(found), key="enrichment-estimate", description="Cost of a backfill")
     event("backfill_estimated", selection=selection.fingerprint, selected=found.selected, waiting=found.waiting)
     return found
+
+
+def survey(plan: RunPlan, warehouse: Warehouse, crm: Crm, found: Iterable[ContactPage], source: str) -> Estimate:
+    """
+    Return what it would cost to enrich contacts.
+
+    Args:
+        plan: of a run.
+        warehouse: has the saved replies, and how providers answered so far.
+        crm: knows the contacts.
+        found: the contacts, page by page.
+        source: what would have queued them.
+
+    Raises:
+        ConfigurationError: a provider or the price book isn't configured.
+    """
+    prices = read_price_book(load_settings().price_book)
+    providers = load_providers(plan)
+    counter = Counter(plan, warehouse, providers.values())
+    seen = _Survey(plan, warehouse, crm, counter, providers, source)
+    for page in found:
+        seen.take(page.contacts)
+    return Estimate(
+        seen.selected,
+        seen.waiting,
+        seen.skipped[Disposition.SUPPRESSED],
+        seen.skipped[Disposition.SKIPPED_FRESH],
+        seen.skipped[Disposition.INVALID],
+        tuple(counter.estimates(prices)),
+    )
 
 
 @dataclass

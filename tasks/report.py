@@ -36,7 +36,8 @@ def read_report(warehouse: str, days: int, look: CrmLook | None = None) -> Repor
         begin = f"{since}T00:00:00.000Z"
         review = review_of(days, read_at, source.review_counts(begin, begin), look)
         counts = source.report_counts(since, days * _DAY_SECONDS)
-    return report_of(since, counts, review, audit(warehouse, days=days, sample=0).verdicts)
+        profiles = source.read_profiles()
+    return report_of(since, counts, review, audit(warehouse, days=days, sample=0).verdicts, profiles)
 
 
 def render_report(report: Report) -> str:

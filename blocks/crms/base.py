@@ -34,6 +34,14 @@ class ContactPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """How many contacts the CRM has, and some of them, of all ages."""
+
+    total: int
+    contacts: tuple[NewContact, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CrmContact:
     """
     One contact's present values.
@@ -140,6 +148,9 @@ class Crm(Protocol):
         Raises:
             ConfigurationError: the CRM can't judge a condition, or doesn't know a field or list that one names.
         """
+
+    def sample(self, size: int) -> Sample:
+        """Return about so many contacts, or all if there are no more."""
 
     def read(
         self, crm_ids: Sequence[str], fields: Sequence[str], *, history: Sequence[str] = ()

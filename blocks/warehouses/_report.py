@@ -1,9 +1,11 @@
-"""The verb about the report: what it counts, all of it from the views for analysts."""
+"""The verbs about the report: what it counts, all of it from the views for analysts, and profiles of the CRM."""
 
+import json
 from typing import TypeVar
 
 from blocks.warehouses._rows import Row
-from blocks.warehouses._session import Session, Transactions
+from blocks.warehouses._session import Session, Transactions, replayed
+from enrichment.profile import KeptProfile
 from enrichment.report import (
     FieldChanges,
     FieldImpact,
@@ -49,6 +51,28 @@ class ReportVerbs(Transactions):
                 impact=_all(session, "report_impact", FieldImpact),
                 contacts=session.read("report_contacts")[0]["contacts"],
             )
+
+    @replayed
+    def keep_profile(self, kept: KeptProfile) -> None:
+        """Keep the counts of a look at a CRM."""
+        with self._transaction() as session:
+            session.run(
+                "keep_profile",
+                crm=kept.crm,
+                at=kept.profiled_at,
+                contacts=kept.contacts,
+                contacts_read=kept.read,
+                counts=json.dumps(kept.counts),
+            )
+
+    def read_profiles(self) -> list[KeptProfile]:
+        """Return the first and the latest profile of each CRM, which may be the same."""
+        return [
+            KeptProfile(
+                row["crm"], row["profiled_at"], row["contacts"], row["contacts_read"], json.loads(row["counts"])
+            )
+            for row in self._query("read_profiles")
+        ]
 
 
 def _all(session: Session, query: str, kind: type[T], **values: str | int) -> tuple[T, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 from sandbox.exchange import Reply, Request, json_reply
 from sandbox.salesforce.errors import malformed
 from sandbox.salesforce.fields import ACCOUNT_FIELDS
-from sandbox.salesforce.soql import Query, read_query
+from sandbox.salesforce.soql import COUNT, Query, read_query
 from sandbox.salesforce.store import OrgStore, Record
 
 MOST_IDS = 2000
@@ -29,8 +29,12 @@ class ContactReads:
         if len(request.query_string) > MOST_QUERY_CHARACTERS:
             return Reply(414)
         query = read_query(soql, lambda campaign: self._store.campaigns.get(campaign[:15], frozenset()))
-        self._check_names((*query.fields, *query.order, *query.compared), self._fields)
+        counts = query.fields == (COUNT,)
+        self._check_names((*(() if counts else query.fields), *query.order, *query.compared), self._fields)
         self._check_filterable(query.compared)
+        if counts:
+            found = self._matching(query, deleted=deleted)
+            return json_reply({"totalSize": len(found), "done": True, "records": []}, inputs=1)
         rows = [_row(record, query.fields, root) for record in self._matching(query, deleted=deleted)]
         locator = f"01g5e{next(self._numbers):010d}AAA"
         self._open[locator] = rows

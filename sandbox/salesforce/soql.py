@@ -14,6 +14,8 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<text>'(?:[^'\\]|\\.)*')|(?P<moment>\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d))"
     r"|(?P<word>[A-Za-z0-9_.]+)|(?P<sign><=|>=|!=|[=<>(),]))"
 )
+#: What is selected of a query that only counts.
+COUNT = "COUNT()"
 Predicate = Callable[[Record], bool]
 Members = Callable[[str], Collection[str]]
 
@@ -55,7 +57,7 @@ class _Parser:
 
     def query(self) -> Query:
         self._expect("SELECT")
-        fields = self._names()
+        fields = self._counted() or self._names()
         self._expect("FROM")
         self._expect("CONTACT")
         matches = self._either() if self._accept("WHERE") else lambda _: True
@@ -67,6 +69,13 @@ class _Parser:
         if self._tokens:
             raise _unexpected(self._tokens[0][1])
         return Query(tuple(fields), matches, tuple(order), limit, tuple(self._compared))
+
+    def _counted(self) -> list[str]:
+        if not self._accept("COUNT"):
+            return []
+        self._expect("(")
+        self._expect(")")
+        return [COUNT]
 
     def _either(self) -> Predicate:
         parts = [self._all()]

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from enrichment.comparisons import EditedField
+from enrichment.profile import KeptProfile
 from enrichment.promises import PROMISES, Verdict
 from enrichment.refusals import RefusedField
 from enrichment.report import (
@@ -125,8 +126,17 @@ def review() -> Review:
     )
 
 
+def profiles() -> list[KeptProfile]:
+    """Return what the CRM held at first, and holds now."""
+    first = {"address free_mail": 120, "field industry": 300, f"field {UGLY}": 1}
+    return [
+        KeptProfile("hubspot", f"{SINCE}T00:00:00.000Z", 18_000, 2000, first),
+        KeptProfile("hubspot", READ_AT, 18_234, 2000, first | {"field industry": 1900}),
+    ]
+
+
 if __name__ == "__main__":
     target = Path(sys.argv[1])
     target.parent.mkdir(parents=True, exist_ok=True)
     verdicts = [Verdict(one.name, one.text, kept=True) for one in PROMISES]
-    target.write_text(render(report_of(SINCE, counts(), review(), verdicts)), encoding="utf-8")
+    target.write_text(render(report_of(SINCE, counts(), review(), verdicts, profiles())), encoding="utf-8")

@@ -254,6 +254,21 @@ def test_a_selection_of_everything_has_each_contact_once(tried: Tried) -> None:
     assert {contact.crm_id: contact.email for contact in found} == emails
 
 
+@pytest.mark.parametrize("size", [12, 1000])
+def test_a_sample_is_of_all_ages_and_says_of_how_many(tried: Tried, size: int) -> None:
+    """Each contact once; all of them if there are no more."""
+    found = tried.crm.sample(size)
+    ids = [contact.crm_id for contact in found.contacts]
+    assert found.total == len(tried.ids) == 30
+    assert len(set(ids)) == len(ids)
+    assert sorted(ids) == sorted(tried.ids) if size > found.total else size // 2 <= len(ids) <= 2 * size
+    assert {
+        one for one in tried.crm.about if one in {"owner", "source", "created", "changed"}
+    } == tried.crm.about.keys()
+    read = tried.crm.read(ids[:1], list(tried.crm.about.values()))[ids[0]].values
+    assert all(read[tried.crm.about[name]] for name in {"created", "changed"} & tried.crm.about.keys())
+
+
 def test_a_selection_goes_on_behind_a_position(tried: Tried) -> None:
     """What comes after a page's position is exactly what the pages before it didn't have."""
     everybody = Selection(everything=True)

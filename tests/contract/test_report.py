@@ -11,6 +11,7 @@ from blocks.base import module_names
 from blocks.providers.base import Reply
 from blocks.warehouses.base import PlannedWrite, Warehouse
 from enrichment.estimate import Price
+from enrichment.profile import KeptProfile
 from enrichment.records import Disposition, Finished, Found, OpenWrite, Outcome
 from enrichment.report import FieldChanges, FieldImpact, Matches, ReportCounts, SourceMatches, Spent, first_week
 from enrichment.write_policy import Change
@@ -135,3 +136,13 @@ def test_views_hold_nothing_of_a_person(warehouse: Warehouse) -> None:
 
 def _views(warehouse: Warehouse) -> str:
     return "\n".join(text for name, text in warehouse.sql.migrations.items() if "views" in name)
+
+
+def test_the_first_and_the_latest_profile_of_a_crm_are_kept(warehouse: Warehouse) -> None:
+    """With their counts; one in between is no part of the comparison."""
+    at = ("2026-01-01T00:00:00.000Z", "2026-02-01T00:00:00.000Z", "2026-03-01T00:00:00.000Z")
+    kept = [KeptProfile("hubspot", moment, 100, 10, {"field city": place}) for place, moment in enumerate(at)]
+    assert warehouse.read_profiles() == []
+    for one in (*kept, KeptProfile("file", at[1], 2, 2, {})):
+        warehouse.keep_profile(one)
+    assert warehouse.read_profiles() == [KeptProfile("file", at[1], 2, 2, {}), kept[0], kept[2]]

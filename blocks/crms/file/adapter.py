@@ -10,14 +10,15 @@ import fcntl
 import hashlib
 import json
 import logging
+import math
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from pathlib import Path
 
-from blocks.crms.base import ApiVersion, ContactPage, CrmContact, NewContact, Update, UpdateResult
+from blocks.crms.base import ApiVersion, ContactPage, CrmContact, NewContact, Sample, Update, UpdateResult
 from blocks.crms.file.columns import describe, lacking_columns, settle_rules
 from blocks.crms.file.draft import Draft, DraftRow
 from blocks.crms.file.output import clear_leftovers, write_output
@@ -149,6 +150,12 @@ class FileCrm:
             return
         for rows in self._pages(int(after or 0)):
             yield ContactPage(tuple(self._lacking(rows, missing)), str(rows[-1].number))
+
+    def sample(self, size: int) -> Sample:
+        """Return about so many contacts, or all if there are no more: rows at equal distances."""
+        step = max(1, math.ceil(self.count / size))
+        every = (one for page in self.list_contacts() for one in page)
+        return Sample(self.count, tuple(islice(every, 0, None, step)))
 
     def read(
         self, crm_ids: Sequence[str], fields: Sequence[str], *, history: Sequence[str] = ()

@@ -11,13 +11,23 @@ from pydantic import Field, HttpUrl, SecretStr
 from blocks.calls.loop import CallPool
 from blocks.calls.messages import Answer, Call, is_object, whole
 from blocks.calls.tls import check_address
-from blocks.crms.base import ApiVersion, ContactPage, CrmBlock, CrmContact, FieldSet, NewContact, Update, UpdateResult
+from blocks.crms.base import (
+    ApiVersion,
+    ContactPage,
+    CrmBlock,
+    CrmContact,
+    FieldSet,
+    NewContact,
+    Sample,
+    Update,
+    UpdateResult,
+)
 from blocks.crms.hubspot.api import MOST_CONNECTIONS, HubSpotApi
 from blocks.crms.hubspot.contacts import DEFAULT_RULES, READ_SCOPE, ContactReader, FieldCatalog, record_id
 from blocks.crms.hubspot.selection import SelectionReader
 from blocks.crms.hubspot.updates import HubSpotWriter
 from blocks.crms.mapping import read_rules
-from blocks.crms.selection import named_fields, refuse_conditions
+from blocks.crms.selection import named_fields, refuse_conditions, sample_by_age
 from blocks.secrets import reveal
 from enrichment.errors import RequestRefusedError
 from enrichment.intake import Selection
@@ -191,6 +201,10 @@ class HubSpotCrm:
         if selection.list_id:
             return self._selections.members(selection, missing, after)
         return self._selections.search(selection, missing, after)
+
+    def sample(self, size: int) -> Sample:
+        """Return about so many contacts, or all if there are no more; by a search for each part of the time."""
+        return sample_by_age(size, self._selections.count, self.select)
 
     def read(
         self, crm_ids: Sequence[str], fields: Sequence[str], *, history: Sequence[str] = ()

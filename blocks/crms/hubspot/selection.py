@@ -56,6 +56,10 @@ class SelectionReader:
             if len(results) >= int(page.get("total", 0)):
                 return
 
+    def count(self, selection: Selection) -> int:
+        """Return how many contacts are found."""
+        return int(self._reader.search(_filter_groups(selection, (), 0)).get("total", 0))
+
     def members(self, selection: Selection, missing: Sequence[str], after: str) -> Iterator[ContactPage]:
         """
         Yield those members of the list that fulfil the other conditions, in the order of their ids.

@@ -10,7 +10,17 @@ from pydantic import Field, HttpUrl, SecretStr
 
 from blocks.calls.loop import CallPool
 from blocks.calls.messages import Answer, Call, is_object
-from blocks.crms.base import ApiVersion, ContactPage, CrmBlock, CrmContact, FieldSet, NewContact, Update, UpdateResult
+from blocks.crms.base import (
+    ApiVersion,
+    ContactPage,
+    CrmBlock,
+    CrmContact,
+    FieldSet,
+    NewContact,
+    Sample,
+    Update,
+    UpdateResult,
+)
 from blocks.crms.mapping import read_rules
 from blocks.crms.salesforce.api import SalesforceApi, calls_left
 from blocks.crms.salesforce.bulk import BulkOptions, BulkWriter
@@ -27,7 +37,7 @@ from blocks.crms.salesforce.session import (
     session_source,
 )
 from blocks.crms.salesforce.updates import SalesforceWriter
-from blocks.crms.selection import named_fields
+from blocks.crms.selection import named_fields, sample_by_age
 from blocks.secrets import reveal
 from enrichment.errors import ConfigurationError, RequestRefusedError
 from enrichment.intake import Selection
@@ -295,6 +305,10 @@ class SalesforceCrm:
         if among is not None:
             return self._selections.among(selection, missing, unfilterable, among)
         return self._selections.query(selection, missing, unfilterable, after)
+
+    def sample(self, size: int) -> Sample:
+        """Return about so many contacts, or all if there are no more; by a query for each part of the time."""
+        return sample_by_age(size, self._selections.count, self.select)
 
     def read(
         self, crm_ids: Sequence[str], fields: Sequence[str], *, history: Sequence[str] = ()

@@ -47,6 +47,12 @@ class SelectionReader:
             if len(rows) < PAGE_SIZE:
                 return
 
+    def count(self, selection: Selection) -> int:
+        """Return how many contacts are found."""
+        conditions = _conditions(selection, ())
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        return self._api.count(f"SELECT COUNT() FROM Contact{where}")  # noqa: S608 - conditions are made here
+
     def among(
         self, selection: Selection, missing: Sequence[str], unfilterable: frozenset[str], crm_ids: Sequence[str]
     ) -> Iterator[ContactPage]:

@@ -109,3 +109,14 @@ FROM enrichment_staging s GROUP BY s.lane ORDER BY s.lane DESC
 SELECT n.run_id, n.flow_run_name, n.provider, n.crm, n.lane, n.state,
     {read:n.started_at} AS started_at, {read:n.finished_at} AS finished_at, n.claimed, n.returned, n.credits, n.failure_rate, n.stop_kind
 FROM enrichment_runs n WHERE n.started_at >= {time::since} ORDER BY n.started_at DESC, n.run_id LIMIT :limit
+
+-- query: keep_profile
+-- Keeps what a look at a CRM counted.
+INSERT INTO crm_profiles (crm, profiled_at, contacts, contacts_read, counts)
+VALUES (:crm, {time::at}, :contacts, :contacts_read, :counts)
+
+-- query: read_profiles
+-- Reads the first and the latest profile of each CRM.
+SELECT p.crm, {read:p.profiled_at} AS profiled_at, p.contacts, p.contacts_read, p.counts FROM crm_profiles p
+JOIN (SELECT crm, MIN(profiled_at) AS first_at, MAX(profiled_at) AS last_at FROM crm_profiles GROUP BY crm) k
+ON k.crm = p.crm WHERE p.profiled_at = k.first_at OR p.profiled_at = k.last_at ORDER BY p.crm, p.profiled_at

@@ -112,7 +112,7 @@ def test_every_engine_has_the_same_tables_and_columns(parsed: Parsed) -> None:
         for engine in ENGINES
     }
     first = next(iter(tables.values()))
-    assert len(first) == 22
+    assert len(first) == 23
     assert all(table == first for table in tables.values())
     assert [name for name, names in first.items() if "crm_id" in names and "object_type" not in names] == []
 

@@ -3,6 +3,7 @@
 import pytest
 
 from enrichment.comparisons import EditedField
+from enrichment.profile import KeptProfile
 from enrichment.promises import Breach, Verdict
 from enrichment.refusals import RefusedField
 from enrichment.report import (
@@ -89,11 +90,12 @@ def test_a_report_begins_on_a_monday() -> None:
 
 
 def test_the_figures_come_first(full: Report) -> None:
-    """Six of them; the match rate is known of known and unmatched, and failed contacts are no part of it."""
+    """Seven of them; the match rate is known of known and unmatched, and failed contacts are no part of it."""
     assert full.title == "Contact enrichment, 2026-11-09 to 2026-11-28"
     assert dict(full.figures) == {
         "contacts finished": "105",
-        "match rate": "80.0% of 100 looked up",
+        "contacts looked up": "100",
+        "match rate": "80.0%",
         "credits": "100",
         "cost": "35.00 EUR",
         "written within (95%)": "10 min",
@@ -179,19 +181,12 @@ def test_failures_and_refusals_have_their_causes(full: Report) -> None:
 def test_unmatched_contacts_are_by_cause(full: Report) -> None:
     """With the oldest, an example and what to do; then mistyped domains, sources, owners, and what people changed."""
     table, mistyped, invalid, shares, edited = section(full, "unmatched").tables
-    assert [row[:7] for row in table.rows] == [
-        (
-            "mistyped_domain",
-            "the domain of the address looks mistyped",
-            "zoominfo",
-            "20",
-            "4",
-            "2026-11-10",
-            "enrich why 501",
-        )
+    assert [row[:6] for row in table.rows] == [
+        ["the domain of the address looks mistyped", "zoominfo", "20", "4", "2026-11-10", "enrich why 501"]
     ]
+    assert table.rows[0][6].endswith("lists them), then enrich stage --csv unmatched.csv")
     assert list(mistyped.rows) == [("gmial.com", "gmail.com", "20", "enrich why 501")]
-    assert [row[0] for row in invalid.rows] == ["free_mail"]
+    assert [row[0] for row in invalid.rows] == ["the address is private, such as at gmail.com"]
     assert list(shares.rows) == [("owner", "7", "10", "30%", "3", "0", "0")]
     assert list(edited.rows) == [("jobtitle", "40", "10 (25%)", "enrich why 503")]
 
@@ -244,3 +239,13 @@ def test_an_empty_warehouse_has_a_report_too() -> None:
     assert not any(chart.points for one in empty.sections for chart in one.charts)
     queued = report_of(FIRST, ReportCounts(latency=[Taken(FIRST, "staged", 30, 2)]), NOTHING)
     assert "From queued to written, half of 2 live contacts" in section(queued, "latency").says
+
+
+def test_a_profile_of_the_crm_is_shown_where_there_is_one() -> None:
+    """Behind the impact, which is about the contacts that were enriched only."""
+    kept = KeptProfile("hubspot", REVIEW.read_at, 10, 10, {"field industry": 4})
+    assert [one.key for one in report_of(FIRST, COUNTS, REVIEW, (), [kept]).sections][:3] == [
+        "impact",
+        "profile",
+        "results",
+    ]

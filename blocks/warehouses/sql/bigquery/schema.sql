@@ -131,6 +131,14 @@ CREATE TABLE IF NOT EXISTS crm_writes (
     is_undo BOOL DEFAULT FALSE NOT NULL
 );
 
+CREATE TABLE IF NOT EXISTS crm_profiles (
+    crm STRING NOT NULL,
+    profiled_at TIMESTAMP NOT NULL,
+    contacts INT64 NOT NULL,
+    contacts_read INT64 NOT NULL,
+    counts STRING NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS change_plans (
     plan_id STRING NOT NULL,
     crm STRING NOT NULL,

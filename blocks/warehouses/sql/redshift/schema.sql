@@ -178,6 +178,14 @@ CREATE TABLE crm_writes (
     is_undo BOOLEAN NOT NULL DEFAULT FALSE
 );
 
+CREATE TABLE crm_profiles (
+    crm VARCHAR(256) NOT NULL,
+    profiled_at TIMESTAMP NOT NULL,
+    contacts INTEGER NOT NULL,
+    contacts_read INTEGER NOT NULL,
+    counts VARCHAR(65535) NOT NULL
+);
+
 CREATE TABLE change_plans (
     plan_id VARCHAR(256) NOT NULL,
     crm VARCHAR(256) NOT NULL,

@@ -141,6 +141,14 @@ CREATE TABLE IF NOT EXISTS crm_writes (
     is_undo BOOLEAN NOT NULL DEFAULT FALSE
 );
 
+CREATE TABLE IF NOT EXISTS crm_profiles (
+    crm VARCHAR NOT NULL,
+    profiled_at TIMESTAMP_NTZ NOT NULL,
+    contacts INTEGER NOT NULL,
+    contacts_read INTEGER NOT NULL,
+    counts VARCHAR NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS change_plans (
     plan_id VARCHAR NOT NULL,
     crm VARCHAR NOT NULL,

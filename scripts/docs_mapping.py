@@ -47,12 +47,11 @@ A missing value never erases one, and [protected fields](write-policy.md) are ne
 
 ## Apply a changed mapping
 
-1. `enrich run --dry-run`, or `enrich plan`, shows what the next run would write.
-2. A contact that is enriched already is read again from its saved reply: `enrich stage --ids 501 --refresh`, or
-   `enrich stage --all --refresh --lane backfill` for all of them, then `enrich run`. Saved replies cost nothing; what
-   isn't saved any more would be paid for, which the dry run counts.
-3. [`enrich drift`](mapping.md) finds what providers and the CRM have changed since the mapping was written.
-4. `enrich failures --field NAME` lists what a field still refuses, `enrich retry --field NAME` tries again.
+1. New contacts: `enrich run --dry-run`, or `enrich plan`, shows what the next run would write.
+2. Contacts that are enriched already: [`enrich remap`](mapping.md) reads their saved replies again, which costs
+   nothing, and shows what would differ; with `--yes` it is stored and written.
+3. `enrich failures --field NAME` lists what a field still refuses, `enrich retry --field NAME` tries again.
+4. Every quarter: [`enrich drift`](mapping.md) finds what providers and the CRM have changed since.
 
 """
 

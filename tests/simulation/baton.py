@@ -45,6 +45,8 @@ class Run:
     ended: bool = False
     #: What it was answered at a price, by input, and hasn't saved yet.
     unsaved: Counter[str] = field(default_factory=Counter)
+    #: What it was answered and lost on the way, and hasn't booked yet.
+    unbooked: Counter[str] = field(default_factory=Counter)
     #: Whether it has read contacts of the CRM that it may be about to write.
     reads_crm: bool = False
     #: Whether a person has cancelled it.

@@ -28,6 +28,7 @@ _LOCKED = "SELECT crm_id FROM enrichment_staging WHERE claimed_by IS NOT NULL OR
 #: What decides whether something is lost or done twice: more happens there.
 _DECISIVE = frozenset({"claim", "keep_replies", "store", "plan_writes", "settle", "POST enrich", "POST update"})
 _LESS_CALM = 0.6
+_MOST_RUNS = 5
 #: A history that passes more of them doesn't end.
 _MOST_SEAMS = 3_000
 #: The chance that, of a process that has woken up, the timer comes before the next step.
@@ -92,6 +93,7 @@ class History:
         self.outcome = Outcome(seed)
         self._contacts = self._dice.randint(2, 7)
         self._known = Known()
+        self._runs: list[Run] = []
         self._calm = self._dice.choice((0.7, 0.85, 0.93, 0.97))
 
     def play(self) -> Outcome:
@@ -111,6 +113,7 @@ class History:
         return Run(name, run_id, partial(_enrich, run_id, {"limit": limit, "max_credits": cap}), limit=limit, cap=cap)
 
     def _let_anything_happen(self, runs: list[Run]) -> None:
+        self._runs = runs
         for run in runs:
             self._stage.at_work.add(run.run_id)
             run.begin()
@@ -134,6 +137,13 @@ class History:
         self.outcome.seams[run.seam] += 1
         assert self.outcome.seams.total() < _MOST_SEAMS, f"{run.name} never ends"
         return run.seam
+
+    def _replace(self) -> None:
+        """Start another run beside one that stands still; it takes what that one has lost."""
+        if len(self._runs) < _MOST_RUNS:
+            self._runs.append(self._run(f"run {len(self._runs)}"))
+            self._stage.at_work.add(self._runs[-1].run_id)
+            self._runs[-1].begin()
 
     def _let_timer_renew(self, run: Run) -> None:
         """Let the timer of a process that stood still renew what is left of its locks, soon after it has woken up."""
@@ -195,7 +205,8 @@ class History:
         """Let a process stand still for longer than its locks last, while others go on."""
         stalled = self._dice.choice([None, *alive])
         if stalled:
-            stalled.stands_still = self._dice.choice((0, 20, 60))
+            stalled.stands_still = self._dice.choice((0, 60, 150))
+            self._replace()
         which = "run_id = :run" if stalled else ":run = :run"
         run_id = stalled.run_id if stalled else ""
         for table, until in (("enrichment_staging", "claim_expires_at"), ("lookup_reservations", "reserved_until")):

@@ -84,11 +84,8 @@ def _of_the_bill(stage: Stage) -> Iterator[str]:
     credits_used = stage.world.zoominfo.credits_used
     [kept] = stage.execute("SELECT COALESCE(SUM(credits), 0) AS credits FROM provider_replies")
     [doubt] = stage.execute("SELECT COALESCE(SUM(credits), 0) AS credits FROM doubtful_credits")
-    # What was lost with a process is in nobody's books.
-    if (
-        kept["credits"] + doubt["credits"] + stage.lost_with_runs.total() < credits_used
-        or kept["credits"] > credits_used
-    ):
+    # What was lost with a process is in nobody's books; what was lost otherwise is booked at its worst.
+    if kept["credits"] + doubt["credits"] + stage.lost_with_runs.total() < credits_used:
         yield f"{credits_used} credits were billed, {kept['credits']} booked, and {doubt['credits']} are in doubt"
 
 

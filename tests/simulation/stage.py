@@ -168,6 +168,7 @@ def _note(verb: str) -> None:
     run = present()
     if run and verb == "keep_replies":
         run.unsaved.clear()
+        run.unbooked.clear()
     if run and verb == "settle":
         run.reads_crm = False
 
@@ -256,6 +257,8 @@ class Stage:
         """Begin a new history: nothing is left of the one before."""
         with self.warehouse() as warehouse:
             assert emptied(warehouse), "the tables can't be emptied"
+        for left_behind in _runs_folder().iterdir():
+            left_behind.unlink()
         _OUTSIDE.own.clear()
         _Warehouse.wrongs.clear()
         _Warehouse.at_work.clear()
@@ -307,11 +310,12 @@ class Stage:
         self.lost += looked_up
         if run:
             run.unsaved -= looked_up
+            run.unbooked += looked_up
 
     def mourn(self, run: Run) -> None:
         """Note that a killed run takes its unsaved answers along."""
         self.lost += run.unsaved
-        self.lost_with_runs += run.unsaved
+        self.lost_with_runs += run.unsaved + run.unbooked
         run.unsaved.clear()
 
     def leave_behind(self, run: Run) -> None:

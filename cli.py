@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from commands.audit import audit
 from commands.backfill import backfill, pause, resume
@@ -17,6 +16,7 @@ from commands.init import init
 from commands.listeners import listen
 from commands.lists import failures, queue, unmatched
 from commands.mapping import drift, remap
+from commands.preview import preview_table
 from commands.profile import profile
 from commands.repair import retry
 from commands.report import report
@@ -43,8 +43,6 @@ from commands.upkeep import cleanup
 from enrichment.errors import ConfigurationError, EnrichmentError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from enrichment.intake import Intake
 
 #: The groups of commands in `enrich --help`.
@@ -207,7 +205,7 @@ def run(
             from flows.preview_contacts import preview_contacts  # noqa: PLC0415
 
             preview = run_flow(preview_contacts, **asked)
-            say(preview, as_json, lambda: _preview(preview), "`enrich run`, which pays and writes")
+            say(preview, as_json, lambda: preview_table(preview), "`enrich run`, which pays and writes")
         else:
             from flows.enrich_contacts import enrich_contacts  # noqa: PLC0415
 
@@ -317,38 +315,6 @@ def _assignment(text: str) -> tuple[str, str]:
     if not equals or not value:
         raise ConfigurationError(f"'{text}' is not a valid column choice: write it as `email=Mail`")
     return name.strip(), value
-
-
-def _preview(preview: Any) -> "Table | str":
-    from rich.table import Table  # noqa: PLC0415
-
-    from enrichment.wording import RESULTS, contacts  # noqa: PLC0415
-
-    table = Table("contact", "field", "now", "would be", title=f"Dry run over {preview.records:,} queued contacts")
-    for crm_id, changes in preview.changes.items():
-        for change in changes:
-            table.add_row(crm_id, change.field, escape(change.before or ""), escape(change.after))
-    for crm_id, refusals in preview.refusals.items():
-        for refusal in refusals:
-            table.add_row(crm_id, refusal.field, "", escape(f"not written: {_refusal(refusal)}"))
-    ends = ", ".join(f"{count:,} {RESULTS[result]}" for result, count in sorted(preview.results.items()))
-    unpaid = (
-        f"{contacts(preview.unpaid)} need{'s' * (preview.unpaid == 1)} a paid lookup first, at most "
-        f"{preview.most_credits:,.10g} credits"
-    )
-    if not preview.records:
-        return "nothing to preview: no contact waits in the queue; `enrich stage` queues some"
-    if not table.rows:
-        return f"nothing to preview yet: {unpaid}; results: {ends or 'none yet'}"
-    table.caption = f"results: {ends or 'none yet'}; {unpaid}"
-    return table
-
-
-def _refusal(refusal: Any) -> str:
-    from enrichment.causes import refused  # noqa: PLC0415
-
-    words = refused(refusal.reason, "the CRM").words
-    return f"{refusal.value}: {words}" if refusal.value else words
 
 
 def main() -> None:

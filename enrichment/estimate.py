@@ -232,7 +232,10 @@ def in_one_sentence(estimate: Estimate) -> str:
         return "no contact meets the conditions"
     if not any(one.requests.at_most for one in estimate.providers):
         return f"{contacts(estimate.selected)}: no paid lookup is needed"
-    costs = [f"{_range(one.credits, ',.0f')} credits at {_name(one)}" for one in estimate.providers]
+    costs = [
+        f"{_range(one.credits, ',.0f')} credit{'s' * (one.credits.at_most != 1)} at {_name(one)}"
+        for one in estimate.providers
+    ]
     money = [f"{_range(total, ',.2f')} {currency}" for currency, total in totals(estimate).items()]
     return f"{contacts(estimate.selected)}: {', '.join([*costs, *money])}"
 

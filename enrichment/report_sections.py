@@ -28,8 +28,8 @@ from enrichment.report import (
 )
 from enrichment.report_profile import profiled
 from enrichment.report_trouble import audited, failures, operations, unmatched
-from enrichment.review import Latency, Review, amount, duration, latency_of
-from enrichment.wording import BEGINNINGS, RESULTS
+from enrichment.review import Latency, Review, duration, latency_of
+from enrichment.wording import BEGINNINGS, RESULTS, amount, in_credits
 
 K = TypeVar("K")
 
@@ -211,7 +211,7 @@ def _cost(counts: ReportCounts, weeks: Sequence[str]) -> Section:
     )
     total, money = sum(spent.values()), _money(counts.spending)
     says = (
-        f"Providers billed {amount(total)} credits{f', which cost {money}' if money else ''}. "
+        f"Providers billed {in_credits(total)}{f', which cost {money}' if money else ''}. "
         "The cost of a filled field is everything that was billed, divided by the contacts that have the field now: "
         "what you would have paid if this field were all that you wanted."
     )

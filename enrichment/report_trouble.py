@@ -7,7 +7,7 @@ from enrichment.causes import failed, refused
 from enrichment.promises import Breach, Verdict
 from enrichment.records import Outcome
 from enrichment.report import ReportCounts, Section, Spent, Step, Table
-from enrichment.review import Review, amount
+from enrichment.review import Review
 from enrichment.review_text import (
     EDITED_HEAD,
     INVALID_HEAD,
@@ -20,6 +20,7 @@ from enrichment.review_text import (
     share_cells,
     unmatched_cells,
 )
+from enrichment.wording import in_credits
 
 
 def failures(counts: ReportCounts, review: Review) -> Section:
@@ -44,7 +45,7 @@ def failures(counts: ReportCounts, review: Review) -> Section:
         Table("Fields that were not written", ("field", "why", "contacts", "repaired by"), not_written),
     ]
     each = _credits_each(counts.spending)
-    price = f"at most about {amount(round(waiting * each))} credits; nothing where the reply is saved"
+    price = f"at most about {in_credits(round(waiting * each))}; nothing where the reply is saved"
     steps = [
         Step("enrich failures", "lists them, with the cause of each and what to do"),
         Step("enrich retry --all", "puts them back into the queue for the next run, once the causes are fixed", price),

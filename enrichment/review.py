@@ -272,11 +272,6 @@ def duration(seconds: int) -> str:
     return f"{seconds} s"
 
 
-def amount(credit: float) -> str:
-    """Return a number of credits as people write it."""
-    return f"{credit:,.1f}".removesuffix(".0")
-
-
 def _providers(replies: Sequence[ReplyCount]) -> list[ProviderUse]:
     uses = []
     for provider in sorted({one.provider for one in replies}):

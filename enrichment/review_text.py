@@ -7,8 +7,8 @@ from enrichment.causes import failed, not_found
 from enrichment.match_rate import MATCHED, match_rate_of, rate_in_words
 from enrichment.records import Disposition
 from enrichment.refusals import refused_line
-from enrichment.review import FILLED_FIELDS, Latency, ProviderUse, ResultShare, Review, amount, duration
-from enrichment.wording import BEGINNINGS, RESULTS, contacts
+from enrichment.review import FILLED_FIELDS, Latency, ProviderUse, ResultShare, Review, duration
+from enrichment.wording import BEGINNINGS, RESULTS, amount, contacts
 
 #: How many refused fields, and causes of unmatched contacts, the message lists; the whole review has all.
 _REFUSALS_SENT, _CAUSES_SENT = 5, 3

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from enrichment.review import duration
-from enrichment.wording import contacts
+from enrichment.wording import contacts, in_credits
 
 #: How long a live contact may wait, and how long ago a run may have ended well while contacts wait.
 LONGEST_WAIT, LONGEST_SINCE_GOOD = timedelta(hours=1), timedelta(days=1)
@@ -170,7 +170,7 @@ def gone_quiet(one: LockStatus, lease_seconds: int) -> str:
 def _capped(one: CreditStatus) -> str:
     if one.cap is None or one.today < one.cap:
         return ""
-    return f"{one.provider} has used up its {one.cap:,g} credits of today: the rest waits until midnight UTC"
+    return f"{one.provider} has used up its {in_credits(one.cap)} of today: the rest waits until midnight UTC"
 
 
 def _ago(earlier: str, later: str) -> str:
@@ -221,7 +221,7 @@ def _runs_line(status: Status) -> str:
 def _run_line(one: RunStatus) -> str:
     stop = f", {one.stop_kind.replace('_', ' ')}" if one.stop_kind else ""
     state = "at work" if one.state == "open" else one.state
-    return f"{state}{stop}: {one.claimed:,} taken, {one.returned:,} returned, {one.credits or 0:,g} credits"
+    return f"{state}{stop}: {one.claimed:,} taken, {one.returned:,} returned, {in_credits(one.credits or 0)}"
 
 
 def _credit_line(one: CreditStatus) -> str:

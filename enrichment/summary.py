@@ -10,7 +10,7 @@ from enrichment.match_rate import match_rate_of
 from enrichment.messages import concern_lines
 from enrichment.records import Disposition, Stop
 from enrichment.refusals import RefusedField, refusals_by_field
-from enrichment.wording import RESULTS, contacts, totals
+from enrichment.wording import RESULTS, amount, contacts, in_credits, totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class RateUse:
     def __str__(self) -> str:
         """Return it for people, as `98% of 25 calls per second`."""
         window = _WINDOWS.get(self.window_seconds, f"{self.window_seconds:g} seconds")
-        return f"{self.share:.0%} of {_amount(self.calls)} calls per {window}"
+        return f"{self.share:.0%} of {amount(self.calls)} calls per {window}"
 
 
 _WINDOWS: Mapping[float, str] = {1: "second", 60: "minute", 3600: "hour", 86_400: "day"}
@@ -153,12 +153,12 @@ def summary_lines(report: RunReport) -> list[tuple[str, str]]:
         ("failure rate", f"{books.failure_rate:.2%}"),
     ]
     for use in report.providers:
-        lines.append((f"replies of {use.provider}", f"{use.replies:,} ({_amount(use.credits)} credits)"))
+        lines.append((f"replies of {use.provider}", f"{use.replies:,} ({in_credits(use.credits)})"))
         lines.append((f"API version of {use.provider}", _versions(use)))
     if not report.providers:
         lines.append(("replies of providers", "none"))
     elif len(report.providers) > 1:
-        lines.append(("credits, all providers", _amount(report.credits)))
+        lines.append(("credits, all providers", amount(report.credits)))
     lines += [(f"rate used at {use.service}", str(use)) for use in report.rates]
     if report.rates:
         most = max(report.rates, key=lambda use: use.share)
@@ -180,11 +180,6 @@ def cancelled_in_words(books: Books) -> str:
     )
 
 
-def _amount(value: float) -> str:
-    """Return a number of credits, of which some providers sell parts."""
-    return f"{value:,.2f}".rstrip("0").rstrip(".")
-
-
 def _versions(use: ProviderUse) -> str:
     seen = ", ".join(use.api_versions) or "none seen"
     return f"{seen} (last run: {', '.join(use.versions_before)})" if use.version_changed else seen
@@ -199,7 +194,7 @@ def in_one_sentence(report: RunReport) -> str:
     rest = {**ended, "back in the queue": books.returned}
     others = ", ".join(f"{count:,} {label}" for label, count in rest.items() if count)
     written = f"{books.count(Disposition.WRITTEN):,} of {contacts(books.claimed)} written to {report.crm}"
-    return f"{written}{f' ({others})' if others else ''}, for {_amount(report.credits)} credits."
+    return f"{written}{f' ({others})' if others else ''}, for {in_credits(report.credits)}."
 
 
 def summary_markdown(report: RunReport, page: str = "") -> str:

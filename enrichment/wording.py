@@ -31,5 +31,15 @@ def contacts(count: int) -> str:
     return "1 contact" if count == 1 else f"{count:,} contacts"
 
 
+def amount(credit: float) -> str:
+    """Return a number of credits, of which some providers sell parts."""
+    return f"{credit:,.2f}".rstrip("0").rstrip(".")
+
+
+def in_credits(credit: float) -> str:
+    """Return how many credits, in words."""
+    return f"{amount(credit)} credit{'' if credit == 1 else 's'}"
+
+
 #: Where a time begins that is measured until a contact is written.
 BEGINNINGS: Mapping[str, str] = {"created": "created", "staged": "queued"}

@@ -6,7 +6,8 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from cli import _preview, app
+from cli import app
+from commands.preview import preview_table
 from enrichment.alerts import Limits
 from enrichment.records import Disposition
 from enrichment.refusals import RefusedField
@@ -55,7 +56,7 @@ def run(chain: Chain) -> RunReport:
 
 def table_of(shown: object) -> str:
     console = Console(file=io.StringIO(), width=200)
-    console.print(_preview(shown))
+    console.print(preview_table(shown))
     return str(console.file.getvalue())  # type: ignore[attr-defined]
 
 

@@ -155,7 +155,7 @@ def test_a_dry_run_that_has_nothing_to_show_yet_says_what_it_would_cost(chain: C
     )
     estimate = CliRunner().invoke(cli.app, ["backfill", "--all", "--estimate"])
     assert "zoominfo: match rate so far\tno lookups: too few to expect by" in estimate.stdout
-    assert "4 contacts: 1 credits at zoominfo" in estimate.stdout  # three wait in the queue already
+    assert "4 contacts: 1 credit at zoominfo" in estimate.stdout  # three wait in the queue already
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])

@@ -54,6 +54,7 @@ CASES = {
     "credits_per_day": Case(
         "zoominfo=500,hunter = 2.5", "zoominfo=500,hunter = 2.5", ("many", "zoominfo:5", "-1", "5,6")
     ),
+    "report_url": Case("https://reports.example.com", "https://reports.example.com", ("reports", "ftp://x.example")),
     "report_folder": Case("reports", Path("reports"), ()),
     "price_book": Case("prices.yaml", Path("prices.yaml"), ()),
     "guard_contacts": Case("0", 0, ("-1", "many")),

@@ -110,3 +110,13 @@ def test_a_chunk_is_not_settled_with_an_impossible_ending(step: str, disposition
     else:
         with pytest.raises(IllegalMoveError):
             check_endings(chunk)
+
+
+@pytest.mark.parametrize(
+    ("records", "label"), [(0, "batch 2 (0 contacts)"), (1, "batch 2 (1 contact)"), (1200, "batch 2 (1,200 contacts)")]
+)
+def test_a_batch_is_named_by_its_number_and_size(records: int, label: str) -> None:
+    """In the names of task runs, whichever step of the chain has it."""
+    record = StagedRecord.as_if_claimed("hubspot", "1", None, "manual")
+    claim = Claim("token", "run", (record,) * records, 2)
+    assert claim.label == Chunk(claim).label == label

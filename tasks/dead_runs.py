@@ -50,7 +50,7 @@ def end_dead_runs(warehouse: Warehouse) -> None:
 
 
 def end_of(books: Books, *, state: str) -> RunEnd:
-    """Return the end of a run with these totals, of which nobody is alerted."""
+    """Return the end of a run with these totals, for which no alert goes out."""
     counted = shares_of(books)
     return RunEnd(
         books.failure_rate,

@@ -19,7 +19,7 @@ from sandbox.place import Place
 from tests.e2e.conftest import alone, enrich_here, new_world
 
 #: Contacts of the backfill that three workers share; 20000 takes some minutes.
-CONTACTS = int(os.environ.get("BACKFILL_CONTACTS", "1200"))
+CONTACTS = int(os.environ.get("BACKFILL_CONTACTS", "600"))
 FAST = {"hubspot": {"per_ten_seconds": 100_000}}
 SLOW = {"zoominfo": {"latency_ms": 150}, "hubspot": {"latency_ms": 100}}
 

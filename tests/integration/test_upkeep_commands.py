@@ -77,7 +77,7 @@ def test_the_review_shows_and_marks(warehouse: Warehouse) -> None:
     """What was shown counts as reviewed once a user says so, and never shows personal data."""
     shown = enrich("review")
     assert shown.exit_code == 0
-    assert "NO_MATCH" in shown.stdout
+    assert "unknown_company" in shown.stdout
     assert "zoe" not in shown.stdout
     marked = enrich("review", "--mark", "--json")
     assert [group["records"] for group in json.loads(marked.stdout)["unmatched"]] == [2]

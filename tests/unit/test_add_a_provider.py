@@ -13,7 +13,7 @@ from blocks.providers.http.interpret import read_reply
 from blocks.providers.spec.model import load_spec, spec_names
 from enrichment.records import Contact, Outcome
 from tests.contract.test_providers import replay
-from tests.integration.providers.stub import Seen, Stub, Told, running_stub
+from tests.integration.providers.stub import Response, Seen, Stub, running_stub
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "add-a-provider.md").read_text("utf-8")
 SPEC, FOLLOW_UPS = re.findall(r"```yaml\n(.*?)```", DOCUMENT, re.DOTALL)
@@ -42,16 +42,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def namebook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
     """Serve what the document says of Namebook."""
 
-    def answer(seen: Seen) -> Told:
+    def answer(seen: Seen) -> Response:
         if seen.headers.get("x-namebook-key") != "key-1":
-            return Told(401)
+            return Response(401)
         if (seen.method, seen.path) == ("POST", "/v3/tools"):
             tools = [{"name": "Snowflake"}] if json.loads(seen.body) == {"firm": "12"} else []
-            return Told(200, json.dumps({"tools": tools}))
+            return Response(200, json.dumps({"tools": tools}))
         if (seen.method, seen.path) != ("POST", "/v3/lookup"):
-            return Told(404)
+            return Response(404)
         people = [KNOWN.get(person["mail"]) for person in json.loads(seen.body)["people"]]
-        return Told(200, json.dumps({"people": people}))
+        return Response(200, json.dumps({"people": people}))
 
     monkeypatch.setenv("ENRICHMENT_NAMEBOOK_API_KEY", "key-1")
     with running_stub() as stub:

@@ -55,6 +55,7 @@ VALUES: dict[str, Any] = {
     "object_type": "contact",
     "crm_id": "7",
     "provider": "zoominfo",
+    "source": "",
     "limit": 50,
     "lease_seconds": 600,
     "ids": ["7", "8"],

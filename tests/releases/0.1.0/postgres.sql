@@ -148,6 +148,17 @@ CREATE TABLE crm_writes (
 );
 CREATE INDEX undone_values ON crm_writes (crm, object_type, crm_id) WHERE is_undo;
 
+-- What the CRM's contacts have in common, in counts, as of a moment: one row for each `enrich profile`.
+-- Example: SELECT crm, profiled_at, contacts, counts FROM crm_profiles ORDER BY crm, profiled_at
+CREATE TABLE crm_profiles (
+    crm TEXT NOT NULL, -- CRM whose contacts were looked at
+    profiled_at TIMESTAMPTZ NOT NULL, -- when they were
+    contacts INTEGER NOT NULL, -- [contacts] number of contacts that the CRM had
+    contacts_read INTEGER NOT NULL, -- [contacts] how many of them were looked at; the counts are theirs
+    counts TEXT NOT NULL, -- how many of these contacts, by what they have in common, such as `field industry` (filled) or `address free_mail`; a JSON object
+    PRIMARY KEY (crm, profiled_at)
+);
+
 -- Plans of what a run would write, made on request or because a run reached a guard, and who decided about them.
 -- Example: SELECT plan_id, cause, made_at FROM change_plans WHERE state = 'waiting'
 CREATE TABLE change_plans (

@@ -130,6 +130,15 @@ CREATE TABLE crm_writes (
 ) WITHOUT ROWID;
 CREATE INDEX undone_values ON crm_writes (crm, object_type, crm_id) WHERE is_undo;
 
+CREATE TABLE crm_profiles (
+    crm TEXT NOT NULL,
+    profiled_at TEXT NOT NULL,
+    contacts INTEGER NOT NULL,
+    contacts_read INTEGER NOT NULL,
+    counts TEXT NOT NULL,
+    PRIMARY KEY (crm, profiled_at)
+) WITHOUT ROWID;
+
 CREATE TABLE change_plans (
     plan_id TEXT NOT NULL,
     crm TEXT NOT NULL,

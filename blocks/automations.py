@@ -88,8 +88,8 @@ def _ship(client: SyncPrefectClient, wanted: AutomationCore, known: Mapping[str,
 
 def _digest(automation: AutomationCore) -> str:
     """Return what two automations have in common that do the same; whether it is switched on makes no difference."""
-    told = automation.model_dump(mode="json", include={"description", "trigger", "actions"})
-    return hashlib.sha256(json.dumps(_sorted(told), sort_keys=True).encode()).hexdigest()[:16]
+    compared = automation.model_dump(mode="json", include={"description", "trigger", "actions"})
+    return hashlib.sha256(json.dumps(_sorted(compared), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _sorted(value: Any) -> Any:

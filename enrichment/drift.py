@@ -45,7 +45,7 @@ class Kind(StrEnum):
     VERSION = "api_version"
 
 
-#: With these, values are lost until somebody changes something.
+#: With these, values are lost until a person changes something.
 _SERIOUS = frozenset({Kind.GONE, Kind.TYPE_CHANGED, Kind.NOT_UNDERSTOOD, Kind.CRM_FIELD})
 
 
@@ -78,7 +78,7 @@ class Finding:
 
     @property
     def serious(self) -> bool:
-        """Return whether values are lost until somebody changes something."""
+        """Return whether values are lost until a person changes something."""
         return self.kind in _SERIOUS
 
 

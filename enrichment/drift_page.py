@@ -41,7 +41,7 @@ class Drift:
 
     @property
     def serious(self) -> list[Finding]:
-        """Return the changes by which values are lost until somebody acts."""
+        """Return the changes by which values are lost until a person acts."""
         return [one for one in self.findings if one.serious]
 
     @property
@@ -50,7 +50,7 @@ class Drift:
         changes = [one for one in self.findings if one.kind not in {Kind.VERSION, Kind.NEVER}]
         return (
             f"{len(changes):,} changes in {self.days} days; by {len(self.serious):,} of them values are lost until "
-            "somebody acts"
+            "a person acts"
         )
 
     def markdown(self) -> str:

@@ -167,7 +167,7 @@ def publish_drift(done: Drift) -> None:
 
 @step(name="send-drift")
 def send_drift(done: Drift, notifiers: Sequence[str]) -> None:
-    """Send a message if values are lost until somebody changes the mapping."""
+    """Send a message if values are lost until a person changes the mapping."""
     if done.serious:
         lines = [f"* {one.system}: {one.subject}: {one.says}" for one in done.serious[:_MOST_LINES]]
         where = flow_run.ui_url or "`enrich drift` shows them"

@@ -171,14 +171,14 @@ def _settings(choices: Choices, answers: Mapping[str, str]) -> str:
         "credits_per_day": choices.credits_per_day,
         "price_book": PRICES,
     }
-    told = {f"{ENV_PREFIX}{name}".upper(): (Settings.model_fields[name].description, chosen[name]) for name in chosen}
+    common = {f"{ENV_PREFIX}{name}".upper(): (Settings.model_fields[name].description, chosen[name]) for name in chosen}
     asked = {one.variable: (one.description, answers.get(one.variable, one.answer)) for one in questions(choices)}
     server = _assignment(_API_URL, choices.api_url or "http://127.0.0.1:4200/api")
     parts = [
         _comment(_HEAD),
         *(
             f"{_comment(text or '')}{_assignment(name, value)}\n"
-            for name, (text, value) in {**told, mapping: (of_the_crm, MAPPING), **asked}.items()
+            for name, (text, value) in {**common, mapping: (of_the_crm, MAPPING), **asked}.items()
         ),
         f"{_comment(_ABOUT_API_URL)}{'' if choices.api_url else '# '}{server}\n",
     ]

@@ -85,7 +85,7 @@ class SqliteWarehouse(Warehouse):
     def _migrating(self) -> Iterator[Session]:
         """Make the file, and open a transaction that all migrations are part of."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.touch(0o600)  # whoever may read it, may read what is kept of people
+        self._path.touch(0o600)  # who may read it, reads what is kept of people
         with self._begin("BEGIN IMMEDIATE") as session:
             yield session
 

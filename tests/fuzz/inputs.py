@@ -1,7 +1,7 @@
 """
 What may come from outside, with a word in it that must not be seen again.
 
-The suite tries some hundred inputs, the same ones everywhere; `make fuzz` tries as many others as it is told to.
+The suite tries some hundred inputs, the same ones everywhere; `make fuzz` tries as many others as you name.
 """
 
 import json

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from blocks.crms.base import Crm, load_crm
 from enrichment.errors import EnrichmentError, UnexpectedError, sealed
@@ -71,7 +72,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     for name in ("hubspot", "salesforce"):
         for setting, value in account_settings(name, URL).items():
             monkeypatch.setenv(setting, value)
-    with connected(world.send, monkeypatch):
+    # Tests before this one may have started a Prefect server, which would be answered for as well.
+    with connected(world.send, monkeypatch), temporary_settings(restore_defaults={PREFECT_API_URL}):
         yield world
 
 

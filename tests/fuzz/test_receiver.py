@@ -70,8 +70,8 @@ def send(client: Client, path: str, body: bytes, headers: dict[str, str], caplog
     caplog.clear()
     raw = [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in headers.items()]
     answer = client(path, content=body, headers=raw)
-    told = [flaw["what"] for flaw in answer.json().get("flaws", [])] if answer.content else []
-    assert MARK not in caplog.text + "".join(told)
+    flaws = [flaw["what"] for flaw in answer.json().get("flaws", [])] if answer.content else []
+    assert MARK not in caplog.text + "".join(flaws)
     assert "unexpected" not in answer.text, caplog.text
     return answer.status_code
 

@@ -33,6 +33,9 @@ _MOST_RUNS = 5
 _MOST_SEAMS = 3_000
 #: The chance that, of a process that has woken up, the timer comes before the next step.
 _TIMER_FIRST = 0.2
+#: How often two contacts are one person, and who that is.
+_TWIN_CHANCE = 0.3
+_TWIN: Mapping[str, str] = {"email": "", "firstname": "Ada", "lastname": "Byron", "company": "Analytical Engines"}
 #: What may go wrong when a service answers.
 _ANSWERS: tuple[Mapping[str, Any], ...] = (
     {"kind": "status", "status": 500},
@@ -93,12 +96,16 @@ class History:
         self.outcome = Outcome(seed)
         self._contacts = self._dice.randint(2, 7)
         self._known = Known()
+        #: Contacts that are one person; an erasure of one would take the other's reply along.
+        self._twins: frozenset[str] = frozenset()
         self._runs: list[Run] = []
         self._calm = self._dice.choice((0.7, 0.85, 0.93, 0.97))
 
     def play(self) -> Outcome:
         """Let it happen, and return what came of it."""
         self._stage.reset(self._contacts, self._dice.randrange(8))
+        if self._dice.random() < _TWIN_CHANCE:
+            self._make_twins()
         self._stage_contacts(list(self._stage.world.hubspot.contacts))
         self._let_anything_happen([self._run(f"run {number}") for number in range(self._dice.randint(1, 3))])
         self._let_it_end()
@@ -106,6 +113,12 @@ class History:
         return self.outcome
 
     # What happens
+
+    def _make_twins(self) -> None:
+        """Let two contacts be one person without an address, whom two runs want to look up at once."""
+        self._twins = frozenset(self._dice.sample(sorted(self._stage.world.hubspot.contacts), 2))
+        for crm_id in self._twins:
+            self._stage.world.hubspot.edit(crm_id, _TWIN)
 
     def _run(self, name: str) -> Run:
         limit, cap = self._dice.choice((0, 0, 0, 2, 4)), self._dice.choice((None, None, None, 1.0, 3.0))
@@ -230,7 +243,10 @@ class History:
         """Erase a contact, rather one that a run works on."""
         locked = self._stage.execute(_LOCKED)
         every = list(self._stage.world.hubspot.contacts)
-        crm_id = self._dice.choice([*every, *[row["crm_id"] for row in locked] * 3])
+        erasable = [one for one in [*every, *[row["crm_id"] for row in locked] * 3] if one not in self._twins]
+        if not erasable:
+            return
+        crm_id = self._dice.choice(erasable)
         self._known.erased.add(crm_id)
         with self._stage.warehouse() as warehouse:
             warehouse.erase(HUBSPOT, crm_id)

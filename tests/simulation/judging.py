@@ -84,7 +84,7 @@ def _of_the_bill(stage: Stage) -> Iterator[str]:
     credits_used = stage.world.zoominfo.credits_used
     [kept] = stage.execute("SELECT COALESCE(SUM(credits), 0) AS credits FROM provider_replies")
     [doubt] = stage.execute("SELECT COALESCE(SUM(credits), 0) AS credits FROM doubtful_credits")
-    # What was lost with a process is in nobody's books; what was lost otherwise is booked at its worst.
+    # What was lost with a process is in no run's books; what was lost otherwise is booked at its worst.
     if kept["credits"] + doubt["credits"] + stage.lost_with_runs.total() < credits_used:
         yield f"{credits_used} credits were billed, {kept['credits']} booked, and {doubt['credits']} are in doubt"
 
@@ -106,7 +106,7 @@ def _of_alerts(stage: Stage) -> Iterator[str]:
 
 
 def _of_fresh_contacts(stage: Stage) -> Iterator[str]:
-    """What was answered lately isn't looked up, nor written, again, unless somebody wishes it."""
+    """What was answered lately isn't looked up, nor written, again, unless a person asks for it."""
     again = stage.execute(
         "SELECT l.crm_id FROM record_ledger l WHERE l.disposition IN ('written', 'unchanged') AND l.crm_id NOT IN"
         " (SELECT crm_id FROM failed_records) GROUP BY l.crm_id, l.request_key HAVING COUNT(*) > 1"

@@ -41,6 +41,7 @@ from sandbox.accounts import account_settings, notifier_settings
 from sandbox.exchange import Cut, Reply, Request
 from sandbox.settings import Settings
 from sandbox.world import World, adjusted
+from tasks import chunk
 from tasks.dead_runs import _folder as _runs_folder
 from tests.simulation.baton import Run, present, seam
 from tests.simulation.clocks import give_clock
@@ -382,6 +383,7 @@ def staged() -> Iterator[Stage]:
         patch.setattr(background, "run", _run_coroutine)
         patch.setattr(ThreadPoolExecutor, "submit", _submit)
         patch.setattr(time, "sleep", _let_pass)
+        patch.setattr(chunk, "_AT_ONCE", nullcontext())  # runs would wait for one another, which are processes here
         patch.setattr(work, "cancelled_by_signals", lambda _: nullcontext())  # signals are the whole process's
         # Of runs only: loops of other threads would wait for ever when it goes back afterwards.
         patch.setattr(time, "monotonic", lambda: _slept[0] + _passed[0] if present() else _monotonic())

@@ -86,7 +86,7 @@ def test_contacts_are_grouped_by_cause_with_the_command_that_queues_them_again()
 
 
 def test_many_without_advice_have_no_command() -> None:
-    """Nobody who opted out is queued again."""
+    """No contact that opted out is queued again."""
     found = suggestions_of([item(str(number), "a@acme.com", "OPT_OUT") for number in range(12)], KNOWN)
     (group,) = group_unmatched(found, LATE)
     assert (group.records, group.explained.advice) == (12, "")

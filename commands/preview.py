@@ -4,9 +4,6 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from enrichment.causes import refused
-from enrichment.wording import RESULTS, contacts, in_credits
-
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -17,6 +14,8 @@ if TYPE_CHECKING:
 def preview_table(preview: "Preview") -> "Table | str":
     """Return the changes that a run would write, or why there are none to show."""
     from rich.table import Table  # noqa: PLC0415
+
+    from enrichment.wording import RESULTS, contacts, in_credits  # noqa: PLC0415
 
     table = Table("contact", "field", "now", "would be", title=f"Dry run over {preview.records:,} queued contacts")
     for crm_id, changes in preview.changes.items():
@@ -39,5 +38,7 @@ def preview_table(preview: "Preview") -> "Table | str":
 
 
 def _refusal(refusal: "Refusal") -> str:
+    from enrichment.causes import refused  # noqa: PLC0415
+
     words = refused(refusal.reason, "the CRM").words
     return f"{refusal.value}: {words}" if refusal.value else words

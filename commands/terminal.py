@@ -167,16 +167,15 @@ def say(value: Any, as_json: bool, text: Callable[[], Any], following: str = "")
 def _plain(shown: Any) -> str:
     """Return what is printed where no terminal is: lines without frames, the cells of a table separated by tabs."""
     from rich.console import Group  # noqa: PLC0415
-    from rich.markdown import Markdown  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    if isinstance(shown, str):
+        return Text.from_markup(shown).plain
     if isinstance(shown, Group):
         return "\n".join(map(_plain, shown.renderables))
-    if isinstance(shown, Markdown):
-        return shown.markup
     if not isinstance(shown, Table):
-        return Text.from_markup(str(shown)).plain
+        return str(shown.markup)  # of a Markdown, whose library takes long to import
     head = [[str(column.header) for column in shown.columns]] if shown.show_header else []
     rows = [*head, *zip(*(column.cells for column in shown.columns), strict=True)]
     lines = [str(shown.title), *("\t".join(str(cell) for cell in row) for row in rows), str(shown.caption or "")]

@@ -4,6 +4,8 @@ import re
 import typing
 
 import pytest
+from prefect.blocks.core import Block, block_schema_to_key
+from prefect.utilities.dispatch import lookup_type
 from pydantic import SecretBytes, SecretStr
 from pydantic.fields import FieldInfo
 
@@ -47,6 +49,13 @@ def test_no_two_blocks_share_a_type() -> None:
     """Prefect distinguishes block types by their slug."""
     slugs = [cls.get_block_type_slug() for cls in BLOCKS]
     assert len(slugs) == len(set(slugs))
+
+
+@pytest.mark.parametrize("cls", BLOCKS)
+def test_prefect_finds_a_block_by_the_key_of_its_schema(cls: type[PipelineBlock]) -> None:
+    """The key that is given at once is the one that Prefect would build the schema for."""
+    assert cls.__dispatch_key__() == block_schema_to_key(cls._to_block_schema())
+    assert lookup_type(Block, cls.__dispatch_key__()) is cls
 
 
 @pytest.mark.parametrize("cls", BLOCKS)

@@ -158,10 +158,12 @@ class BookVerbs(Transactions):
             claim: the chunk's claim; records that it no longer holds are left alone.
             origin: whose contacts.
             settlements: at most one for each record of the claim.
-            confirmed: writes that the CRM holds now; other open ones of the finished contacts are forgotten.
+            confirmed: writes that the CRM holds now; other open ones of the finished contacts are forgotten, unless the
+                contact failed: then they may have arrived.
         """
         ended = [item for item in settlements if isinstance(item, Finished)]
         finished = [finished_row(item) for item in ended]
+        looked_at = [row for row in finished if row["disposition"] != Disposition.FAILED]
         refusals = [refusal_row(item.record_id, one) for item in ended for one in item.refusals]
         returned = [row_of(item) for item in settlements if isinstance(item, Returned)]
         with self._transaction() as session:
@@ -169,7 +171,7 @@ class BookVerbs(Transactions):
                 forget_late(session, origin, [record.crm_id for record in claim.records])
             session.run("lock_claim", token=claim.token)
             session.run("confirm_writes", **row_of(origin), rows=[row_of(item) for item in confirmed])
-            session.run("forget_open_writes", token=claim.token, **row_of(origin), rows=finished)
+            session.run("forget_open_writes", token=claim.token, **row_of(origin), rows=looked_at)
             session.run("write_ledger", token=claim.token, run_id=claim.run_id, rows=finished)
             # Of all records: when a settlement is repeated, what it returns now may have finished the first time.
             counts = session.read("count_ended", run_id=claim.run_id, ids=[item.record_id for item in settlements])

@@ -580,6 +580,21 @@ def test_planned_writes_survive_a_crash_and_are_confirmed_later(warehouse: Wareh
     assert warehouse.read_written("run-1", HUBSPOT) == [WrittenField("1", "company", None, "Acme")]
 
 
+def test_what_was_sent_to_a_failed_contact_stays_on_record(warehouse: Warehouse) -> None:
+    """It may have arrived, since the run that sent it may be the one that died; the contact's retry looks."""
+    open_run(warehouse)
+    stage(warehouse, "1")
+    mine = claim(warehouse)
+    planned = PlannedWrite(mine.records[0].record_id, "1", (Change("company", "Old", "Acme"),))
+    warehouse.plan_writes(mine, HUBSPOT, [planned])
+    warehouse.settle(mine, HUBSPOT, finish(mine, Disposition.FAILED), [])
+    assert warehouse.open_writes(HUBSPOT, ["1"]) == [OpenWrite("1", "company", "Acme", "run-1")]
+    assert warehouse.restage_failed() == 1
+    again = claim(warehouse)
+    warehouse.settle(again, HUBSPOT, finish(again, Disposition.UNMATCHED), [])
+    assert warehouse.open_writes(HUBSPOT, ["1"]) == []
+
+
 def test_an_undo_is_recorded_beside_what_it_undid(warehouse: Warehouse) -> None:
     """What it took back isn't undone twice, and stays known, until the undo is undone by its own run."""
     open_run(warehouse)

@@ -134,12 +134,15 @@ SELECT c.provider AS id, 'present price' AS about FROM credit_prices c WHERE c.v
 GROUP BY c.provider HAVING COUNT(*) > 1
 
 -- broken: unconfirmed_write
--- While the contact is in the queue, the next run finds out whether the change arrived.
+-- While the contact is in the queue, the next run finds out whether the change arrived; of a failed one, its retry does.
 SELECT w.crm_id AS id, w.field AS about FROM crm_writes w
 WHERE w.planned_at > {time::since} AND w.written_at IS NULL AND NOT w.is_undo
     AND NOT EXISTS (
         SELECT 1 FROM enrichment_staging s
         WHERE s.crm = w.crm AND s.object_type = w.object_type AND s.crm_id = w.crm_id)
+    AND NOT EXISTS (
+        SELECT 1 FROM failed_records f
+        WHERE f.crm = w.crm AND f.object_type = w.object_type AND f.crm_id = w.crm_id)
     AND NOT EXISTS (SELECT 1 FROM enrichment_runs r WHERE r.run_id = w.run_id AND r.state = 'open')
 
 -- broken: write_of_no_run
@@ -166,6 +169,9 @@ WHERE w.written_at > {time::since} AND NOT w.is_undo
     AND NOT EXISTS (
         SELECT 1 FROM enrichment_staging s
         WHERE s.crm = w.crm AND s.object_type = w.object_type AND s.crm_id = w.crm_id)
+    AND NOT EXISTS (
+        SELECT 1 FROM failed_records f
+        WHERE f.crm = w.crm AND f.object_type = w.object_type AND f.crm_id = w.crm_id)
     AND NOT EXISTS (SELECT 1 FROM enrichment_runs r WHERE r.run_id = w.run_id AND r.state = 'open')
 
 -- broken: undo_not_recorded

@@ -1,10 +1,11 @@
 """One history: what a seed lets happen to a few runs on one queue, and what must hold afterwards."""
 
+import json
 import random
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -20,23 +21,34 @@ from tasks.intake import stage_listed
 from tasks.present_run import LocalRun, entered
 from tests.simulation.baton import Run, Seam
 from tests.simulation.judging import BY_HAND, EDITED_FIELD, Known, violations
-from tests.simulation.stage import HUBSPOT, PAST, Stage
+from tests.simulation.stage import HUBSPOT, PROVIDERS, Stage, Terms
 
 #: Runs after the faults have stopped, within which everything must end.
 _LAST_RUNS = 2
+#: Where locks are, until when each lasts, and whose it is.
+_LOCKS = (
+    ("enrichment_staging", "claim_expires_at", "claim_run_id"),
+    ("lookup_reservations", "reserved_until", "run_id"),
+)
 _LOCKED = "SELECT crm_id FROM enrichment_staging WHERE claimed_by IS NOT NULL ORDER BY crm_id"
 #: What decides whether something is lost or done twice: more happens there.
-_DECISIVE = frozenset({"claim", "keep_replies", "store", "plan_writes", "settle", "POST enrich", "POST update"})
-_LESS_CALM = 0.6
+_DECISIVE = frozenset(
+    {"claim", "keep_replies", "store", "plan_writes", "settle", "POST enrich", "POST bulk", "POST update"}
+)
+_LESS_CALM = 0.75
 _MOST_RUNS = 5
 #: A history that passes more of them doesn't end.
 _MOST_SEAMS = 3_000
 #: The chance that, of a process that has woken up, the timer comes before the next step.
 _TIMER_FIRST = 0.2
 #: How often two contacts are one person, and who that is.
-_TWIN_CHANCE = 0.3
+_TWIN_CHANCE = 0.4
 _TWIN: Mapping[str, str] = {"email": "", "firstname": "Ada", "lastname": "Byron", "company": "Analytical Engines"}
-#: What may go wrong when a service answers.
+#: How often a contact has a value from before in a field of ours, and which.
+_OLD_CHANCE = 0.3
+_OLD: Mapping[str, str] = {"enr_company_name": "Formerly Ltd", "enr_job_title": "Clerk"}
+#: What may go wrong when a service answers, and how often in a row; eight times is more than a caller tries.
+_TIMES = (1, 1, 1, 8)
 _ANSWERS: tuple[Mapping[str, Any], ...] = (
     {"kind": "status", "status": 500},
     {"kind": "status", "status": 503},
@@ -99,13 +111,16 @@ class History:
         #: Contacts that are one person; an erasure of one would take the other's reply along.
         self._twins: frozenset[str] = frozenset()
         self._runs: list[Run] = []
-        self._calm = self._dice.choice((0.7, 0.85, 0.93, 0.97))
+        self._killed: set[str] = set()
+        self._calm = self._dice.choice((0.9, 0.95, 0.98, 0.99))
 
     def play(self) -> Outcome:
         """Let it happen, and return what came of it."""
-        self._stage.reset(self._contacts, self._dice.randrange(8))
+        self._stage.reset(self._contacts, self._dice.randrange(8), self._terms())
+        self._leave_old_values()
         if self._dice.random() < _TWIN_CHANCE:
             self._make_twins()
+        self._stage.begin()
         self._stage_contacts(list(self._stage.world.hubspot.contacts))
         self._let_anything_happen([self._run(f"run {number}") for number in range(self._dice.randint(1, 3))])
         self._let_it_end()
@@ -114,6 +129,15 @@ class History:
 
     # What happens
 
+    def _terms(self) -> Terms:
+        dice = self._dice
+        return Terms(dice.choice(PROVIDERS), dice.choice((1, 2, 3, 5)), dice.choice((None, None, None, 2.0, 4.0)))
+
+    def _leave_old_values(self) -> None:
+        for crm_id in self._stage.world.hubspot.contacts:
+            if self._dice.random() < _OLD_CHANCE:
+                self._stage.world.hubspot.edit(crm_id, _OLD)
+
     def _make_twins(self) -> None:
         """Let two contacts be one person without an address, whom two runs want to look up at once."""
         self._twins = frozenset(self._dice.sample(sorted(self._stage.world.hubspot.contacts), 2))
@@ -121,7 +145,7 @@ class History:
             self._stage.world.hubspot.edit(crm_id, _TWIN)
 
     def _run(self, name: str) -> Run:
-        limit, cap = self._dice.choice((0, 0, 0, 2, 4)), self._dice.choice((None, None, None, 1.0, 3.0))
+        limit, cap = self._dice.choice((0, 0, 0, 2, 4)), self._dice.choice((None, None, 1.0, 2.0, 3.0, 4.0))
         run_id = str(uuid.uuid4())
         return Run(name, run_id, partial(_enrich, run_id, {"limit": limit, "max_credits": cap}), limit=limit, cap=cap)
 
@@ -179,27 +203,28 @@ class History:
 
     def _happenings(self, run: Run, seam: Seam, alive: list[Run]) -> list[tuple[str, Callable[[], None]]]:
         """Return what may happen there, by name; what stands there more than once happens more often."""
-        happenings: list[tuple[str, Callable[[], None]]] = [("kill", lambda: self._kill(run))] * 2
+        happenings: list[tuple[str, Callable[[], None]]] = [("kill", lambda: self._kill(run))]
         if seam.kind in ("provider", "crm") and seam.phase == "before":
             answer = self._dice.choice(_ANSWERS)
-            happenings += [(_name(answer), lambda: self._spoil(run, seam, answer))] * 3
+            happenings += [(_name(answer), lambda: self._spoil(run, seam, answer))] * 8
         if seam.kind == "provider" and seam.phase == "after":
-            happenings += [("answer lost", lambda: run.move(httpx.ReadError("lost")))] * 2
+            happenings += [("answer lost", lambda: run.move(httpx.ReadError("lost")))] * 6
         if seam.kind == "crm" and seam.phase == "after":
-            happenings += [("answer lost", lambda: run.move(ProtocolError("lost")))] * 2
+            happenings += [("answer lost", lambda: run.move(ProtocolError("lost")))] * 6
         if seam.kind == "warehouse":
             happenings += [(f"unreachable {seam.phase}", lambda: run.move(TransientError("unreachable")))] * 2
-        if all(one.seam and one.seam.kind != "provider" for one in alive):
+        if not any(_waits_for_answer(one) for one in alive):
             happenings += [("locks expire", lambda: self._expire(alive))] * 4
         if not any(one.reads_crm for one in alive):
             happenings += [("edited by a person", self._edit)]
         happenings += [
-            *[("erased", self._erase)] * 3,
+            ("erased", self._erase),
             ("queued again", self._queue_again),
             ("changed", self._change),
             ("failed ones queued again", self._retry_failed),
             ("cancelled", lambda: self._cancel(run)),
             ("paused or resumed", self._pause_or_resume),
+            ("waits end", self._end_waits),
         ]
         return happenings
 
@@ -207,11 +232,13 @@ class History:
         run.kill()
         self._stage.mourn(run)
         self._stage.leave_behind(run)
+        self._killed.add(run.run_id)
 
     def _spoil(self, run: Run, seam: Seam, answer: Mapping[str, Any]) -> None:
-        service = "hubspot" if seam.kind == "crm" else "zoominfo"
+        service = "hubspot" if seam.kind == "crm" else self._stage.terms.provider
         kind: Kind = answer["kind"]
-        self._stage.world.faults.add(**{**answer, "kind": kind, "service": service})
+        times = self._dice.choice(_TIMES)
+        self._stage.world.faults.add(**{**answer, "kind": kind, "service": service, "times": times})
         run.move()
 
     def _expire(self, alive: list[Run]) -> None:
@@ -220,14 +247,11 @@ class History:
         if stalled:
             stalled.stands_still = self._dice.choice((0, 60, 150))
             self._replace()
-        which = "run_id = :run" if stalled else ":run = :run"
         run_id = stalled.run_id if stalled else ""
-        for table, until in (("enrichment_staging", "claim_expires_at"), ("lookup_reservations", "reserved_until")):
-            owner = "claim_run_id" if table == "enrichment_staging" else "run_id"
+        for table, until, owner in _LOCKS:
             self._stage.execute(
-                f"UPDATE {table} SET {until} = '{PAST}'"
-                f" WHERE {until} IS NOT NULL AND {which.replace('run_id', owner, 1)}",
-                run=run_id,
+                f"UPDATE {table} SET {until} = steady(-1) WHERE {until} IS NOT NULL AND :run_id IN ('', {owner})",
+                run_id=run_id,
             )
         for holder, kept in locks._kept.items():
             if not stalled or holder == run_id:
@@ -248,6 +272,7 @@ class History:
             return
         crm_id = self._dice.choice(erasable)
         self._known.erased.add(crm_id)
+        self._known.back.discard(crm_id)
         with self._stage.warehouse() as warehouse:
             warehouse.erase(HUBSPOT, crm_id)
         self._note_requests()
@@ -258,6 +283,7 @@ class History:
     def _change(self) -> None:
         """Let HubSpot report that a contact has changed."""
         crm_id = self._dice.choice(list(self._stage.world.hubspot.contacts))
+        self._known.back |= self._known.erased & {crm_id}
         at_work = "SELECT record_id, crm_id FROM enrichment_staging WHERE crm_id = :crm_id AND state <> 'waiting'"
         under_way = self._stage.execute(at_work, crm_id=crm_id)
         self._known.changed |= {row["record_id"]: row["crm_id"] for row in under_way}
@@ -280,7 +306,11 @@ class History:
             if not warehouse.resume_lane("live"):
                 warehouse.pause_lane("live")
 
+    def _end_waits(self) -> None:
+        self._stage.execute("UPDATE enrichment_staging SET not_before = NULL")
+
     def _stage_contacts(self, crm_ids: list[str]) -> None:
+        self._known.back |= self._known.erased & {*crm_ids}
         stage_listed.fn("hubspot", "sqlite", "live", crm_ids, "")
         self._note_requests()
 
@@ -289,27 +319,29 @@ class History:
         self._known.requests |= {row["record_id"] for row in queued}
 
     def _explain(self, run: Run) -> None:
-        """A run may end early after a fault; a bug, totals that don't match, or an exceeded cap may not happen."""
+        """A run may end early after a fault; a bug, or totals that don't match, may not happen."""
         ended = len(self._stage.execute("SELECT 1 FROM record_ledger WHERE run_id = :run", run=run.run_id))
         if 0 < run.limit < ended:
             self.outcome.violations.append(f"{run.name} ended {ended} contacts, and its limit is {run.limit}")
-        if run.cap is not None and run.billed > run.cap:
-            self.outcome.violations.append(f"{run.name} was billed {run.billed} credits, and its cap is {run.cap:g}")
         if run.error and (isinstance(run.error, BooksUnbalancedError) or not isinstance(run.error, EnrichmentError)):
             self.outcome.violations.append(f"{run.name} ended with {type(run.error).__name__}: {run.error}")
 
     def _let_it_end(self) -> None:
-        """Without further faults, and after every lock and wait has ended, two runs end everything."""
+        """Without further faults, and once every wait has ended, two runs end everything, also what dead ones hold."""
         self._stage.world.faults.clear()
+        self._stage.terms = replace(self._stage.terms, credits_per_day=None)
         with self._stage.warehouse() as warehouse:
             warehouse.resume_lane("live")
         for number in range(_LAST_RUNS):
             self._note_requests()
-            self._stage.execute(
-                "UPDATE enrichment_staging SET not_before = NULL,"
-                f" claim_expires_at = CASE WHEN claim_expires_at IS NOT NULL THEN '{PAST}' END"
-            )
-            self._stage.execute(f"UPDATE lookup_reservations SET reserved_until = '{PAST}'")
+            self._end_waits()
+            killed = json.dumps(sorted(self._killed))
+            for table, until, owner in _LOCKS:
+                self._stage.execute(
+                    f"UPDATE {table} SET {until} = steady(-1) WHERE {until} IS NOT NULL"
+                    f" AND {owner} NOT IN (SELECT value FROM json_each(:killed))",
+                    killed=killed,
+                )
             run_id = str(uuid.uuid4())
             run = Run(f"last run {number}", run_id, partial(_enrich, run_id, {}))
             self._stage.at_work.add(run_id)
@@ -326,6 +358,11 @@ class History:
 def _enrich(run_id: str, parameters: dict[str, Any]) -> None:
     with entered(LocalRun(run_id, "enrich-contacts", parameters)):
         enrich_contacts.fn(**parameters)
+
+
+def _waits_for_answer(run: Run) -> bool:
+    """Return whether a run pays for an answer, or has yet to save one: both end before its locks do."""
+    return (run.seam is not None and run.seam.kind == "provider") or bool(run.unsaved)
 
 
 def _name(answer: Mapping[str, Any]) -> str:

@@ -21,12 +21,14 @@ class Known:
     Args:
         requests: every staged record that there ever was.
         erased: contacts that asked for it.
+        back: those of them that were queued again afterwards, which may fail as others do.
         edited: contacts that a person changed.
         changed: by the request that a run worked on, contacts that HubSpot reported as changed meanwhile.
     """
 
     requests: set[str] = field(default_factory=set)
     erased: set[str] = field(default_factory=set)
+    back: set[str] = field(default_factory=set)
     edited: set[str] = field(default_factory=set)
     changed: dict[str, str] = field(default_factory=dict)
 
@@ -41,6 +43,7 @@ def violations(stage: Stage, known: Known) -> Iterator[str]:
     yield from _of_the_crm(stage, known)
     yield from _of_fresh_contacts(stage)
     yield from _of_alerts(stage)
+    yield from _of_failures(stage)
 
 
 def _of_the_audit(stage: Stage) -> Iterator[str]:
@@ -77,11 +80,11 @@ def _of_the_queue(stage: Stage, known: Known) -> Iterator[str]:
 
 def _of_the_bill(stage: Stage) -> Iterator[str]:
     """A reply is paid for again only if its answer was lost on the way, or with the process that had it."""
-    for given, count in stage.world.zoominfo.lookups.items():
+    for given, count in stage.seller.lookups.items():
         if count > 1 + stage.lost[given]:
             yield f"one contact was paid for {count} times, and {stage.lost[given]} answers were lost"
 
-    credits_used = stage.world.zoominfo.credits_used
+    credits_used = stage.seller.credits_used
     [kept] = stage.execute("SELECT COALESCE(SUM(credits), 0) AS credits FROM provider_replies")
     [doubt] = stage.execute("SELECT COALESCE(SUM(credits), 0) AS credits FROM doubtful_credits")
     # What was lost with a process is in no run's books; what was lost otherwise is booked at its worst.
@@ -90,10 +93,11 @@ def _of_the_bill(stage: Stage) -> Iterator[str]:
 
 
 def _of_the_crm(stage: Stage, known: Known) -> Iterator[str]:
-    """Each value that was changed is on record with the one before it."""
+    """Each value that was changed is on record with the one before it, unless a person changed it at once."""
     rows = stage.execute("SELECT crm_id, field, before, after FROM crm_writes")
     kept = {(row["crm_id"], row["field"], row["before"] or "", row["after"] or "") for row in rows}
-    lost = {one for one in stage.changes if one not in kept and one[0] not in known.erased}
+    by_people = {(crm_id, EDITED_FIELD) for crm_id in known.edited}
+    lost = {one for one in stage.changes if one not in kept and one[0] not in known.erased and one[:2] not in by_people}
     if lost:
         yield f"{len(lost)} changes are not on record: {', '.join(sorted({f'{one[0]} {one[1]}' for one in lost}))}"
 
@@ -103,6 +107,17 @@ def _of_alerts(stage: Stage) -> Iterator[str]:
     sent = stage.execute("SELECT run_id FROM enrichment_runs WHERE alert_kind <> '' AND alert_sent")
     if sent and not stage.world.slack.messages:
         yield f"{len(sent)} runs say that they alerted people, who got nothing"
+
+
+#: What keeps a contact waiting, and must not end it.
+_NO_FAILURES = ("asked_elsewhere", "claim_lost", "run_cancelled", "credit_cap_reached", "quota_exhausted")
+
+
+def _of_failures(stage: Stage) -> Iterator[str]:
+    """No contact fails because of what isn't its fault."""
+    failed = stage.execute("SELECT reason FROM failed_records")
+    if blameless := [row["reason"] for row in failed if row["reason"] in _NO_FAILURES]:
+        yield f"{len(blameless)} contacts failed of what isn't their fault: {', '.join(sorted({*blameless}))}"
 
 
 def _of_fresh_contacts(stage: Stage) -> Iterator[str]:
@@ -121,6 +136,6 @@ def _of_people(stage: Stage, known: Known) -> Iterator[str]:
         if stage.world.hubspot.contacts[crm_id].get(EDITED_FIELD) != BY_HAND:
             yield f"contact {crm_id} lost what a person wrote"
     for table in _FORGETTING:
-        left = {row["crm_id"] for row in stage.execute(f"SELECT crm_id FROM {table}")} & known.erased
-        if left:
+        gone = known.erased - known.back if table == "failed_records" else known.erased
+        if left := {row["crm_id"] for row in stage.execute(f"SELECT crm_id FROM {table}")} & gone:
             yield f"{table} still knows the erased contacts {', '.join(sorted(left))}"

@@ -20,7 +20,7 @@ from sandbox.environments import ROOT
 from tests.simulation.results import load, save
 
 #: How many histories a mutant may survive before it counts as alive.
-SEEDS = 300
+SEEDS = 500
 #: The share of them that must be noticed.
 ENOUGH = 0.95
 _COPIED = ("blocks", "commands", "enrichment", "flows", "lookup", "sandbox", "tasks", "tests/simulation")

@@ -12,6 +12,7 @@ import inspect
 import logging
 import os
 import pkgutil
+import threading
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -70,6 +71,10 @@ class PipelineBlock(Block):
 
 BlockT = TypeVar("BlockT", bound=PipelineBlock)
 
+#: Defining a model parses source text, which CPython 3.11 must not do in two threads at once: a garbage collection amid
+#: one ends the other with a SystemError (python/cpython#106905). The batches of a run begin at the same moment.
+_IMPORTING = threading.RLock()
+
 
 @functools.cache  # every task opens a warehouse and a CRM by their names
 def module_names(package: str) -> tuple[str, ...]:
@@ -82,7 +87,8 @@ def module_names(package: str) -> tuple[str, ...]:
 @functools.cache
 def _own_classes(name: str) -> tuple[type, ...]:
     """Return the classes that a module, or a module of this package, defines."""
-    module = importlib.import_module(name)
+    with _IMPORTING:
+        module = importlib.import_module(name)
     found = inspect.getmembers(module, inspect.isclass)
     return tuple(each for _, each in found if each.__module__.startswith(module.__name__))
 

@@ -1,5 +1,6 @@
 """What every test shares: a clean environment, and warehouses of each kind on real engines."""
 
+import gc
 import os
 import tempfile
 import uuid
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.groups import GroupScheduling, rank
+from tests.groups import GroupScheduling, group_of, rank
 
 if TYPE_CHECKING:  # a test that needs no Prefect doesn't wait seconds for its import
     from blocks.warehouses.base import Warehouse
@@ -40,6 +41,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank(item.nodeid))
 
 
+def pytest_collection_finish() -> None:
+    """Let the collector pass over what stays to the end: thousands of tests, and all that they import."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of the developer's machine reaches a test."""
@@ -53,6 +60,8 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Give a real Prefect server with an empty database."""
     from tests.prefect_process import connected  # noqa: PLC0415
 
+    test = os.environ["PYTEST_CURRENT_TEST"]
+    assert group_of(test) == "prefect", f"one more Prefect server would start: name {test} in tests/groups.py"
     with connected(tmp_path_factory.mktemp("prefect")):
         yield
 

@@ -8,7 +8,8 @@ from xdist.scheduler import LoadScopeScheduling
 GROUPS = {
     "processes": r"tests/(e2e|faults)/",
     "prefect": r"tests/integration/(triggers/)?test_("
-    r"cleanup|cloud_secrets|doctor_prefect|events_to_runs|idle|least_privilege|pipeline|run_starts|weekly_review)\.py"
+    r"cleanup|cloud_secrets|doctor_prefect|events_to_runs|idle|least_privilege|live_runs|pipeline|run_starts"
+    r"|weekly_review)\.py|tests/integration/test_changes\.py::test_a_deployed_run"
     r"|tests/cases/test_alerts|tests/contract/test_notifiers|tests/unit/blocks/test_saved",
     "containers": r"tests/containers/",
     "bigquery": r"tests/.*(\[|-)bigquery\b|tests/integration/warehouses/test_bigquery",

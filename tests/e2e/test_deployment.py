@@ -4,7 +4,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,13 +25,14 @@ from tests.e2e.conftest import WORKER, ask, bare, count, new_world, prefect
 CONTACTS = 200
 TRIGGER = next(iter(yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]))["triggers"][0]
 
-#: A listener without its source: each line that it reads stands for rows that were committed.
-LISTENER = """
+#: Two listeners without their source: each line that they read stands for rows that were committed.
+LISTENERS = """
 import sys
 from triggers.starting import RunStarter
-with RunStarter.from_settings() as starter:
+with RunStarter.from_settings() as one, RunStarter.from_settings() as other:
     for _ in sys.stdin:
-        starter.staged()
+        one.staged()
+        other.staged()
 """
 
 
@@ -104,31 +104,21 @@ def test_deployed_runs_on_a_worker_leave_three_sides_agreeing(deployed: Place, p
     assert not [line for line in lines if "@" in line]
 
 
-def test_many_commits_start_few_runs_and_the_last_one_is_followed_by_one(
-    deployed: Place, place: Place, tmp_path: Path
-) -> None:
-    """Two listeners that stage without a pause get one run per interval, which empties the queue, and one after."""
-    warehouse = new_world(place, CONTACTS)
+def test_many_commits_start_few_runs_and_the_last_one_is_followed_by_one(deployed: Place, place: Place) -> None:
+    """Two listeners that stage without a pause get one run per interval, and one after the last of them."""
     began, began_at = time.monotonic(), datetime.now(UTC)
-    # One run after the other: four processes that start at once would take turns at the processor.
-    worker = [*WORKER, "--limit", "1"]
-    with process(worker, tmp_path, "worker", place.environment | {"PREFECT_WORKER_QUERY_SECONDS": "1"}):
-        with ExitStack() as stack:
-            listeners = [stack.enter_context(_listener(place)) for _ in range(2)]
-            while count(warehouse, "enrichment_staging"):
-                assert time.monotonic() < began + 180
-                for each in listeners:
-                    print("staged", file=each.stdin, flush=True)
-                time.sleep(0.05)
-            last_at = datetime.now(UTC)
-        eventually(lambda: any(at(run["expected_start_time"]) >= last_at for run in _runs_by_event(place, began_at)))
-        asked = time.monotonic() - began
-        eventually(lambda: all(run["end_time"] for run in _runs_by_event(place, began_at)))
+    with _listeners(place) as listeners:
+        while len(_runs_by_event(place, began_at)) < 2:
+            assert time.monotonic() < began + 180
+            print("staged", file=listeners.stdin, flush=True)
+            time.sleep(0.05)
+        last_at = datetime.now(UTC)
+    eventually(lambda: any(at(run["expected_start_time"]) >= last_at for run in _runs_by_event(place, began_at)))
+    asked = time.monotonic() - began
     runs = _runs_by_event(place, began_at)
-    assert 1 <= len(runs) <= asked / TRIGGER["within"] + 2
-    assert {run["state_type"] for run in runs} <= {"COMPLETED", "CANCELLED"}
-    _agree(place, warehouse)
-    warehouse.close()
+    assert 2 <= len(runs) <= asked / TRIGGER["within"] + 2
+    for run in runs:  # no worker of another test is to take them
+        ask(place, "DELETE", f"flow_runs/{run['id']}")
 
 
 def test_the_server_sends_one_message_of_credits_that_are_nearly_spent(
@@ -157,9 +147,9 @@ def test_the_server_sends_one_message_of_credits_that_are_nearly_spent(
     )
 
 
-def _listener(place: Place) -> "subprocess.Popen[str]":
+def _listeners(place: Place) -> "subprocess.Popen[str]":
     return lifeline.start(
-        [sys.executable, "-c", LISTENER], cwd=ROOT, env=place.environment, stdin=subprocess.PIPE, text=True
+        [sys.executable, "-c", LISTENERS], cwd=ROOT, env=place.environment, stdin=subprocess.PIPE, text=True
     )
 
 

@@ -103,6 +103,12 @@ class _Flight:
     claim: Parcel[Claim]
     steps: "tuple[PrefectFuture[Any], ...]"
 
+    def unload(self) -> None:
+        """Let go of the contacts: Prefect's task runs refer to themselves, and would keep them for long."""
+        handed_on = (future.result() for future in self.steps[:-1])
+        for parcel in {self.claim, *handed_on}:  # some steps hand on what they were given
+            parcel.empty()
+
 
 def _cancel(permit: Permit) -> None:
     event("run_cancelled", level=logging.WARNING, next="answers under way are awaited, and the rest goes back")
@@ -198,6 +204,7 @@ def _end(plan: RunPlan, flight: _Flight, run: _Run) -> ChunkSummary:
         detail = _first_error(flight)
         event("chunk_failed", error=detail)
         return release_chunk(plan, flight.claim, "chunk_broken", detail)
+    flight.unload()
     return summary
 
 

@@ -11,7 +11,7 @@ from prefect.client.orchestration import get_client
 from blocks.calls.pacing import begin_counting, rates_used
 from blocks.crms.base import Crm, open_crm
 from blocks.log import event
-from blocks.memory import share_arenas
+from blocks.memory import bound_memory
 from blocks.notifiers.base import notify
 from blocks.providers.block import load_provider
 from blocks.settings import load_settings, read_price_book
@@ -53,7 +53,7 @@ _REFUSED_COLUMNS = ("field", "words", "command", "link", "first_at", "fix")
 @step(name="open-books", task_run_name="open the totals")
 def open_books(plan: RunPlan) -> None:
     """Open the run's books, once it is known that its blocks can be built and that the tables are this version's."""
-    share_arenas()
+    bound_memory()
     for reference in plan.providers:
         provider = load_provider(reference)
         check_lease(plan.lease_seconds, provider.name, provider.terms.longest_seconds)

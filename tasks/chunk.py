@@ -9,7 +9,7 @@ from dataclasses import replace
 from blocks.calls.pacing import split_rates
 from blocks.crms.base import open_crm
 from blocks.log import event
-from blocks.memory import share_arenas
+from blocks.memory import bound_memory
 from blocks.warehouses.base import Settled, open_warehouse
 from enrichment.division import divide
 from enrichment.errors import PostponedError, RunStoppedError
@@ -167,7 +167,7 @@ def _end(
 @step(name="carry-chunk", task_run_name="carry {claimed.contents.label}")
 def carry_chunk(plan: RunPlan, claimed: Parcel[Claim]) -> ChunkSummary:
     """Take a chunk through its whole chain in another process; only counts go back to where it came from."""
-    share_arenas()
+    bound_memory()
     split_rates(plan.processes)
     return settle(plan, write_back(plan, store(plan, look_up(plan, claimed))))
 

@@ -39,6 +39,10 @@ class Parcel(Generic[T]):
     def __init__(self, contents: T) -> None:
         self.contents = contents
 
+    def empty(self) -> None:
+        """Let go of the contents, which no task needs any more."""
+        del self.contents
+
 
 class Step(Task[P, R]):
     """

@@ -1,12 +1,13 @@
 """The whole loop in one process: real flows, mostly on a real Prefect server, real sockets, the stand-ins' ledgers."""
 
+import gc
 import os
 
 import pytest
 
 from enrichment.errors import CredentialsRejectedError, EnrichmentError, QuotaExhaustedError, RequestRefusedError
 from enrichment.intake import EveryContact, FailedContacts, ListedContacts, MissedContacts
-from enrichment.records import Disposition, Origin
+from enrichment.records import Disposition, Origin, StagedRecord
 from enrichment.summary import RunReport
 from sandbox.agreement import disagreements
 from tasks.contact import erase_contact
@@ -49,6 +50,24 @@ def test_every_contact_ends_once_and_the_crm_holds_what_the_warehouse_says(pipel
     assert world.zoominfo.credits_used == sum(world.zoominfo.billed.values()) == report.credits
     assert report.api_versions == ["v1"]
     assert world.slack.messages == world.mail.messages == []
+
+
+def test_a_run_lets_go_of_each_batch(pipeline: Pipeline) -> None:
+    """No contact is kept once its batch has ended, though Prefect's task runs stay until the collector comes round."""
+    pipeline.new_world(200)
+    ingest_contacts(EveryContact())
+    gc.collect()
+    gc.disable()
+    try:
+        before = held_records()
+        assert run().books.finished == 200
+        assert held_records() == before
+    finally:
+        gc.enable()
+
+
+def held_records() -> int:
+    return sum(isinstance(each, StagedRecord) for each in gc.get_objects())
 
 
 @pytest.mark.parametrize("pipeline", ["sqlite", "postgres"], indirect=True)

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from blocks.settings import load_settings
 from enrichment.profile import Profile
+from flows.forms import CrmName, ProviderName, WarehouseName
 from flows.plan import asked_for, plan_run
 from tasks.failed_runs import alert_deployed_failure
 from tasks.profile import profile
@@ -26,19 +27,19 @@ def run_name() -> str:
     on_crashed=[alert_deployed_failure],
 )
 def profile_contacts(
-    provider: str = "",
-    crm: str = "",
-    warehouse: str = "",
     limit: Annotated[int, Field(ge=1, le=100_000)] = 2000,
+    provider: ProviderName = "",
+    crm: CrmName = "",
+    warehouse: WarehouseName = "",
 ) -> Profile:
     """
     Return how complete and how old the CRM's contacts are, what stands in them, and what enriching them would cost.
 
     Args:
-        provider: Provider, `<name>` or `<name>/<block>`, or several in order, comma-separated; empty: the setting.
+        limit: How many contacts to read, of all ages.
+        provider: Provider, or several in order, comma-separated, each `<name>` or `<name>/<block>`; empty: the setting.
         crm: CRM, `<name>` or `<name>/<block>`; empty: the setting.
         warehouse: Warehouse, `<name>` or `<name>/<block>`; empty: the setting.
-        limit: How many contacts to read, of all ages.
 
     Raises:
         ConfigurationError: a setting or a parameter makes no sense.

@@ -35,8 +35,9 @@ FLOWS = (
     "erase-contact",
     "estimate-backfill",
     "ingest-contacts",
-    "preview-contacts",
     "mapping-review",
+    "preview-contacts",
+    "profile-contacts",
     "remap-contacts",
     "weekly-review",
 )

@@ -39,6 +39,7 @@ def test_the_deployments_are_those_that_people_know() -> None:
         "enrich-contacts/live",
         "enrich-contacts/backfill",
         "estimate-backfill/estimate",
+        "profile-contacts/profile",
         "preview-contacts/preview",
         "ingest-contacts/intake",
         "ingest-contacts/reconcile",

@@ -9,6 +9,7 @@ import os
 import random
 import selectors
 import sqlite3
+import ssl
 import sys
 import tempfile
 import time
@@ -72,6 +73,7 @@ _SAME_FOR_ALL = (
     (base, "environment_values"),
     (model, "_Folder"),
     (importlib.metadata, "version"),
+    (ssl, "create_default_context"),
     (world, "populate"),
 )
 _SETTINGS = {
@@ -183,6 +185,9 @@ class _Loop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         super().__init__(_Selector())
+
+    async def shutdown_default_executor(self, *_: Any) -> None:
+        """Leave out the thread that would wait for others: there are none."""
 
 
 class _Selector(selectors.SelectSelector):

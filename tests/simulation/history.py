@@ -21,7 +21,7 @@ from tasks.intake import stage_listed
 from tasks.present_run import LocalRun, entered
 from tests.simulation.baton import Run, Seam
 from tests.simulation.judging import BY_HAND, EDITED_FIELD, Known, violations
-from tests.simulation.stage import HUBSPOT, PROVIDERS, Stage, Terms
+from tests.simulation.stage import BILLS_EACH_TIME, HUBSPOT, PROVIDERS, Stage, Terms
 
 #: Runs after the faults have stopped, within which everything must end.
 _LAST_RUNS = 2
@@ -213,7 +213,7 @@ class History:
             happenings += [("answer lost", lambda: run.move(ProtocolError("lost")))] * 6
         if seam.kind == "warehouse":
             happenings += [(f"unreachable {seam.phase}", lambda: run.move(TransientError("unreachable")))] * 2
-        if not any(_waits_for_answer(one) for one in alive):
+        if not any(self._waits_for_answer(one) for one in alive):
             happenings += [("locks expire", lambda: self._expire(alive))] * 4
         if not any(one.reads_crm for one in alive):
             happenings += [("edited by a person", self._edit)]
@@ -227,6 +227,11 @@ class History:
             ("waits end", self._end_waits),
         ]
         return happenings
+
+    def _waits_for_answer(self, run: Run) -> bool:
+        """Return whether a run pays for an answer, or has yet to save or book one: both end before its locks do."""
+        unbooked = self._stage.terms.provider in BILLS_EACH_TIME and run.unbooked
+        return (run.seam is not None and run.seam.kind == "provider") or bool(run.unsaved or unbooked)
 
     def _kill(self, run: Run) -> None:
         run.kill()
@@ -358,11 +363,6 @@ class History:
 def _enrich(run_id: str, parameters: dict[str, Any]) -> None:
     with entered(LocalRun(run_id, "enrich-contacts", parameters)):
         enrich_contacts.fn(**parameters)
-
-
-def _waits_for_answer(run: Run) -> bool:
-    """Return whether a run pays for an answer, or has yet to save one: both end before its locks do."""
-    return (run.seam is not None and run.seam.kind == "provider") or bool(run.unsaved)
 
 
 def _name(answer: Mapping[str, Any]) -> str:

@@ -54,8 +54,10 @@ from tests.simulation.wires import URL, connected
 from tests.warehouses import emptied
 
 HUBSPOT = Origin("hubspot")
-#: One bills each contact once, the other one each time; what is called to look contacts up.
+#: One bills each contact once, the other one each time.
 PROVIDERS = ("zoominfo", "peopledatalabs")
+BILLS_EACH_TIME = frozenset({"peopledatalabs"})
+#: What is called to look contacts up.
 _LOOKUPS = frozenset({"POST enrich", "POST bulk"})
 #: A field that the mapping would write, and must not.
 PROTECTED_FIELD = "city"

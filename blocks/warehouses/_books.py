@@ -28,6 +28,9 @@ from enrichment.story import (
 )
 from enrichment.unmatched import UnmatchedItem
 
+#: How contacts end whose values in the CRM weren't read before.
+_NOT_LOOKED_AT = frozenset({Disposition.FAILED, Disposition.SUPPRESSED})
+
 
 class BookVerbs(Transactions):
     """What the pipeline needs of the books and the ledger."""
@@ -159,11 +162,11 @@ class BookVerbs(Transactions):
             origin: whose contacts.
             settlements: at most one for each record of the claim.
             confirmed: writes that the CRM holds now; other open ones of the finished contacts are forgotten, unless the
-                contact failed: then they may have arrived.
+                contact failed or is suppressed: then they may have arrived.
         """
         ended = [item for item in settlements if isinstance(item, Finished)]
         finished = [finished_row(item) for item in ended]
-        looked_at = [row for row in finished if row["disposition"] != Disposition.FAILED]
+        looked_at = [row for row in finished if row["disposition"] not in _NOT_LOOKED_AT]
         refusals = [refusal_row(item.record_id, one) for item in ended for one in item.refusals]
         returned = [row_of(item) for item in settlements if isinstance(item, Returned)]
         with self._transaction() as session:

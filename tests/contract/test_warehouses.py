@@ -591,7 +591,7 @@ def test_what_was_sent_to_a_failed_contact_stays_on_record(warehouse: Warehouse)
     assert warehouse.open_writes(HUBSPOT, ["1"]) == [OpenWrite("1", "company", "Acme", "run-1")]
     assert warehouse.restage_failed() == 1
     again = claim(warehouse)
-    warehouse.settle(again, HUBSPOT, finish(again, Disposition.UNMATCHED), [])
+    warehouse.settle(again, HUBSPOT, finish(again, Disposition.UNCHANGED), [])
     assert warehouse.open_writes(HUBSPOT, ["1"]) == []
 
 

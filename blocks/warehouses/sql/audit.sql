@@ -135,14 +135,16 @@ GROUP BY c.provider HAVING COUNT(*) > 1
 
 -- broken: unconfirmed_write
 -- While the contact is in the queue, the next run finds out whether the change arrived; of a failed one, its retry does.
+-- Of a suppressed one, no run reads it any more.
 SELECT w.crm_id AS id, w.field AS about FROM crm_writes w
 WHERE w.planned_at > {time::since} AND w.written_at IS NULL AND NOT w.is_undo
     AND NOT EXISTS (
         SELECT 1 FROM enrichment_staging s
         WHERE s.crm = w.crm AND s.object_type = w.object_type AND s.crm_id = w.crm_id)
     AND NOT EXISTS (
-        SELECT 1 FROM failed_records f
-        WHERE f.crm = w.crm AND f.object_type = w.object_type AND f.crm_id = w.crm_id)
+        SELECT 1 FROM record_ledger l
+        WHERE l.crm = w.crm AND l.object_type = w.object_type AND l.crm_id = w.crm_id
+            AND l.disposition IN ('failed', 'suppressed'))
     AND NOT EXISTS (SELECT 1 FROM enrichment_runs r WHERE r.run_id = w.run_id AND r.state = 'open')
 
 -- broken: write_of_no_run
@@ -170,8 +172,9 @@ WHERE w.written_at > {time::since} AND NOT w.is_undo
         SELECT 1 FROM enrichment_staging s
         WHERE s.crm = w.crm AND s.object_type = w.object_type AND s.crm_id = w.crm_id)
     AND NOT EXISTS (
-        SELECT 1 FROM failed_records f
-        WHERE f.crm = w.crm AND f.object_type = w.object_type AND f.crm_id = w.crm_id)
+        SELECT 1 FROM record_ledger l
+        WHERE l.crm = w.crm AND l.object_type = w.object_type AND l.crm_id = w.crm_id
+            AND l.disposition IN ('failed', 'suppressed'))
     AND NOT EXISTS (SELECT 1 FROM enrichment_runs r WHERE r.run_id = w.run_id AND r.state = 'open')
 
 -- broken: undo_not_recorded

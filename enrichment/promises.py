@@ -144,7 +144,7 @@ WRITES_ALLOWED = Promise(
         "nothing_changed": "What is written differs from what was there.",
         "write_of_no_run": "Each change names a run that is on record.",
         "write_twice": "A change is on record once for each run.",
-        "unconfirmed_write": "An unconfirmed change is of a contact in the queue, or of one that failed or is suppressed.",
+        "unconfirmed_write": "An unconfirmed change is of a contact that is in the queue, failed, or is suppressed.",
         "write_without_result": "A contact that was written to is in the queue, or has ended since.",
         "undo_not_recorded": "A change that was undone has the change by which it was.",
         "applied_unapproved": "Of a plan nothing is written unless a person has approved it.",

@@ -148,11 +148,16 @@ class JournalVerbs(Transactions):
 
     @replayed
     def keep_replies(self, provider: str, run_id: str, replies: Sequence[Reply]) -> None:
-        """Commit replies to the journal, as received, and end their reservations; nothing is kept of the erased."""
+        """
+        Commit replies to the journal, as received, and end their reservations; nothing is kept of the erased.
+
+        A reply that says nothing leaves its reservation to the claim, which may be about to repeat the request.
+        """
         rows, keys = [reply_row(reply) for reply in replies], [reply.key for reply in replies]
+        answered = [reply.key for reply in replies if reply.outcome in CONCLUSIVE]
         with self._transaction() as session:
             session.run("keep_replies", provider=provider, run_id=run_id, rows=rows)
-            session.run("drop_reservations", provider=provider, keys=keys)
+            session.run("drop_reservations", provider=provider, keys=answered)
             _erasure.drop_erased_replies(session, provider, keys)
 
     @replayed

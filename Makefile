@@ -25,18 +25,20 @@ demo: .venv/.demo ## Run the whole pipeline on made-up contacts (CONTACTS= CRM= 
 	@$(BIN)/enrich demo $(if $(CONTACTS),--contacts $(CONTACTS)) $(if $(CRM),--crm $(CRM)) \
 		$(if $(PROVIDER),--provider $(PROVIDER)) $(if $(WAREHOUSE),--warehouse $(WAREHOUSE))
 
-# Much of the time is waiting: for processes to start, servers to answer, leases to end; so there is one worker more than
-# a small machine has cores. Tests that share a slow stand-in are one group (tests/groups.py), so that it starts once.
-PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadscope
+# Much of the time is waiting: for processes to start, servers to answer, leases to end; so there are two workers for
+# each core of a small machine. Tests that share a slow stand-in are one group (tests/groups.py), so that it starts once.
+PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist loadscope
 DECISIONS := tests/unit/enrichment $(wildcard tests/unit/lookup)
 
 # The tests of decisions also measure which branches they take, which would slow down all others.
 test: coverage ## Run all tests, several at once
 	@$(PYTEST) $(addprefix --ignore=,$(DECISIONS))
 
-# Neither the stand-ins of cloud warehouses, which take seconds a test, nor what starts processes as a user does.
+# Neither the stand-ins of cloud warehouses, which take seconds a test, nor notifiers, nor what starts processes as a user
+# does.
 test-quick: .venv/.synced ## Run the tests that a change breaks first: units, SQLite and PostgreSQL, the pipeline
-	@$(PYTEST) tests/unit tests/contract tests/integration/test_pipeline.py -m "not cloud"
+	@$(PYTEST) tests/unit tests/contract tests/integration/test_pipeline.py -m "not cloud" \
+		--ignore=tests/contract/test_notifiers.py
 
 # Needs Debian's chromium, nodejs and npm. The screenshots in .cache/browser are there to be looked at.
 test-browser: .venv/.synced ## Check the report in a browser, with axe and Lighthouse, and take screenshots

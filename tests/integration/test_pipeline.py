@@ -70,6 +70,7 @@ def held_records() -> int:
     return sum(isinstance(each, StagedRecord) for each in gc.get_objects())
 
 
+@ALONE
 @pytest.mark.parametrize("pipeline", ["sqlite", "postgres"], indirect=True)
 def test_one_run_with_many_bad_contacts_fails_one_of_them(pipeline: Pipeline) -> None:
     """Odd characters and numbers cost a value; only the contact that draws 500 fails, alone and by its call's id."""

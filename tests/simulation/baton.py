@@ -47,6 +47,8 @@ class Run:
     unsaved: Counter[str] = field(default_factory=Counter)
     #: What it was answered and lost on the way, and hasn't booked yet.
     unbooked: Counter[str] = field(default_factory=Counter)
+    #: Whether it may be about to repeat a call.
+    repeats: bool = False
     #: The contacts that it had locked when it last made sure of it before it asks for them.
     may_ask_for: set[str] = field(default_factory=set)
     #: Whether it has read contacts of the CRM that it may be about to write.

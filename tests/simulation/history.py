@@ -231,7 +231,8 @@ class History:
     def _waits_for_answer(self, run: Run) -> bool:
         """Return whether a run pays for an answer, or has yet to save or book one: both end before its locks do."""
         unbooked = self._stage.terms.provider in BILLS_EACH_TIME and run.unbooked
-        return (run.seam is not None and run.seam.kind == "provider") or bool(run.unsaved or unbooked)
+        at_provider = run.seam is not None and run.seam.kind == "provider"
+        return at_provider or run.repeats or bool(run.unsaved or unbooked)
 
     def _kill(self, run: Run) -> None:
         run.kill()

@@ -151,6 +151,8 @@ def _note(verb: str) -> None:
         run.unsaved.clear()
     if run and verb == "note_doubt":
         run.unbooked.clear()
+    if run and verb in ("read_replies", "settle"):
+        run.repeats = False
     if run and verb == "open_requests":
         run.may_ask_for.clear()
     if run and verb == "settle":
@@ -366,6 +368,7 @@ class Stage:
     def _lose(self, run: Run | None, looked_up: Counter[str]) -> None:
         self.lost += looked_up
         if run:
+            run.repeats = True
             run.unsaved -= looked_up
             run.unbooked += looked_up
 

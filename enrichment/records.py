@@ -305,6 +305,20 @@ class OpenWrite:
     run_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class EarlierWrites:
+    """
+    What some contacts were sent before.
+
+    Args:
+        unconfirmed: changes of which it isn't known whether they arrived.
+        changed: CRM ids of the contacts that the present run has changed already.
+    """
+
+    unconfirmed: tuple[OpenWrite, ...]
+    changed: frozenset[str]
+
+
 CREDIT_CAP_REACHED = "credit_cap_reached"
 PAUSED = "paused"
 CANCELLED = "cancelled"

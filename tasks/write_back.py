@@ -15,6 +15,7 @@ from enrichment.records import (
     NEEDS_APPROVAL,
     Chunk,
     Disposition,
+    EarlierWrites,
     Enrichment,
     Finished,
     Found,
@@ -31,6 +32,11 @@ from enrichment.stops import STOP_KINDS, graver, hand_back
 from enrichment.wire import holds
 from enrichment.write_policy import Refusal, Rule, WritePlan, fields_to_read, filled_fields, plan_write
 from tasks.change_plans import keep_changes
+
+#: Why a contact goes back that a run has written to and would write to again; and after how many seconds it may be
+#: taken, so that the same run doesn't at once.
+WRITTEN_BY_THIS_RUN = "written_by_this_run"
+_NEXT_RUN_SECONDS = 60.0
 
 
 def values_of(enrichment: Enrichment) -> dict[str, object]:
@@ -122,8 +128,10 @@ class WriteBack:
         if self.plan.change_plan:
             read = self._as_approved(read)
         contacts, plans = read.contacts, read.plans
-        self._confirm_arrived(contacts)
+        earlier = self._earlier_writes()
+        self._confirm_arrived(contacts, earlier)
         planned = [item for item in self.chunk.found if self._has_changes(item, read)]
+        planned = self._once_a_run(planned, earlier)
         held = self._announce(planned, plans)
         if self.plan.guard.is_on and not self.plan.change_plan:
             held = self._within_guard([item for item in planned if item.record_id in held], plans)
@@ -150,10 +158,19 @@ class WriteBack:
         }
         return replace(read, plans=plans)
 
-    def _confirm_arrived(self, contacts: Mapping[str, CrmContact]) -> None:
-        """Confirm writes that a run announced before it died: those that the CRM holds by now did arrive."""
+    def _earlier_writes(self) -> EarlierWrites:
         ids = [item.record.crm_id for item in self.chunk.found]
-        for write in self.warehouse.open_writes(self.plan.origin, ids):
+        return self.warehouse.earlier_writes(self.plan.origin, ids, self.plan.run_id)
+
+    def _once_a_run(self, planned: Sequence[Found], earlier: EarlierWrites) -> list[Found]:
+        """Leave to the next run what this one has written to and would write to again: it keeps one value before."""
+        again = [item.record for item in planned if item.record.crm_id in earlier.changed]
+        self.settlements += hand_back(again, WRITTEN_BY_THIS_RUN, _NEXT_RUN_SECONDS)
+        return [item for item in planned if item.record.crm_id not in earlier.changed]
+
+    def _confirm_arrived(self, contacts: Mapping[str, CrmContact], earlier: EarlierWrites) -> None:
+        """Confirm writes that a run announced before it died: those that the CRM holds by now did arrive."""
+        for write in earlier.unconfirmed:
             if write.crm_id in contacts and self._holds(contacts[write.crm_id], write):
                 self.confirmed.append(write)
 

@@ -9,7 +9,7 @@ from blocks.warehouses._session import Session, Transactions, replayed
 from blocks.warehouses._values import JournalLookup, MadeFor, PlannedWrite, SavedReply
 from enrichment.credits import UNCAPPED, CreditCaps, Overdraft, Spending, overdraft
 from enrichment.estimate import TrackRecord
-from enrichment.records import CONCLUSIVE, Claim, Enrichment, Found, OpenWrite, Origin, Unmatched
+from enrichment.records import CONCLUSIVE, Claim, EarlierWrites, Enrichment, Found, OpenWrite, Origin, Unmatched
 from enrichment.story import Allowance, Suppression
 
 
@@ -247,6 +247,11 @@ class ResultVerbs(Transactions):
             session.run("plan_writes", **row_of(origin), run_id=claim.run_id, is_undo=False, rows=rows)
         return held
 
-    def open_writes(self, origin: Origin, crm_ids: Collection[str]) -> list[OpenWrite]:
-        """Return the writes to these contacts that were planned and never confirmed."""
-        return [OpenWrite(**row) for row in self._query("read_open_writes", **row_of(origin), ids=list(crm_ids))]
+    def earlier_writes(self, origin: Origin, crm_ids: Collection[str], run_id: str) -> EarlierWrites:
+        """Return what was planned of these contacts and never confirmed, and which of them the run has changed."""
+        rows = self._query("read_earlier_writes", **row_of(origin), ids=list(crm_ids), run_id=run_id)
+        changed = frozenset(row["crm_id"] for row in rows if row["is_written"])
+        unconfirmed = (
+            OpenWrite(row["crm_id"], row["field"], row["after"], row["run_id"]) for row in rows if not row["is_written"]
+        )
+        return EarlierWrites(tuple(unconfirmed), changed)

@@ -66,9 +66,9 @@ class Chain:
         """Put contacts into the queue, as a list of ids does."""
         stage_listed.fn(self.crm, self.vendor, "live", crm_ids, "")
 
-    def run(self, provider: str = "zoominfo") -> RunPlan:
-        """Take what waits through the whole chain, and return the run's plan."""
-        plan = self.plan(provider)
+    def run(self, provider: str = "zoominfo", plan: RunPlan | None = None) -> RunPlan:
+        """Take what waits through the whole chain, as a run that may be at work already; return the run's plan."""
+        plan = plan or self.plan(provider)
         for claimed in claim_chunks.fn(plan, 1, 1000):
             settle.fn(plan, write_back.fn(plan, store.fn(plan, look_up.fn(plan, claimed))))
         return plan

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from blocks.crms.hubspot.block import HubSpotCrm
 from blocks.warehouses.base import NewRecord, RunStart
 from enrichment.records import Origin
 from tests.cases.chain import Chain
+from tests.warehouses import broken_promises
 
 WAREHOUSES = pytest.mark.parametrize("chain", ["sqlite", "postgres"], indirect=True)
 #: By CRM: the field of the address, one that we fill if it is blank, and one of our own.
@@ -81,6 +83,31 @@ def test_a_runs_writes_are_shown_and_then_taken_back(chain: Chain, crm: str) -> 
     story = enrich("why", crm_ids[0], "--crm", crm).stdout
     assert f"undone: {NAMES[crm][2]}, by run {done['run_id']}" in story
     assert f"restored {NAMES[crm][2]}: " in story
+
+
+@WAREHOUSES
+def test_a_contact_that_changes_during_a_run_is_left_to_the_next_one(chain: Chain) -> None:
+    """A run that wrote to it twice would keep only the first value before, so that the second couldn't be undone."""
+    use(chain, "hubspot")
+    (crm_id,) = create(chain, 1)
+    before = filled(chain, crm_id)
+    first = enriched(chain, [crm_id])
+    written = filled(chain, crm_id)
+    chain.world.hubspot.edit(crm_id, {"email": "hit+eve@other.example"})
+    chain.warehouse.stage(
+        [NewRecord("hubspot", crm_id, None, "webhook", "live")], changed=[(Origin("hubspot"), crm_id)]
+    )
+    chain.run(plan=replace(chain.plan(), run_id=first))
+    own = NAMES["hubspot"][2]
+    assert filled(chain, crm_id)[own] == written[own]
+    with chain.warehouse._transaction() as session:
+        session._connection.execute("UPDATE enrichment_staging SET not_before = NULL")
+    second = enriched(chain, [])
+    assert filled(chain, crm_id)[own] != written[own]
+    assert broken_promises(chain.warehouse) == {}
+    undo("--run", second, "--yes")
+    undo("--run", first, "--yes")
+    assert filled(chain, crm_id) == {**before, "email": "hit+eve@other.example"}
 
 
 @WAREHOUSES

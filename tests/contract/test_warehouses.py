@@ -34,6 +34,7 @@ from enrichment.records import (
     Claim,
     Contact,
     Disposition,
+    EarlierWrites,
     Enrichment,
     Finished,
     Found,
@@ -573,7 +574,7 @@ def test_planned_writes_survive_a_crash_and_are_confirmed_later(warehouse: Wareh
     warehouse.store(mine, HUBSPOT, [found(mine)], [], provider="zoominfo")
     changes = (Change("company", None, "Acme"), Change("industry", "x", "y"))
     assert warehouse.plan_writes(mine, HUBSPOT, [PlannedWrite(record, "1", changes)]) == {record}
-    open_ones = {write.field: write for write in warehouse.open_writes(HUBSPOT, ["1", "2"])}
+    open_ones = {write.field: write for write in warehouse.earlier_writes(HUBSPOT, ["1", "2"], "").unconfirmed}
     assert open_ones["company"] == OpenWrite("1", "company", "Acme", "run-1")
     warehouse.settle(mine, HUBSPOT, finish(mine, Disposition.WRITTEN), [open_ones["company"]])
     (write,) = warehouse.read_story(HUBSPOT, "1").writes
@@ -589,11 +590,11 @@ def test_what_was_sent_to_a_failed_contact_stays_on_record(warehouse: Warehouse)
     planned = PlannedWrite(mine.records[0].record_id, "1", (Change("company", "Old", "Acme"),))
     warehouse.plan_writes(mine, HUBSPOT, [planned])
     warehouse.settle(mine, HUBSPOT, finish(mine, Disposition.FAILED), [])
-    assert warehouse.open_writes(HUBSPOT, ["1"]) == [OpenWrite("1", "company", "Acme", "run-1")]
+    assert warehouse.earlier_writes(HUBSPOT, ["1"], "").unconfirmed == (OpenWrite("1", "company", "Acme", "run-1"),)
     assert warehouse.restage_failed() == 1
     again = claim(warehouse)
     warehouse.settle(again, HUBSPOT, finish(again, Disposition.UNCHANGED), [])
-    assert warehouse.open_writes(HUBSPOT, ["1"]) == []
+    assert warehouse.earlier_writes(HUBSPOT, ["1"], "").unconfirmed == ()
 
 
 def test_an_undo_is_recorded_beside_what_it_undid(warehouse: Warehouse) -> None:
@@ -605,7 +606,11 @@ def test_an_undo_is_recorded_beside_what_it_undid(warehouse: Warehouse) -> None:
     for crm_id, record_id in ids.items():
         changes = (Change("company", None, "Acme"), Change("industry", "x", "y"))
         warehouse.plan_writes(mine, HUBSPOT, [PlannedWrite(record_id, crm_id, changes)])
-    warehouse.settle(mine, HUBSPOT, finish(mine, Disposition.WRITTEN), warehouse.open_writes(HUBSPOT, list(ids)))
+    sent = warehouse.earlier_writes(HUBSPOT, list(ids), "run-1")
+    assert sent.changed == frozenset()
+    warehouse.settle(mine, HUBSPOT, finish(mine, Disposition.WRITTEN), sent.unconfirmed)
+    assert warehouse.earlier_writes(HUBSPOT, list(ids), "run-1") == EarlierWrites((), frozenset(ids))
+    assert warehouse.earlier_writes(HUBSPOT, list(ids), "run-2") == EarlierWrites((), frozenset())
     everything = UndoSelection("run-1")
     page = warehouse.read_undoable(HUBSPOT, everything, limit=1)
     assert [(one.crm_id, one.field, one.before, one.after) for one in page] == [
@@ -619,7 +624,7 @@ def test_an_undo_is_recorded_beside_what_it_undid(warehouse: Warehouse) -> None:
     for broken_off in ("undo-0", "undo-1"):
         back = [Change("company", "Acme", ""), Change("industry", "y", "x")]
         warehouse.plan_undo(HUBSPOT, broken_off, {"1": back})
-        assert warehouse.open_writes(HUBSPOT, ["1"]) == []
+        assert warehouse.earlier_writes(HUBSPOT, ["1"], "").unconfirmed == ()
         assert warehouse.undone_of(HUBSPOT, ["1", "2"]) == {
             "1": {"company": frozenset({"Acme"}), "industry": frozenset({"y"})}
         }
@@ -772,7 +777,7 @@ def test_record_types_are_numbered_independently(warehouse: Warehouse) -> None:
         "contact": "Ada",
         "company": "Acme",
     }
-    assert [write.after for write in warehouse.open_writes(companies, ["501"])] == ["Acme"]
+    assert [write.after for write in warehouse.earlier_writes(companies, ["501"], "").unconfirmed] == ["Acme"]
     warehouse.settle(mine, HUBSPOT, finish(mine, Disposition.FAILED, step="s", detail="d"), [])
     assert (warehouse.ended_of(HUBSPOT, ["501"]), warehouse.ended_of(companies, ["501"])) == ({"501"}, set())
     assert warehouse.restage_failed() == 1

@@ -103,12 +103,12 @@ WHEN MATCHED AND w.written_at IS NULL THEN UPDATE SET before = r.before, after =
 WHEN NOT MATCHED THEN INSERT (crm, object_type, crm_id, field, before, after, run_id, is_undo, planned_at)
     VALUES (:crm, :object_type, r.crm_id, r.field, r.before, r.after, :run_id, :is_undo, CURRENT_TIMESTAMP())
 
--- query: read_open_writes
--- Reads the changes of contacts that were sent and never confirmed; an undo reads its own.
+-- query: read_earlier_writes
+-- Reads the changes of contacts that were sent and never confirmed, and those that a run has made; an undo reads its own.
 -- differs because of how a list is unpacked
-SELECT crm_id, field, after, run_id FROM crm_writes
-WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL AND NOT is_undo
-    AND crm_id IN UNNEST(JSON_VALUE_ARRAY(:ids))
+SELECT crm_id, field, after, run_id, CASE WHEN written_at IS NULL THEN 0 ELSE 1 END AS is_written FROM crm_writes
+WHERE crm = :crm AND object_type = :object_type AND NOT is_undo
+    AND (written_at IS NULL OR run_id = :run_id) AND crm_id IN UNNEST(JSON_VALUE_ARRAY(:ids))
 
 -- query: read_undone
 -- Reads the values of contacts that were undone and must not be written again.

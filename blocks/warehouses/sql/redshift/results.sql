@@ -85,12 +85,12 @@ WHERE NOT EXISTS (
     WHERE w.crm = :crm AND w.object_type = :object_type AND w.crm_id = r.crm_id AND w.field = r.field
         AND w.run_id = :run_id)
 
--- query: read_open_writes
--- Reads the changes of contacts that were sent and never confirmed; an undo reads its own.
+-- query: read_earlier_writes
+-- Reads the changes of contacts that were sent and never confirmed, and those that a run has made; an undo reads its own.
 -- differs because of how a list is unpacked
-SELECT crm_id, field, after, run_id FROM crm_writes
-WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL AND NOT is_undo
-    AND crm_id IN (SELECT r.value FROM :ids r)
+SELECT crm_id, field, after, run_id, CASE WHEN written_at IS NULL THEN 0 ELSE 1 END AS is_written FROM crm_writes
+WHERE crm = :crm AND object_type = :object_type AND NOT is_undo
+    AND (written_at IS NULL OR run_id = :run_id) AND crm_id IN (SELECT r.value FROM :ids r)
 
 -- query: read_undone
 -- Reads the values of contacts that were undone and must not be written again.

@@ -100,12 +100,12 @@ WHEN MATCHED AND t.written_at IS NULL THEN UPDATE SET before = s.before, after =
 WHEN NOT MATCHED THEN INSERT (crm, object_type, crm_id, field, before, after, run_id, is_undo, planned_at)
     VALUES (:crm, :object_type, s.crm_id, s.field, s.before, s.after, :run_id, :is_undo, SYSDATE())
 
--- query: read_open_writes
--- Reads the changes of contacts that were sent and never confirmed; an undo reads its own.
+-- query: read_earlier_writes
+-- Reads the changes of contacts that were sent and never confirmed, and those that a run has made; an undo reads its own.
 -- differs because of how a list is unpacked
-SELECT crm_id, field, after, run_id FROM crm_writes
-WHERE crm = :crm AND object_type = :object_type AND written_at IS NULL AND NOT is_undo
-    AND crm_id IN (
+SELECT crm_id, field, after, run_id, CASE WHEN written_at IS NULL THEN 0 ELSE 1 END AS is_written FROM crm_writes
+WHERE crm = :crm AND object_type = :object_type AND NOT is_undo
+    AND (written_at IS NULL OR run_id = :run_id) AND crm_id IN (
     SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
 
 -- query: read_undone

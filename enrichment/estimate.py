@@ -248,7 +248,7 @@ def estimate_markdown(estimate: Estimate) -> str:
 
 
 def _head() -> Iterable[str]:
-    return ("| | |", "|---|---:|")
+    return ("| figure | value |", "|---|---:|")
 
 
 def _provider_lines(one: ProviderEstimate) -> list[tuple[str, str]]:

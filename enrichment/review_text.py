@@ -56,7 +56,7 @@ def review_markdown(review: Review, *, domains: bool) -> str:
     """
     parts = [
         f"Contact enrichment, {_period(review)}",
-        _table(("", ""), figures(review)),
+        _table(("figure", "value"), figures(review)),
         f"## Fill rate of {review.contacts:,} contacts enriched in this period",
         _table(("field", "filled"), _fill_rates(review)),
         "## Unmatched contacts by cause",

@@ -213,7 +213,7 @@ def summary_markdown(report: RunReport, page: str = "") -> str:
     refusals = [refused_field(one, report.crm) for one in report.refusals]
     trouble = [_as_item(line) for one in (*failures, *refusals) for line in concern_lines(one, page)]
     below = ["", "What failed or was not written:", "", *trouble] if trouble else []
-    return "\n".join([*head, "| | |", "|---|---:|", *table, *below])
+    return "\n".join([*head, "| figure | value |", "|---|---:|", *table, *below])
 
 
 def _as_item(line: str) -> str:

@@ -112,7 +112,7 @@ def test_the_markdown_is_one_table_below_the_reason_of_a_stop(stop: str) -> None
     assert ("stopped early" in rows[2]) == bool(stop)
     assert (stop in rows[2]) or not stop
     assert "| written | 9,000 |" in rows
-    assert rows.index("|---|---:|") == rows.index("| | |") + 1
+    assert rows.index("|---|---:|") == rows.index("| figure | value |") + 1
 
 
 def test_contacts_that_other_runs_have_locked_are_counted() -> None:
@@ -133,7 +133,9 @@ def test_a_cancelled_run_says_where_its_contacts_are_and_how_to_go_on() -> None:
 def test_the_summary_begins_with_a_sentence() -> None:
     """What was written of how many, how the others ended, and the cost; a run without contacts says that."""
     text = summary_markdown(RunReport("run", BOOKS, [ZOOMINFO], crm="hubspot"))
-    assert text.startswith(f"**{in_one_sentence(RunReport('run', BOOKS, [ZOOMINFO], crm='hubspot'))}**\n\n| | |\n")
+    assert text.startswith(
+        f"**{in_one_sentence(RunReport('run', BOOKS, [ZOOMINFO], crm='hubspot'))}**\n\n| figure | value |\n"
+    )
     books = Books(1200, 1000, {Disposition.WRITTEN: 150, Disposition.UNMATCHED: 49, Disposition.FAILED: 1})
     assert in_one_sentence(RunReport("run", books, [ProviderUse("hunter", {}, 9.5)], crm="hubspot")) == (
         "150 of 1,200 contacts written to hubspot (49 unmatched, 1 failed, 1,000 back in the queue), for 9.5 credits."

@@ -63,6 +63,7 @@ class Purpose:
         policy: how often it is repeated, if not as usual on the line.
         narrow: paces a limit that only calls of this kind count against, beside the line's own.
         attempt: the number of the first attempt, if earlier ones were made as a part of something larger.
+        before_repeat: called before each repetition; it may raise to end the call. A blocking call's only.
     """
 
     at: str
@@ -70,6 +71,7 @@ class Purpose:
     policy: RetryPolicy | None = None
     narrow: Pacer | None = None
     attempt: int = 1
+    before_repeat: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +203,8 @@ async def _loop(
             await waits.sleep(decision.sleep_seconds)
         if decision.verdict is not Verdict.RETRY or 0 < judged.divides <= attempt:
             return Unanswered(judged, decision.verdict, attempt)
+        if purpose.before_repeat:
+            purpose.before_repeat()
         attempt += 1
 
 

@@ -12,6 +12,7 @@ Besides the CRM's own codes in lower case, a result of `write` has one of these 
 * `NOT_CONFIRMED`: the answer doesn't say what became of the contact; a repetition is harmless;
 * `UNPROCESSED`: a bulk job ended without having come to the contact;
 * `POSTPONED`: the CRM asked for a wait that is too long to sleep;
+* `EDITED`: the contact was changed between two attempts, so that its update is to be planned anew;
 * `UNAVAILABLE`: the CRM couldn't be reached, or every attempt failed.
 """
 
@@ -20,9 +21,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
-from blocks.crms.base import Update, UpdateResult
+from blocks.crms.base import CrmContact, Update, UpdateResult
 from enrichment.errors import (
     ConfigurationError,
     EnrichmentError,
@@ -39,6 +41,7 @@ NOT_FOUND = "not_found"
 NOT_CONFIRMED = "not_confirmed"
 UNPROCESSED = "unprocessed"
 POSTPONED = "postponed"
+EDITED = "edited_meanwhile"
 UNAVAILABLE = "unavailable"
 
 #: How long a field that the CRM said is gone is left out: about as long as a run.
@@ -62,18 +65,22 @@ class Input:
         crm_id: of the contact.
         fields: the new values.
         trace_ids: of the updates; the first one stands for the record in its batch.
+        before: what the fields held when the updates were planned.
         refused: fields of the updates that are no longer sent.
     """
 
     crm_id: str
     fields: Mapping[str, str]
     trace_ids: tuple[str, ...]
+    before: Mapping[str, str | None]
     refused: tuple[Refusal, ...] = ()
 
     @classmethod
     def of(cls, update: Update) -> "Input":
         """Return what is sent for an update."""
-        return cls(update.crm_id, {change.field: change.after for change in update.changes}, (update.trace_id,))
+        after = {change.field: change.after for change in update.changes}
+        before = {change.field: change.before for change in update.changes}
+        return cls(update.crm_id, after, (update.trace_id,), before)
 
     def laid_over(self, later: "Input") -> "Input":
         """Return this with the values of a later update of the same contact over its own."""
@@ -81,6 +88,7 @@ class Input:
             self,
             fields={**self.fields, **later.fields},
             trace_ids=(*self.trace_ids, *later.trace_ids),
+            before={**later.before, **self.before},
             refused=tuple(dict.fromkeys((*self.refused, *later.refused))),
         )
 
@@ -89,6 +97,18 @@ class Input:
         dropped = {refusal.field: refusal for refusal in refused if refusal.field in self.fields}
         fields = {name: value for name, value in self.fields.items() if name not in dropped}
         return replace(self, fields=fields, refused=(*self.refused, *dropped.values()))
+
+    def is_edited(self, values: Mapping[str, str | None]) -> bool:
+        """Return whether one of the fields holds neither what it did before nor what was sent."""
+        return any((values.get(name) or "") not in (self.before[name] or "", self.fields[name]) for name in self.fields)
+
+
+class EditedError(Exception):
+    """Contacts of a batch that is about to be repeated were changed since it was planned; `inputs` are these."""
+
+    def __init__(self, inputs: Sequence[Input]) -> None:
+        super().__init__()
+        self.inputs = inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +150,11 @@ def unconfirmed(each: Input, detail: str) -> Ending:
     return Ending(each, NOT_CONFIRMED, detail)
 
 
+def edited(each: Input) -> Ending:
+    """Return the ending of an input whose contact isn't what it was when its update was planned."""
+    return Ending(each, EDITED, "the contact was edited before its update could be repeated", wait_seconds=0.0)
+
+
 def failed(each: Input, error: EnrichmentError) -> Ending:
     """Return the ending of an input whose call failed."""
     match error:
@@ -165,6 +190,11 @@ def merged(inputs: Iterable[Input], key: Callable[[Input], str]) -> list[Input]:
         earlier = by_key.get(key(each))
         by_key[key(each)] = each if earlier is None else earlier.laid_over(each)
     return list(by_key.values())
+
+
+def fields_of(batch: Iterable[Input]) -> tuple[str, ...]:
+    """Return the names of all fields that a batch writes."""
+    return tuple(dict.fromkeys(name for each in batch for name in each.fields))
 
 
 def batches(items: Sequence[ItemT], size: int) -> list[Sequence[ItemT]]:
@@ -267,20 +297,25 @@ class UpdateWriter(ABC):
         known = [self._unfit[item] for item in each.fields.items() if item in self._unfit]
         return [*known, *self.unfit(each)]
 
-    def send_all(self, groups: Iterable[Sequence[Input]]) -> list[Ending]:
+    def send_all(self, groups: Iterable[Sequence[Input]], *, repeated: bool = False) -> list[Ending]:
         """Send batches concurrently, and return how each input ended."""
-        return [ending for part in self.pool.map(self.send, groups) for ending in part]
+        return [ending for part in self.pool.map(partial(self.send, repeated=repeated), groups) for ending in part]
 
-    def send(self, batch: Sequence[Input]) -> list[Ending]:
-        """Send one batch, and divide it where one record's fault made all of it fail."""
+    def send(self, batch: Sequence[Input], *, repeated: bool = False) -> list[Ending]:
+        """Send one batch, again if it is repeated, and divide it where one record's fault made all of it fail."""
         filled, emptied = self._fit(batch)
-        return emptied + (self._send(filled) if filled else [])
+        return emptied + (self._send(filled, repeated=repeated) if filled else [])
 
-    def _send(self, batch: Sequence[Input]) -> list[Ending]:
+    def _send(self, batch: Sequence[Input], *, repeated: bool) -> list[Ending]:
         try:
             if self.stop is not None:
                 raise self.stop  # another batch has learnt that no call can succeed any more
+            if repeated:
+                self.look_again(batch)
             body = self.ask(batch)
+        except EditedError as error:
+            rest = [each for each in batch if each not in error.inputs]
+            return [edited(each) for each in error.inputs] + self.send(rest, repeated=repeated)
         except RequestRefusedError as refusal:
             divisible = self.blames_a_record(refusal) or self._lost_by(batch, refusal.complaint)
             return self.divide(batch, refusal.complaint) if divisible else self.fail(batch, refusal)
@@ -293,6 +328,18 @@ class UpdateWriter(ABC):
             return self.fail(batch, error)
         self._in_vain = 0
         return self.account_for(batch, body)
+
+    def look_again(self, batch: Sequence[Input]) -> None:
+        """
+        Look, before a batch is repeated, whether its contacts were changed meanwhile: no CRM refuses stale updates.
+
+        Raises:
+            EditedError: some were; to repeat their updates could overwrite what a person entered.
+        """
+        found = self.read_again(batch)
+        changed = [each for each in batch if each.crm_id in found and each.is_edited(found[each.crm_id].values)]
+        if changed:
+            raise EditedError(changed)
 
     def divide(self, batch: Sequence[Input], complaint: Any) -> list[Ending]:
         """Divide a batch that was refused as a whole until exactly the bad records are left."""
@@ -346,6 +393,10 @@ class UpdateWriter(ABC):
     @abstractmethod
     def ask(self, batch: Sequence[Input]) -> Any:
         """Return what the CRM answers to a batch."""
+
+    @abstractmethod
+    def read_again(self, batch: Sequence[Input]) -> Mapping[str, CrmContact]:
+        """Return the fields of a batch as the CRM has them now, by the id that was asked for; in this very thread."""
 
     @abstractmethod
     def blames_a_record(self, refusal: RequestRefusedError) -> bool:

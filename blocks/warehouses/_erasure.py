@@ -71,7 +71,7 @@ def drop_erased_replies(session: Session, provider: str, keys: Collection[str]) 
     """
     Blank the replies that arrived after their contact was erased.
 
-    It comes after the replies and the end of their reservations: an erasure ends the same reservations, so either it
+    It comes after the replies and the end of their reservations: an erasure locks the same reservations, so either it
     waited for us and sees the replies, or we waited for it and see what it suppressed.
     """
     erased = erased_among(session, keys)
@@ -133,6 +133,7 @@ def _blank_replies(session: Session, requests: Sequence[Row], subject: str) -> i
     for provider, rows in groupby(sorted(requests, key=itemgetter("provider")), key=itemgetter("provider")):
         asked = {"provider": provider, "keys": sorted(row["request_key"] for row in rows)}
         blanked += session.run("blank_replies", **asked)
-        session.run("drop_reservations", **asked)
+        # The reservations stay: they hold the credits of calls that are under way, until the runs keep the replies.
+        session.run("lock_reservations", **asked)
         blanked += session.run("blank_replies", **asked)  # a run that was keeping one has committed it by now
     return blanked

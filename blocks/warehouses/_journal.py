@@ -66,11 +66,11 @@ class JournalVerbs(Transactions):
             session.run("note_requests", provider=provider, token=token, rows=[row_of(one) for one in made_for])
             rows = session.read("read_replies", reply_days=reply_days, miss_days=miss_days, **wanted)
             replies = {row["request_key"]: reply_of(row) for row in rows}
-            session.run("drop_reservations", provider=provider, keys=list(replies))
+            session.run("drop_reservations", provider=provider, run_id=run_id, keys=list(replies))
             reserved = sorted(row["request_key"] for row in session.read("read_reservations", token=token, **wanted))
             over = _overdraft(session, provider, run_id, caps, credits_each, len(reserved)) if caps else Overdraft()
             refused = reserved[len(reserved) - over.requests :]
-            session.run("drop_reservations", provider=provider, keys=refused)
+            session.run("drop_reservations", provider=provider, run_id=run_id, keys=refused)
         granted = frozenset(reserved).difference(refused)
         return JournalLookup(replies, granted, erased, frozenset(refused), over.reached)
 
@@ -157,7 +157,7 @@ class JournalVerbs(Transactions):
         answered = [reply.key for reply in replies if reply.outcome in CONCLUSIVE]
         with self._transaction() as session:
             session.run("keep_replies", provider=provider, run_id=run_id, rows=rows)
-            session.run("drop_reservations", provider=provider, keys=answered)
+            end_reservations(session, provider, run_id, answered)
             _erasure.drop_erased_replies(session, provider, keys)
 
     @replayed
@@ -183,6 +183,12 @@ class JournalVerbs(Transactions):
             int(known["matched"]),
             int(known["unmatched"]),
         )
+
+
+def end_reservations(session: Session, provider: str, run_id: str, keys: Sequence[str]) -> None:
+    """End a run's reservations of requests that were answered; of those that another run has taken over, lock them."""
+    if session.run("drop_reservations", provider=provider, run_id=run_id, keys=keys) < len(keys):
+        session.run("lock_reservations", provider=provider, keys=keys)
 
 
 def _overdraft(

@@ -154,14 +154,16 @@ def test_a_reply_that_comes_after_the_erasure_is_not_kept(warehouse: Warehouse) 
     open_run(warehouse)
     stage(warehouse, "1", email=None)
     mine = claim(warehouse)
-    ask = {"lease_seconds": LEASE, "reply_days": 30, "miss_days": 30}
+    ask = {"lease_seconds": LEASE, "reply_days": 30, "miss_days": 30, "run_id": "run-1", "credits_each": 1}
     hashed = email_key("zoe@acme.example")
     made_for = [MadeFor(mine.records[0].record_id, "k1", hashed), MadeFor("x", "k2")]
     looked = warehouse.open_requests("zoominfo", ["k1", "k2"], token=mine.token, made_for=made_for, **ask)
     assert (looked.granted, looked.erased) == ({"k1", "k2"}, set())
     warehouse.erase(HUBSPOT, "1")
+    assert warehouse.credits_today("zoominfo") == 2  # as long as the call is under way, no other may use them
     replies = [Reply(key, Outcome.MATCHED, {"name": "Zoë"}, credits=1.0) for key in ("k1", "k2")]
     warehouse.keep_replies("zoominfo", "run-1", replies)
+    assert warehouse.credits_today("zoominfo") == 2
     assert warehouse.read_replies("zoominfo", ["k1", "k2"], reply_days=30, miss_days=30).keys() == {"k2"}
     again = warehouse.open_requests("zoominfo", ["k1", "k2"], token=mine.token, **ask)
     assert (again.granted, set(again.replies), again.erased) == (set(), {"k2"}, {"k1"})

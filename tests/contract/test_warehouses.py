@@ -316,7 +316,7 @@ def test_a_run_that_is_cancelled_renews_no_lock(warehouse: Warehouse) -> None:
 def test_a_request_is_granted_to_one_claim_and_its_reply_to_all(warehouse: Warehouse) -> None:
     """Two claims never both pay for a request; a reply that says nothing leaves it to the claim that may repeat it."""
     ask = {"lease_seconds": LEASE, "reply_days": 30, "miss_days": 30}
-    mine = warehouse.open_requests("zoominfo", ["k1", "k2"], token="a", **ask)
+    mine = warehouse.open_requests("zoominfo", ["k1", "k2"], token="a", run_id="run-1", **ask)
     other = warehouse.open_requests("zoominfo", ["k2", "k3"], token="b", **ask)
     assert (mine.granted, other.granted, dict(other.replies)) == ({"k1", "k2"}, {"k3"}, {})
     body = {"name": "Zoë", "list": [1, None], "n": 1.5}
@@ -327,6 +327,17 @@ def test_a_request_is_granted_to_one_claim_and_its_reply_to_all(warehouse: Wareh
     assert again.replies["k2"].received_at.endswith("Z")
     assert again.granted == frozenset()
     assert warehouse.open_requests("zoominfo", ["k1"], token="a", **ask).granted == {"k1"}
+
+
+def test_a_known_reply_leaves_the_reservation_of_who_asks_anew(warehouse: Warehouse) -> None:
+    """The credits of a call under way count, though another run is content with an older reply to its request."""
+    warehouse.keep_replies("zoominfo", "run-1", [Reply("k", Outcome.MATCHED, {}, credits=2.0)])
+    anew = {"lease_seconds": LEASE, "reply_days": 0, "miss_days": 0, "credits_each": 2}
+    assert warehouse.open_requests("zoominfo", ["k"], token="a", run_id="run-2", **anew).granted == {"k"}
+    known = anew | {"reply_days": 30, "miss_days": 30}
+    assert warehouse.open_requests("zoominfo", ["k"], token="b", run_id="run-3", **known).replies.keys() == {"k"}
+    assert warehouse.credits_today("zoominfo") == 4
+    assert not warehouse.open_requests("zoominfo", ["k"], token="c", run_id="run-4", **anew).granted
 
 
 def test_reservations_of_a_dead_claim_expire(warehouse: Warehouse) -> None:

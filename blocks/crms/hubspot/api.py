@@ -239,7 +239,13 @@ class HubSpotApi:
         return f"/account-info/{self.version}/details"
 
     def ask(
-        self, call: Call, scope: str, accept: Callable[[Any], bool] = has_records, *, searches: bool = False
+        self,
+        call: Call,
+        scope: str,
+        accept: Callable[[Any], bool] = has_records,
+        *,
+        searches: bool = False,
+        before_repeat: Callable[[], None] | None = None,
     ) -> Answer:
         """
         Make a call, and repeat it where that may help.
@@ -249,6 +255,7 @@ class HubSpotApi:
             scope: what the access token must be allowed to do.
             accept: returns whether the body of a success holds what was asked for.
             searches: whether it counts as a search, which has a separate limit.
+            before_repeat: called before each repetition; it may raise to end the call.
 
         Raises:
             CredentialsRejectedError: HubSpot refuses the access token.
@@ -263,7 +270,8 @@ class HubSpotApi:
             self._learn_rate(answer.headers)
             return judge(answer, accept, at=at, scope=scope, now=datetime.now(UTC))
 
-        purpose = Purpose(at, call.repeatable, narrow=self._search_pacer if searches else None)
+        narrow = self._search_pacer if searches else None
+        purpose = Purpose(at, call.repeatable, narrow=narrow, before_repeat=before_repeat)
         return make_call(self._line, purpose, partial(self._client.send, call), judged)
 
     def share(self, fraction: float) -> None:

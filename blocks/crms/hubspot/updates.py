@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from blocks.calls.messages import Call
-from blocks.crms.base import FieldSet
+from blocks.crms.base import CrmContact, FieldSet
 from blocks.crms.hubspot.api import (
     DOESNT_EXIST,
     OBJECT_NOT_FOUND,
@@ -22,7 +22,19 @@ from blocks.crms.hubspot.api import (
     is_complete,
 )
 from blocks.crms.hubspot.contacts import BATCH_SIZE, ContactReader, is_record_id
-from blocks.crms.updates import Ending, Input, UpdateWriter, at_fault, batches, gone, lost_fields, merged, unconfirmed
+from blocks.crms.updates import (
+    Ending,
+    Input,
+    UpdateWriter,
+    at_fault,
+    batches,
+    edited,
+    fields_of,
+    gone,
+    lost_fields,
+    merged,
+    unconfirmed,
+)
 from enrichment.errors import EnrichmentError, RequestRefusedError
 from enrichment.wire import NOT_A_DATE, NOT_A_NUMBER, NOT_AN_OPTION, TOO_LONG
 from enrichment.write_policy import NO_SUCH_FIELD, READ_ONLY, Refusal
@@ -87,7 +99,11 @@ class HubSpotWriter(UpdateWriter):
             for each in batch
         ]
         call = Call("POST", self._api.contacts("/batch/update"), body={"inputs": inputs})
-        return self._api.ask(call, WRITE_SCOPE, has_records).body
+        return self._api.ask(call, WRITE_SCOPE, has_records, before_repeat=lambda: self.look_again(batch)).body
+
+    def read_again(self, batch: Sequence[Input]) -> Mapping[str, CrmContact]:
+        """Return the fields of a batch as HubSpot has them now, by the id that was asked for."""
+        return self._reader.read_batch([each.crm_id for each in batch], FieldSet(fields_of(batch)))
 
     def blames_a_record(self, refusal: RequestRefusedError) -> bool:
         """Return whether one record can have brought a refusal upon its whole batch."""
@@ -148,7 +164,7 @@ class HubSpotWriter(UpdateWriter):
         if not self._follows_merges:
             return [unconfirmed(each, unnamed) for each in omitted]
         try:
-            found = self._reader.read_batch([each.crm_id for each in omitted], FieldSet())
+            found = self.read_again(omitted)
         except EnrichmentError as error:
             return self.fail(omitted, error)
         endings: list[Ending] = []
@@ -156,7 +172,10 @@ class HubSpotWriter(UpdateWriter):
         for each in omitted:
             survivor = found[each.crm_id].contact.crm_id if each.crm_id in found else ""
             if survivor and survivor != each.crm_id:
-                moved.append(replace(each, crm_id=survivor))
+                if each.is_edited(found[each.crm_id].values):  # the survivor has values of its own
+                    endings.append(edited(each))
+                else:
+                    moved.append(replace(each, crm_id=survivor))
             else:
                 absent = gone(each, "HubSpot doesn't have this contact")
                 endings.append(unconfirmed(each, unnamed) if survivor else absent)

@@ -276,13 +276,16 @@ class SalesforceApi:
         self._root = f"/services/data/v{api_version}/"
         self._instance_url = instance_url
 
-    def ask(self, call: Call, accept: Callable[[Any], object]) -> Answer:
+    def ask(
+        self, call: Call, accept: Callable[[Any], object], *, before_repeat: Callable[[], None] | None = None
+    ) -> Answer:
         """
         Make a call, and repeat it where that may help.
 
         Args:
             call: the call.
             accept: returns whether the body of a success holds what was asked for.
+            before_repeat: called before each repetition; it may raise to end the call.
 
         Raises:
             CredentialsRejectedError: Salesforce refuses the credentials.
@@ -294,7 +297,7 @@ class SalesforceApi:
         at = f"{call.method} {_shown(call.path)}"
         return make_call(
             self._line,
-            Purpose(at, call.repeatable),
+            Purpose(at, call.repeatable, before_repeat=before_repeat),
             lambda session: self._transport.send(self._placed(session), call),
             lambda answer: judge(answer, accept, at=at, now=datetime.now(UTC)),
         )

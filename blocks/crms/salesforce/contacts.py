@@ -210,10 +210,11 @@ class ContactReader:
         return self._accounts.get(short(crm_id), "")
 
     def _read_all(self, ids: Sequence[str], wanted: FieldSet) -> dict[str, CrmContact]:
-        parts = self._pool.map(lambda batch: self._read_batch(batch, wanted), batches(ids, BATCH_SIZE))
+        parts = self._pool.map(lambda batch: self.read_batch(batch, wanted), batches(ids, BATCH_SIZE))
         return {crm_id: contact for part in parts for crm_id, contact in part.items()}
 
-    def _read_batch(self, ids: Sequence[str], wanted: FieldSet) -> dict[str, CrmContact]:
+    def read_batch(self, ids: Sequence[str], wanted: FieldSet) -> dict[str, CrmContact]:
+        """Read one batch by ids that are valid; those that no longer exist, or were merged, are left out."""
         records = self._retrieve_known(ids, wanted.fields)
         there = {i: r for i, r in zip(ids, records, strict=True) if r and not r.get("IsDeleted")}
         self._accounts.update({short(i): str(r.get("AccountId") or "") for i, r in there.items()})

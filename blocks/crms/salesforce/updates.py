@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from blocks.calls.messages import Call
+from blocks.crms.base import CrmContact, FieldSet
 from blocks.crms.salesforce.api import (
     COLLECTIONS,
     DUPLICATES,
@@ -26,7 +27,7 @@ from blocks.crms.salesforce.api import (
 from blocks.crms.salesforce.bulk import BulkWriter
 from blocks.crms.salesforce.contacts import ContactReader
 from blocks.crms.salesforce.ids import is_contact_id, short
-from blocks.crms.updates import Ending, Input, UpdateWriter, batches, lost_fields, unconfirmed
+from blocks.crms.updates import Ending, Input, UpdateWriter, batches, fields_of, lost_fields, unconfirmed
 from enrichment.errors import EnrichmentError, RequestRefusedError
 from enrichment.wire import NOT_A_BOOLEAN, NOT_A_NUMBER, read_number
 from enrichment.write_policy import Refusal
@@ -82,7 +83,8 @@ class SalesforceWriter(UpdateWriter):
         bulk = self._bulk.write(self._bulk.choose(inputs))
         endings = [ending for ending in bulk if ending.reason != DUPLICATES.lower()]
         done = {ending.input.crm_id for ending in endings}
-        endings += self.send_all(self._lots([each for each in inputs if each.crm_id not in done], BATCH_SIZE))
+        left = [each for each in inputs if each.crm_id not in done]
+        endings += self.send_all(self._lots(left, BATCH_SIZE), repeated=bool(bulk))
         for attempt, size in enumerate(SMALLER, 1):
             again = [ending.input for ending in endings if ending.passing]
             if not again or self.stop is not None:
@@ -90,7 +92,7 @@ class SalesforceWriter(UpdateWriter):
             logger.warning("records_sent_again service=salesforce records=%s attempt=%s", len(again), attempt)
             self._api.pause(attempt)
             settled = [ending for ending in endings if not ending.passing]
-            endings = settled + self.send_all(self._lots(again, size))
+            endings = settled + self.send_all(self._lots(again, size), repeated=True)
         return endings
 
     def ask(self, batch: Sequence[Input]) -> Any:
@@ -104,8 +106,14 @@ class SalesforceWriter(UpdateWriter):
             }
             for each in batch
         ]
-        body = {"allOrNone": False, "records": records}
-        return self._api.ask(Call("PATCH", COLLECTIONS, body=body), lambda body: isinstance(body, list)).body
+        call = Call("PATCH", COLLECTIONS, body={"allOrNone": False, "records": records})
+        return self._api.ask(
+            call, lambda body: isinstance(body, list), before_repeat=lambda: self.look_again(batch)
+        ).body
+
+    def read_again(self, batch: Sequence[Input]) -> Mapping[str, CrmContact]:
+        """Return the fields of a batch as Salesforce has them now, by the id that was asked for."""
+        return self._reader.read_batch([each.crm_id for each in batch], FieldSet(fields_of(batch)))
 
     def blames_a_record(self, refusal: RequestRefusedError) -> bool:
         """Return whether one record can have brought a refusal upon its whole batch."""

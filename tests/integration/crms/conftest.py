@@ -123,10 +123,12 @@ def refusals(updates: list[Update], results: list[UpdateResult]) -> list[dict[st
 
 @pytest.fixture
 def org(running_box: server.Box) -> Iterator[Org]:
-    """Give a Salesforce org with five contacts, and an app of its own."""
+    """Give a Salesforce org with five contacts that have no title, and an app of its own."""
     key = new_key()
     running_box.reset(contacts=5, salesforce={"consumer_key": key, "consumer_secret": SECRET})
     org = Org(running_box, key)
+    for crm_id in org.ids:
+        org.salesforce.edit(crm_id, {"Title": ""})
     try:
         yield org
     finally:

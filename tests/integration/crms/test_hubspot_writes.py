@@ -1,11 +1,12 @@
 """Writing to HubSpot over real sockets: what counts as written, and what of the rest."""
 
 import json
+from typing import Any
 
 import pytest
 
 from blocks.crms.base import Update
-from blocks.crms.updates import NOT_CONFIRMED, NOT_FOUND, UNAVAILABLE
+from blocks.crms.updates import EDITED, NOT_CONFIRMED, NOT_FOUND, UNAVAILABLE
 from enrichment.stops import QUOTA_EXHAUSTED, REQUEST_REFUSED
 from tests.integration.crms.conftest import READ, UPDATE, Account, company, reasons, refusals, update
 
@@ -136,14 +137,37 @@ def test_what_was_merged_away_is_written_to_the_survivor(account: Account) -> No
     assert (account.calls(UPDATE), account.calls(READ)) == ([200, 200], [200])
 
 
+def test_a_survivor_that_has_other_values_is_planned_anew(account: Account) -> None:
+    """What was blank in the record that is gone isn't in the one that stays."""
+    merged, survivor = account.ids[:2]
+    account.hubspot.merge(survivor, merged)
+    account.hubspot.edit(survivor, {"company": "By hand"})
+    (result,) = account.crm().write([company(merged)])
+    assert (result.reason, result.wait_seconds) == (EDITED, 0.0)
+    assert account.hubspot.contacts[survivor]["company"] == "By hand"
+
+
+@pytest.mark.parametrize("fault", [{"kind": "reset_before"}, {"kind": "status", "status": 503}])
+def test_an_update_is_not_repeated_over_what_a_person_entered(account: Account, fault: dict[str, Any]) -> None:
+    """Before a repetition the batch is read again; what was edited is planned anew, and the others are written."""
+    edited, other = account.ids[:2]
+    account.fault(**fault)
+    account.hubspot.edit(other, {"company": ""})
+    updates = [company(edited), company(other)]
+    account.hubspot.edit(edited, {"company": "By hand"})
+    assert reasons(updates, account.crm().write(updates)) == [EDITED, ""]
+    held = account.hubspot.contacts
+    assert (held[edited]["company"], held[other]["company"]) == ("By hand", "Example Ltd")
+
+
 def test_two_contacts_merged_into_one_are_written_as_one(account: Account) -> None:
     """Their updates meet in the survivor, whose id may be in a batch only once."""
     first, second, survivor = account.ids[:3]
     account.hubspot.merge(survivor, first)
     account.hubspot.merge(survivor, second)
-    updates = [update(first, company="A"), update(second, jobtitle="CTO")]
+    updates = [update(first, company="A"), update(second, industry="Retail")]
     assert reasons(updates, account.crm().write(updates)) == ["", ""]
-    assert account.hubspot.writes[-1].properties == {"company": "A", "jobtitle": "CTO"}
+    assert account.hubspot.writes[-1].properties == {"company": "A", "industry": "Retail"}
 
 
 def test_a_survivor_is_sent_to_once_only(account: Account) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from blocks.providers.base import Reply
 from blocks.warehouses import _erasure
+from blocks.warehouses._journal import end_reservations
 from blocks.warehouses._rows import reply_row
 from blocks.warehouses.base import MadeFor, NewRecord, Warehouse, load_warehouse
 from enrichment.records import Origin, Outcome
@@ -18,14 +19,14 @@ PATIENCE_SECONDS = 60
 REPLY = Reply("key", Outcome.MATCHED, {"name": "Zoë"}, credits=1.0)
 
 
-@pytest.fixture
-def postgres(make_warehouse: Callable[[str], Warehouse]) -> Warehouse:
-    """Give a warehouse with one contact in a claim, whose request is reserved."""
+@pytest.fixture(params=["run-1", "run-2"])
+def postgres(make_warehouse: Callable[[str], Warehouse], request: pytest.FixtureRequest) -> Warehouse:
+    """Give a warehouse with one contact in a claim, whose request is reserved, or was taken over by another run."""
     warehouse = make_warehouse("postgres")
     warehouse.stage([NewRecord("hubspot", "1", None, "manual", "live")])
     claim = warehouse.claim("run-1", origin=HUBSPOT, lane="", limit=9, lease_seconds=600, make_token=lambda: "token")
     made_for = [MadeFor(claim.records[0].record_id, "key")]
-    ask = {"token": "token", "lease_seconds": 600, "reply_days": 30, "miss_days": 30}
+    ask = {"token": "token", "lease_seconds": 600, "reply_days": 30, "miss_days": 30, "run_id": request.param}
     assert warehouse.open_requests("zoominfo", ["key"], made_for=made_for, **ask).granted == {"key"}
     return warehouse
 
@@ -72,7 +73,7 @@ def test_an_erasure_waits_for_a_reply_that_is_being_kept(
     """The reply is committed first, and the erasure finds it."""
     with ThreadPoolExecutor(1) as beside, postgres._transaction() as session:
         session.run("keep_replies", provider="zoominfo", run_id="run-1", rows=[reply_row(REPLY)])
-        session.run("drop_reservations", provider="zoominfo", keys=["key"])
+        end_reservations(session, "zoominfo", "run-1", ["key"])
         job = beside.submit(other.erase, HUBSPOT, "1")
         await_lock(watcher, job)
         assert not job.done()

@@ -12,7 +12,7 @@ from enrichment.errors import CredentialsRejectedError, QuotaExhaustedError, Req
 from enrichment.retry import Fault, Trouble
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-INPUT = Input("0035e00000000000AA", {"Title": "CTO", "AccountId": "001"}, ("t-1",))
+INPUT = Input("0035e00000000000AA", {"Title": "CTO", "AccountId": "001"}, ("t-1",), {})
 
 
 def judged(status: int, body: object = None, **headers: str) -> Answer | Trouble:
@@ -163,7 +163,7 @@ def test_the_fields_at_fault_are_found_in_a_records_errors(
     """By name, whatever its case; none where an error is about something that isn't ours."""
     fields = {"Title": "CTO", "AccountId": "001", "MailingStateCode": "XX"}
     body = [{"statusCode": code, "fields": names, "message": "a problem with this state"} for code, names in errors]
-    ending = refused_record(Input("0035e00000000000AA", fields, ("t-1",)), read_complaints(body))
+    ending = refused_record(Input("0035e00000000000AA", fields, ("t-1",), {}), read_complaints(body))
     assert ending.permanent
     assert [(each.field, each.reason, each.value) for each in ending.faults] == refusals
 

@@ -110,10 +110,17 @@ WHEN NOT MATCHED THEN INSERT (crm_id, crm, object_type, provider, request_key, e
 SELECT request_key FROM lookup_reservations
 WHERE provider = :provider AND reserved_by = :token AND request_key IN UNNEST(JSON_VALUE_ARRAY(:keys))
 
+-- query: lock_reservations
+-- Makes whoever ends the reservations of these requests, and whoever erases their replies, wait for each other.
+-- differs because there is nothing to lock: whoever keeps a reply reads afterwards what is suppressed
+SELECT COUNT(*) AS requests FROM lookup_reservations
+WHERE provider = :provider AND request_key IN UNNEST(JSON_VALUE_ARRAY(:keys))
+
 -- query: drop_reservations
--- Ends the reservations of these requests.
+-- Ends a run's reservations of these requests; another run's stays, whose call may be under way.
 -- differs because of how a list is unpacked
-DELETE FROM lookup_reservations WHERE provider = :provider AND request_key IN UNNEST(JSON_VALUE_ARRAY(:keys))
+DELETE FROM lookup_reservations
+WHERE provider = :provider AND run_id = :run_id AND request_key IN UNNEST(JSON_VALUE_ARRAY(:keys))
 
 -- query: read_replies
 -- Reads the conclusive replies that are young enough; a miss has its own limit.

@@ -96,11 +96,17 @@ ON CONFLICT (crm_id, crm, object_type, provider, request_key) DO NOTHING
 SELECT request_key FROM lookup_reservations
 WHERE provider = :provider AND reserved_by = :token AND request_key = ANY (:keys::text[])
 
+-- query: lock_reservations
+-- Makes whoever ends the reservations of these requests, and whoever erases their replies, wait for each other.
+-- differs because rows are locked one by one
+SELECT request_key FROM lookup_reservations
+WHERE provider = :provider AND request_key = ANY (:keys::text[]) ORDER BY request_key FOR UPDATE
+
 -- query: drop_reservations
--- Ends the reservations of these requests.
+-- Ends a run's reservations of these requests; another run's stays, whose call may be under way.
 -- differs because of how a list is unpacked
 DELETE FROM lookup_reservations
-WHERE provider = :provider AND request_key = ANY (:keys::text[])
+WHERE provider = :provider AND run_id = :run_id AND request_key = ANY (:keys::text[])
 
 -- query: read_replies
 -- Reads the conclusive replies that are young enough; a miss has its own limit.

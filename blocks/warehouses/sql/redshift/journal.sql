@@ -100,10 +100,17 @@ WHERE s.claimed_by = :token AND NOT EXISTS (
 SELECT request_key FROM lookup_reservations
 WHERE provider = :provider AND reserved_by = :token AND request_key IN (SELECT r.value FROM :keys r)
 
+-- query: lock_reservations
+-- Makes whoever ends the reservations of these requests, and whoever erases their replies, wait for each other.
+-- differs because every writer holds the one lock by now, so that there is nothing left to lock
+SELECT COUNT(*) AS requests FROM lookup_reservations
+WHERE provider = :provider AND request_key IN (SELECT r.value FROM :keys r)
+
 -- query: drop_reservations
--- Ends the reservations of these requests.
+-- Ends a run's reservations of these requests; another run's stays, whose call may be under way.
 -- differs because of how a list is unpacked
-DELETE FROM lookup_reservations WHERE provider = :provider AND request_key IN (SELECT r.value FROM :keys r)
+DELETE FROM lookup_reservations
+WHERE provider = :provider AND run_id = :run_id AND request_key IN (SELECT r.value FROM :keys r)
 
 -- query: read_replies
 -- Reads the conclusive replies that are young enough; a miss has its own limit.

@@ -111,11 +111,18 @@ SELECT request_key FROM lookup_reservations
 WHERE provider = :provider AND reserved_by = :token AND request_key IN (
     SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
 
+-- query: lock_reservations
+-- Makes whoever ends the reservations of these requests, and whoever erases their replies, wait for each other.
+-- differs because an update that changes nothing takes the table's lock
+UPDATE lookup_reservations SET reserved_by = reserved_by
+WHERE provider = :provider AND request_key IN (
+    SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
+
 -- query: drop_reservations
--- Ends the reservations of these requests.
+-- Ends a run's reservations of these requests; another run's stays, whose call may be under way.
 -- differs because of how a list is unpacked
 DELETE FROM lookup_reservations
-WHERE provider = :provider AND request_key IN (
+WHERE provider = :provider AND run_id = :run_id AND request_key IN (
     SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
 
 -- query: read_replies

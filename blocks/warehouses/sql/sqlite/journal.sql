@@ -97,11 +97,16 @@ ON CONFLICT (crm_id, crm, object_type, provider, request_key) DO NOTHING
 SELECT request_key FROM lookup_reservations
 WHERE provider = :provider AND reserved_by = :token AND request_key IN (SELECT value FROM json_each(:keys))
 
+-- query: lock_reservations
+-- Makes whoever ends the reservations of these requests, and whoever erases their replies, wait for each other.
+-- differs because the transaction already holds SQLite's one write lock
+SELECT 1 WHERE :provider <> '' AND :keys <> ''
+
 -- query: drop_reservations
--- Ends the reservations of these requests.
+-- Ends a run's reservations of these requests; another run's stays, whose call may be under way.
 -- differs because of how a list is unpacked
 DELETE FROM lookup_reservations
-WHERE provider = :provider AND request_key IN (SELECT value FROM json_each(:keys))
+WHERE provider = :provider AND run_id = :run_id AND request_key IN (SELECT value FROM json_each(:keys))
 
 -- query: read_replies
 -- Reads the conclusive replies that are young enough; a miss has its own limit.

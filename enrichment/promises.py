@@ -135,7 +135,7 @@ WRITES_ALLOWED = Promise(
     "writes_allowed",
     "The CRM only gets values that the field mapping allows, and each change is on record with the value before it.",
     "A mapping that was changed since: earlier changes are judged by today's. Look back over fewer days then. What a "
-    "person enters between the reading of a contact and its update, which follows at once: no CRM refuses stale updates.",
+    "person enters between our reading of a contact and its update, a moment later: no CRM refuses stale updates.",
     f"{_CONTACT}; correct the value in the CRM, or the mapping; {_REPORT}.",
     {
         "field_not_mapped": "Only fields of the mapping are written.",

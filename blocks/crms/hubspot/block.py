@@ -1,4 +1,4 @@
-"""HubSpot as the CRM: how it is configured, and the adapter; `blocks.crms.updates` says how updates end."""
+"""HubSpot as the CRM: how it is configured, and the adapter; `blocks.crms.outcomes` says how updates end."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -217,7 +217,7 @@ class HubSpotCrm:
         Send the updates in batches; the answer has one result for every update.
 
         Several updates of one contact are sent as one, later values over earlier ones, and share its result. The call
-        raises nothing: see the reasons in `blocks.crms.updates`.
+        raises nothing: see the reasons in `blocks.crms.outcomes`.
         """
         results = HubSpotWriter(self._api, self._reader, self._pool, stamps_of(self.rules)).write(updates)
         failed = sum(1 for result in results if result.reason)

@@ -10,7 +10,8 @@ from blocks.calls.messages import Call, is_object
 from blocks.crms.base import CrmContact, FieldSet, NewContact
 from blocks.crms.hubspot.api import OBJECT_NOT_FOUND, HubSpotApi, complaints, has_records, is_complete
 from blocks.crms.ids import plain_id, wrong_id
-from blocks.crms.updates import batches, lost_fields
+from blocks.crms.outcomes import batches
+from blocks.crms.updates import lost_fields
 from enrichment.errors import ConfigurationError, RequestRefusedError, ServerFailedError, TransientError
 from enrichment.moments import in_utc, read_moment
 from enrichment.records import Contact

@@ -9,8 +9,8 @@ from blocks.calls.messages import Call
 from blocks.crms.base import ContactPage, CrmContact, FieldSet, NewContact
 from blocks.crms.hubspot.api import HubSpotApi
 from blocks.crms.hubspot.contacts import BATCH_SIZE, ContactReader, is_record_id, record_id
+from blocks.crms.outcomes import batches
 from blocks.crms.selection import is_created_within, lacks_one
-from blocks.crms.updates import batches
 from enrichment.errors import ConfigurationError, RequestRefusedError
 from enrichment.intake import Selection
 from enrichment.moments import read_moment

@@ -22,19 +22,8 @@ from blocks.crms.hubspot.api import (
     is_complete,
 )
 from blocks.crms.hubspot.contacts import BATCH_SIZE, ContactReader, is_record_id
-from blocks.crms.updates import (
-    Ending,
-    Input,
-    UpdateWriter,
-    at_fault,
-    batches,
-    edited,
-    fields_of,
-    gone,
-    lost_fields,
-    merged,
-    unconfirmed,
-)
+from blocks.crms.outcomes import Ending, Input, at_fault, batches, edited, fields_of, gone, merged, unconfirmed
+from blocks.crms.updates import UpdateWriter, lost_fields
 from enrichment.errors import EnrichmentError, RequestRefusedError
 from enrichment.wire import NOT_A_DATE, NOT_A_NUMBER, NOT_AN_OPTION, TOO_LONG
 from enrichment.write_policy import NO_SUCH_FIELD, READ_ONLY, Refusal

@@ -14,8 +14,8 @@ from blocks.calls.judging import judge as judge_answer
 from blocks.calls.loop import Line, Purpose, make_call
 from blocks.calls.messages import Answer, Call, word
 from blocks.calls.pacing import pacer_for
+from blocks.crms.outcomes import Ending, Input, at_fault, gone
 from blocks.crms.salesforce.session import Session, SessionSource
-from blocks.crms.updates import Ending, Input, at_fault, gone
 from enrichment.errors import ContractError, QuotaExhaustedError
 from enrichment.fields import OUT_OF_RANGE
 from enrichment.retry import Fault, RetryPolicy, Trouble, backoff

@@ -1,4 +1,4 @@
-"""Salesforce as the CRM: how it is configured, and the adapter; `blocks.crms.updates` says how updates end."""
+"""Salesforce as the CRM: how it is configured, and the adapter; `blocks.crms.outcomes` says how updates end."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -326,7 +326,7 @@ class SalesforceCrm:
         Send the updates in batches, or as a bulk job; the answer has one result for every update.
 
         Several updates of one contact are sent as one, later values over earlier ones, and share its result. The call
-        raises nothing: see the reasons in `blocks.crms.updates`.
+        raises nothing: see the reasons in `blocks.crms.outcomes`.
         """
         types, stamps = self._catalog.types, stamps_of(self.rules)
         writer = SalesforceWriter(self._api, self._reader, self._pool, types, self._bulk, stamps)

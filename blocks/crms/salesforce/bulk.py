@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from blocks.calls.messages import Call
+from blocks.crms.outcomes import UNPROCESSED, Ending, Input, failed
 from blocks.crms.salesforce.api import SalesforceApi, faults, read_bulk_error, refused
 from blocks.crms.salesforce.ids import short
-from blocks.crms.updates import UNPROCESSED, Ending, Input, failed
 from enrichment.errors import EnrichmentError, RequestRefusedError
 
 logger = logging.getLogger(__name__)

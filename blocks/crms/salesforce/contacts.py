@@ -8,10 +8,11 @@ from typing import Any
 
 from blocks.calls.messages import Call
 from blocks.crms.base import CrmContact, FieldSet, NewContact
+from blocks.crms.outcomes import batches
 from blocks.crms.salesforce.api import COLLECTIONS, INVALID_FIELD, SalesforceApi
 from blocks.crms.salesforce.ids import is_contact_id, short
 from blocks.crms.salesforce.record_types import narrowed
-from blocks.crms.updates import batches, lost_fields
+from blocks.crms.updates import lost_fields
 from enrichment.errors import ConfigurationError, RequestRefusedError
 from enrichment.identifiers import normalise_email
 from enrichment.moments import in_utc, read_moment

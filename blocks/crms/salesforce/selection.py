@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from blocks.crms.base import ContactPage, NewContact
+from blocks.crms.outcomes import batches
 from blocks.crms.salesforce.api import SalesforceApi
 from blocks.crms.salesforce.contacts import PAGE_SIZE, QUERIED_IDS, literal, new_contact
 from blocks.crms.salesforce.ids import is_contact_id, record_id
 from blocks.crms.selection import lacks_one
-from blocks.crms.updates import batches
 from enrichment.errors import ConfigurationError, RequestRefusedError
 from enrichment.intake import Selection
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from blocks.calls.messages import Call
 from blocks.crms.base import CrmContact, FieldSet
+from blocks.crms.outcomes import Ending, Input, batches, fields_of, unconfirmed
 from blocks.crms.salesforce.api import (
     COLLECTIONS,
     DUPLICATES,
@@ -27,7 +28,7 @@ from blocks.crms.salesforce.api import (
 from blocks.crms.salesforce.bulk import BulkWriter
 from blocks.crms.salesforce.contacts import ContactReader
 from blocks.crms.salesforce.ids import is_contact_id, short
-from blocks.crms.updates import Ending, Input, UpdateWriter, batches, fields_of, lost_fields, unconfirmed
+from blocks.crms.updates import UpdateWriter, lost_fields
 from enrichment.errors import EnrichmentError, RequestRefusedError
 from enrichment.wire import NOT_A_BOOLEAN, NOT_A_NUMBER, read_number
 from enrichment.write_policy import Refusal

@@ -10,7 +10,7 @@ from threading import Thread
 import pytest
 from pydantic import SecretStr
 
-from blocks.crms.updates import POSTPONED, UNAVAILABLE
+from blocks.crms.outcomes import POSTPONED, UNAVAILABLE
 from enrichment.errors import (
     CredentialsRejectedError,
     PostponedError,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from blocks.crms.base import Update
-from blocks.crms.updates import EDITED, NOT_CONFIRMED, NOT_FOUND, UNAVAILABLE
+from blocks.crms.outcomes import EDITED, NOT_CONFIRMED, NOT_FOUND, UNAVAILABLE
 from enrichment.stops import QUOTA_EXHAUSTED, REQUEST_REFUSED
 from tests.integration.crms.conftest import READ, UPDATE, Account, company, reasons, refusals, update
 

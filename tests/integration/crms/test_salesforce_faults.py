@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from blocks.crms.outcomes import POSTPONED, UNAVAILABLE
 from blocks.crms.salesforce.session import Credentials
-from blocks.crms.updates import POSTPONED, UNAVAILABLE
 from enrichment.errors import (
     CredentialsRejectedError,
     PostponedError,

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from blocks.crms.base import Update
-from blocks.crms.updates import EDITED, NOT_CONFIRMED, NOT_FOUND, UNAVAILABLE, UNPROCESSED
+from blocks.crms.outcomes import EDITED, NOT_CONFIRMED, NOT_FOUND, UNAVAILABLE, UNPROCESSED
 from enrichment.stops import REQUEST_REFUSED
 from sandbox.salesforce.fields import definition
 from tests.integration.crms.conftest import refusals

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from blocks.calls.messages import Answer
+from blocks.crms.outcomes import Input
 from blocks.crms.salesforce.api import calls_left, judge, read_bulk_error, read_complaints, refused, refused_record
 from blocks.crms.salesforce.updates import typed
-from blocks.crms.updates import Input
 from enrichment.errors import CredentialsRejectedError, QuotaExhaustedError, RequestRefusedError, TransientError
 from enrichment.retry import Fault, Trouble
 

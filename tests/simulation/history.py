@@ -43,6 +43,7 @@ _MOST_SEAMS = 3_000
 _TIMER_FIRST = 0.2
 #: How often two contacts are one person, and who that is.
 _TWIN_CHANCE = 0.4
+_PAIR = 2
 _TWIN: Mapping[str, str] = {"email": "", "firstname": "Ada", "lastname": "Byron", "company": "Analytical Engines"}
 #: How often a contact has a value from before in a field of ours, and which.
 _OLD_CHANCE = 0.3
@@ -120,7 +121,7 @@ class History:
         self._leave_old_values()
         if self._dice.random() < _TWIN_CHANCE:
             self._make_twins()
-        self._stage.begin()
+        self._stage.note_inputs()
         self._stage_contacts(list(self._stage.world.hubspot.contacts))
         self._let_anything_happen([self._run(f"run {number}") for number in range(self._dice.randint(1, 3))])
         self._let_it_end()
@@ -216,15 +217,16 @@ class History:
         if not any(self._waits_for_answer(one) for one in alive):
             happenings += [("locks expire", lambda: self._expire(alive))] * 4
         if not any(one.reads_crm for one in alive):
-            happenings += [("edited by a person", self._edit)]
+            happenings += [("edited by a person", self._edit)] * (8 if seam.verb == "POST update" else 1)
+        happenings += [("erased", self._erase)] * (4 if seam.kind == "provider" else 1)
         happenings += [
-            ("erased", self._erase),
             ("queued again", self._queue_again),
             ("changed", self._change),
             ("failed ones queued again", self._retry_failed),
             ("cancelled", lambda: self._cancel(run)),
             ("paused or resumed", self._pause_or_resume),
             ("waits end", self._end_waits),
+            ("corrected", self._correct),
         ]
         return happenings
 
@@ -266,7 +268,7 @@ class History:
     def _edit(self) -> None:
         crm_id = self._dice.choice(list(self._stage.world.hubspot.contacts))
         if crm_id not in self._known.erased:
-            self._known.edited.add(crm_id)
+            self._known.edited.add((crm_id, EDITED_FIELD))
             self._stage.world.hubspot.edit(crm_id, {EDITED_FIELD: BY_HAND})
 
     def _erase(self) -> None:
@@ -288,7 +290,9 @@ class History:
 
     def _change(self) -> None:
         """Let HubSpot report that a contact has changed."""
-        crm_id = self._dice.choice(list(self._stage.world.hubspot.contacts))
+        self._report_change(self._dice.choice(list(self._stage.world.hubspot.contacts)))
+
+    def _report_change(self, crm_id: str) -> None:
         self._known.back |= self._known.erased & {crm_id}
         at_work = "SELECT record_id, crm_id FROM enrichment_staging WHERE crm_id = :crm_id AND state <> 'waiting'"
         under_way = self._stage.execute(at_work, crm_id=crm_id)
@@ -296,6 +300,19 @@ class History:
         with self._stage.warehouse() as warehouse:
             warehouse.stage([NewRecord("hubspot", crm_id, None, "webhook", "live")], changed=[(HUBSPOT, crm_id)])
         self._note_requests()
+
+    def _correct(self) -> None:
+        """Let a contact turn out to be another one's person."""
+        hubspot = self._stage.world.hubspot
+        contacts = sorted(hubspot.contacts.keys() - self._known.erased)
+        if len(contacts) < _PAIR or any(one.reads_crm for one in self._runs):
+            return
+        crm_id, other = self._dice.sample(contacts, _PAIR)
+        hubspot.edit(crm_id, {name: hubspot.contacts[other].get(name, "") for name in _TWIN})
+        self._known.edited |= {(crm_id, name) for name in _TWIN}
+        self._twins |= {crm_id, other}
+        self._stage.note_inputs()
+        self._report_change(crm_id)
 
     def _retry_failed(self) -> None:
         with self._stage.warehouse() as warehouse:

@@ -20,6 +20,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -297,7 +298,7 @@ class Stage:
         for left_behind in _runs_folder().iterdir():
             left_behind.unlink()
         _OUTSIDE.own.clear()
-        for kept in (self.wrongs, self.at_work, self.lost, self.changes, self.lost_with_runs):
+        for kept in (self.wrongs, self.at_work, self.lost, self.changes, self.lost_with_runs, self._asked_for):
             kept.clear()
         self.terms = terms
         _passed[0] = _slept[0] = 0.0
@@ -305,9 +306,8 @@ class Stage:
         with open_crm("hubspot") as crm:
             crm.ensure_fields()
 
-    def begin(self) -> None:
-        """Note who the contacts are, which doesn't change any more."""
-        self._asked_for.clear()
+    def note_inputs(self) -> None:
+        """Note with what the contacts are looked up from now on."""
         for crm_id, values in self.world.hubspot.contacts.items():
             given = [values.get(name) for name in ("email", "firstname", "lastname", "company")]
             self._asked_for.setdefault(input_key(*given), set()).add(crm_id)
@@ -330,7 +330,8 @@ class Stage:
         if reply.cut is not Cut.NONE:
             self._lose(run, looked_up)
         if run and kind == "crm":
-            run.reads_crm = verb != "POST update"
+            # With new credentials it is sent again at once.
+            run.reads_crm = verb != "POST update" or reply.status == HTTPStatus.UNAUTHORIZED
         return reply
 
     def _note_effects(self, run: Run | None, before: "_Totals") -> Counter[str]:

@@ -43,7 +43,6 @@ _MOST_SEAMS = 3_000
 _TIMER_FIRST = 0.2
 #: How often two contacts are one person, and who that is.
 _TWIN_CHANCE = 0.4
-_PAIR = 2
 _TWIN: Mapping[str, str] = {"email": "", "firstname": "Ada", "lastname": "Byron", "company": "Analytical Engines"}
 #: How often a contact has a value from before in a field of ours, and which.
 _OLD_CHANCE = 0.3
@@ -217,7 +216,7 @@ class History:
         if not any(self._waits_for_answer(one) for one in alive):
             happenings += [("locks expire", lambda: self._expire(alive))] * 4
         if not any(one.reads_crm for one in alive):
-            happenings += [("edited by a person", self._edit)] * (8 if seam.verb == "POST update" else 1)
+            happenings += [("edited by a person", self._edit)] * (8 if seam.kind == "clock" else 1)
         happenings += [("erased", self._erase)] * (4 if seam.kind == "provider" else 1)
         happenings += [
             ("queued again", self._queue_again),
@@ -226,8 +225,8 @@ class History:
             ("cancelled", lambda: self._cancel(run)),
             ("paused or resumed", self._pause_or_resume),
             ("waits end", self._end_waits),
-            ("corrected", self._correct),
         ]
+        happenings += [("corrected", self._correct)] * (4 if seam.verb in _DECISIVE else 1)
         return happenings
 
     def _waits_for_answer(self, run: Run) -> bool:
@@ -273,9 +272,7 @@ class History:
 
     def _erase(self) -> None:
         """Erase a contact, rather one that a run works on."""
-        locked = self._stage.execute(_LOCKED)
-        every = list(self._stage.world.hubspot.contacts)
-        erasable = [one for one in [*every, *[row["crm_id"] for row in locked] * 3] if one not in self._twins]
+        erasable = [one for one in self._rather_locked() if one not in self._twins]
         if not erasable:
             return
         crm_id = self._dice.choice(erasable)
@@ -284,6 +281,10 @@ class History:
         with self._stage.warehouse() as warehouse:
             warehouse.erase(HUBSPOT, crm_id)
         self._note_requests()
+
+    def _rather_locked(self) -> list[str]:
+        """Return all contacts; those that a run works on are there four times."""
+        return [*self._stage.world.hubspot.contacts, *[row["crm_id"] for row in self._stage.execute(_LOCKED)] * 3]
 
     def _queue_again(self) -> None:
         self._stage_contacts([self._dice.choice(list(self._stage.world.hubspot.contacts))])
@@ -302,12 +303,13 @@ class History:
         self._note_requests()
 
     def _correct(self) -> None:
-        """Let a contact turn out to be another one's person."""
+        """Let a contact, rather one that a run works on, turn out to be another one's person."""
         hubspot = self._stage.world.hubspot
-        contacts = sorted(hubspot.contacts.keys() - self._known.erased)
-        if len(contacts) < _PAIR or any(one.reads_crm for one in self._runs):
+        crm_id = self._dice.choice(self._rather_locked())
+        others = sorted(hubspot.contacts.keys() - self._known.erased - {crm_id})
+        if not others or crm_id in self._known.erased or any(one.reads_crm for one in self._runs):
             return
-        crm_id, other = self._dice.sample(contacts, _PAIR)
+        other = self._dice.choice(others)
         hubspot.edit(crm_id, {name: hubspot.contacts[other].get(name, "") for name in _TWIN})
         self._known.edited |= {(crm_id, name) for name in _TWIN}
         self._twins |= {crm_id, other}

@@ -388,18 +388,17 @@ class Stage:
 
     @contextmanager
     def watched(self, verb: str, connection: sqlite3.Connection) -> Iterator[None]:
-        """Note what a run does in a transaction that it has no right to."""
+        """Note what a run, or a person beside all runs, does in a transaction that it has no right to."""
         run = present()
-        if run is None:
-            yield
-            return
         before = self._look(connection)
         yield
         after = self._look(connection)
         written = {(crm_id, name, value) for crm_id, name, _, value in self.changes}
         most = self.terms.max_attempts
-        done = Transaction(verb, run.run_id, self.at_work, before, after, _now(), most, written)
+        done = Transaction(verb, run.run_id if run else "", self.at_work, before, after, _now(), most, written)
         self.wrongs += wrongs(done)
+        if run is None:
+            return
         if verb == "renew":
             run.may_ask_for |= after.held(run.run_id, most)
         if verb == "open_requests" and after.reserved.keys() - before.reserved.keys():

@@ -59,11 +59,11 @@ class Tables:
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """
-    What a run did in one.
+    What was done in one.
 
     Args:
         verb: its name.
-        run_id: whose it was.
+        run_id: whose it was; empty for a person's.
         at_work: the runs that live.
         before: the tables at its begin.
         after: the tables at its end.
@@ -98,8 +98,8 @@ class Transaction:
 
 
 def wrongs(done: Transaction) -> Iterator[str]:
-    """Yield what it had no right to, in words."""
-    for rule, breaks in _RULES.items():
+    """Yield what it had no right to, in words; people, who have no run, may lock and change what runs work on."""
+    for rule, breaks in (_RULES if done.run_id else _RULES_FOR_ALL).items():
         if count := breaks(done):
             yield f"{done.verb}: {count} {rule}"
 
@@ -120,11 +120,12 @@ def _half_locked(done: Transaction) -> int:
     return sum(bool(row["claimed_by"]) not in locked_as[row["state"]] for row in done.after.queue.values())
 
 
-def _reserved_twice(done: Transaction) -> int:
-    return sum(
-        row["reserved_until"] > done.now and row["reserved_by"] != done.after.reserved.get(key, row)["reserved_by"]
-        for key, row in done.before.reserved.items()
-    )
+def _reserved_by_others(done: Transaction) -> int:
+    def kept(key: str, row: Row) -> bool:
+        after = done.after.reserved.get(key)
+        return after["reserved_by"] == row["reserved_by"] if after else row["run_id"] == done.run_id
+
+    return sum(row["reserved_until"] > done.now and not kept(key, row) for key, row in done.before.reserved.items())
 
 
 def _not_counted(done: Transaction) -> int:
@@ -160,7 +161,11 @@ def _grown(before: Iterable[tuple[str, str, str]], after: Iterable[tuple[str, st
     return {*after} - {*before}
 
 
+_RULES_FOR_ALL: Mapping[str, Callable[[Transaction], int]] = {
+    "requests were reserved, or freed, that another run makes": _reserved_by_others,
+}
 _RULES: Mapping[str, Callable[[Transaction], int]] = {
+    **_RULES_FOR_ALL,
     "contacts were changed that another run has locked": _of_others,
     "contacts were locked twice": lambda done: sum(done.locked(row) for row in done.taken),
     "contacts were locked before their wait was over": lambda done: sum(
@@ -175,7 +180,6 @@ _RULES: Mapping[str, Callable[[Transaction], int]] = {
         done.after.queue[row["record_id"]]["attempts"] <= row["attempts"] for row in done.taken
     ),
     "contacts were taken or put back without counting them": _not_counted,
-    "requests were reserved that another run makes": _reserved_twice,
     "contacts were to be written without a lock, or after their last attempt": _announced_unlocked,
     "changes count as written that the CRM hasn't taken": _confirmed_unwritten,
 }

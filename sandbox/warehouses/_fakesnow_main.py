@@ -22,11 +22,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from sandbox.warehouses import _parsed_once
+from sandbox.warehouses import _on_duckdb
 
 noted = info_schema.insert_table_comment_sql
 executed = FakeSnowflakeCursor.execute
 translated = FakeSnowflakeCursor._transform  # noqa: SLF001 - it has no other way
+described = FakeSnowflakeCursor._describe_last_sql  # noqa: SLF001
 
 _CHANGE = re.compile(r"\s*(?:INSERT INTO|UPDATE|DELETE FROM|MERGE INTO|COPY INTO)\s+(\w+)", re.IGNORECASE)
 _READ = re.compile(r"\s*(?:SELECT|WITH)\b.*\bFROM\b", re.IGNORECASE | re.DOTALL)
@@ -38,6 +39,7 @@ _CHANGES_TABLES = re.compile(r"\s*(?:CREATE|ALTER|DROP|USE|SET|UNSET)\b", re.IGN
 
 clock = itertools.count(1)
 translations: dict[Hashable, Expression] = {}
+descriptions: dict[Hashable, list[Any]] = {}
 changed_at: dict[tuple[str, str], int] = {}
 needing: list[str] = []
 
@@ -52,6 +54,7 @@ def execute(cursor: FakeSnowflakeCursor, command: str, *args: Any, **options: An
     schema, text = str(cursor._conn.schema), _COMMENT.sub("", command)  # noqa: SLF001
     if _CHANGES_TABLES.match(text):
         translations.clear()
+        descriptions.clear()
     change = _CHANGE.match(text)
     if change or _READ.match(text):
         needing.append(" ".join(text.split())[:120])
@@ -69,15 +72,25 @@ def translate(cursor: FakeSnowflakeCursor, statement: Expression, params: Any) -
     return translations[key].copy()
 
 
+def describe(cursor: FakeSnowflakeCursor) -> list[Any]:
+    """Keep what the columns of a result are until tables change: to ask for it costs as much as the statement."""
+    kinds = tuple(type(value) for value in cursor._last_params or ())  # noqa: SLF001
+    key = (cursor._conn.database, cursor._conn.schema, cursor._last_sql, kinds)  # noqa: SLF001
+    if key not in descriptions:
+        descriptions[key] = described(cursor)
+    return descriptions[key]
+
+
 def count(_: Request) -> JSONResponse:
     """Answer with the statements so far that need a virtual warehouse."""
     return JSONResponse(needing)
 
 
 if __name__ == "__main__":
-    _parsed_once.install()
+    _on_duckdb.install()
     info_schema.insert_table_comment_sql = note_comment
     FakeSnowflakeCursor.execute = execute
     FakeSnowflakeCursor._transform = translate  # noqa: SLF001
+    FakeSnowflakeCursor._describe_last_sql = describe  # noqa: SLF001
     app.router.routes.append(Route("/sandbox/needing-a-warehouse", count, methods=["GET"]))
     uvicorn.run(app, port=0)

@@ -141,8 +141,16 @@ SCENARIOS = (
         "zero-latency",
         "Zero latency",
         "Everything answers at once, and nothing is limited.",
-        5_000,
-        (PIPELINE, PIPELINE_2, ALONE, HTTPX, DLT, SEQUENTIAL),
+        10_000,
+        (PIPELINE, ALONE, HTTPX, DLT, SEQUENTIAL),
+    ),
+    Scenario(
+        "two-processes",
+        "Two processes",
+        "Everything answers at once, and nothing is limited. The workers of the cluster start within the run; the "
+        "stand-ins, Prefect's server and both workers share two cores.",
+        20_000,
+        (PIPELINE, PIPELINE_2),
     ),
     Scenario(
         "commands",
@@ -156,8 +164,8 @@ SCENARIOS = (
         "latency",
         "100 ms latency",
         "Each answer of the provider and of HubSpot takes 100 ms, and nothing is limited.",
-        5_000,
-        (PIPELINE, HTTPX),
+        10_000,
+        (PIPELINE, HTTPX, DLT, SEQUENTIAL),
         {"zoominfo": _LATENCY, "hubspot": _LATENCY},
     ),
     Scenario(

@@ -68,8 +68,8 @@ class Backfill:
 
 
 @pytest.fixture
-def backfill_on_prefect(shared_place: Place, postgres_dsn: str, tmp_path: Path) -> Iterator[Backfill]:
-    """Give such a place."""
+def backfill(shared_place: Place, postgres_dsn: str, tmp_path: Path) -> Iterator[Backfill]:
+    """Give such a place without Prefect's server."""
     schema = f"test_{uuid.uuid4().hex[:12]}"
     environment = shared_place.environment | {
         "ENRICHMENT_WAREHOUSE": "postgres",
@@ -78,14 +78,8 @@ def backfill_on_prefect(shared_place: Place, postgres_dsn: str, tmp_path: Path) 
         "ENRICHMENT_HUBSPOT_REQUESTS_PER_10_SECONDS": "10000",
     }
     warehouse = PostgresWarehouse(postgres_dsn, schema, 10)
-    yield Backfill(replace(shared_place, folder=tmp_path, environment=environment), warehouse)
+    yield Backfill(alone(replace(shared_place, folder=tmp_path, environment=environment)), warehouse)
     warehouse.close()
-
-
-@pytest.fixture
-def backfill(backfill_on_prefect: Backfill) -> Backfill:
-    """Give such a place without Prefect's server."""
-    return replace(backfill_on_prefect, place=alone(backfill_on_prefect.place))
 
 
 def with_settings(backfill: Backfill, **settings: str) -> Backfill:
@@ -99,9 +93,9 @@ def balanced(report: dict[str, Any]) -> bool:
 
 
 @pytest.mark.timeout(240 + CONTACTS // 10)
-def test_three_workers_share_one_backfill(backfill_on_prefect: Backfill) -> None:
+def test_three_workers_share_one_backfill(backfill: Backfill) -> None:
     """The same command thrice at once: staged once, worked off together, no duplicate call and no duplicate write."""
-    backfill = with_settings(backfill_on_prefect, chunk_size="100")
+    backfill = with_settings(backfill, chunk_size="100")
     backfill.new_world(CONTACTS, **FAST)
     began = time.monotonic()
     workers = [backfill.place.enrich("backfill", "--all") for _ in range(3)]

@@ -55,6 +55,10 @@ FAILED: Mapping[str, tuple[str, str]] = {
     "unreadable_answer": ("the provider's reply can't be read", _PAID_AGAIN),
     "cut_answer": ("the provider's reply was cut", _PAID_AGAIN),
     "lost_answer": ("the provider's reply was lost on its way", _PAID_AGAIN),
+    "untrusted_certificate": (
+        "the certificate of the provider's server isn't trusted",
+        "if a proxy intercepts TLS, add its authority to the file that `SSL_CERT_FILE` names",
+    ),
     "missing_in_answer": ("the provider's reply leaves the contact out", _PAID_AGAIN),
     "validation_error": (
         "{crm} refuses the update as invalid",

@@ -27,6 +27,8 @@ class Fault(StrEnum):
 
     CONNECT = "connect"
     """The request never left: repeating it is free."""
+    UNTRUSTED = "untrusted"
+    """The request never left, since the server's certificate isn't trusted: it won't be the next time, either."""
     THROTTLED = "throttled"
     """429, or 423: this credential calls too often."""
     UNAVAILABLE = "unavailable"
@@ -53,6 +55,8 @@ class RetryPolicy:
 
     def attempts_for(self, fault: Fault) -> int:
         """Return the number of attempts that this fault is worth."""
+        if fault is Fault.UNTRUSTED:
+            return 1
         if fault is Fault.SERVER_ERROR:
             return self.attempts_after_server_error
         if fault is Fault.LOST_ANSWER:

@@ -18,14 +18,26 @@ logger = logging.getLogger(__name__)
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
+#: How OpenSSL, and so every client library, says that it doesn't trust a certificate.
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+
+
 def network_fault(error: httpx.HTTPError | TimeoutError) -> Fault:
     """Return the fault of a request that got no whole answer."""
+    if _UNTRUSTED in str(error):
+        return Fault.UNTRUSTED
     return Fault.CONNECT if isinstance(error, _UNSENT) else Fault.LOST_ANSWER
 
 
-def network_trouble(error: httpx.HTTPError) -> Trouble:
-    """Return the trouble of a request that got no whole answer, in words."""
-    return Trouble(network_fault(error), f"the network failed ({type(error).__name__})")
+def network_trouble(error: Exception, fault: Fault) -> Trouble:
+    """Return the trouble of a request that got no whole answer, in words; `fault` holds if the server is trusted."""
+    if _UNTRUSTED in str(error):
+        return Trouble(
+            Fault.UNTRUSTED,
+            "the server's certificate isn't trusted: if a proxy intercepts TLS, add its authority to the file that "
+            "SSL_CERT_FILE names",
+        )
+    return Trouble(fault, f"the network failed ({type(error).__name__})")
 
 
 #: More than any count, and than any time in milliseconds.

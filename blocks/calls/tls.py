@@ -5,6 +5,7 @@ Keys and contacts could be read, and answers changed, on the way to a server tha
 """
 
 import functools
+import os
 import ssl
 
 import httpx
@@ -18,6 +19,11 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 def tls() -> ssl.SSLContext:
     """Return the configuration; reading the certificates takes longer than many a call."""
     return httpx.create_ssl_context()
+
+
+def authorities() -> str | bool:
+    """Return the same for `requests`, which doesn't know OpenSSL's own variable: the file that it names, or True."""
+    return os.environ.get("SSL_CERT_FILE") or True
 
 
 def is_loopback(url: str) -> bool:

@@ -26,6 +26,8 @@ from triggers.salesforce.client import Endpoint, PubSubClient
 
 #: How a client ends a handshake that it doesn't trust; gRPC's says nothing.
 REFUSED = re.compile("UNKNOWN_CA|CERTIFICATE|UNEXPECTED_EOF")
+#: Those that ask HTTP APIs for us; they say what to do, and don't try again.
+CALLERS = ("provider", "token endpoint", "hubspot", "salesforce login", "salesforce")
 
 
 class Server:
@@ -196,16 +198,21 @@ def test_a_certificate_that_is_not_trusted_is_refused(client: str, monkeypatch: 
     assert server.handshakes
     assert [reason for reason in server.handshakes if not REFUSED.search(reason)] == []
     assert server.received == b""
+    if client in CALLERS:
+        assert len(server.handshakes) == 1
+        assert re.search("isn't trusted.*SSL_CERT_FILE|untrusted_certificate", str(raised.value))
     assert not any(secret in str(raised.value) for secret in ("s3cr3t", "t0k3n", "m4rk3r"))
 
 
-@pytest.mark.parametrize("client", ["provider", "slack", "mail, STARTTLS", "mail, TLS", "redshift"])
+@pytest.mark.parametrize("client", [*CALLERS, "slack", "mail, STARTTLS", "mail, TLS", "redshift"])
 def test_a_trusted_certificate_counts_for_its_own_host_only(client: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the authority's certificate in place, a server of that name is called, and one of another name isn't."""
     call, words = CLIENTS[client]
     authority = trustme.CA()
     with authority.cert_pem.tempfile() as path:
         monkeypatch.setenv("SSL_CERT_FILE", path)
+        for own in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # variables of `requests`, which outrank it
+            monkeypatch.delenv(own, raising=False)
         tls.cache_clear()
         for host, ends in (("localhost", re.compile("done")), ("other.example", REFUSED)):
             with serving(authority.issue_cert(host), words) as server, pytest.raises(EnrichmentError):

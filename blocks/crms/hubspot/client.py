@@ -18,7 +18,7 @@ from urllib3.exceptions import (
     ProxyError,
 )
 
-from blocks.calls.messages import Answer, Call, in_lower_case, parse_json
+from blocks.calls.messages import Answer, Call, in_lower_case, network_trouble, parse_json
 from enrichment.errors import ConfigurationError
 from enrichment.retry import Fault, Trouble
 
@@ -60,7 +60,7 @@ class HubSpotClient:
             raise ConfigurationError("ENRICHMENT_HUBSPOT_BASE_URL is not a valid URL") from None
         except HTTPError as error:
             fault = Fault.CONNECT if isinstance(error, _UNSENT) else Fault.LOST_ANSWER
-            return Trouble(fault, f"the network failed ({type(error).__name__})")
+            return network_trouble(error, fault)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -83,5 +83,5 @@ class HubSpotClient:
 
 def _answer_of(error: Any) -> Answer | Trouble:
     if not getattr(error, "status", None):
-        return Trouble(Fault.CONNECT, "the network failed (TLS)")  # which the client reports as status 0
+        return network_trouble(error, Fault.CONNECT)  # TLS, of which the client says this much
     return Answer(error.status, in_lower_case(error.headers or {}), parse_json(error.body))

@@ -19,7 +19,7 @@ from blocks.base import not_installed
 from blocks.calls.credentials import CredentialSource, Grant
 from blocks.calls.judging import Dialect, judge
 from blocks.calls.loop import Line, Purpose, make_call
-from blocks.calls.messages import Answer, in_lower_case, network_trouble, parse_json, word
+from blocks.calls.messages import Answer, in_lower_case, network_fault, network_trouble, parse_json, word
 from blocks.calls.tls import check_address, is_loopback, tls
 from enrichment.errors import ConfigurationError
 from enrichment.retry import Fault, RetryPolicy, Trouble, asked_wait
@@ -171,7 +171,7 @@ def _post(login_url: str, form: Mapping[str, str], patience: httpx.Timeout) -> A
             login_url + TOKEN_PATH, data=form, timeout=patience, verify=tls(), trust_env=not is_loopback(login_url)
         )
     except httpx.HTTPError as error:
-        return network_trouble(error)
+        return network_trouble(error, network_fault(error))
     return Answer(answer.status_code, in_lower_case(answer.headers), parse_json(answer.content))
 
 

@@ -4,8 +4,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from blocks.base import not_installed
-from blocks.calls.messages import Answer, Call, in_lower_case, parse_json
-from blocks.calls.tls import check_address
+from blocks.calls.messages import Answer, Call, in_lower_case, network_trouble, parse_json
+from blocks.calls.tls import authorities, check_address
 from blocks.crms.salesforce.session import CLIENT_NAME, MOST_CONNECTIONS, Session
 from enrichment.retry import Fault, Trouble
 from enrichment.text import storable
@@ -33,6 +33,7 @@ class Transport:
         self._timeouts = timeouts
         self._http = requests.Session()
         self._http.mount("https://", _PatientAdapter(timeouts))
+        self._http.verify = authorities()
         self._http.headers["Sforce-Call-Options"] = f"client={CLIENT_NAME}"
         # A duplicate rule that only warns would else refuse the update; one that blocks still does.
         self._http.headers["Sforce-Duplicate-Rule-Header"] = "allowSave=true"
@@ -57,9 +58,9 @@ class Transport:
                 raise
             body = parse_json(received[-1].content)
         except (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError) as error:
-            return Trouble(Fault.CONNECT, f"the network failed ({type(error).__name__})")
+            return network_trouble(error, Fault.CONNECT)
         except requests.exceptions.RequestException as error:
-            return Trouble(_network_fault(error), f"the network failed ({type(error).__name__})")
+            return network_trouble(error, _network_fault(error))
         return Answer(received[-1].status_code, in_lower_case(received[-1].headers), storable(body))
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from blocks.calls.credentials import Grant
 from blocks.calls.judging import Dialect, judge
 from blocks.calls.loop import Line, Purpose, make_call
-from blocks.calls.messages import Answer, in_lower_case, network_trouble, parse_json
+from blocks.calls.messages import Answer, in_lower_case, network_fault, network_trouble, parse_json
 from blocks.calls.pacing import Pacer
 from blocks.calls.tls import check_address, tls
 from blocks.providers.http.steps import retry_policy
@@ -190,7 +190,7 @@ class _TokenEndpoint:
         try:
             answer = httpx.post(self.url, timeout=timeout, verify=tls(), **content)
         except httpx.HTTPError as error:
-            return network_trouble(error)
+            return network_trouble(error, network_fault(error))
         return Answer(answer.status_code, in_lower_case(answer.headers), parse_json(answer.content))
 
     def _has_token(self, body: Any) -> bool:

@@ -224,6 +224,8 @@ class Channel:
             self._shared.in_flight.more()
 
     def _lost(self, fault: Fault) -> Trouble:
+        if fault is Fault.UNTRUSTED:
+            return Trouble(fault, "untrusted_certificate")
         if fault is Fault.CONNECT:
             return Trouble(fault, "unreachable")
         # What is billed once may be asked for again; one contact may be what the service dies of.

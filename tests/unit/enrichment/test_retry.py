@@ -149,6 +149,7 @@ def test_the_wait_is_taken_from_the_first_place_that_makes_sense(
 
 ATTEMPTS_WORTH = {
     Fault.CONNECT: 5,
+    Fault.UNTRUSTED: 1,
     Fault.THROTTLED: 5,
     Fault.UNAVAILABLE: 5,
     Fault.SERVER_ERROR: 3,
@@ -156,6 +157,7 @@ ATTEMPTS_WORTH = {
 }
 HOLDS_ALL = {
     Fault.CONNECT: False,
+    Fault.UNTRUSTED: False,
     Fault.THROTTLED: True,
     Fault.UNAVAILABLE: True,
     Fault.SERVER_ERROR: False,

@@ -151,6 +151,7 @@ class Purchase:
     _erased: set[str] = field(default_factory=set)
     _queried_for: list[str] = field(default_factory=list)
     _renewed_at: float = 0.0
+    _lapses: int = 0
 
     def run(self) -> None:
         """Fill `known` and `missing`; a key that ends in neither was erased."""
@@ -178,6 +179,7 @@ class Purchase:
 
     def _pay_for(self, keys: Collection[str]) -> None:
         """Query for keys that the journal lacks, that no other claim has reserved, and for which the caps have room."""
+        self._lapses = self.buyer.permit.lapses
         looked = self._open(keys)
         enough = max(self.asked.terms.batch_size, _FEW)
         while self._query_granted(looked) >= enough and looked.refused and self.stop is None:
@@ -225,13 +227,16 @@ class Purchase:
     def _query_group(self, keys: Sequence[str]) -> list[Reply]:
         if self.stop:
             return [_not_made(key, self.stop) for key in keys]
-        if refusal := self.buyer.permit.refusal():
+        if refusal := self._refusal():
             return [Reply(key, Outcome.RETRYABLE, reason=refusal, wait_seconds=0.0) for key in keys]
         held = self._still_held(keys)
         lost = [Reply(key, Outcome.RETRYABLE, reason=CLAIM_LOST, wait_seconds=0.0) for key in set(keys) - set(held)]
-        replies = self.asked.ask([self.requests[key].request for key in held], self._keep, self.buyer.permit.refusal)
+        replies = self.asked.ask([self.requests[key].request for key in held], self._keep, self._refusal)
         self._note_stop(replies)
         return [*replies, *lost]
+
+    def _refusal(self) -> str:
+        return self.buyer.permit.refusal(self._lapses)
 
     def _still_held(self, keys: Sequence[str]) -> list[str]:
         """Renew the claim just before money is spent: a run that lost it must not pay."""

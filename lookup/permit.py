@@ -25,12 +25,18 @@ class Permit:
         self._lease_seconds = lease_seconds
         self._clock = clock
         self._renewed_at = clock()
+        self._lapses = 0
         self._cancelled = threading.Event()
 
     @property
     def cancelled(self) -> bool:
         """Return whether the run is to end now."""
         return self._cancelled.is_set()
+
+    @property
+    def lapses(self) -> int:
+        """Return how often a renewal came after the locks had ended: another run may have had them in between."""
+        return self._lapses
 
     def cancel(self) -> None:
         """Let the run end: nothing more is paid for."""
@@ -45,14 +51,22 @@ class Permit:
         """
         begun = self._clock()
         if renew():
+            self._lapses += self._clock() - self._renewed_at > self._lease_seconds
             self._renewed_at = begun
         else:
             self.cancel()
 
-    def refusal(self) -> str:
-        """Return why no call may be made, as a reply's reason; empty if it may."""
+    def refusal(self, lapses: int | None = None) -> str:
+        """
+        Return why no call may be made, as a reply's reason; empty if it may.
+
+        Args:
+            lapses: how many there were when the caller made sure of its locks; None if it has yet to do so.
+        """
         if self.cancelled:
             return RUN_CANCELLED
+        if lapses is not None and lapses != self._lapses:
+            return CLAIM_LOST
         return CLAIM_LOST if self._clock() - self._renewed_at > _CERTAIN_PART * self._lease_seconds else ""
 
     def pause(self, seconds: float) -> None:

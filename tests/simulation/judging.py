@@ -41,7 +41,7 @@ def violations(stage: Stage, known: Known) -> Iterator[str]:
     yield from _of_the_bill(stage)
     yield from _of_people(stage, known)
     yield from _of_the_crm(stage, known)
-    yield from _of_fresh_contacts(stage)
+    yield from _of_fresh_contacts(stage, known)
     yield from _of_alerts(stage)
     yield from _of_failures(stage)
 
@@ -120,14 +120,14 @@ def _of_failures(stage: Stage) -> Iterator[str]:
         yield f"{len(blameless)} contacts failed of what isn't their fault: {', '.join(sorted({*blameless}))}"
 
 
-def _of_fresh_contacts(stage: Stage) -> Iterator[str]:
-    """What was answered lately isn't looked up, nor written, again, unless a person asks for it."""
+def _of_fresh_contacts(stage: Stage, known: Known) -> Iterator[str]:
+    """What was answered lately isn't looked up, nor written, again, unless a person asks for it or is another one."""
     again = stage.execute(
         "SELECT l.crm_id FROM record_ledger l WHERE l.disposition IN ('written', 'unchanged') AND l.crm_id NOT IN"
         " (SELECT crm_id FROM failed_records) GROUP BY l.crm_id, l.request_key HAVING COUNT(*) > 1"
     )
-    if again:
-        yield f"{len(again)} fresh contacts were done again"
+    if same := {row["crm_id"] for row in again} - {crm_id for crm_id, name in known.edited if name == "email"}:
+        yield f"{len(same)} fresh contacts were done again"
 
 
 def _of_people(stage: Stage, known: Known) -> Iterator[str]:

@@ -309,8 +309,9 @@ class Stage:
     def note_inputs(self) -> None:
         """Note with what the contacts are looked up from now on."""
         for crm_id, values in self.world.hubspot.contacts.items():
-            given = [values.get(name) for name in ("email", "firstname", "lastname", "company")]
-            self._asked_for.setdefault(input_key(*given), set()).add(crm_id)
+            email, *named = [values.get(name) for name in ("email", "firstname", "lastname", "company")]
+            for given in (email, None):  # an address that isn't valid isn't used
+                self._asked_for.setdefault(input_key(given, *named), set()).add(crm_id)
 
     def send(self, service: str, request: Request) -> Reply:
         """Answer a request; a run stops before and after."""
@@ -324,14 +325,14 @@ class Stage:
                 before = self._totals()
                 reply = self.world.services[service].answer(request)
                 looked_up = self._note_effects(run, before)
+                if run and kind == "crm":
+                    # With new credentials it is sent again at once.
+                    run.reads_crm = verb != "POST update" or reply.status == HTTPStatus.UNAUTHORIZED
         except Exception:
             self._lose(run, looked_up)
             raise
         if reply.cut is not Cut.NONE:
             self._lose(run, looked_up)
-        if run and kind == "crm":
-            # With new credentials it is sent again at once.
-            run.reads_crm = verb != "POST update" or reply.status == HTTPStatus.UNAUTHORIZED
         return reply
 
     def _note_effects(self, run: Run | None, before: "_Totals") -> Counter[str]:

@@ -39,6 +39,17 @@ def test_a_run_may_pay_for_half_a_lease_after_each_renewal() -> None:
     assert permit.refusal() == CLAIM_LOST
 
 
+def test_what_was_made_sure_of_before_a_lapse_counts_no_more() -> None:
+    """The process stood still for longer than its locks last: its timer renews what others haven't taken meanwhile."""
+    clock = Clock()
+    permit = Permit(60, clock)
+    sure = permit.lapses
+    for clock.seconds, refusal in ((60.0, ""), (121.0, CLAIM_LOST)):
+        permit.renew(lambda: True)
+        assert permit.refusal(sure) == refusal
+    assert permit.refusal() == permit.refusal(permit.lapses) == ""
+
+
 def test_a_renewal_that_fails_changes_nothing() -> None:
     """The warehouse can't be reached: the locks end when they would have ended."""
     clock = Clock()

@@ -28,8 +28,8 @@ from enrichment.story import (
 )
 from enrichment.unmatched import UnmatchedItem
 
-#: How contacts end whose values in the CRM weren't read before.
-_NOT_LOOKED_AT = frozenset({Disposition.FAILED, Disposition.SUPPRESSED})
+#: How contacts end whose values in the CRM were read before.
+_LOOKED_AT = frozenset({Disposition.WRITTEN, Disposition.UNCHANGED})
 
 
 class BookVerbs(Transactions):
@@ -161,12 +161,12 @@ class BookVerbs(Transactions):
             claim: the chunk's claim; records that it no longer holds are left alone.
             origin: whose contacts.
             settlements: at most one for each record of the claim.
-            confirmed: writes that the CRM holds now; other open ones of the finished contacts are forgotten, unless the
-                contact failed or is suppressed: then they may have arrived.
+            confirmed: writes that the CRM holds now; other open ones of contacts that were written or are unchanged
+                are forgotten; of the others, which weren't read, they may have arrived.
         """
         ended = [item for item in settlements if isinstance(item, Finished)]
         finished = [finished_row(item) for item in ended]
-        looked_at = [row for row in finished if row["disposition"] not in _NOT_LOOKED_AT]
+        looked_at = [row for row in finished if row["disposition"] in _LOOKED_AT]
         refusals = [refusal_row(item.record_id, one) for item in ended for one in item.refusals]
         returned = [row_of(item) for item in settlements if isinstance(item, Returned)]
         with self._transaction() as session:

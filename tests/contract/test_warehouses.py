@@ -593,8 +593,8 @@ def test_planned_writes_survive_a_crash_and_are_confirmed_later(warehouse: Wareh
     assert warehouse.read_written("run-1", HUBSPOT) == [WrittenField("1", "company", None, "Acme")]
 
 
-def test_what_was_sent_to_a_failed_contact_stays_on_record(warehouse: Warehouse) -> None:
-    """It may have arrived, since the run that sent it may be the one that died; the contact's retry looks."""
+def test_what_was_sent_to_a_contact_that_was_not_read_again_stays_on_record(warehouse: Warehouse) -> None:
+    """It may have arrived, since the run that sent it may be the one that died; the run that reads it next looks."""
     open_run(warehouse)
     stage(warehouse, "1")
     mine = claim(warehouse)
@@ -603,9 +603,11 @@ def test_what_was_sent_to_a_failed_contact_stays_on_record(warehouse: Warehouse)
     warehouse.settle(mine, HUBSPOT, finish(mine, Disposition.FAILED), [])
     assert warehouse.earlier_writes(HUBSPOT, ["1"], "").unconfirmed == (OpenWrite("1", "company", "Acme", "run-1"),)
     assert warehouse.restage_failed() == 1
-    again = claim(warehouse)
-    warehouse.settle(again, HUBSPOT, finish(again, Disposition.UNCHANGED), [])
-    assert warehouse.earlier_writes(HUBSPOT, ["1"], "").unconfirmed == ()
+    for disposition, kept in ((Disposition.UNMATCHED, 1), (Disposition.UNCHANGED, 0)):
+        again = claim(warehouse)
+        warehouse.settle(again, HUBSPOT, finish(again, disposition), [])
+        assert len(warehouse.earlier_writes(HUBSPOT, ["1"], "").unconfirmed) == kept
+        stage(warehouse, "1")
 
 
 def test_an_undo_is_recorded_beside_what_it_undid(warehouse: Warehouse) -> None:

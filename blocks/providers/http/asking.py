@@ -129,8 +129,13 @@ class Asking:
             return await self._follow(outcome[1], group, outcome[0], attempt, division)
         if division:
             division.in_vain += 1
-            division.alone |= {group[0].key} if len(group) == 1 else set()
+            if len(group) == 1 and not self._billed_again(group[0]):
+                division.alone.add(group[0].key)
         return await self._divide(group, outcome, division) or await self._give_up(group, outcome)
+
+    def _billed_again(self, one: Request) -> bool:
+        """Return whether another call for a contact could be billed a second time, since an answer was lost."""
+        return one.key in self._lost and not self._spec.credits.billing_idempotent
 
     def _not_called(self, group: Sequence[Request], error: Exception) -> list[Reply]:
         """Return the replies of a call that isn't made, or not once more."""

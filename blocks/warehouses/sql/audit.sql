@@ -134,8 +134,8 @@ SELECT c.provider AS id, 'present price' AS about FROM credit_prices c WHERE c.v
 GROUP BY c.provider HAVING COUNT(*) > 1
 
 -- broken: unconfirmed_write
--- While the contact is in the queue, the next run finds out whether the change arrived; of a failed one, its retry does.
--- Of a suppressed one, no run reads it any more.
+-- While the contact is in the queue, the next run finds out whether the change arrived. If it ended then without having
+-- been read in the CRM, such as failed, unmatched or suppressed, the run that reads it next does.
 SELECT w.crm_id AS id, w.field AS about FROM crm_writes w
 WHERE w.planned_at > {time::since} AND w.written_at IS NULL AND NOT w.is_undo
     AND NOT EXISTS (
@@ -144,7 +144,7 @@ WHERE w.planned_at > {time::since} AND w.written_at IS NULL AND NOT w.is_undo
     AND NOT EXISTS (
         SELECT 1 FROM record_ledger l
         WHERE l.crm = w.crm AND l.object_type = w.object_type AND l.crm_id = w.crm_id
-            AND l.disposition IN ('failed', 'suppressed'))
+            AND l.disposition NOT IN ('written', 'unchanged') AND l.finished_at >= w.planned_at)
     AND NOT EXISTS (SELECT 1 FROM enrichment_runs r WHERE r.run_id = w.run_id AND r.state = 'open')
 
 -- broken: write_of_no_run

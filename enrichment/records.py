@@ -154,6 +154,7 @@ class StagedRecord:
         refresh: whether it is looked up even if it is fresh.
         source: what staged it.
         age_seconds: since it was staged, by the warehouse's clock.
+        request_key: of the request on which its stored result rests, if there is one.
     """
 
     record_id: str
@@ -166,6 +167,7 @@ class StagedRecord:
     object_type: str = CONTACT
     source: str = "schedule"
     age_seconds: float = 0.0
+    request_key: str | None = None
 
     @property
     def origin(self) -> Origin:

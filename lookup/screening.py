@@ -67,13 +67,21 @@ class Screening:
 
     def _resume_enriched(self, contacts: Sequence[tuple[StagedRecord, Contact]]) -> list[tuple[StagedRecord, Contact]]:
         """Take the stored result of records that only the CRM lacks; return the others."""
-        resumed = [record for record, _ in contacts if record.state is State.ENRICHED]
+        resumed = [
+            record for record, contact in contacts if record.state is State.ENRICHED and self._is_about(record, contact)
+        ]
         if not resumed:
             return list(contacts)
         stored = self.warehouse.read_enriched(self.plan.origin, [record.crm_id for record in resumed])
         done = {record.record_id for record in resumed if record.crm_id in stored}
         self.found += [Found(r, stored[r.crm_id], "") for r in resumed if r.record_id in done]
         return [(record, contact) for record, contact in contacts if record.record_id not in done]
+
+    def _is_about(self, record: StagedRecord, contact: Contact) -> bool:
+        """Return whether a record's stored result is about the person that the contact is today."""
+        if not record.request_key or self.plan.change_plan:  # what people have approved is written as it is
+            return True
+        return record.request_key in self._request_keys(contact)
 
     def _read(self, records: Sequence[StagedRecord]) -> list[tuple[StagedRecord, Contact]]:
         """

@@ -14,6 +14,7 @@ from urllib3.exceptions import ProtocolError
 
 from blocks.warehouses.base import NewRecord
 from enrichment.errors import BooksUnbalancedError, EnrichmentError, TransientError
+from enrichment.identifiers import normalise_email
 from flows.enrich_contacts import enrich_contacts
 from sandbox.faults import Kind
 from tasks import locks
@@ -306,7 +307,12 @@ class History:
         """Let a contact, rather one that a run works on, turn out to be another one's person."""
         hubspot = self._stage.world.hubspot
         crm_id = self._dice.choice(self._rather_locked())
-        others = sorted(hubspot.contacts.keys() - self._known.erased - {crm_id})
+        usable = {
+            one
+            for one, values in hubspot.contacts.items()
+            if normalise_email(values.get("email")) == values.get("email")
+        }
+        others = sorted(usable - self._known.erased - {crm_id})
         if not others or crm_id in self._known.erased or any(one.reads_crm for one in self._runs):
             return
         other = self._dice.choice(others)

@@ -126,7 +126,8 @@ def _of_fresh_contacts(stage: Stage, known: Known) -> Iterator[str]:
         "SELECT l.crm_id FROM record_ledger l WHERE l.disposition IN ('written', 'unchanged') AND l.crm_id NOT IN"
         " (SELECT crm_id FROM failed_records) GROUP BY l.crm_id, l.request_key HAVING COUNT(*) > 1"
     )
-    if same := {row["crm_id"] for row in again} - {crm_id for crm_id, name in known.edited if name == "email"}:
+    others = known.erased | {crm_id for crm_id, name in known.edited if name == "email"}
+    if same := {row["crm_id"] for row in again} - others:
         yield f"{len(same)} fresh contacts were done again"
 
 

@@ -442,12 +442,17 @@ WHERE x.key_hash = q.email_key AND p.provider = q.provider AND p.request_key = q
     AND r.run_id = p.run_id AND r.started_at > x.suppressed_at AND r.started_at > {time::since} AND p.outcome <> 'erased'
 
 -- broken: suppressed_stored
+-- Of what a contact was asked for, only the request counts on which the result rests: it may be another person by now.
 SELECT c.crm_id AS id, c.provider AS about FROM contact_requests q
 CROSS JOIN suppressed_contacts x
 CROSS JOIN enriched_contacts c
 CROSS JOIN enrichment_runs r
 WHERE x.key_hash = q.email_key AND c.crm = q.crm AND c.object_type = q.object_type AND c.crm_id = q.crm_id
     AND r.run_id = c.run_id AND r.started_at > x.suppressed_at AND r.started_at > {time::since}
+    AND EXISTS (
+        SELECT 1 FROM record_ledger l
+        WHERE l.crm = c.crm AND l.object_type = c.object_type AND l.crm_id = c.crm_id AND l.run_id = c.run_id
+            AND l.request_key = q.request_key)
 
 -- broken: suppressed_by_no_one
 SELECT x.key_hash AS id, x.reason AS about FROM suppressed_contacts x

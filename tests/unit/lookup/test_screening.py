@@ -142,6 +142,20 @@ def test_a_stored_result_is_taken_up_again(world: World) -> None:
     assert seller.asked == []  # the journal has it
 
 
+def test_a_stored_result_about_another_person_is_not_taken_up(world: World) -> None:
+    """The contact's address has changed between the lookup and the writing: it is looked up under its own."""
+    world.sell(ada=match(title="CTO"))
+    world.stage("ada")
+    buyer = world.buyer()
+    (kept,) = world.look_up(buyer).found
+    world.warehouse.store(buyer.claim, CRM, [kept], [], provider="first")
+    (record,) = buyer.claim.records
+    for key, asked_again in (("of another person", True), (kept.request_key, False)):
+        records = [again(record, state=State.ENRICHED, request_key=key)]
+        (found,) = world.walk(buyer.plan, world.buyer(claim=buyer.claim), records).found
+        assert bool(found.request_key) == asked_again
+
+
 def test_a_contact_that_is_suppressed_before_its_result_is_written_ends_so(world: World) -> None:
     """As one that wasn't looked up yet: nothing of a stored result goes to the CRM any more."""
     world.sell(ada=match())

@@ -117,14 +117,14 @@ AND (claimed_by IS NULL OR claim_expires_at < GETDATE())
 -- query: read_claim
 -- Reads the records of a claim, and how long ago each was queued.
 -- differs because of the clock
-SELECT record_id, crm, object_type, crm_id, email_address, state, attempts, refresh, source,
+SELECT record_id, crm, object_type, crm_id, email_address, state, attempts, refresh, source, request_key,
     EXTRACT(EPOCH FROM GETDATE())::BIGINT - EXTRACT(EPOCH FROM staged_at)::BIGINT AS age_seconds FROM enrichment_staging
 WHERE claimed_by = :token ORDER BY staged_at, record_id
 
 -- query: peek_records
 -- Reads the records that a claim would take, and how long ago each was queued.
 -- differs because of the clock
-SELECT record_id, crm, object_type, crm_id, email_address, state, attempts, refresh, source,
+SELECT record_id, crm, object_type, crm_id, email_address, state, attempts, refresh, source, request_key,
     EXTRACT(EPOCH FROM GETDATE())::BIGINT - EXTRACT(EPOCH FROM staged_at)::BIGINT AS age_seconds FROM enrichment_staging
 WHERE crm = :crm AND object_type = :object_type AND (:lane = '' OR lane = :lane)
     AND (claimed_by IS NULL OR claim_expires_at < GETDATE())

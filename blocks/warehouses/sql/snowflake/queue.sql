@@ -126,17 +126,17 @@ AND (claimed_by IS NULL OR claim_expires_at < SYSDATE())
 -- query: read_claim
 -- Reads the records of a claim, and how long ago each was queued.
 -- differs because of the clock
-SELECT record_id, crm, object_type, crm_id, email_address, state, attempts, refresh, source,
+SELECT record_id, crm, object_type, crm_id, email_address, state, attempts, refresh, source, request_key,
     DATEDIFF(second, staged_at, SYSDATE()) AS age_seconds FROM enrichment_staging
 WHERE claimed_by = :token ORDER BY staged_at, record_id
 
 -- query: peek_records
 -- Reads the records that a claim would take, and how long ago each was queued.
 -- differs because of the clock
-SELECT s.record_id, s.crm, s.object_type, s.crm_id, s.email_address, s.state, s.attempts, s.refresh, s.source,
+SELECT s.record_id, s.crm, s.object_type, s.crm_id, s.email_address, s.state, s.attempts, s.refresh, s.source, s.request_key,
     DATEDIFF(second, s.staged_at, SYSDATE()) AS age_seconds FROM (
-    SELECT record_id, crm, object_type, crm_id, email_address, state, attempts, refresh, source, lane, staged_at,
-        claimed_by, claim_expires_at, not_before
+    SELECT record_id, crm, object_type, crm_id, email_address, state, attempts, refresh, source, request_key, lane,
+        staged_at, claimed_by, claim_expires_at, not_before
     FROM enrichment_staging
     WHERE crm = :crm AND object_type = :object_type
     QUALIFY ROW_NUMBER() OVER (PARTITION BY crm_id ORDER BY staged_at, record_id) = 1) s

@@ -110,14 +110,14 @@ AND (claimed_by IS NULL OR claim_expires_at < steady(0))
 -- query: read_claim
 -- Reads the records of a claim, and how long ago each was queued.
 -- differs because of the clock
-SELECT record_id, crm, object_type, crm_id, email_address, state, attempts, refresh, source,
+SELECT record_id, crm, object_type, crm_id, email_address, state, attempts, refresh, source, request_key,
     CAST((julianday('now') - julianday(staged_at)) * 86400 AS INTEGER) AS age_seconds FROM enrichment_staging
 WHERE claimed_by = :token ORDER BY staged_at, record_id
 
 -- query: peek_records
 -- Reads the records that a claim would take, and how long ago each was queued.
 -- differs because of the clock
-SELECT record_id, crm, object_type, crm_id, email_address, state, attempts, refresh, source,
+SELECT record_id, crm, object_type, crm_id, email_address, state, attempts, refresh, source, request_key,
     CAST((julianday('now') - julianday(staged_at)) * 86400 AS INTEGER) AS age_seconds FROM enrichment_staging
 WHERE crm = :crm AND object_type = :object_type AND lane BETWEEN :lane AND COALESCE(NULLIF(:lane, ''), 'live')
     AND (claimed_by IS NULL OR claim_expires_at < steady(0))

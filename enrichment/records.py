@@ -386,12 +386,10 @@ class ChunkSummary:
 
 def check_endings(chunk: Chunk) -> None:
     """Raise IllegalMoveError if a record of the chunk ends as it can't from the state that it has reached."""
-    states = {record.record_id: record.state for record in chunk.claim.records}
     for item in chunk.settlements:
         if isinstance(item, Finished):
-            # What is written back has been stored before, so it is enriched by now.
-            state = State.ENRICHED if item.step == "write_back" else states[item.record_id]
-            check_ending(state, item.disposition)
+            # What is written back has been stored before; of what ends earlier, no stored result was taken up.
+            check_ending(State.ENRICHED if item.step == "write_back" else State.CLAIMED, item.disposition)
 
 
 def check_ending(state: State, disposition: Disposition) -> None:

@@ -52,7 +52,7 @@ PROOF = """
 FIGURES = """
 ## The last campaign
 
-{played:,} histories, of which {broken:,} broke a promise (commit {commit}).{about} What happened in them:
+{played:,} histories, of which {broken:,} broke a promise (commit {commit}). What happened in them:
 
 | where | what | times |
 |---|---|---|
@@ -85,7 +85,7 @@ def main() -> None:
     kept = load()
     parts = [HEAD, *_promises(), PROOF]
     if histories := kept.get("histories"):
-        parts += [FIGURES.format(**{"about": "", **histories}), *_happened(histories)]
+        parts += [FIGURES.format(**histories), *_happened(histories)]
     if processes := kept.get("processes"):
         parts += [PROCESSES.format(**processes), *(f"| {one} | {n:,} |\n" for one, n in processes["struck"].items())]
     if mutants := kept.get("mutants"):

@@ -91,6 +91,7 @@ def test_the_page_of_states_is_true() -> None:
     assert shown == {str(state): {str(one) for one in endings} for state, endings in ENDINGS.items()}
 
 
+@pytest.mark.parametrize("state", [State.CLAIMED, State.ENRICHED])
 @pytest.mark.parametrize(
     ("step", "disposition", "legal"),
     [
@@ -100,9 +101,11 @@ def test_the_page_of_states_is_true() -> None:
         ("write_back", Disposition.UNMATCHED, False),
     ],
 )
-def test_a_chunk_is_not_settled_with_an_impossible_ending(step: str, disposition: Disposition, *, legal: bool) -> None:
-    """A record that was only looked up can't have been written, and one that was stored can't be unmatched."""
-    record = StagedRecord("r", "hubspot", "1", None, State.CLAIMED, 1)
+def test_a_chunk_is_not_settled_with_an_impossible_ending(
+    step: str, disposition: Disposition, state: State, *, legal: bool
+) -> None:
+    """A record that was only looked up can't have been written, and one that was to be written can't be unmatched."""
+    record = StagedRecord("r", "hubspot", "1", None, state, 1)
     settlements = (Finished("r", disposition, step=step), Returned("other", "throttled"))
     chunk = Chunk(Claim("token", "run", (record,)), settlements=settlements)
     if legal:

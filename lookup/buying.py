@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from blocks.crms.base import Crm
 from blocks.log import event
@@ -227,16 +228,14 @@ class Purchase:
     def _query_group(self, keys: Sequence[str]) -> list[Reply]:
         if self.stop:
             return [_not_made(key, self.stop) for key in keys]
-        if refusal := self._refusal():
-            return [Reply(key, Outcome.RETRYABLE, reason=refusal, wait_seconds=0.0) for key in keys]
+        refusal = partial(self.buyer.permit.refusal, self._lapses)
+        if refused := refusal():
+            return [Reply(key, Outcome.RETRYABLE, reason=refused, wait_seconds=0.0) for key in keys]
         held = self._still_held(keys)
         lost = [Reply(key, Outcome.RETRYABLE, reason=CLAIM_LOST, wait_seconds=0.0) for key in set(keys) - set(held)]
-        replies = self.asked.ask([self.requests[key].request for key in held], self._keep, self._refusal)
+        replies = self.asked.ask([self.requests[key].request for key in held], self._keep, refusal)
         self._note_stop(replies)
         return [*replies, *lost]
-
-    def _refusal(self) -> str:
-        return self.buyer.permit.refusal(self._lapses)
 
     def _still_held(self, keys: Sequence[str]) -> list[str]:
         """Renew the claim just before money is spent: a run that lost it must not pay."""

@@ -164,9 +164,11 @@ class WriteBack:
 
     def _once_a_run(self, planned: Sequence[Found], earlier: EarlierWrites) -> list[Found]:
         """Leave to the next run what this one has written to and would write to again: it keeps one value before."""
-        again = [item.record for item in planned if item.record.crm_id in earlier.changed]
+        arrived = {write.crm_id for write in self.confirmed if write.run_id == self.plan.run_id}
+        changed = earlier.changed | arrived
+        again = [item.record for item in planned if item.record.crm_id in changed]
         self.settlements += hand_back(again, WRITTEN_BY_THIS_RUN, _NEXT_RUN_SECONDS)
-        return [item for item in planned if item.record.crm_id not in earlier.changed]
+        return [item for item in planned if item.record.crm_id not in changed]
 
     def _confirm_arrived(self, contacts: Mapping[str, CrmContact], earlier: EarlierWrites) -> None:
         """Confirm writes that a run announced before it died: those that the CRM holds by now did arrive."""

@@ -318,10 +318,11 @@ SELECT c.crm_id AS id, c.crm AS about FROM enriched_contacts c
 GROUP BY c.crm, c.object_type, c.crm_id HAVING COUNT(*) > 1
 
 -- broken: history_twice
--- An answer that was remapped is there once more for each run that did so.
+-- An answer that was remapped is there once more for each run that did so; one call may have answered about two people
+-- who both were the contact.
 SELECT h.crm_id AS id, h.provider AS about FROM enrichment_history h
 WHERE h.enrichment_timestamp > {time::since}
-GROUP BY h.crm, h.object_type, h.crm_id, h.provider, h.enrichment_timestamp,
+GROUP BY h.crm, h.object_type, h.crm_id, h.provider, h.enrichment_timestamp, h.provider_record_id,
     CASE WHEN h.remapped_at IS NULL THEN '' ELSE h.run_id END HAVING COUNT(*) > 1
 
 -- broken: result_not_in_history
@@ -347,6 +348,11 @@ JOIN enrichment_history h ON h.crm = c.crm AND h.object_type = c.object_type AND
     AND h.provider = c.provider AND h.enrichment_timestamp = c.enrichment_timestamp
     AND h.run_id = c.run_id
 WHERE c.enrichment_timestamp > {time::since}
+    AND NOT EXISTS (
+        SELECT 1 FROM enrichment_history o
+        WHERE o.crm = c.crm AND o.object_type = c.object_type AND o.crm_id = c.crm_id AND o.provider = c.provider
+            AND o.enrichment_timestamp = c.enrichment_timestamp AND o.provider_record_id = c.provider_record_id
+            AND o.provider_record_id <> COALESCE(h.provider_record_id, ''))
     AND (COALESCE(c.company_name, '') <> COALESCE(h.company_name, '')
         OR COALESCE(c.employee_count, -1) <> COALESCE(h.employee_count, -1)
         OR COALESCE(c.industry, '') <> COALESCE(h.industry, '')

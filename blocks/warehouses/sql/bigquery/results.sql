@@ -47,6 +47,7 @@ USING (
     FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS value) r
 ON h.crm = :crm AND h.object_type = :object_type AND h.crm_id = r.crm_id AND h.provider = r.provider
     AND h.enrichment_timestamp = TIMESTAMP(r.enrichment_timestamp) AND h.run_id = COALESCE(r.remapped_by, h.run_id)
+    AND COALESCE(h.provider_record_id, '') = COALESCE(r.provider_record_id, '')
 WHEN NOT MATCHED THEN INSERT (crm, object_type, crm_id, enrichment_timestamp, company_name, employee_count, industry,
     tech_stack,
     linkedin_url, intent_keywords, provider, provider_record_id, confidence, attributes, run_id,

@@ -38,6 +38,7 @@ WHERE NOT EXISTS (
     WHERE h.crm = :crm AND h.object_type = :object_type AND h.crm_id = r.value ->> 'crm_id'
         AND h.provider = r.value ->> 'provider'
         AND h.enrichment_timestamp = (r.value ->> 'enrichment_timestamp')::timestamptz
+        AND COALESCE(h.provider_record_id, '') = COALESCE(r.value ->> 'provider_record_id', '')
         AND h.run_id = COALESCE(r.value ->> 'remapped_by', h.run_id))
 
 -- query: upsert_unmatched

@@ -33,6 +33,7 @@ WHERE NOT EXISTS (
     SELECT 1 FROM enrichment_history h
     WHERE h.crm = :crm AND h.object_type = :object_type AND h.crm_id = r.crm_id AND h.provider = r.provider
         AND h.enrichment_timestamp = r.enrichment_timestamp::TIMESTAMP
+        AND COALESCE(h.provider_record_id, '') = COALESCE(r.provider_record_id, '')
         AND h.run_id = COALESCE(r.remapped_by, h.run_id))
 
 -- query: upsert_unmatched

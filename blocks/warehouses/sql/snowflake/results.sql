@@ -45,6 +45,7 @@ MERGE INTO enrichment_history t USING (
         ORDER BY f.index) = 1) s
 ON t.crm = :crm AND t.object_type = :object_type AND t.crm_id = s.crm_id AND t.provider = s.provider
     AND t.enrichment_timestamp = s.enrichment_timestamp AND t.run_id = COALESCE(s.remapped_by, t.run_id)
+    AND COALESCE(t.provider_record_id, '') = COALESCE(s.provider_record_id, '')
 WHEN NOT MATCHED THEN INSERT (crm, object_type, crm_id, enrichment_timestamp, company_name, employee_count, industry,
     tech_stack,
     linkedin_url, intent_keywords, provider, provider_record_id, confidence, attributes, run_id,

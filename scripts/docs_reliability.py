@@ -29,15 +29,16 @@ PROOF = """
   each time. Up to five runs share a queue, and one moves at a time. At each transaction and each call, before and after
   it, the seed may kill the process, lose the answer, let a process stand still until its locks expire, make the
   warehouse unreachable, spoil one answer or eight in a row, cancel the run, pause the queue, end a wait, erase a
-  contact, queue it again, report it as changed, or let a person change it in the CRM. No transaction may change what
-  another run has locked or reserved, lock what must wait, reserve more than the caps of the run and of the day permit,
-  take or put back a contact without counting it, announce a change without a lock, or confirm one that the CRM hasn't
-  taken. No call may look up a contact that the run hasn't locked, or that was tried too often, exceed a cap, or write a
-  protected field. Then nothing more goes wrong: within two further runs everything must have ended, also what dead runs
-  had locked. Afterwards all checks of the audit must hold, no reply may be on the provider's bill twice unless its
-  answer was lost, the bill must be what is booked or in doubt, each change in the CRM must be on record with the value
-  before it, no contact may have failed of what isn't its fault, and what a person wrote must still be there. A history
-  that fails comes with its seed, and is shortened. The test suite plays 200 of them.
+  contact, queue it again, report it as changed, let a person change it in the CRM, or let it turn out to be another
+  one's person. No transaction may change what another run has locked or reserved, nor may people free that, lock what
+  must wait, reserve more than the caps of the run and of the day permit, take or put back a contact without counting
+  it, announce a change without a lock, or confirm one that the CRM hasn't taken. No call may look up a contact that the
+  run hasn't locked, or that was tried too often, exceed a cap, or write a protected field. Then nothing more goes
+  wrong: within two further runs everything must have ended, also what dead runs had locked. Afterwards all checks of
+  the audit must hold, no reply may be on the provider's bill twice unless its answer was lost, the bill must be what is
+  booked or in doubt, each change in the CRM must be on record with the value before it, no contact may have failed of
+  what isn't its fault, and what a person wrote must still be there. A history that fails comes with its seed, and is
+  shortened. The test suite plays 200 of them.
 * **Mutants** (`make mutants`). One guard after the other is taken out of a copy of the code, or two where both guard
   the same; the histories must notice.
 * **Corruptions**. Tests change the tables of a clean history in about a hundred ways; the audit must name each.

@@ -85,6 +85,11 @@ class Chain:
             planned.update(ended.planned)
         return close_books.fn(plan, stop, 0, taken, returned, settings.limits, notifiers, planned)
 
+    def make_due(self) -> None:
+        """Let what waits for another attempt be due."""
+        with self.warehouse._transaction() as session:
+            session.execute("UPDATE enrichment_staging SET not_before = NULL")
+
     def stop_of(self, provider: str) -> Stop | None:
         """Look up what waits, put it back, and return what stops the run."""
         plan = self.plan(provider)

@@ -22,9 +22,11 @@ from enrichment.errors import ConfigurationError
 from enrichment.identifiers import normalise_email
 from enrichment.intake import NewContacts, select_by
 from enrichment.moments import read_moment
+from tasks.chunk import look_up, store, write_back
 from tasks.intake import stage_listed
 from tasks.preview import preview
-from tests.cases.chain import Chain
+from tasks.queue import claim_chunks
+from tests.cases.chain import HUBSPOT, Chain
 from tests.unit.enrichment.test_spellings import SPELLINGS
 from triggers.submissions import read_contacts
 
@@ -56,6 +58,30 @@ def test_two_people_at_two_companies_stay_two(chain: Chain, tmp_path: Path) -> N
     assert dict(chain.world.zoominfo.lookups) == {normalise_email(email): 1 for email in emails}
     companies = [chain.values(crm_id, "enr_company_name")["enr_company_name"] for crm_id in ids[:2]]
     assert companies[0] != companies[1]
+
+
+@WAREHOUSES
+def test_a_contact_that_becomes_another_person_gets_nothing_of_the_first_one(chain: Chain) -> None:
+    """A run dies between update and settlement: the contact is looked up anew, and both values before are on record."""
+    (crm_id,) = chain.world.hubspot.create([{"email": "hit+a@acme.example"}])
+    chain.stage([crm_id])
+    plan = chain.plan()
+    for claimed in claim_chunks.fn(plan, 1, 10):
+        write_back.fn(plan, store.fn(plan, look_up.fn(plan, claimed)))
+    first = chain.values(crm_id, "enr_company_name")["enr_company_name"]
+    chain.warehouse.release_run(plan.run_id, costs_attempt=False)
+    chain.world.hubspot.edit(crm_id, {"email": "hit+b@other.example"})
+    chain.run(plan=plan)
+    assert chain.values(crm_id, "enr_company_name")["enr_company_name"] == first  # the same run writes to it once
+    assert chain.ends(crm_id) == ["queued"]
+    chain.make_due()
+    later = chain.run()
+    second = chain.values(crm_id, "enr_company_name")["enr_company_name"]
+    assert chain.ends(crm_id) == ["written"]
+    writes = chain.warehouse.read_story(HUBSPOT, crm_id).writes
+    kept = {one.run_id: (one.before, one.after) for one in writes if one.field == "enr_company_name"}
+    assert kept == {plan.run_id: (None, first), later.run_id: (first, second)}
+    assert first != second
 
 
 @WAREHOUSES

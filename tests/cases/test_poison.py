@@ -97,12 +97,6 @@ def booked(chain: Chain) -> tuple[float, float]:
     return float(kept), float(doubtful)
 
 
-def make_due(chain: Chain) -> None:
-    """Let what waits for another attempt be due."""
-    with chain.warehouse._transaction() as session:
-        session.execute("UPDATE enrichment_staging SET not_before = NULL")
-
-
 @WAREHOUSES
 def test_odd_values_that_no_mapping_reads_cost_nothing(chain: Chain, caplog: pytest.LogCaptureFixture) -> None:
     """Everyone is written, asked for once and booked once; the log names the places, never what stood there."""
@@ -193,7 +187,7 @@ def test_a_paid_answer_that_cannot_be_read_is_kept_and_not_bought_again_and_agai
     content = base64.b64decode(raw["base64"]) if isinstance(raw, dict) else raw.encode()
     assert content[:5] in (b'{"sta', b"<html", b"x\x9c\xed\x92", content[:5] if how == "brotli" else b"")
     for _ in range(2):
-        make_due(chain)
+        chain.make_due()
         chain.run("apollo")
     assert chain.ends(*ids.values()) == [f"failed: {'cut' if cut else 'unreadable'}_answer"] * 3
     assert max(chain.world.apollo.lookups.values(), default=1) == (2 if cut else 1)
@@ -207,7 +201,7 @@ def test_a_page_in_place_of_every_answer_is_not_paid_for_again_and_again(chain: 
     chain.world.faults.add(service="apollo", times=0, path_contains="bulk_match", **UNREADABLE["page"])
     for _ in range(2):
         chain.run("apollo")
-        make_due(chain)
+        chain.make_due()
     assert len(chain.world.apollo.requests) == 3 + 1
     assert chain.ends(*ids.values()).count("failed: unreadable_answer") == 40
     assert booked(chain) == (0, 40)
@@ -228,7 +222,7 @@ def test_an_answer_that_is_billed_once_is_asked_for_again(chain: Chain, how: str
     ended = chain.ends(*ids.values())
     assert sorted(ended) in (["queued", "written"], ["written", "written"])
     assert booked(chain) == (2, 0)
-    make_due(chain)
+    chain.make_due()
     chain.run("clearbit")
     assert chain.ends(*ids.values()) == ["written", "written"]
     assert booked(chain) == (2, 0)
@@ -388,7 +382,7 @@ def test_one_contact_at_which_the_crm_fails_holds_up_no_other(
         chain.world.faults.add(kind="status", service="hubspot", path_contains=path, body_contains=one, times=0)
     for _ in range(2):
         chain.run("apollo")
-        make_due(chain)
+        chain.make_due()
     ends = dict(zip(ids, chain.ends(*ids.values()), strict=True))
     assert [name for name, end in ends.items() if end != "written"] == ["x07", "x44"]
     reason = "contact_unreadable" if path == "batch/read" else "unavailable"

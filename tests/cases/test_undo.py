@@ -100,8 +100,7 @@ def test_a_contact_that_changes_during_a_run_is_left_to_the_next_one(chain: Chai
     chain.run(plan=replace(chain.plan(), run_id=first))
     own = NAMES["hubspot"][2]
     assert filled(chain, crm_id)[own] == written[own]
-    with chain.warehouse._transaction() as session:
-        session._connection.execute("UPDATE enrichment_staging SET not_before = NULL")
+    chain.make_due()
     second = enriched(chain, [])
     assert filled(chain, crm_id)[own] != written[own]
     assert broken_promises(chain.warehouse) == {}

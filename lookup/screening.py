@@ -67,21 +67,28 @@ class Screening:
 
     def _resume_enriched(self, contacts: Sequence[tuple[StagedRecord, Contact]]) -> list[tuple[StagedRecord, Contact]]:
         """Take the stored result of records that only the CRM lacks; return the others."""
-        resumed = [
-            record for record, contact in contacts if record.state is State.ENRICHED and self._is_about(record, contact)
-        ]
-        if not resumed:
+        enriched = [(record, contact) for record, contact in contacts if record.state is State.ENRICHED]
+        if not enriched:
             return list(contacts)
-        stored = self.warehouse.read_enriched(self.plan.origin, [record.crm_id for record in resumed])
-        done = {record.record_id for record in resumed if record.crm_id in stored}
-        self.found += [Found(r, stored[r.crm_id], "") for r in resumed if r.record_id in done]
+        stored = self.warehouse.read_enriched(self.plan.origin, [record.crm_id for record, _ in enriched])
+        resumed = [
+            record
+            for record, contact in enriched
+            if record.crm_id in stored and self._is_about(record, contact, stored[record.crm_id].provider)
+        ]
+        done = {record.record_id for record in resumed}
+        self.found += [Found(record, stored[record.crm_id], "") for record in resumed]
         return [(record, contact) for record, contact in contacts if record.record_id not in done]
 
-    def _is_about(self, record: StagedRecord, contact: Contact) -> bool:
-        """Return whether a record's stored result is about the person that the contact is today."""
-        if not record.request_key or self.plan.change_plan:  # what people have approved is written as it is
-            return True
-        return record.request_key in self._request_keys(contact)
+    def _is_about(self, record: StagedRecord, contact: Contact, provider: str) -> bool:
+        """
+        Return whether a record's stored result is about the person that the contact is today.
+
+        What people have approved is written as it is, and so is what another provider was paid for: only of today's
+        ones it is known what they would be asked.
+        """
+        known = record.request_key and not self.plan.change_plan and provider in {one.name for one in self.providers}
+        return not known or record.request_key in self._request_keys(contact)
 
     def _read(self, records: Sequence[StagedRecord]) -> list[tuple[StagedRecord, Contact]]:
         """

@@ -9,7 +9,7 @@ Besides the CRM's own codes in lower case, a result of `write` has one of these 
 * `NOT_CONFIRMED`: the answer doesn't say what became of the contact; a repetition is harmless;
 * `UNPROCESSED`: a bulk job ended without having come to the contact;
 * `POSTPONED`: the CRM asked for a wait that is too long to sleep;
-* `EDITED`: the contact was changed between two attempts, so that its update is to be planned anew;
+* `EDITED`: the contact was changed between two attempts, so that its update is to be planned again;
 * `UNAVAILABLE`: the CRM couldn't be reached, or every attempt failed.
 """
 

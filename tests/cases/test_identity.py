@@ -62,7 +62,7 @@ def test_two_people_at_two_companies_stay_two(chain: Chain, tmp_path: Path) -> N
 
 @WAREHOUSES
 def test_a_contact_that_becomes_another_person_gets_nothing_of_the_first_one(chain: Chain) -> None:
-    """A run dies between update and settlement: the contact is looked up anew, and both values before are on record."""
+    """A run dies between update and settlement: the contact is looked up again, and both values before are kept."""
     (crm_id,) = chain.world.hubspot.create([{"email": "hit+a@acme.example"}])
     chain.stage([crm_id])
     plan = chain.plan()

@@ -329,15 +329,15 @@ def test_a_request_is_granted_to_one_claim_and_its_reply_to_all(warehouse: Wareh
     assert warehouse.open_requests("zoominfo", ["k1"], token="a", **ask).granted == {"k1"}
 
 
-def test_a_known_reply_leaves_the_reservation_of_who_asks_anew(warehouse: Warehouse) -> None:
+def test_a_known_reply_leaves_the_reservation_of_who_asks_again(warehouse: Warehouse) -> None:
     """The credits of a call under way count, though another run is content with an older reply to its request."""
     warehouse.keep_replies("zoominfo", "run-1", [Reply("k", Outcome.MATCHED, {}, credits=2.0)])
-    anew = {"lease_seconds": LEASE, "reply_days": 0, "miss_days": 0, "credits_each": 2}
-    assert warehouse.open_requests("zoominfo", ["k"], token="a", run_id="run-2", **anew).granted == {"k"}
-    known = anew | {"reply_days": 30, "miss_days": 30}
+    again = {"lease_seconds": LEASE, "reply_days": 0, "miss_days": 0, "credits_each": 2}
+    assert warehouse.open_requests("zoominfo", ["k"], token="a", run_id="run-2", **again).granted == {"k"}
+    known = again | {"reply_days": 30, "miss_days": 30}
     assert warehouse.open_requests("zoominfo", ["k"], token="b", run_id="run-3", **known).replies.keys() == {"k"}
     assert warehouse.credits_today("zoominfo") == 4
-    assert not warehouse.open_requests("zoominfo", ["k"], token="c", run_id="run-4", **anew).granted
+    assert not warehouse.open_requests("zoominfo", ["k"], token="c", run_id="run-4", **again).granted
 
 
 def test_reservations_of_a_dead_claim_expire(warehouse: Warehouse) -> None:

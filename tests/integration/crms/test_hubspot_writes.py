@@ -137,7 +137,7 @@ def test_what_was_merged_away_is_written_to_the_survivor(account: Account) -> No
     assert (account.calls(UPDATE), account.calls(READ)) == ([200, 200], [200])
 
 
-def test_a_survivor_that_has_other_values_is_planned_anew(account: Account) -> None:
+def test_a_survivor_that_has_other_values_is_planned_again(account: Account) -> None:
     """What was blank in the record that is gone isn't in the one that stays."""
     merged, survivor = account.ids[:2]
     account.hubspot.merge(survivor, merged)
@@ -149,7 +149,7 @@ def test_a_survivor_that_has_other_values_is_planned_anew(account: Account) -> N
 
 @pytest.mark.parametrize("fault", [{"kind": "reset_before"}, {"kind": "status", "status": 503}])
 def test_an_update_is_not_repeated_over_what_a_person_entered(account: Account, fault: dict[str, Any]) -> None:
-    """Before a repetition the batch is read again; what was edited is planned anew, and the others are written."""
+    """Before a repetition the batch is read again; what was edited is planned again, and the others are written."""
     edited, other = account.ids[:2]
     account.fault(**fault)
     account.hubspot.edit(other, {"company": ""})

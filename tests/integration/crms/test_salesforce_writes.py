@@ -130,7 +130,7 @@ def test_a_lock_that_heals_is_waited_for(org: Org) -> None:
 
 @pytest.mark.parametrize("locked", [False, True])
 def test_an_update_is_not_repeated_over_what_a_person_entered(org: Org, *, locked: bool) -> None:
-    """Before a repetition the batch is read again; what was edited is planned anew, and the others are written."""
+    """Before a repetition the batch is read again; what was edited is planned again, and the others are written."""
     edited, other = org.ids[:2]
     if locked:
         org.salesforce.hold(edited, 1)

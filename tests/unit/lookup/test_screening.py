@@ -1,5 +1,6 @@
 """Who needs a lookup: everything that ends a record before money is spent, or brings what was found before."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -154,6 +155,19 @@ def test_a_stored_result_about_another_person_is_not_taken_up(world: World) -> N
         records = [again(record, state=State.ENRICHED, request_key=key)]
         (found,) = world.walk(buyer.plan, world.buyer(claim=buyer.claim), records).found
         assert bool(found.request_key) == asked_again
+
+
+def test_a_stored_result_of_another_provider_is_taken_up(world: World) -> None:
+    """It was paid for; that the run has other providers by now doesn't say that the contact is another person."""
+    world.sell(ada=match(title="CTO"))
+    world.stage("ada")
+    buyer = world.buyer()
+    (kept,) = world.look_up(buyer).found
+    paid_elsewhere = replace(kept, enrichment=replace(kept.enrichment, provider="elsewhere"))
+    world.warehouse.store(buyer.claim, CRM, [paid_elsewhere], [], provider="elsewhere")
+    records = [again(record, state=State.ENRICHED, request_key="at elsewhere") for record in buyer.claim.records]
+    (found,) = world.walk(buyer.plan, world.buyer(claim=buyer.claim), records).found
+    assert (found.request_key, found.enrichment.provider) == ("", "elsewhere")
 
 
 def test_a_contact_that_is_suppressed_before_its_result_is_written_ends_so(world: World) -> None:

@@ -10,6 +10,7 @@ import importlib
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from prefect.blocks.core import Block
@@ -21,10 +22,20 @@ from enrichment.errors import ConfigurationError
 
 REFERENCE_PREFIX = "block:"
 
-#: What reading these block types needs: the modules, and the extra that installs them.
-_LIBRARIES: Mapping[str, tuple[tuple[str, ...], str]] = {
-    "aws-secret": (("prefect_aws",), "aws"),
-    "gcpsecret": (("prefect_gcp", "google.cloud.secretmanager"), "gcp"),
+
+@dataclass(frozen=True)
+class _Library:
+    """Where a type of block is defined, what reading it needs beside that, and the extra that installs both."""
+
+    module: str
+    name: str
+    client: str
+    extra: str
+
+
+_LIBRARIES: Mapping[str, _Library] = {
+    "aws-secret": _Library("prefect_aws.secrets_manager", "AwsSecret", "boto3", "aws"),
+    "gcpsecret": _Library("prefect_gcp.secret_manager", "GcpSecret", "google.cloud.secretmanager", "gcp"),
 }
 
 #: Loggers that at DEBUG repeat whole answers of the clouds, secrets included.
@@ -57,7 +68,7 @@ def _read_block(reference: str, purpose: str) -> Any:
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.INFO)
     try:
-        block: Any = Block.load(reference)
+        block = _load(reference)
         value = block.get() if hasattr(block, "get") else block.read_secret()
         return value.decode() if isinstance(value, bytes) else value
     except Exception as error:  # noqa: BLE001 - every secret store has its own errors, and some repeat the value
@@ -67,14 +78,25 @@ def _read_block(reference: str, purpose: str) -> Any:
         ) from None
 
 
+def _load(reference: str) -> Any:
+    """Return the block; to find the class of just any type, Prefect imports all its libraries, which takes seconds."""
+    library = _LIBRARIES.get(reference.partition("/")[0])
+    if not library:
+        return Block.load(reference)
+    cls = getattr(importlib.import_module(library.module), library.name)
+    return cls.load(reference.partition("/")[2])
+
+
 def _missing_library(reference: str) -> str:
     """Return how to install what the block's type needs; empty if it is there, or nothing of ours."""
-    modules, extra = _LIBRARIES.get(reference.partition("/")[0], ((), ""))
-    for module in modules:
-        try:
-            importlib.import_module(module)
-        except ImportError:
-            return f"its library isn't installed, {install_extra(extra)}"
+    library = _LIBRARIES.get(reference.partition("/")[0])
+    if not library:
+        return ""
+    try:
+        importlib.import_module(library.module)
+        importlib.import_module(library.client)
+    except ImportError:
+        return f"its library isn't installed, {install_extra(library.extra)}"
     return ""
 
 

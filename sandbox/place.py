@@ -14,6 +14,7 @@ from typing import IO, Any
 
 import httpx
 
+from blocks.calls.tls import tls
 from enrichment.errors import EnrichmentError
 from sandbox import lifeline
 from sandbox.accounts import ACCOUNTS, PROVIDERS, account_settings, notifier_settings
@@ -70,13 +71,13 @@ class Place:
 
     def crm_contacts(self, crm: str = "hubspot") -> dict[str, dict[str, Any]]:
         """Return what a CRM's stand-in holds, by contact."""
-        with httpx.stream("GET", f"{self.sandbox_url}/control/{crm}/contacts", timeout=60) as answer:
+        with httpx.stream("GET", f"{self.sandbox_url}/control/{crm}/contacts", timeout=60, verify=tls()) as answer:
             rows = [json.loads(line) for line in answer.iter_lines() if line]
         return {row["id"]: row["properties"] for row in rows}
 
     def ledger(self) -> dict[str, Any]:
         """Return what requests the stand-ins got, what they billed, and what was written to them."""
-        return dict(httpx.get(f"{self.sandbox_url}/control/ledger", timeout=60).json())
+        return dict(httpx.get(f"{self.sandbox_url}/control/ledger", timeout=60, verify=tls()).json())
 
 
 @contextmanager
@@ -247,7 +248,7 @@ def _await_server(url: str, server: "subprocess.Popen[str]", log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
         with suppress(httpx.TransportError):
-            if httpx.get(url, timeout=2).is_success:
+            if httpx.get(url, timeout=2, verify=tls()).is_success:
                 return
         time.sleep(0.3)
     raise EnrichmentError(f"the {log.stem} didn't start: see {log}")

@@ -8,6 +8,7 @@ import httpx
 from prefect.settings import get_current_settings
 
 from blocks.base import environment_values
+from blocks.calls.tls import tls
 from blocks.crms.base import open_crm
 from blocks.crms.hubspot import HubSpot
 from blocks.notifiers.base import load_notifier
@@ -140,7 +141,7 @@ def _listener() -> str:
     """Call the receiver at its public address, where an unsigned call is refused."""
     url = environment_values(HubSpot).get("target_url")
     try:
-        status = httpx.get(str(url), timeout=_LISTENER_SECONDS).status_code
+        status = httpx.get(str(url), timeout=_LISTENER_SECONDS, verify=tls()).status_code
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise EnrichmentError(f"the receiver at {url} can't be reached ({type(error).__name__}): {_LISTENER}") from None
     if status not in _LISTENING:

@@ -6,6 +6,8 @@ from typing import Any
 import httpx
 import tenacity
 
+from blocks.calls.tls import tls
+
 
 def _busy(error: BaseException) -> bool:
     locked = isinstance(error, httpx.HTTPStatusError) and error.response.status_code == HTTPStatus.SERVICE_UNAVAILABLE
@@ -28,5 +30,5 @@ def ask_prefect(api: str, method: str, path: str, body: Any = None) -> Any:
         path: below the address.
         body: of the request, as JSON.
     """
-    answer = httpx.request(method, f"{api}/{path}", json=body, timeout=60).raise_for_status()
+    answer = httpx.request(method, f"{api}/{path}", json=body, timeout=60, verify=tls()).raise_for_status()
     return answer.json() if answer.content else None

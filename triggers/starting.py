@@ -104,8 +104,7 @@ class RunStarter:
             return commits
 
     def _pause(self) -> float:
-        grown = 2.0 ** min(self._failures, 10) if self._failures else 0.0
-        return max(self._spacing_seconds, min(_LONGEST_PAUSE_SECONDS, grown))
+        return min(self._spacing_seconds * 2.0 ** min(self._failures, 10), _LONGEST_PAUSE_SECONDS)
 
     def _keep(self, commits: int, error: Exception) -> None:
         """Put commits back that no run was asked for; only the first failure in a row is logged."""

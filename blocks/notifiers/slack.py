@@ -5,7 +5,7 @@ from typing import ClassVar
 import httpx
 from pydantic import Field, HttpUrl, SecretStr
 
-from blocks.calls.tls import check_address
+from blocks.calls.tls import check_address, tls
 from blocks.notifiers.base import Attachment, Notifier, NotifierBlock
 from blocks.secrets import reveal
 from enrichment.errors import ConfigurationError, TransientError
@@ -52,7 +52,8 @@ class SlackNotifier:
     def send(self, subject: str, body: str, attachment: Attachment | None = None) -> None:  # noqa: ARG002
         """Post the message; the URL is a secret, so it stays out of every error."""
         try:
-            answer = httpx.post(self.url, json={"text": slack_text(subject, body)}, timeout=self._timeout_seconds)
+            message = {"text": slack_text(subject, body)}
+            answer = httpx.post(self.url, json=message, timeout=self._timeout_seconds, verify=tls())
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise TransientError(f"Slack can't be reached ({type(error).__name__})") from None
         if answer.status_code in {301, 302, 303, 307, 308, 400, 403, 404, 410}:

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from blocks.calls.tls import tls
 from blocks.warehouses.base import Warehouse
 from enrichment.records import Origin
 from sandbox.place import process
@@ -87,7 +88,7 @@ class Site:
     def _ready(self, running: "subprocess.Popen[str]") -> bool:
         assert running.poll() is None, self.log()
         try:
-            return httpx.get(f"http://127.0.0.1:{self.port}/ready", timeout=30).is_success
+            return httpx.get(f"http://127.0.0.1:{self.port}/ready", timeout=30, verify=tls()).is_success
         except httpx.TransportError:
             return False
 
@@ -96,7 +97,7 @@ class Site:
         return (self.folder / f"receiver-{self.starts}.log").read_text()
 
     def control(self, path: str, body: object) -> Any:
-        answer = httpx.post(f"{self.sandbox}/control/{path}", json=body, timeout=60)
+        answer = httpx.post(f"{self.sandbox}/control/{path}", json=body, timeout=60, verify=tls())
         answer.raise_for_status()
         return answer.json()
 
@@ -105,7 +106,7 @@ class Site:
         return list(self.control("hubspot/contacts", [{"firstname": "Zoë"}] * contacts))
 
     def webhooks(self) -> dict[str, int]:
-        return dict(httpx.get(f"{self.sandbox}/control/ledger", timeout=60).json()["hubspot"]["webhooks"])
+        return dict(httpx.get(f"{self.sandbox}/control/ledger", timeout=60, verify=tls()).json()["hubspot"]["webhooks"])
 
     def all_taken(self) -> bool:
         """Return whether HubSpot has nothing left to deliver."""

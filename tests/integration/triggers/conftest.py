@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
+from blocks.calls.tls import tls
 from blocks.warehouses.base import Warehouse, load_warehouse
 from sandbox.hubspot.signing import signed_headers
 from triggers.http import PatientProtocol, server_config
@@ -33,7 +34,7 @@ class Receiver:
     def __init__(self, url: str, warehouse: Warehouse) -> None:
         self.url = url
         self.warehouse = warehouse
-        self.http = httpx.Client(base_url=url, timeout=60)
+        self.http = httpx.Client(base_url=url, timeout=60, verify=tls())
         self.runs_asked_for = 0
         self.erased: list[str] = []
         self.refuse_to_erase = False
@@ -52,7 +53,7 @@ class Receiver:
 
     def _is_deaf(self) -> bool:
         try:
-            httpx.get(f"{self.url}/health", timeout=60)
+            httpx.get(f"{self.url}/health", timeout=60, verify=tls())
         except httpx.TransportError:
             return True
         return False
@@ -165,7 +166,7 @@ def make_receiver(make_warehouse: Callable[[str], Warehouse]) -> Iterator[MakeRe
             )
             listener, receiver.url = stack.enter_context(listening())
             receiver.server = stack.enter_context(served(app, listener, protocol))
-            receiver.http = stack.enter_context(httpx.Client(base_url=receiver.url, timeout=60))
+            receiver.http = stack.enter_context(httpx.Client(base_url=receiver.url, timeout=60, verify=tls()))
             return receiver
 
         yield make

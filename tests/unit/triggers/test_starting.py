@@ -136,7 +136,7 @@ def test_pauses_grow_to_a_bound() -> None:
     for starter._failures in (0, 1, 3, 4, 10_000):
         pauses.append(starter._pause())
     starter.close()
-    assert pauses == [4.0, 4.0, 8.0, 16.0, 60.0]
+    assert pauses == [4.0, 8.0, 32.0, 60.0, 60.0]
 
 
 def test_a_server_that_is_not_named_is_a_wrong_setting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,11 +149,11 @@ def prefect(environment: dict[str, str], *arguments: str) -> str:
 @pytest.fixture(scope="session")
 def schedules_at_work(shared_place: Place) -> frozenset[str]:
     """
-    Deploy everything that prefect.yaml holds, with two commands, and return which deployments the server schedules.
+    Deploy everything that prefect.yaml holds, and return which deployments the server schedules.
 
     Then the schedules pause: a worker would take what has become due between two tests.
     """
-    prefect(bare(shared_place), "work-pool", "create", "enrichment", "--type", "process", "--overwrite")
+    ask(shared_place, "POST", "work_pools/", {"name": "enrichment", "type": "process"})
     prefect(bare(shared_place), "deploy", "--all")
     deployments = ask(shared_place, "POST", "deployments/filter", {})
     due = {one["id"]: one["name"] for one in deployments if one["schedules"]}

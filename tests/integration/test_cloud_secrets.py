@@ -1,37 +1,17 @@
 """Secrets kept by AWS and by Google, read through Prefect's own blocks with the vendors' own clients."""
 
-import datetime as dt
 import json
 import logging
 import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
-import grpc
-import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
-from google.cloud.secretmanager_v1.types import (
-    AccessSecretVersionRequest,
-    AccessSecretVersionResponse,
-    SecretPayload,
-)
-from moto.server import ThreadedMotoServer
 from prefect.settings import get_current_settings
-from prefect_aws import AwsCredentials
-from prefect_aws.client_parameters import AwsClientParameters
-from prefect_aws.secrets_manager import AwsSecret
-from prefect_gcp import GcpCredentials
-from prefect_gcp.secret_manager import GcpSecret
 from pydantic import SecretStr
 
 from blocks.crms.base import open_crm
@@ -90,24 +70,18 @@ def read_elsewhere(references: list[str], *absent: str, **environment: str) -> t
 @pytest.fixture(scope="module")
 def secrets_manager(prefect_server: None) -> Iterator[Any]:
     """Give a client of an AWS Secrets Manager on the loopback that holds a few secrets, each with its block."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    address = {"region_name": "eu-central-1", "aws_access_key_id": "testing", "aws_secret_access_key": ACCESS_KEY}
-    client = boto3.client("secretsmanager", endpoint_url=f"http://{host}:{port}", **address)
-    client.create_secret(Name="crm/text", SecretString=VALUE)
-    client.create_secret(Name="crm/bytes", SecretBinary=VALUE.encode())
-    client.create_secret(Name="crm/binary", SecretBinary=b"\xff\xfe" + VALUE.encode())
-    client.create_secret(Name="crm/object", SecretString=json.dumps({"token": VALUE, "port": 5432}))
-    client.create_secret(Name=TOKENS, SecretString="{}")
-    parameters = AwsClientParameters(endpoint_url=f"http://{host}:{port}")
-    credentials = AwsCredentials(**address, aws_client_parameters=parameters)
-    credentials.save("loopback", overwrite=True)
-    for name in ("crm/text", "crm/bytes", "crm/binary", "crm/object", "crm/absent", TOKENS):
-        AwsSecret(aws_credentials=credentials, secret_name=name).save(name.replace("/", "-"), overwrite=True)
-    yield client
-    httpx.post(f"http://{host}:{port}/moto-api/reset").raise_for_status()  # what it holds would outlive the server
-    server.stop()
+    from tests.integration.secret_stores import aws  # noqa: PLC0415 - the clouds' libraries take a second to import
+
+    secrets = {
+        "crm/text": VALUE,
+        "crm/bytes": VALUE.encode(),
+        "crm/binary": b"\xff\xfe" + VALUE.encode(),
+        "crm/object": json.dumps({"token": VALUE, "port": 5432}),
+        TOKENS: "{}",
+        "crm/absent": None,
+    }
+    with aws(secrets, ACCESS_KEY) as client:
+        yield client
 
 
 @pytest.mark.parametrize(
@@ -247,69 +221,20 @@ def test_a_crm_that_stays_open_picks_up_a_rotated_secret(referring: Pipeline, se
     assert len({contact.crm_id for contact in listed}) == 250
 
 
-def make_certificate(host: str) -> tuple[bytes, bytes]:
-    """Return a private key and a certificate that it signs for itself, as PEM."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    plain = serialization.NoEncryption()
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    return private, certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def secret_manager(secrets: Mapping[str, bytes]) -> grpc.GenericRpcHandler:
-    """Return Google's service as far as reading goes: latest versions of one project, for callers with a token."""
-
-    def access(request: AccessSecretVersionRequest, context: grpc.ServicerContext) -> AccessSecretVersionResponse:
-        if not dict(context.invocation_metadata()).get("authorization", "").startswith("Bearer "):
-            context.abort(grpc.StatusCode.UNAUTHENTICATED, "no token")
-        if request.name not in secrets:
-            context.abort(grpc.StatusCode.NOT_FOUND, f"Secret [{request.name}] not found; {VALUE}")
-        return AccessSecretVersionResponse(name=request.name, payload=SecretPayload(data=secrets[request.name]))
-
-    method = grpc.unary_unary_rpc_method_handler(
-        access, AccessSecretVersionRequest.deserialize, AccessSecretVersionResponse.serialize
-    )
-    service = "google.cloud.secretmanager.v1.SecretManagerService"
-    return grpc.method_handlers_generic_handler(service, {"AccessSecretVersion": method})
-
-
 @pytest.fixture(scope="module")
 def google_environment(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """
-    Give the environment in which Google's client calls a Secret Manager on the loopback, and save a block per secret.
+    """Give the environment in which Google's client calls a Secret Manager on the loopback; each secret has a block."""
+    from tests.integration.secret_stores import google  # noqa: PLC0415 - as above
 
-    Google's client is led there by its own settings: a universe of Google Cloud that is this machine, and a
-    certificate to trust. It signs its token with the key of the service account, so that no server has to issue one.
-    """
-    private, certificate = make_certificate("secretmanager.localhost")
-    trusted = tmp_path_factory.mktemp("google") / "certificate.pem"
-    trusted.write_bytes(certificate)
-    contents = {"text": VALUE.encode(), "binary": b"\xff\xfe", "object": json.dumps({"token": VALUE}).encode()}
-    held = {f"projects/acme/secrets/crm-{name}/versions/latest": value for name, value in contents.items()}
-    server = grpc.server(ThreadPoolExecutor(2), handlers=(secret_manager(held),))
-    port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([(private, certificate)]))
-    server.start()
-    account = {"type": "service_account", "project_id": "acme", "client_email": "run@acme.iam.gserviceaccount.com"}
-    key = {"private_key": private.decode(), "private_key_id": "1", "token_uri": "https://127.0.0.1:9/token"}
-    credentials = GcpCredentials(service_account_info={**account, **key})
-    credentials.save("loopback", overwrite=True)
-    for name in (*contents, "absent"):
-        GcpSecret(gcp_credentials=credentials, secret_name=f"crm-{name}").save(f"crm-{name}", overwrite=True)
-    yield {
-        "GOOGLE_CLOUD_UNIVERSE_DOMAIN": f"localhost:{port}",
-        "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(trusted),
-        "GRPC_DNS_RESOLVER": "ares",  # knows that every name below localhost is this machine
+    secrets = {
+        "crm-text": VALUE.encode(),
+        "crm-binary": b"\xff\xfe",
+        "crm-object": json.dumps({"token": VALUE}).encode(),
     }
-    server.stop(None).wait()
+    with google(
+        {**secrets, "crm-absent": None}, f"not found; {VALUE}", tmp_path_factory.mktemp("google")
+    ) as environment:
+        yield environment
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ import yaml
 from prefect import Flow
 from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
-from prefect.utilities.schema_tools import validate
 
 from blocks.events import QUEUE_RESOURCE, STAGED_EVENT
 from blocks.settings import Settings
@@ -75,6 +74,8 @@ def test_a_form_says_of_each_parameter_what_belongs_there(entrypoint: str) -> No
 
 def test_the_form_of_a_backfill_begins_with_what_matters_and_offers_names() -> None:
     """Estimate, cap and selection come first; names are choices, and any block or several providers are valid, too."""
+    from prefect.utilities.schema_tools import validate  # noqa: PLC0415 - brings a part of the server with it
+
     schema = parameter_schema(flow_at("flows.enrich_contacts.enrich_contacts")).model_dump_for_openapi()
     places = {info["position"]: name for name, info in schema["properties"].items()}
     assert [places[place] for place in range(3)] == ["estimate_only", "max_credits", "select"]

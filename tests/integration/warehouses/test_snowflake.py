@@ -18,7 +18,6 @@ from snowflake.connector import errors
 
 from blocks.warehouses._session import ConflictError, replayed
 from blocks.warehouses.base import NewRecord, Warehouse, load_warehouse
-from blocks.warehouses.snowflake import explain_statement
 from enrichment.errors import ConfigurationError, ContractError, EnrichmentError, RecordRefusedError, TransientError
 from enrichment.records import Origin
 
@@ -129,6 +128,8 @@ def test_a_refused_sign_in_is_not_taken_for_an_outage(
 )
 def test_errors_become_ours_without_row_data(error: errors.Error, expected: type[EnrichmentError]) -> None:
     """Each error of the connector gets its meaning, and its text stays behind."""
+    from blocks.warehouses.snowflake import explain_statement  # noqa: PLC0415 - takes seconds to import
+
     row = {"crm_id": "1", "attributes": {"title": "a@b.example"}}
     explained = explain_statement(error, "CRM.ENRICHMENT_PIPELINE", {"rows": [row]})
     assert type(explained) is expected

@@ -25,9 +25,9 @@ demo: .venv/.demo ## Run the whole pipeline on made-up contacts (CONTACTS= CRM= 
 	@$(BIN)/enrich demo $(if $(CONTACTS),--contacts $(CONTACTS)) $(if $(CRM),--crm $(CRM)) \
 		$(if $(PROVIDER),--provider $(PROVIDER)) $(if $(WAREHOUSE),--warehouse $(WAREHOUSE))
 
-# Much of the time is waiting: for processes to start, servers to answer, leases to end; so there are two workers for
-# each core of a small machine. Tests that share a slow stand-in are one group (tests/groups.py), so that it starts once.
-PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist loadscope
+# Much of the time is waiting: for processes to start, servers to answer, leases to end; so there are five workers on
+# two cores. Tests that share a slow stand-in are one group (tests/groups.py), so that it starts once.
+PYTEST := $(BIN)/python -m pytest --numprocesses 5 --dist loadscope
 DECISIONS := tests/unit/enrichment $(wildcard tests/unit/lookup)
 
 # The tests of decisions also measure which branches they take, which would slow down all others.

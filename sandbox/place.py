@@ -89,15 +89,30 @@ def started(
     events: bool = False,
     server: Mapping[str, str] | None = None,
 ) -> Iterator[Place]:
+    """Start the stand-ins and a Prefect server with these further settings; the rest is as of `stand_ins`."""
+    with (
+        stand_ins(contacts, folder, combination, events=events) as place,
+        prefect_server(folder, server) as settings,
+    ):
+        yield replace(place, environment=place.environment | settings)
+
+
+@contextmanager
+def stand_ins(
+    contacts: int,
+    folder: Path,
+    combination: Combination = Combination(),  # noqa: B008 - frozen
+    *,
+    events: bool = False,
+) -> Iterator[Place]:
     """
-    Start the stand-ins and a Prefect server, in an emptied folder; end them afterwards.
+    Start the stand-ins, in an emptied folder; end them afterwards.
 
     Args:
         contacts: that the CRM has.
         folder: for the files of all.
         combination: of CRM, providers and warehouse.
         events: whether Salesforce's events are served too; their libraries are those of an extra.
-        server: further settings of the Prefect server.
     """
     _clear(folder)
     with ExitStack() as stack:
@@ -108,8 +123,7 @@ def started(
         address = json.loads(box.stdout.readline() or "null")
         if not address:
             raise EnrichmentError(f"the sandbox didn't start: see {folder / 'sandbox.log'}")
-        environment = _environment(address, combination) | warehouse | _prices(folder)
-        environment |= stack.enter_context(prefect_server(folder, server))
+        environment = _environment(address, combination) | warehouse | _prices(folder) | _prefect_of_its_own(folder)
         yield Place(folder, environment, address["url"])
 
 
@@ -123,16 +137,20 @@ def prefect_server(folder: Path, options: Mapping[str, str] | None = None) -> It
         options: further settings of the server.
     """
     port = free_port()
-    settings = {
-        "PREFECT_HOME": str(folder / "prefect"),
-        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-    }
+    settings = {**_prefect_of_its_own(folder), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
     command = python("prefect", "server", "start", "--port", str(port), "--no-ui")
     with process(command, folder, "server", _inherited() | settings | dict(options or {})) as server:
         _await_server(f"{settings['PREFECT_API_URL']}/health", server, folder / "server.log")
         yield settings
+
+
+def _prefect_of_its_own(folder: Path) -> dict[str, str]:
+    """Return the settings by which Prefect keeps its files in a folder, and reports nothing to its makers."""
+    return {
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 #: The slowest begins first, so that nothing long is left at the end.
 GROUPS = {
+    "deployments": r"tests/e2e/test_(bench|cancelled_run|dask|deployment|left_behind|new_contacts|workers)\.py",
     "processes": r"tests/(e2e|faults)/",
     "prefect": r"tests/integration/(triggers/)?test_("
     r"cleanup|cloud_secrets|doctor_prefect|events_to_runs|idle|least_privilege|live_runs|pipeline|run_starts"

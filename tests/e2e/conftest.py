@@ -21,7 +21,7 @@ from blocks.settings import load_settings
 from blocks.warehouses.base import Warehouse
 from blocks.warehouses.postgres import PostgresWarehouse
 from blocks.warehouses.sqlite import SqliteWarehouse
-from sandbox.place import ROOT, Place, started
+from sandbox.place import ROOT, Place, stand_ins, started
 from tasks.intake import stage_everything
 from tasks.queue import RUN_LIMITS
 from tests.prefect_api import ask_prefect
@@ -44,25 +44,42 @@ def ask(place: Place, method: str, path: str, body: Any = None) -> Any:
     return ask_prefect(place.environment["PREFECT_API_URL"], method, path, body)
 
 
+@pytest.fixture(scope="session")
+def shared_stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Start the stand-ins once, without Prefect's server: a command runs its flows itself, in half of the time."""
+    with stand_ins(10, tmp_path_factory.mktemp("stand-ins")) as place:
+        yield place
+
+
 @pytest.fixture
 def place(shared_place: Place, tmp_path: Path) -> Place:
     """Give a place with a warehouse and a folder of its own; the world is new."""
-    environment = shared_place.environment | {"ENRICHMENT_SQLITE_PATH": str(tmp_path / "warehouse.db")}
-    return replace(shared_place, folder=tmp_path, environment=environment)
+    return with_own_files(shared_place, tmp_path)
 
 
-def alone(place: Place) -> Place:
-    """Give the place without Prefect's server: commands run flows in their own process, in half of the time."""
-    others = {name: value for name, value in place.environment.items() if name != "PREFECT_API_URL"}
-    return replace(place, environment=others)
+@pytest.fixture
+def place_without_server(shared_stand_ins: Place, tmp_path: Path) -> Place:
+    """Give such a place without Prefect's server."""
+    return with_own_files(shared_stand_ins, tmp_path)
+
+
+def with_own_files(place: Place, folder: Path) -> Place:
+    """Return the place with a warehouse and a folder of its own."""
+    environment = place.environment | {"ENRICHMENT_SQLITE_PATH": str(folder / "warehouse.db")}
+    return replace(place, folder=folder, environment=environment)
 
 
 @pytest.fixture
 def place_on_postgres(place: Place, postgres_dsn: str) -> Place:
     """Give a place whose warehouse is a schema of its own in PostgreSQL."""
+    return on_postgres(place, postgres_dsn)
+
+
+def on_postgres(place: Place, dsn: str) -> Place:
+    """Return the place with a schema of its own in PostgreSQL as its warehouse."""
     chosen = {
         "ENRICHMENT_WAREHOUSE": "postgres",
-        "ENRICHMENT_POSTGRES_DSN": postgres_dsn,
+        "ENRICHMENT_POSTGRES_DSN": dsn,
         "ENRICHMENT_POSTGRES_PIPELINE_SCHEMA": f"test_{uuid.uuid4().hex[:12]}",
     }
     return replace(place, environment=place.environment | chosen)

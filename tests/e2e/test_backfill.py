@@ -4,19 +4,17 @@ import json
 import os
 import signal
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from blocks.warehouses.postgres import PostgresWarehouse
+from blocks.warehouses.base import Warehouse
 from sandbox.place import Place
-from tests.e2e.conftest import alone, enrich_here, new_world
+from tests.e2e.conftest import enrich_here, new_world, on_postgres, warehouse_of
 
 #: Contacts of the backfill that three workers share; 20000 takes some minutes.
 CONTACTS = int(os.environ.get("BACKFILL_CONTACTS", "600"))
@@ -29,7 +27,7 @@ class Backfill:
     """A place whose warehouse is a PostgreSQL schema of its own."""
 
     place: Place
-    warehouse: PostgresWarehouse
+    warehouse: Warehouse
 
     def new_world(self, contacts: int, *, stage: bool = False, **settings: object) -> None:
         """Start over with so many contacts, set up and, if wanted, staged."""
@@ -68,17 +66,11 @@ class Backfill:
 
 
 @pytest.fixture
-def backfill(shared_place: Place, postgres_dsn: str, tmp_path: Path) -> Iterator[Backfill]:
-    """Give such a place without Prefect's server."""
-    schema = f"test_{uuid.uuid4().hex[:12]}"
-    environment = shared_place.environment | {
-        "ENRICHMENT_WAREHOUSE": "postgres",
-        "ENRICHMENT_POSTGRES_DSN": postgres_dsn,
-        "ENRICHMENT_POSTGRES_PIPELINE_SCHEMA": schema,
-        "ENRICHMENT_HUBSPOT_REQUESTS_PER_10_SECONDS": "10000",
-    }
-    warehouse = PostgresWarehouse(postgres_dsn, schema, 10)
-    yield Backfill(alone(replace(shared_place, folder=tmp_path, environment=environment)), warehouse)
+def backfill(place_without_server: Place, postgres_dsn: str) -> Iterator[Backfill]:
+    """Give such a place; no Prefect server is needed."""
+    place = on_postgres(place_without_server, postgres_dsn)
+    warehouse = warehouse_of(place)
+    yield with_settings(Backfill(place, warehouse), hubspot_requests_per_10_seconds="10000")
     warehouse.close()
 
 

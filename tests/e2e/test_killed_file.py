@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sandbox.place import Place
-from tests.e2e.conftest import alone, count, new_world
+from tests.e2e.conftest import count, new_world
 
 CONTACTS = 300
 SLOW = {"zoominfo": {"latency_ms": 150}}
@@ -22,10 +22,11 @@ def filled(path: Path) -> int:
     return sum(bool(row["provider"]) for row in rows(path))
 
 
-def test_a_killed_command_is_finished_by_the_same_command(place: Place) -> None:
+def test_a_killed_command_is_finished_by_the_same_command(place_without_server: Place) -> None:
     """SIGKILL between two chunks: nothing is lost or bought twice, and the output is whole or not there."""
     settings = {"ENRICHMENT_CHUNK_SIZE": "50", "ENRICHMENT_CHUNKS_IN_FLIGHT": "2"}
-    place = alone(replace(place, environment=place.environment | settings | {"ENRICHMENT_NOTIFIERS": ""}))
+    environment = place_without_server.environment | settings | {"ENRICHMENT_NOTIFIERS": ""}
+    place = replace(place_without_server, environment=environment)
     warehouse = new_world(place, 1, **SLOW)
     source, output = place.folder / "list.csv", place.folder / "out.csv"
     people = "".join(f"{number},hit+p{number}@acme.example\n" for number in range(CONTACTS))

@@ -13,14 +13,14 @@ from tests.e2e.conftest import count, new_world
 from tests.warehouses import broken_promises
 
 
-def test_a_run_killed_between_follow_ups_pays_for_no_company_twice(place: Place) -> None:
+def test_a_run_killed_between_follow_ups_pays_for_no_company_twice(place_without_server: Place) -> None:
     """SIGKILL while companies are asked about: the next run asks again only what was in flight."""
     options = {
         "ENRICHMENT_CHUNK_SIZE": "150",
         "ENRICHMENT_ZOOMINFO_TECH_STACK": "true",
         "ENRICHMENT_ZOOMINFO_CONCURRENCY": "4",
     }
-    place = replace(place, environment=place.environment | options)
+    place = replace(place_without_server, environment=place_without_server.environment | options)
     warehouse = new_world(place, 150, zoominfo={"latency_ms": 100})
     dead = place.enrich("run")
     while place.ledger()["zoominfo"]["company_lookups"] < 10:

@@ -10,7 +10,7 @@ import httpx
 from blocks.warehouses.base import NewRecord, Warehouse
 from enrichment.records import Origin
 from sandbox.place import Place
-from tests.e2e.conftest import alone, count, new_world
+from tests.e2e.conftest import count, new_world
 
 CONTACTS = 2000
 #: At so many contacts a call and one call per second, the backfill needs minutes.
@@ -33,9 +33,9 @@ def wait_for(condition: Callable[[], bool], running: "subprocess.Popen[str]") ->
         time.sleep(0.05)
 
 
-def test_a_live_contact_is_written_long_before_a_backfill_ends(place: Place) -> None:
+def test_a_live_contact_is_written_long_before_a_backfill_ends(place_without_server: Place) -> None:
     """The live run gets its turn at the provider at once; then the backfill has all of it, and everything ends once."""
-    place = alone(replace(place, environment=place.environment | SETTINGS))
+    place = replace(place_without_server, environment=place_without_server.environment | SETTINGS)
     warehouse = new_world(place, CONTACTS, lane="backfill", **SLOW)  # a backfill that waits, and a slow provider
     backfill = place.enrich("run", "--lane", "backfill")
     wait_for(lambda: count(warehouse, "provider_replies") > 0, backfill)

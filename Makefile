@@ -34,11 +34,11 @@ DECISIONS := tests/unit/enrichment $(wildcard tests/unit/lookup)
 test: coverage ## Run all tests, several at once
 	@$(PYTEST) $(addprefix --ignore=,$(DECISIONS))
 
-# Neither the stand-ins of cloud warehouses, which take seconds a test, nor notifiers, nor what starts processes as a user
-# does.
+# Neither the stand-ins of cloud warehouses, which take seconds a test, nor notifiers and saved blocks, which need the
+# one Prefect server after the pipeline, nor what starts processes as a user does.
 test-quick: .venv/.synced ## Run the tests that a change breaks first: units, SQLite and PostgreSQL, the pipeline
 	@$(PYTEST) tests/unit tests/contract tests/integration/test_pipeline.py -m "not cloud" \
-		--ignore=tests/contract/test_notifiers.py
+		--ignore=tests/contract/test_notifiers.py --ignore=tests/unit/blocks/test_saved_blocks.py
 
 # Needs Debian's chromium, nodejs and npm. The screenshots in .cache/browser are there to be looked at.
 test-browser: .venv/.synced ## Check the report in a browser, with axe and Lighthouse, and take screenshots
@@ -47,8 +47,9 @@ test-browser: .venv/.synced ## Check the report in a browser, with axe and Light
 	@$(BIN)/python -m tests.browser.build_pictures .cache/browser
 	@node tests/browser/check.mjs .cache/browser/report.html .cache/browser
 
+# None of these waits for anything.
 coverage: .venv/.synced ## Check that the tests of decisions take every branch
-	@$(PYTEST) --quiet --cov --cov-report=term $(DECISIONS)
+	@$(PYTEST) --numprocesses 2 --quiet --cov --cov-report=term $(DECISIONS)
 
 # A history is a few runs on one queue to which a seed lets anything happen; the suite plays 200 of them.
 simulate: .venv/.synced ## Play histories of crashes, lost answers and expired locks (SEEDS= FIRST=)

@@ -239,7 +239,7 @@ def test_a_missing_permission_stops_the_run_as_a_refused_request(pipeline: Pipel
 
 def test_failures_above_the_threshold_alert_with_their_cause_and_can_be_replayed(pipeline: Pipeline) -> None:
     """Values that the CRM refuses become dead letters, one message names cause and fix, and a replay heals them."""
-    pipeline.new_world(120)
+    pipeline.new_world(40)
     world = pipeline.box.world
     ingest_contacts(EveryContact())
     refusal = '{"status":"error","category":"VALIDATION_ERROR","message":"Property values were not valid"}'

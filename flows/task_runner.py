@@ -56,7 +56,8 @@ def other_processes(settings: Settings) -> int:
 
 def _dask_runner(settings: Settings) -> Any:
     try:
-        from prefect_dask.task_runners import DaskTaskRunner  # noqa: PLC0415 - an extra
+        import dask  # noqa: PLC0415 - an extra
+        from prefect_dask.task_runners import DaskTaskRunner  # noqa: PLC0415
     except ImportError:
         raise ConfigurationError(
             "ENRICHMENT_TASK_RUNNER=dask needs Dask: run `uv sync --extra dask`, or choose threads"
@@ -64,6 +65,8 @@ def _dask_runner(settings: Settings) -> Any:
     logging.getLogger("distributed").setLevel(logging.WARNING)  # it logs every connection
     if settings.dask_address:
         return DaskTaskRunner(address=settings.dask_address)
+    # Each process would look at all of its threads a hundred times a second, for a page that we don't show.
+    dask.config.set({"distributed.worker.profile.enabled": False})
     return DaskTaskRunner(
         cluster_kwargs={
             "n_workers": settings.dask_workers,

@@ -19,7 +19,7 @@ from enrichment.summary import RateUse
 logger = logging.getLogger(__name__)
 
 #: Of a rate this share is used: calls arrive a little sooner or later than they were sent, and each 429 stops all.
-HEADROOM = 0.985
+HEADROOM = 0.97
 
 _FIRST_IN_FLIGHT = 16
 #: So many calls must have been allowed before it says anything what share of them was made.

@@ -18,8 +18,10 @@ from enrichment.summary import RateUse
 
 logger = logging.getLogger(__name__)
 
-#: Of a rate this share is used: calls arrive a little sooner or later than they were sent, and each 429 stops all.
-HEADROOM = 0.97
+#: Calls arrive a little later than they left, now and then by so many seconds, and a 429 stops all of them: so much of
+#: a window stays free. Of a longer one it is this share, since what a 429 costs is as long as the window.
+_JITTER_SECONDS = 0.03
+_MOST_USED = 0.985
 
 _FIRST_IN_FLIGHT = 16
 #: So many calls must have been allowed before it says anything what share of them was made.
@@ -31,14 +33,19 @@ _LEAST_SPACING = 0.5
 _WINDOW_SECONDS = 1.0
 
 
+def headroom(window_seconds: float) -> float:
+    """Return what share of a rate is used, by the window in which the service counts calls."""
+    return min(window_seconds / (window_seconds + _JITTER_SECONDS), _MOST_USED)
+
+
 class Pacer:
     """
     Hands out evenly spaced slots; a hold asked for by the server stops all callers.
 
     Args:
         name: of the service, for messages.
-        per_second: calls.
-        window_seconds: of the allowance that it comes from, for people.
+        per_second: calls that the service allows.
+        window_seconds: in which it counts them.
     """
 
     def __init__(self, name: str, per_second: float, window_seconds: float = 1.0) -> None:
@@ -142,8 +149,9 @@ class Pacer:
         with self._lock:
             if self._allowed < _FEWEST_ALLOWED:
                 return None
-            share = min(1.0, (self._calls - 1) / self._allowed * HEADROOM)
-            allowed = self._window_seconds / self._spacing / HEADROOM
+            used = headroom(self._window_seconds)
+            share = min(1.0, (self._calls - 1) / self._allowed * used)
+            allowed = self._window_seconds / self._spacing / used
             return RateUse(self._name, round(allowed, 1), self._window_seconds, round(share, 3))
 
     def _earliest_start(self) -> float:
@@ -165,7 +173,7 @@ class Pacer:
     @property
     def _spacing(self) -> float:
         """Return the seconds between two calls of this process."""
-        return self._processes / (self._per_second * self._share)
+        return self._processes / (self._per_second * self._share * headroom(self._window_seconds))
 
     def _refuse_long(self, wait: float) -> None:
         if wait > LONGEST_INLINE_WAIT_SECONDS:

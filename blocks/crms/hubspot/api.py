@@ -14,7 +14,7 @@ from blocks.calls.judging import Dialect
 from blocks.calls.judging import judge as judge_answer
 from blocks.calls.loop import Line, Purpose, make_call
 from blocks.calls.messages import Answer, Call, whole, word
-from blocks.calls.pacing import HEADROOM, pacer_for
+from blocks.calls.pacing import pacer_for
 from enrichment.errors import QuotaExhaustedError
 from enrichment.retry import Fault, RetryPolicy, Trouble, asked_wait, fault_of_status
 
@@ -218,7 +218,7 @@ class HubSpotApi:
         self.version = api_version
         self.account_key = (base_url, hashlib.sha256(token.encode()).hexdigest())
         self._search_pacer = pacer_for("hubspot search", self.account_key, SEARCHES_PER_SECOND)
-        self._pacer = pacer_for("hubspot", self.account_key, per_second * HEADROOM, _WINDOW_SECONDS)
+        self._pacer = pacer_for("hubspot", self.account_key, per_second, _WINDOW_SECONDS)
         # HubSpot's own hiccups look the same as a rotated token.
         self._line = Line("hubspot", "HubSpot", policy, self._pacer, credentials, forgives=True)
 
@@ -290,4 +290,4 @@ class HubSpotApi:
         limit = whole(headers.get("x-hubspot-ratelimit-max", ""))
         interval = whole(headers.get("x-hubspot-ratelimit-interval-milliseconds", ""))
         if limit and interval:
-            self._pacer.allow(limit * 1000 / interval * HEADROOM, interval / 1000)
+            self._pacer.allow(limit * 1000 / interval, interval / 1000)

@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from blocks.calls.messages import Answer
-from blocks.calls.pacing import HEADROOM
 from blocks.providers.http.interpret import (
     CUT,
     UNREADABLE,
@@ -177,13 +176,13 @@ def pace_after(rate: Rate, headers: Mapping[str, str], contract: float | None) -
     shortest = _shortest(rate)
     binding = [window for window in rate.windows if _unseen(window) or window is shortest or _low(window, headers)]
     paces = [Pace(_pace(window, headers, shortest, contract), window.per_seconds) for window in binding]
-    return min([*paces, Pace(contract * HEADROOM, 1.0)] if contract else paces)
+    return min([*paces, Pace(contract, 1.0)] if contract else paces)
 
 
 def _pace(window: Window, headers: Mapping[str, str], shortest: Window, contract: float | None) -> float:
     usual = contract * window.per_seconds if contract and window is shortest else window.limit
     pace = _limit(window, headers, usual) / window.per_seconds
-    return pace * HEADROOM if _unseen(window) or window is shortest else max(pace, SLOWEST)
+    return pace if _unseen(window) or window is shortest else max(pace, SLOWEST)
 
 
 def _unseen(window: Window) -> bool:

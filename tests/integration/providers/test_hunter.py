@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from blocks.calls.pacing import HEADROOM
 from blocks.providers.base import Reply
 from blocks.providers.block import load_provider
 from blocks.providers.http.engine import HttpProvider
@@ -130,8 +129,8 @@ def test_a_wrong_key_and_a_wrong_path_stop_the_run(box: Box) -> None:
 
 def test_undocumented_windows_are_kept_by_pacing() -> None:
     """500 a minute is less than 15 a second; without a header, the slower of both sets the pace from the beginning."""
-    assert first_pace(SPEC.rate).per_second == pytest.approx(500 / 60 * HEADROOM)
-    assert pace_after(SPEC.rate, {"x-ratelimit-remaining": "0"}, None).per_second == pytest.approx(500 / 60 * HEADROOM)
+    assert first_pace(SPEC.rate).per_second == pytest.approx(500 / 60)
+    assert pace_after(SPEC.rate, {"x-ratelimit-remaining": "0"}, None).per_second == pytest.approx(500 / 60)
 
 
 @pytest.mark.parametrize("kind", ["reset_after", "truncated"])

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from blocks.calls.pacing import HEADROOM
 from blocks.providers.base import Reply
 from blocks.providers.block import load_provider
 from blocks.providers.http.engine import HttpProvider
@@ -163,4 +162,4 @@ def test_a_throttle_lasts_until_the_reset(box: Box, provider: HttpProvider, seco
 def test_the_pace_follows_the_json_of_the_headers(box: Box, provider: HttpProvider) -> None:
     """What the account really has in a minute sets the pace after the first answer."""
     ask(provider, people(1))
-    assert provider._shared.pacer._per_second == pytest.approx(60_000 / 60 * HEADROOM)
+    assert provider._shared.pacer._per_second == pytest.approx(60_000 / 60)

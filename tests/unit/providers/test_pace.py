@@ -2,7 +2,6 @@
 
 import pytest
 
-from blocks.calls.pacing import HEADROOM
 from blocks.providers.http.steps import first_pace, pace_after
 from blocks.providers.spec.model import load_spec
 from tests.unit.providers.samples import ZOOMINFO
@@ -13,22 +12,22 @@ LIMIT, LEFT = "x-ratelimit-limit-", "x-ratelimit-remaining-"
 @pytest.mark.parametrize(
     ("headers", "contract", "pace"),
     [
-        ({}, None, 25 * HEADROOM),
-        ({}, 10, 10 * HEADROOM),
-        ({}, 100, 100 * HEADROOM),
-        ({LIMIT + "second": "25"}, 100, 25 * HEADROOM),
-        ({LIMIT + "second": "50"}, None, 50 * HEADROOM),
-        ({LIMIT + "second": "5"}, None, 5 * HEADROOM),
-        ({LIMIT + "second": "35"}, 10, 10 * HEADROOM),
-        ({LIMIT + "second": "soon"}, None, 25 * HEADROOM),
-        ({LIMIT + "second": "0"}, None, 25 * HEADROOM),
-        ({LIMIT + "second": "-1"}, None, 25 * HEADROOM),
-        ({LIMIT + "second": ""}, None, 25 * HEADROOM),
-        ({LEFT + "second": "0"}, None, 25 * HEADROOM),
-        ({LEFT + "hour": "53000"}, None, 25 * HEADROOM),
+        ({}, None, 25),
+        ({}, 10, 10),
+        ({}, 100, 100),
+        ({LIMIT + "second": "25"}, 100, 25),
+        ({LIMIT + "second": "50"}, None, 50),
+        ({LIMIT + "second": "5"}, None, 5),
+        ({LIMIT + "second": "35"}, 10, 10),
+        ({LIMIT + "second": "soon"}, None, 25),
+        ({LIMIT + "second": "0"}, None, 25),
+        ({LIMIT + "second": "-1"}, None, 25),
+        ({LIMIT + "second": ""}, None, 25),
+        ({LEFT + "second": "0"}, None, 25),
+        ({LEFT + "hour": "53000"}, None, 25),
         ({LEFT + "hour": "10000"}, None, 15),
         ({LEFT + "hour": "0"}, None, 15),
-        ({LEFT + "hour": "-1"}, None, 25 * HEADROOM),
+        ({LEFT + "hour": "-1"}, None, 25),
         ({LEFT + "day": "100"}, None, 7.5),
         ({LEFT + "day": "100", LEFT + "hour": "100"}, None, 7.5),
         ({LIMIT + "hour": "1", LEFT + "hour": "0"}, None, 1),
@@ -43,7 +42,7 @@ def test_the_pace_follows_the_headers(headers: dict[str, str], contract: float |
 
 def test_the_first_pace_is_that_of_the_shortest_window() -> None:
     """Before any answer, the spec's own limit holds."""
-    assert first_pace(ZOOMINFO.rate).per_second == pytest.approx(25 * HEADROOM)
+    assert first_pace(ZOOMINFO.rate).per_second == pytest.approx(25)
 
 
 def test_a_pace_names_the_window_that_asks_for_it() -> None:
@@ -59,13 +58,13 @@ PDL = load_spec("peopledatalabs")
 @pytest.mark.parametrize(
     ("header", "pace"),
     [
-        ('{"minute":100,"day":null,"month":null}', 100 / 60 * HEADROOM),
-        ('{"minute":null}', 1000 / 60 * HEADROOM),
-        ("{}", 1000 / 60 * HEADROOM),
-        ("[1]", 1000 / 60 * HEADROOM),
-        ("7", 1000 / 60 * HEADROOM),
-        ("not JSON", 1000 / 60 * HEADROOM),
-        ("", 1000 / 60 * HEADROOM),
+        ('{"minute":100,"day":null,"month":null}', 100 / 60),
+        ('{"minute":null}', 1000 / 60),
+        ("{}", 1000 / 60),
+        ("[1]", 1000 / 60),
+        ("7", 1000 / 60),
+        ("not JSON", 1000 / 60),
+        ("", 1000 / 60),
     ],
 )
 def test_a_header_may_hold_json(header: str, pace: float) -> None:

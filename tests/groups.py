@@ -13,6 +13,7 @@ GROUPS = {
     r"|weekly_review)\.py|tests/integration/test_changes\.py::test_a_deployed_run"
     r"|tests/cases/test_alerts|tests/contract/test_notifiers|tests/unit/blocks/test_saved",
     "containers": r"tests/containers/",
+    "histories": r"tests/simulation/test_histories\.py",
     "libraries": r"tests/(unit/blocks/test_(base|statements)|contract/test_blocks|unit/test_(extras|generated_pages))",
     "bigquery": r"tests/.*(\[|-)bigquery\b|tests/integration/warehouses/test_bigquery",
     "snowflake": r"tests/.*(\[|-)snowflake\b|tests/integration/warehouses/test_snowflake",

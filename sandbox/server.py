@@ -116,7 +116,7 @@ def running(*, port: int = 0, smtp_port: int = 0, **settings: Any) -> Iterator[B
 
     Raises:
         OSError: a port is taken.
-        TimeoutError: it didn't start.
+        TimeoutError: it didn't start, or didn't end.
     """
     with _bound(port) as http_socket, _bound(smtp_port) as smtp_socket:
         box = Box(
@@ -137,6 +137,8 @@ def running(*, port: int = 0, smtp_port: int = 0, **settings: Any) -> Iterator[B
             thread.join(STOP_SECONDS)
             server.force_exit = True  # a client holds a connection open
             thread.join(STOP_SECONDS)
+            if thread.is_alive():
+                raise TimeoutError("the sandbox didn't end")
 
 
 def _bound(port: int) -> socket.socket:

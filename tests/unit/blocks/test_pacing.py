@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
+from blocks.calls import pacing
 from blocks.calls.pacing import InFlight, Pacer, headroom, pacer_for, split_rates
 from enrichment.errors import PostponedError
 from enrichment.retry import LONGEST_INLINE_WAIT_SECONDS
-
 
 #: Slots lie so much further apart than the rate would allow.
 APART = 1 / headroom(1.0)
@@ -266,12 +266,13 @@ def test_a_service_has_one_pacer_for_each_credential() -> None:
 
 
 class StandingClock:
-    """A clock that a test sets."""
+    """A clock that a test sets, in place of the module `time`: what is at work beside the test keeps that."""
 
     def __init__(self) -> None:
         self.now = 1000.0
 
-    def __call__(self) -> float:
+    def monotonic(self) -> float:
+        """Return the moment."""
         return self.now
 
 
@@ -279,7 +280,7 @@ class StandingClock:
 def test_a_stall_is_made_up_for_within_the_rate(per_second: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls that all woke late begin sooner after each other; yet no second holds more of them than the rate allows."""
     clock, pacer, began = StandingClock(), Pacer("s", per_second), []
-    monkeypatch.setattr(time, "monotonic", clock)
+    monkeypatch.setattr(pacing, "time", clock)
     for number in range(200):
         while wait := pacer.start():
             clock.now += wait
@@ -294,7 +295,7 @@ def test_a_stall_is_made_up_for_within_the_rate(per_second: float, monkeypatch: 
 def test_a_call_counts_from_when_it_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call that left late counts as late, so that the one that is a window behind it doesn't come too soon."""
     clock, pacer = StandingClock(), Pacer("s", 10.0 * APART)
-    monkeypatch.setattr(time, "monotonic", clock)
+    monkeypatch.setattr(pacing, "time", clock)
     for _ in range(10):
         clock.now += pacer.start()
         assert pacer.start() > 0
@@ -310,7 +311,7 @@ def test_a_call_counts_from_when_it_left(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_share_of_the_rate_that_was_used_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """It counts from the first call to the last; what was made before counting began is forgotten."""
     clock, pacer = StandingClock(), Pacer("s", 25.0)
-    monkeypatch.setattr(time, "monotonic", clock)
+    monkeypatch.setattr(pacing, "time", clock)
     for spacing, share in ((APART / 25.0, 1 / APART), (1 / 12.5, 0.5)):
         pacer.begin_counting()
         assert pacer.use() is None

@@ -2,10 +2,12 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 from pydantic import SecretStr, TypeAdapter
 
+from blocks.calls import credentials
 from blocks.calls.credentials import CredentialSource, Grant
 from blocks.providers.http.auth import apply_grant, credential_names, fetcher
 from blocks.providers.spec.auth import Auth
@@ -81,7 +83,7 @@ def test_a_token_that_ages_is_renewed() -> None:
 def test_a_crowd_shares_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those who waited while fetching failed don't try the same again; a later caller does."""
     now = [100.0]
-    monkeypatch.setattr("blocks.calls.credentials.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(credentials, "time", SimpleNamespace(monotonic=lambda: now[0]))
     office = Office(error=CredentialsRejectedError("no"))
     source = CredentialSource(office.fetch, "office")
     assert all(isinstance(one, CredentialsRejectedError) for one in ask_together(source))

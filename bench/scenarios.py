@@ -172,7 +172,7 @@ SCENARIOS = (
         "rate-limited",
         "25 requests a second",
         "The provider allows 25 requests of 25 contacts a second (625 contacts/s), and each answer takes 100 ms.",
-        5_000,
+        10_000,
         (PIPELINE, HTTPX, DLT),
         {"zoominfo": {**_LATENCY, "per_second": 25}, "hubspot": _LATENCY},
         limit=Limit("zoominfo", 25),

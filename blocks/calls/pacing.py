@@ -5,6 +5,7 @@ Prefect's global limits cost about 50 ms per acquire, too slow to pace single ca
 """
 
 import asyncio
+import bisect
 import logging
 import math
 import threading
@@ -29,8 +30,10 @@ _FEWEST_ALLOWED = 50.0
 
 #: Calls that woke late may follow each other faster than the rate, so that a stall costs no throughput ...
 _LEAST_SPACING = 0.5
-#: ... but no more of them begin in a window of so many seconds than the rate allows.
+#: ... but no more of them arrive in a window of so many seconds than the rate allows.
 _WINDOW_SECONDS = 1.0
+#: A call whose answer took longer than nine in ten of so many did may itself have arrived later than others do.
+_COMPARED_ANSWERS = 50
 
 
 def headroom(window_seconds: float) -> float:
@@ -56,8 +59,10 @@ class Pacer:
         self._share = 1.0
         self._processes = 1
         self._next_slot = 0.0
-        self._starts: deque[float] = deque()
-        self._unsent = 0
+        self._last_start = -math.inf
+        self._arrivals: list[float] = []
+        self._unsent: deque[float] = deque()
+        self._took: deque[float] = deque(maxlen=_COMPARED_ANSWERS)
         self._held_until = 0.0
         self._lock = threading.Lock()
 
@@ -118,22 +123,42 @@ class Pacer:
             wait = max(self._held_until, self._earliest_start()) - now
             self._refuse_long(wait)
             if wait <= 0:
-                self._starts.append(now)
-                self._unsent = min(self._unsent + 1, len(self._starts))
+                self._last_start = now
+                bisect.insort(self._arrivals, now)
+                self._unsent.append(now)
                 self._count(now)
             return max(wait, 0.0)
 
-    def sent(self) -> None:
+    def sent(self) -> float:
         """
         Note that a call that began has left just now; which one doesn't matter.
 
-        A busy process may take a while in between, and the service counts from when the call reaches it. Calls that
-        unnoted ones count from when they began.
+        A busy process may take a while in between, and the service counts from when the call reaches it. Calls of
+        which this isn't noted count from when they began.
+
+        Returns:
+            the moment, by which `answered` knows the call.
         """
         with self._lock:
+            now = time.monotonic()
             if self._unsent:
-                self._starts[-self._unsent] = time.monotonic()
-                self._unsent -= 1
+                self._correct(self._unsent.popleft(), now)
+            return now
+
+    def answered(self, sent: float) -> None:
+        """Note that the answer to a call that left then arrives: as much as it is late, the call may have been."""
+        with self._lock:
+            took = time.monotonic() - sent
+            usual = sorted(self._took)[len(self._took) * 9 // 10] if self._took else took
+            self._took.append(took)
+            if took > usual:
+                self._correct(sent, sent + took - usual)
+
+    def _correct(self, arrival: float, better: float) -> None:
+        place = bisect.bisect_left(self._arrivals, arrival)
+        if self._arrivals[place : place + 1] == [arrival]:  # else a whole window has passed since
+            del self._arrivals[place]
+            bisect.insort(self._arrivals, better)
 
     def _count(self, now: float) -> None:
         self._allowed += (now - self._counted_at) / self._spacing if self._calls else 0.0
@@ -158,11 +183,11 @@ class Pacer:
         """Return from when on one more call keeps to the rate, whichever window of the last calls one looks at."""
         spacing = self._spacing
         most = math.ceil(_WINDOW_SECONDS / spacing)
-        while len(self._starts) > most:
-            self._starts.popleft()
-        self._unsent = min(self._unsent, len(self._starts))
-        after_last = self._starts[-1] + _LEAST_SPACING * spacing if self._starts else 0.0
-        return max(after_last, self._starts[0] + most * spacing) if len(self._starts) == most else after_last
+        del self._arrivals[:-most]
+        while self._unsent and self._unsent[0] < self._arrivals[0]:  # it never left
+            self._unsent.popleft()
+        after_last = self._last_start + _LEAST_SPACING * spacing
+        return max(after_last, self._arrivals[0] + most * spacing) if len(self._arrivals) == most else after_last
 
     @property
     def held(self) -> bool:

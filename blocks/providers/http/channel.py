@@ -199,7 +199,7 @@ class Channel:
         self._require_going()
         arriving = Arriving()
         request = build_request(self._spec, self._options, build(), grant)
-        request.extensions["trace"] = self._note_sent
+        request.extensions["trace"] = _Times(self._shared.pacer)
         try:
             async with asyncio.timeout(self._spec.timeouts.total_seconds):
                 await arriving.receive(self._shared.client, request)
@@ -211,10 +211,6 @@ class Channel:
         self._note_load(answer)
         self._shared.pacer.allow(*pace_after(self._spec.rate, answer.headers, self._options.requests_per_second))
         return answer
-
-    async def _note_sent(self, event: str, _: object) -> None:
-        if event.endswith("send_request_body.complete"):
-            self._shared.pacer.sent()
 
     def _note_load(self, answer: Answer) -> None:
         """Have fewer calls under way at once while the service is overloaded, and by and by more again."""
@@ -235,6 +231,20 @@ class Channel:
         refusal = self._refusal()
         if self._stopped or refusal:
             raise AskingStoppedError(refusal)
+
+
+class _Times:
+    """Notes for a pacer when a request leaves and its answer arrives; httpx calls it at each step."""
+
+    def __init__(self, pacer: Pacer) -> None:
+        self._pacer = pacer
+        self._sent: float | None = None
+
+    async def __call__(self, step: str, _: object) -> None:
+        if step.endswith("send_request_body.complete"):
+            self._sent = self._pacer.sent()
+        elif step.endswith("receive_response_headers.complete") and self._sent is not None:
+            self._pacer.answered(self._sent)
 
 
 def line_to(spec: ProviderSpec, shared: Shared) -> Line[str]:

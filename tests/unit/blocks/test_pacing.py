@@ -308,6 +308,20 @@ def test_a_call_counts_from_when_it_left(monkeypatch: pytest.MonkeyPatch) -> Non
     pacer.sent()  # one too many changes nothing
 
 
+@pytest.mark.parametrize(("took", "wait"), [(0.1, 0.0), (0.12, 0.0), (0.17, 0.05), (0.4, 0.1)])
+def test_a_call_that_is_answered_late_counts_as_late(took: float, wait: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have arrived late, or even after the next call; what nine in ten answers take says nothing."""
+    clock, pacer, left = StandingClock(), Pacer("s", 10.0 * APART), []
+    monkeypatch.setattr(pacing, "time", clock)
+    for usual in [*[0.12] * 3, *[0.1] * 17, took, *[0.1] * 9]:
+        assert pacer.start() == 0
+        left.append(pacer.sent())
+        clock.now = left[-1] + usual
+        pacer.answered(left[-1])
+        clock.now = left[-1] + 0.1
+    assert pacer.start() == pytest.approx(wait)
+
+
 def test_the_share_of_the_rate_that_was_used_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """It counts from the first call to the last; what was made before counting began is forgotten."""
     clock, pacer = StandingClock(), Pacer("s", 25.0)

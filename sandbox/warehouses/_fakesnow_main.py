@@ -10,14 +10,14 @@ need one, and so would resume a suspended one: `GET /sandbox/needing-a-warehouse
 
 import itertools
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import uvicorn
 from fakesnow import info_schema
 from fakesnow.cursor import FakeSnowflakeCursor
 from fakesnow.server import app
-from sqlglot.expressions import Expression
+from sqlglot.expressions import Expression, Literal
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -36,6 +36,9 @@ _LAST_CHANGE = re.compile(r"SYSTEM\$LAST_CHANGE_COMMIT_TIME\('(\w+)'\)")
 
 #: Statements after which the same one may mean something else.
 _CHANGES_TABLES = re.compile(r"\s*(?:CREATE|ALTER|DROP|USE|SET|UNSET)\b", re.IGNORECASE)
+
+#: The longest text that may mean something to a statement, such as a format.
+_LONGEST_WORD = 24
 
 clock = itertools.count(1)
 translations: dict[Hashable, Expression] = {}
@@ -65,11 +68,29 @@ def execute(cursor: FakeSnowflakeCursor, command: str, *args: Any, **options: An
 
 
 def translate(cursor: FakeSnowflakeCursor, statement: Expression, params: Any) -> Expression:
-    """Keep what statements are in DuckDB's SQL until tables change: half of a statement's time goes into that."""
-    key = (cursor._conn.database, cursor._conn.schema, statement.copy())  # noqa: SLF001
+    """
+    Keep what statements are in DuckDB's SQL until tables change: half of a statement's time goes into that.
+
+    The client writes data into the statement as text, such as a list of ids; what it is changes no translation.
+    """
+    names = {text: f"data {place}" for place, text in enumerate(dict.fromkeys(texts_in(statement)))}
+    without = with_texts(statement.copy(), names)
+    key = (cursor._conn.database, cursor._conn.schema, without)  # noqa: SLF001
     if key not in translations:
-        translations[key] = translated(cursor, statement, params)
-    return translations[key].copy()
+        translations[key] = translated(cursor, without.copy(), params)
+    return with_texts(translations[key].copy(), {name: text for text, name in names.items()})
+
+
+def texts_in(statement: Expression) -> list[str]:
+    """Return the texts that are too long to say anything about a statement, such as a format or a path."""
+    return [text.this for text in statement.find_all(Literal) if text.is_string and len(text.this) > _LONGEST_WORD]
+
+
+def with_texts(statement: Expression, texts: Mapping[str, str]) -> Expression:
+    """Put texts in place of others."""
+    for text in list(statement.find_all(Literal)) if texts else ():
+        text.set("this", texts.get(text.this, text.this))
+    return statement
 
 
 def describe(cursor: FakeSnowflakeCursor) -> list[Any]:

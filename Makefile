@@ -75,7 +75,7 @@ mutants: .venv/.synced ## Take out one guard after the other, and see that the h
 faults: .venv/.synced ## Kill, interrupt and rob real processes at their steps (HISTORIES= FIRST=)
 	@$(BIN)/python -m tests.faults --histories $(or $(HISTORIES),120) --first $(or $(FIRST),0)
 
-# Takes about twenty minutes on two quiet cores. `python -m bench --help` says how to measure a part of it.
+# Takes about half an hour on two quiet cores. `python -m bench --help` says how to measure a part of it.
 bench: .venv/.synced ## Measure speed and cost beside simpler programs, and write docs/performance.md
 	@$(BIN)/python -m bench --save bench/results.json
 	@$(BIN)/python -m bench.live --way resident --way worker --save bench/live.json

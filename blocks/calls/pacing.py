@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 #: Calls arrive a little later than they left, now and then by so many seconds, and a 429 stops all of them: so much of
 #: a window stays free. Of a longer one it is this share, since what a 429 costs is as long as the window.
 _JITTER_SECONDS = 0.03
-_MOST_USED = 0.985
+_JITTER_SHARE = 0.015
 
 _FIRST_IN_FLIGHT = 16
 #: So many calls must have been allowed before it says anything what share of them was made.
@@ -32,13 +32,33 @@ _FEWEST_ALLOWED = 50.0
 _LEAST_SPACING = 0.5
 #: ... but no more of them arrive in a window of so many seconds than the rate allows.
 _WINDOW_SECONDS = 1.0
-#: A call whose answer took longer than nine in ten of so many did may itself have arrived later than others do.
-_COMPARED_ANSWERS = 50
+#: A call whose answer took longer than most of so many did may itself have arrived later than others do. To within how
+#: many seconds that can be told depends on how alike they are, and is at best this.
+_FEWEST_ANSWERS, _MOST_ANSWERS = 10, 50
+_LEAST_JITTER_SECONDS = 0.004
 
 
-def headroom(window_seconds: float) -> float:
-    """Return what share of a rate is used, by the window in which the service counts calls."""
-    return min(window_seconds / (window_seconds + _JITTER_SECONDS), _MOST_USED)
+class _AnswerTimes:
+    """How long the last calls took to be answered: it tells how much later than others one may have arrived."""
+
+    def __init__(self) -> None:
+        self._took: deque[float] = deque(maxlen=_MOST_ANSWERS)
+        self._spread = math.inf
+
+    def add(self, took: float) -> float:
+        """Note an answer, and return the seconds by which its call may have arrived late."""
+        self._took.append(took)
+        if len(self._took) < _FEWEST_ANSWERS:
+            return 0.0
+        ordered = sorted(self._took)
+        # By the quicker half: a stall of the machine holds many of the others back at once.
+        usual = ordered[len(ordered) // 2]
+        self._spread = usual - ordered[len(ordered) // 4]
+        return max(0.0, took - usual) if self._spread <= _JITTER_SECONDS else 0.0
+
+    def jitter(self) -> float:
+        """Return by how many seconds calls may arrive later than is known."""
+        return min(max(_LEAST_JITTER_SECONDS, self._spread), _JITTER_SECONDS)
 
 
 class Pacer:
@@ -62,7 +82,7 @@ class Pacer:
         self._last_start = -math.inf
         self._arrivals: list[float] = []
         self._unsent: deque[float] = deque()
-        self._took: deque[float] = deque(maxlen=_COMPARED_ANSWERS)
+        self._answers = _AnswerTimes()
         self._held_until = 0.0
         self._lock = threading.Lock()
 
@@ -148,11 +168,8 @@ class Pacer:
     def answered(self, sent: float) -> None:
         """Note that the answer to a call that left then arrives: as much as it is late, the call may have been."""
         with self._lock:
-            took = time.monotonic() - sent
-            usual = sorted(self._took)[len(self._took) * 9 // 10] if self._took else took
-            self._took.append(took)
-            if took > usual:
-                self._correct(sent, sent + took - usual)
+            if late := self._answers.add(time.monotonic() - sent):
+                self._correct(sent, sent + late)
 
     def _correct(self, arrival: float, better: float) -> None:
         place = bisect.bisect_left(self._arrivals, arrival)
@@ -161,7 +178,7 @@ class Pacer:
             bisect.insort(self._arrivals, better)
 
     def _count(self, now: float) -> None:
-        self._allowed += (now - self._counted_at) / self._spacing if self._calls else 0.0
+        self._allowed += (now - self._counted_at) * self._rate if self._calls else 0.0
         self._calls, self._counted_at = self._calls + 1, now
 
     def begin_counting(self) -> None:
@@ -174,9 +191,8 @@ class Pacer:
         with self._lock:
             if self._allowed < _FEWEST_ALLOWED:
                 return None
-            used = headroom(self._window_seconds)
-            share = min(1.0, (self._calls - 1) / self._allowed * used)
-            allowed = self._window_seconds / self._spacing / used
+            share = min(1.0, (self._calls - 1) / self._allowed)
+            allowed = self._window_seconds * self._rate
             return RateUse(self._name, round(allowed, 1), self._window_seconds, round(share, 3))
 
     def _earliest_start(self) -> float:
@@ -196,9 +212,16 @@ class Pacer:
             return self._held_until > time.monotonic()
 
     @property
+    def _rate(self) -> float:
+        """Return this process's part of the rate, in calls per second."""
+        return self._per_second * self._share / self._processes
+
+    @property
     def _spacing(self) -> float:
         """Return the seconds between two calls of this process."""
-        return self._processes / (self._per_second * self._share * headroom(self._window_seconds))
+        window = self._window_seconds
+        free = max(_JITTER_SHARE * window, _JITTER_SECONDS) if window > _WINDOW_SECONDS else self._answers.jitter()
+        return (window + free) / window / self._rate
 
     def _refuse_long(self, wait: float) -> None:
         if wait > LONGEST_INLINE_WAIT_SECONDS:

@@ -10,12 +10,12 @@ from collections.abc import Callable
 import pytest
 
 from blocks.calls import pacing
-from blocks.calls.pacing import InFlight, Pacer, headroom, pacer_for, split_rates
+from blocks.calls.pacing import InFlight, Pacer, pacer_for, split_rates
 from enrichment.errors import PostponedError
 from enrichment.retry import LONGEST_INLINE_WAIT_SECONDS
 
-#: Slots lie so much further apart than the rate would allow.
-APART = 1 / headroom(1.0)
+#: Slots lie so much further apart than the rate would allow, as long as no answer says how late calls arrive.
+APART = 1.03
 
 
 def reservations(pacer: Pacer, number: int) -> tuple[list[float], float]:
@@ -308,18 +308,66 @@ def test_a_call_counts_from_when_it_left(monkeypatch: pytest.MonkeyPatch) -> Non
     pacer.sent()  # one too many changes nothing
 
 
-@pytest.mark.parametrize(("took", "wait"), [(0.1, 0.0), (0.12, 0.0), (0.17, 0.05), (0.4, 0.1)])
-def test_a_call_that_is_answered_late_counts_as_late(took: float, wait: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may have arrived late, or even after the next call; what nine in ten answers take says nothing."""
-    clock, pacer, left = StandingClock(), Pacer("s", 10.0 * APART), []
-    monkeypatch.setattr(pacing, "time", clock)
-    for usual in [*[0.12] * 3, *[0.1] * 17, took, *[0.1] * 9]:
-        assert pacer.start() == 0
-        left.append(pacer.sent())
-        clock.now = left[-1] + usual
-        pacer.answered(left[-1])
-        clock.now = left[-1] + 0.1
-    assert pacer.start() == pytest.approx(wait)
+class Answering:
+    """A pacer whose calls leave one after the other, as far apart as it says, and are answered."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.clock, self.pacer = StandingClock(), Pacer("s", 10.0)
+        monkeypatch.setattr(pacing, "time", self.clock)
+
+    def call(self, took: float) -> float:
+        """Make a call, and return how long it had to wait."""
+        began = self.clock.now
+        for wait in self.pacer.waits():
+            self.clock.now += wait
+        left = self.pacer.sent()
+        self.clock.now = left + took
+        self.pacer.answered(left)
+        self.clock.now = left
+        return left - began
+
+    def next_slots(self) -> float:
+        """Return how far apart the next slots lie."""
+        first = self.pacer.reserve()
+        return self.pacer.reserve() - first
+
+
+@pytest.mark.parametrize(
+    ("took", "apart"),
+    [
+        ([0.2], 0.1004),  # all alike: it is known when each call arrived
+        ([*[0.2] * 9, 0.1, 0.9], 0.1004),
+        ([0.2, 0.21], 0.101),  # as well as answers tell
+        ([0.2, 0.9], 0.103),  # they don't
+    ],
+)
+def test_of_a_second_as_much_stays_free_as_answers_leave_open(
+    took: list[float], apart: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a call arrived is known as exactly as answers take equally long."""
+    scene = Answering(monkeypatch)
+    assert scene.next_slots() == pytest.approx(0.103)
+    for each in took * 20:
+        scene.call(each)
+    assert scene.next_slots() == pytest.approx(apart)
+
+
+@pytest.mark.parametrize("stalled", [1, 4, 12])
+def test_a_call_that_is_answered_late_counts_as_late(stalled: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have arrived late; so those a window behind it wait, however many a stall has held back."""
+    scene, arrived = Answering(monkeypatch), []
+    for late in [*[0.0] * 30, *[0.15] * stalled, *[0.0] * 30]:
+        scene.call(0.1 + late)
+        arrived.append(scene.clock.now + late)
+    arrived.sort()
+    assert min(after - one for one, after in zip(arrived, arrived[10:], strict=False)) >= 1.0
+
+
+def test_answers_that_differ_much_say_nothing_of_when_calls_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that takes now long and now short is called as often as its rate allows."""
+    scene = Answering(monkeypatch)
+    waits = [scene.call(took) for took in [0.1, 0.9, 0.3, 0.5] * 20]
+    assert max(waits) <= 0.103 + 1e-6
 
 
 def test_the_share_of_the_rate_that_was_used_is_known(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,6 +56,7 @@ class Buyer:
         crm: paced like the provider.
         permit: says whether the run may pay.
         pause: waits so many seconds, for a journal that can't be written.
+        make_room: called before a wait for what others have asked: meanwhile another chunk may make its calls.
         clock: gives the time in seconds, from anywhere.
         shuffle: brings keys into another order each time, so that a contact that spoils a batch meets others next time.
         stop: why the run must leave something in the queue, once it must.
@@ -67,6 +68,7 @@ class Buyer:
     crm: Crm
     permit: Permit
     pause: Callable[[float], None] = time.sleep
+    make_room: Callable[[], None] = lambda: None
     clock: Callable[[], float] = time.monotonic
     shuffle: Callable[[list[str]], None] = random.shuffle
     stop: Stop | None = None
@@ -160,7 +162,9 @@ class Purchase:
         open_keys = self.requests.keys() - self.missing.keys()
         pauses = [0.0, *_PATIENCE]
         while open_keys and pauses:
-            self.buyer.permit.pause(pauses.pop(0))
+            if seconds := pauses.pop(0):
+                self.buyer.make_room()
+                self.buyer.permit.pause(seconds)
             self._pay_for(open_keys)
             left = open_keys - self.missing.keys() - self._erased
             # Read back, so that only what is kept counts.

@@ -4,6 +4,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 from blocks.calls.pacing import split_rates
@@ -41,8 +42,8 @@ from tasks.write_back import WriteBack
 #: Why a contact isn't looked up by a run that pays for nothing.
 REPLY_NOT_SAVED = "reply_not_saved"
 
-# Enough to keep the provider busy while one of them reads its contacts. A batch waits for requests that another one has
-# made for the same person: if all looked up at once, they would end together and leave the provider idle.
+# Enough to keep the provider busy while one of them reads its contacts. If all looked up at once, they would end
+# together and leave the provider idle; for the same reason, one that only waits for what others have asked makes room.
 _AT_ONCE = threading.BoundedSemaphore(3)
 
 
@@ -52,13 +53,14 @@ def look_up(plan: RunPlan, claimed: Parcel[Claim]) -> Parcel[Chunk]:
     claim = claimed.contents
     with (
         locks_kept(plan) as permit,
-        _AT_ONCE,
+        ExitStack() as place,
         open_warehouse(plan.warehouse) as warehouse,
         open_crm(plan.crm) as crm,
     ):
+        place.enter_context(_AT_ONCE)
         if permit.cancelled:
             return Parcel(Chunk(claim, settlements=hand_back(claim.records, RUN_CANCELLED)))
-        buyer = Buyer(plan, claim, warehouse, crm, permit)
+        buyer = Buyer(plan, claim, warehouse, crm, permit, make_room=place.close)
         asker = JournalReader(plan, warehouse) if plan.change_plan else buyer
         try:
             done = LookUp(plan, warehouse, crm, asker, load_providers(plan)).run(claim.records)

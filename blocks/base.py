@@ -13,11 +13,13 @@ import logging
 import os
 import pkgutil
 import threading
+import time
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import httpx
 from prefect.blocks.core import Block
+from prefect.context import FlowRunContext, TaskRunContext
 from prefect.settings import get_current_settings
 from pydantic import ValidationError, create_model
 from pydantic.fields import FieldInfo
@@ -52,6 +54,10 @@ ENV_FILE = f"{ENV_PREFIX}ENV_FILE"
 #: Windows' editors begin a file with a mark, which would become a part of the first name.
 ENV_FILE_ENCODING = "utf-8-sig"
 DEFAULT_DOCUMENT = "default"
+
+#: How long a run goes on with what it has read of a block.
+_READ_AGAIN_SECONDS = 60.0
+_loading = threading.Lock()
 
 
 class PipelineBlock(Block):
@@ -205,6 +211,26 @@ def _saved_values(cls: type[PipelineBlock], document: str) -> dict[str, Any]:
         logger.warning("%s; %s is taken from the environment and .env alone", SILENT_SERVER, cls.vendor)
         return {}
     require_server()
+    run = _run_id()
+    if not run:
+        return _load(cls, document)
+    with _loading:  # the steps that begin together need the same blocks
+        return _load_for(run, int(time.monotonic() // _READ_AGAIN_SECONDS), cls, document)
+
+
+def _run_id() -> object:
+    """Return the id of Prefect's flow run that is at work; None outside one."""
+    task, flow = TaskRunContext.get(), FlowRunContext.get()
+    return (task and task.task_run.flow_run_id) or (flow and flow.flow_run and flow.flow_run.id)
+
+
+@functools.lru_cache(maxsize=32)
+def _load_for(_run: object, _period: int, cls: type[PipelineBlock], document: str) -> dict[str, Any]:
+    """Load a block once for all steps of a run, and again after a while; each load costs the server a request."""
+    return _load(cls, document)
+
+
+def _load(cls: type[PipelineBlock], document: str) -> dict[str, Any]:
     try:
         saved: Any = cls.load(document or DEFAULT_DOCUMENT)
     except httpx.HTTPError as error:

@@ -19,7 +19,7 @@ HEAD = """\
 
 A setting comes from the environment or from the file `.env` (`ENRICHMENT_ENV_FILE` names another file). The settings of
 a provider, a CRM, a warehouse, a notifier or the receiver are also the fields of its Prefect block; the environment
-overrides the block field by field.
+overrides the block field by field. A run reads a block once a minute, so it soon goes on with what you change there.
 
 A field that holds a secret takes the secret itself, or the name of a secret block: `block:secret/hubspot`,
 `block:aws-secret/crm#token` or `block:gcpsecret/crm` (`#key` selects one key of a JSON secret). Secret blocks are read

@@ -1,14 +1,17 @@
 """What Prefect keeps for us: secret blocks and saved configuration, on a real server."""
 
 import json
+import math
 from typing import Any, ClassVar
 
 import pytest
+from prefect import flow, task
 from prefect.blocks.core import Block
 from prefect.blocks.system import Secret
 from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 from pydantic import Field, SecretStr
 
+from blocks import base
 from blocks.base import PipelineBlock, configure
 from blocks.notifiers.slack import Slack
 from blocks.registration import block_classes, make_limit, register_blocks, save_blocks
@@ -131,6 +134,29 @@ def test_a_saved_block_can_lead_on_to_a_secret_block() -> None:
     """A reference that was saved stays a reference until it is used."""
     Crate(seal=SecretStr("block:secret/plain")).save("referring", overwrite=True)
     assert reveal(configure(Crate, "referring").seal, SETTING) == VALUE
+
+
+@pytest.mark.parametrize(("seconds", "weights"), [(math.inf, (5, 5)), (1e-9, (5, 6))])
+def test_a_run_reads_a_block_once_in_a_while(
+    seconds: float, weights: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its steps share what one has read; another run, and what is no run, sees what was saved since."""
+    monkeypatch.setattr(base, "_READ_AGAIN_SECONDS", seconds)
+
+    @task
+    def weigh() -> int:
+        return configure(Crate, "changing").weight
+
+    @flow
+    def run(weight: int) -> tuple[int, int]:
+        Crate(weight=weight).save("changing", overwrite=True)
+        first = weigh()
+        Crate(weight=weight + 1).save("changing", overwrite=True)
+        return first, weigh.submit().result()
+
+    assert run(5) == weights
+    assert configure(Crate, "changing").weight == 6
+    assert run(1)[0] == 1
 
 
 def test_an_unknown_block_is_named_with_its_type() -> None:

@@ -1,5 +1,6 @@
 """What kind of address it is, by its name and its host, and what may be taken of an answer about one."""
 
+import functools
 import re
 from collections.abc import Mapping
 from enum import StrEnum
@@ -88,7 +89,8 @@ _RUN_BY: Mapping[str, str] = {
 _OWNERS = {host: frozenset(owners.split()) for hosts, owners in _RUN_BY.items() for host in hosts.split()}
 
 
-def kinds_of(address: str | None) -> list[AddressKind]:
+@functools.lru_cache(maxsize=10_000)  # screening, and what may be taken of an answer, need them of a contact
+def kinds_of(address: str | None) -> tuple[AddressKind, ...]:
     """Return the kinds that a valid address belongs to."""
     local, _, host = (normalise_email(address) or "").rpartition("@")
     kinds = {
@@ -96,7 +98,7 @@ def kinds_of(address: str | None) -> list[AddressKind]:
         AddressKind.FREE_MAIL: host in _FREE,
         AddressKind.ROLE: _is_role(local),
     }
-    return [kind for kind, holds in kinds.items() if holds]
+    return tuple(kind for kind, holds in kinds.items() if holds)
 
 
 def _with_parents(host: str) -> list[str]:

@@ -33,7 +33,7 @@ ASK, PERSON_ONLY, SKIP = AddressPolicy.ASK, AddressPolicy.PERSON_ONLY, AddressPo
 )
 def test_the_kinds_of_an_address(address: str | None, kinds: list[AddressKind]) -> None:
     """By the host's name, and by the name before it."""
-    assert kinds_of(address) == kinds
+    assert list(kinds_of(address)) == kinds
     assert is_free_mail(address or "") == bool({FREE, DISPOSABLE} & set(kinds))
 
 

@@ -59,7 +59,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     names = [each.name for each in SCENARIOS]
     parser.add_argument("--only", action="append", choices=names, help="a scenario; repeatable; default: all")
-    parser.add_argument("--large", action="store_true", help="also the scenarios that take an hour")
+    parser.add_argument("--large", action="store_true", help="also the scenarios that take twenty minutes")
     parser.add_argument("--program", action="append", choices=list(PROGRAMS), help="repeatable; default: all")
     parser.add_argument("--contacts", type=int, help="instead of each scenario's own number")
     parser.add_argument("--runs", type=int, default=5, help="of each program; more than one have a warm-up before them")

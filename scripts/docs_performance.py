@@ -20,8 +20,8 @@ HEAD = """\
 
 How fast the pipeline is and what it costs, beside programs that do the same work with fewer guarantees. `make bench`
 repeats it on your machine in about half an hour. `.venv/bin/python -m bench --help` shows how to measure a part
-of it, or with `--large` also the large runs, which take an hour more. Compare figures of one table only: they come from
-the same hour on the same machine. What cloud warehouses charge is in [warehouse costs](warehouse-costs.md).
+of it, or with `--large` also the large runs, which take twenty minutes more. Compare figures of one table only: they
+come from the same hour on the same machine. What cloud warehouses charge is in [warehouse costs](warehouse-costs.md).
 
 Measured on {cpu}, {cores} cores, {system}, Python {python}; {libraries}.
 

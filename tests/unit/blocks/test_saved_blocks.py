@@ -140,7 +140,7 @@ def test_a_saved_block_can_lead_on_to_a_secret_block() -> None:
 def test_a_run_reads_a_block_once_in_a_while(
     seconds: float, weights: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its steps share what one has read; another run, and what is no run, sees what was saved since."""
+    """Its steps share what one has read; another run, or a command outside a run, sees what was saved since."""
     monkeypatch.setattr(base, "_READ_AGAIN_SECONDS", seconds)
 
     @task

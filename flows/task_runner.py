@@ -1,6 +1,5 @@
 """Where a run's chunks are worked on: in threads of its own process, or by the workers of a Dask cluster."""
 
-import logging
 from typing import Any
 
 from prefect.context import FlowRunContext
@@ -56,24 +55,9 @@ def other_processes(settings: Settings) -> int:
 
 def _dask_runner(settings: Settings) -> Any:
     try:
-        import dask  # noqa: PLC0415 - an extra
-        from prefect_dask.task_runners import DaskTaskRunner  # noqa: PLC0415
+        from flows.cluster import chunk_cluster  # noqa: PLC0415 - needs an extra
     except ImportError:
         raise ConfigurationError(
             "ENRICHMENT_TASK_RUNNER=dask needs Dask: run `uv sync --extra dask`, or choose threads"
         ) from None
-    logging.getLogger("distributed").setLevel(logging.WARNING)  # it logs every connection
-    if settings.dask_address:
-        return DaskTaskRunner(address=settings.dask_address)
-    # Each process would look at all of its threads a hundred times a second, for a page that we don't show.
-    dask.config.set({"distributed.worker.profile.enabled": False})
-    return DaskTaskRunner(
-        cluster_kwargs={
-            "n_workers": settings.dask_workers,
-            # One worker may have to carry what the others leave.
-            "threads_per_worker": settings.chunks_in_flight,
-            # A process that reaches the scheduler may run code in our name and read contacts, also on this machine.
-            "security": True,
-            "dashboard_address": "127.0.0.1:0",
-        }
-    )
+    return chunk_cluster(settings)

@@ -43,6 +43,7 @@ def test_a_missing_extra_says_which_to_install(monkeypatch: pytest.MonkeyPatch) 
     """Dask is asked for without its library: the run starts, and ends with the extra and the way around it."""
     monkeypatch.setenv("ENRICHMENT_TASK_RUNNER", "dask")
     monkeypatch.setitem(sys.modules, "prefect_dask.task_runners", None)
+    monkeypatch.delitem(sys.modules, "flows.cluster", raising=False)
     assert not isinstance(enrich_contacts.task_runner.duplicate(), DaskTaskRunner)
     with pytest.raises(ConfigurationError, match="uv sync --extra dask"):
         other_processes(load_settings())

@@ -111,7 +111,7 @@ CREATE TABLE provider_replies (
     run_id TEXT NOT NULL,
     paid_before TEXT,
     PRIMARY KEY (provider, request_key)
-) WITHOUT ROWID;
+);
 CREATE INDEX replies_of_run ON provider_replies (run_id, outcome, credits);
 CREATE INDEX replies_of_day ON provider_replies (provider, received_at, credits);
 

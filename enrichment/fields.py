@@ -4,6 +4,7 @@ The vocabulary: what may be known of a contact, under which name, of which type 
 Specs of providers, CRM mappings, settings, tables and the review use these names and no other.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -14,7 +15,7 @@ from enrichment import forms
 Type = Literal["text", "integer", "number", "boolean", "text_list", "datetime"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Field:
     """
     A canonical field.
@@ -49,6 +50,11 @@ class Field:
     form: Callable[[Any], Any] | None = None
     real: frozenset[str] = frozenset()
     sibling: str = ""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether contacts have the same values, which then needn't be read each time."""
+        return (self.about == "company" or self.vocabulary) and self.type != "text_list"
 
 
 #: Names of people and places.
@@ -305,6 +311,21 @@ def canonical(field: Field, value: Any, unit: str = "") -> Any:
     """
     if value is None:
         return None
+    if isinstance(value, str) and len(value) <= _LONGEST_SHARED and field.is_shared:
+        return _shared(field, value, unit)
+    return _canonical(field, value, unit)
+
+
+#: What is longer is rarely the same twice, and would take room.
+_LONGEST_SHARED = 100
+
+
+@functools.lru_cache(maxsize=5_000)  # colleagues have the same company, and companies the same industry
+def _shared(field: Field, value: str, unit: str) -> Any:
+    return _canonical(field, value, unit)
+
+
+def _canonical(field: Field, value: Any, unit: str) -> Any:
     given = forms.cleaned(value, field.real)
     formed = field.form(given) if field.form and given is not None else given
     if unit:

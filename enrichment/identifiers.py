@@ -108,7 +108,12 @@ def why_invalid(contact: Contact) -> str:
 
 def request_key(provider: str, lookup_input: Mapping[str, str], output_fields: Iterable[str]) -> str:
     """Return the journal's key: equal for requests that a provider would answer, and bill, alike."""
-    return _digest([provider, _folded(lookup_input), sorted(output_fields)])
+    return _request_key(provider, tuple(lookup_input.items()), tuple(output_fields))
+
+
+@functools.lru_cache(maxsize=10_000)  # screening needs it of a contact, and so does the lookup
+def _request_key(provider: str, lookup_input: tuple[tuple[str, str], ...], output_fields: tuple[str, ...]) -> str:
+    return _digest([provider, _folded(dict(lookup_input)), sorted(output_fields)])
 
 
 def follow_up_key(provider: str, step: str, lookup_input: Mapping[str, str], asked: Iterable[str]) -> str:

@@ -29,7 +29,7 @@ class Interpreter(TreeInterpreter):
 
     def __init__(self, functions: Functions) -> None:
         super().__init__(Options(custom_functions=functions))
-        self.call: Callable[[str, list[Any]], Any] = functions.call_function
+        self.functions: Any = functions
 
 
 def closure_of(node: Node, interpreter: Interpreter) -> Finder:
@@ -124,9 +124,23 @@ def _and(node: Node, interpreter: Interpreter) -> Finder:
 
 
 def _function(node: Node, interpreter: Interpreter) -> Finder:
+    """Return a finder that has the library look at types once for each combination; at what lists hold, each time."""
     arguments = [closure_of(child, interpreter) for child in node["children"]]
-    name = node["value"]
-    return lambda value: interpreter.call(name, [argument(value) for argument in arguments])
+    name, functions = node["value"], interpreter.functions
+    function = functions.FUNCTION_TABLE[name]["function"]
+    allowed: set[tuple[type, ...]] = set()
+
+    def find(value: Any) -> Any:
+        values = [argument(value) for argument in arguments]
+        types = tuple(map(type, values))
+        if types in allowed:
+            return function(functions, *values)
+        found = functions.call_function(name, values)
+        if not any(issubclass(each, list) for each in types):
+            allowed.add(types)
+        return found
+
+    return find
 
 
 def _list(node: Node, interpreter: Interpreter) -> Finder:
@@ -144,6 +158,19 @@ def _projection(node: Node, interpreter: Interpreter) -> Finder:
     return find
 
 
+def _filter(node: Node, interpreter: Interpreter) -> Finder:
+    base, each, condition = (closure_of(child, interpreter) for child in node["children"])
+
+    def find(value: Any) -> Any:
+        found = base(value)
+        if not isinstance(found, list):
+            return None
+        kept = [each(one) for one in found if not is_false(condition(one))]
+        return [one for one in kept if one is not None]
+
+    return find
+
+
 _MAKERS: Mapping[str, Callable[[Node, Interpreter], Finder]] = {
     "field": _field,
     "literal": _literal,
@@ -156,4 +183,5 @@ _MAKERS: Mapping[str, Callable[[Node, Interpreter], Finder]] = {
     "function_expression": _function,
     "multi_select_list": _list,
     "projection": _projection,
+    "filter_projection": _filter,
 }

@@ -23,6 +23,8 @@ _CHAINS = {
     "pipe",
 }
 _PROJECTIONS = {"projection", "filter_projection", "value_projection", "flatten"}
+#: What the library raises for a value of a type that a function doesn't take, and for a text that is compared by size.
+_OTHER_TYPE = (JMESPathTypeError, TypeError)
 _LITERAL_WORDS = {"null", "true", "false"}
 
 
@@ -104,14 +106,14 @@ class Expression:
         """Return what the expression finds; null also where a value has another type than the expression expects."""
         try:
             return self._found(value)
-        except JMESPathTypeError:
+        except _OTHER_TYPE:
             return None
 
     def pick(self, value: Any) -> Any:
         """Return what `find` finds, also where a single value stands in place of a list of it."""
         try:
             return self._picked(value)
-        except JMESPathTypeError:
+        except _OTHER_TYPE:
             return None
 
     def holds(self, value: Any) -> bool:

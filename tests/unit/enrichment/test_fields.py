@@ -124,6 +124,14 @@ def test_any_value_is_canonical_or_none(value: Any, field: Field) -> None:
         assert found is None or canonical(field, found) == found
 
 
+@pytest.mark.parametrize(("name", "field"), SOURCES.items())
+def test_no_contact_gets_a_list_of_another(name: str, field: Field) -> None:
+    """What is remembered of a value can't be changed by who got it."""
+    first, second = canonical(field, "7"), canonical(field, "7")
+    assert first == second
+    assert first is not second or not isinstance(first, list)
+
+
 def test_a_value_that_is_none_of_the_options_is_none() -> None:
     """A field of few values takes no other."""
     field = Field("x", "text", "x", "company", options=("public", "private"))

@@ -1,4 +1,5 @@
 -- SQLite 3.38 or newer, WAL mode. Timestamps are ISO-8601 UTC text with milliseconds, which sorts as time does.
+-- WITHOUT ROWID keeps rows in the search tree itself, which suits small ones; saved replies are large.
 -- CROSS JOIN and the plus before claimed_by keep the planner from reading all of json_each for every claimed row.
 
 -- query: create_migrations

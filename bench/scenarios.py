@@ -181,7 +181,7 @@ SCENARIOS = (
         "hubspot-starter",
         "HubSpot Starter",
         "HubSpot allows 100 calls in 10 seconds, reads and writes together, and each answer takes 100 ms.",
-        7_500,
+        15_000,
         (PIPELINE,),
         {"zoominfo": _LATENCY, "hubspot": {**_LATENCY, "per_ten_seconds": 100}},
         limit=Limit("hubspot", 10),

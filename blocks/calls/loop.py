@@ -133,7 +133,13 @@ def make_call(
     """
 
     async def sent(grant: GrantT) -> Answer | Trouble:
-        return send(grant)
+        if line.pacer is None:
+            return send(grant)
+        left = line.pacer.sent()
+        outcome = send(grant)
+        if isinstance(outcome, Answer):
+            line.pacer.answered(left)
+        return outcome
 
     async def judged(answer: Answer) -> ResultT | Trouble:
         return judge(answer)

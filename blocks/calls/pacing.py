@@ -30,8 +30,12 @@ _FEWEST_ALLOWED = 50.0
 
 #: Calls that woke late may follow each other faster than the rate, so that a stall costs no throughput ...
 _LEAST_SPACING = 0.5
-#: ... but no more of them arrive in a window of so many seconds than the rate allows.
-_WINDOW_SECONDS = 1.0
+#: ... but no more of them arrive in the service's window than the rate allows; of one that is longer than so many
+#: seconds, in a second: others may apply within it.
+_LONGEST_WINDOW_SECONDS = 10.0
+_SECOND = 1.0
+#: Which part of such a window may be made up for if no call was due meanwhile; a second is spaced evenly.
+_CREDIT = 0.1
 #: A call whose answer took longer than most of so many did may itself have arrived later than others do. To within how
 #: many seconds that can be told depends on how alike they are, and is at best this.
 _FEWEST_ANSWERS, _MOST_ANSWERS = 10, 50
@@ -123,7 +127,8 @@ class Pacer:
             now = time.monotonic()
             slot = max(now, self._next_slot, self._held_until)
             self._refuse_long(slot - now)
-            self._next_slot = slot + self._spacing
+            credit = _CREDIT * (self._kept_window - _SECOND)
+            self._next_slot = max(self._next_slot, slot - credit) + self._spacing
             return slot - now
 
     def start(self) -> float:
@@ -198,7 +203,7 @@ class Pacer:
     def _earliest_start(self) -> float:
         """Return from when on one more call keeps to the rate, whichever window of the last calls one looks at."""
         spacing = self._spacing
-        most = math.ceil(_WINDOW_SECONDS / spacing)
+        most = math.ceil(self._kept_window / spacing)
         del self._arrivals[:-most]
         while self._unsent and self._unsent[0] < self._arrivals[0]:  # it never left
             self._unsent.popleft()
@@ -220,8 +225,13 @@ class Pacer:
     def _spacing(self) -> float:
         """Return the seconds between two calls of this process."""
         window = self._window_seconds
-        free = max(_JITTER_SHARE * window, _JITTER_SECONDS) if window > _WINDOW_SECONDS else self._answers.jitter()
+        free = max(_JITTER_SHARE * window, _JITTER_SECONDS) if window > _SECOND else self._answers.jitter()
         return (window + free) / window / self._rate
+
+    @property
+    def _kept_window(self) -> float:
+        """Return the window, in seconds, that holds no more calls than the rate allows, whenever one looks at it."""
+        return max(self._window_seconds, _SECOND) if self._window_seconds <= _LONGEST_WINDOW_SECONDS else _SECOND
 
     def _refuse_long(self, wait: float) -> None:
         if wait > LONGEST_INLINE_WAIT_SECONDS:

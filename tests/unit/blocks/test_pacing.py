@@ -37,8 +37,8 @@ def test_slots_are_evenly_spaced(per_second: float) -> None:
 @pytest.mark.parametrize(("window", "share"), [(1.0, 0.971), (10.0, 0.985), (86_400.0, 0.985)])
 def test_of_each_window_a_part_stays_free(window: float, share: float) -> None:
     """Of a short one as much as calls may be late, which is a larger share of it."""
-    waits, elapsed = reservations(Pacer("s", 10.0, window), 11)
-    assert 1.0 / share - elapsed - 0.001 <= waits[-1] <= 1.0 / share + 0.001
+    waits, elapsed = reservations(Pacer("s", 10.0, window), 31)
+    assert 1.0 / share - elapsed - 0.001 <= waits[-1] - waits[-11] <= 1.0 / share + elapsed + 0.001
 
 
 def test_the_first_call_of_an_idle_service_waits_for_nothing() -> None:
@@ -276,20 +276,41 @@ class StandingClock:
         return self.now
 
 
+@pytest.mark.parametrize("window_seconds", [1.0, 10.0])
 @pytest.mark.parametrize("per_second", [0.4, 2.0, 9.85, 24.625, 190.0])
-def test_a_stall_is_made_up_for_within_the_rate(per_second: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calls that all woke late begin sooner after each other; yet no second holds more of them than the rate allows."""
-    clock, pacer, began = StandingClock(), Pacer("s", per_second), []
+def test_a_stall_is_made_up_for_within_the_rate(
+    per_second: float, window_seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls that all woke late begin sooner after each other; yet no window holds more of them than the rate allows."""
+    clock, pacer, began = StandingClock(), Pacer("s", per_second, window_seconds), []
     monkeypatch.setattr(pacing, "time", clock)
-    for number in range(200):
+    for number in range(400):
         while wait := pacer.start():
             clock.now += wait
         began.append(clock.now)
         clock.now += 3.0 if number % 50 == 0 else 0.0  # the machine stalls
-    window = math.ceil(per_second)
+    window = math.ceil(window_seconds * per_second)
     for first, next_after in zip(began, began[window:], strict=False):
         assert next_after - first >= window / per_second - 1e-6
     assert any(later - one < 0.9 / per_second for one, later in itertools.pairwise(began)) or window == 1
+
+
+@pytest.mark.parametrize(("window_seconds", "least", "most"), [(1.0, 0.7, 0.75), (10.0, 0.92, 1.0), (60.0, 0.7, 0.75)])
+def test_what_no_call_was_due_for_is_made_up_for_in_windows_of_some_seconds(
+    window_seconds: float, least: float, most: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of ten seconds, some without calls are no loss: the others take more, and no window more than the rate allows."""
+    clock, pacer, began = StandingClock(), Pacer("s", 10.0, window_seconds), []
+    monkeypatch.setattr(pacing, "time", clock)
+    for number in range(1, 601):
+        for wait in pacer.waits():
+            clock.now += wait
+        began.append(clock.now)
+        pacer.sent()
+        clock.now += 0.8 if number % 20 == 0 else 0.0  # a batch has ended, and the next one doesn't call yet
+    assert least <= 599 / (began[-1] - began[0]) / 10.0 <= most
+    window = 10 * int(window_seconds)
+    assert all(after - one >= window_seconds for one, after in zip(began, began[window:], strict=False))
 
 
 def test_a_call_counts_from_when_it_left(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,19 +95,22 @@ def figures(runs: Runs) -> dict[str, Figure]:
     }
 
 
-def steady_share(moments: Sequence[float], per_second: float) -> float:
+def steady_share(moments: Sequence[float], per_second: float, window_seconds: float = 1.0) -> float:
     """
     Return which part of a limit was used in the steady part: without the first and the last tenth of the time.
 
     Args:
         moments: of the requests that counted and were answered, in seconds, ascending.
         per_second: requests that the limit allows.
+        window_seconds: in which it counts them; of the steady part, as many whole ones count as there are.
     """
     if len(moments) < _FEWEST_REQUESTS:
         return 0.0
     edge = _EDGE * (moments[-1] - moments[0])
-    begin, end = moments[0] + edge, moments[-1] - edge
-    return sum(begin <= moment < end for moment in moments) / ((end - begin) * per_second)
+    begin = moments[0] + edge
+    seconds = (moments[-1] - edge - begin) // window_seconds * window_seconds
+    counted = sum(begin <= moment < begin + seconds for moment in moments)
+    return counted / (seconds * per_second) if seconds else 0.0
 
 
 _EDGE = 0.1

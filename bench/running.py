@@ -92,4 +92,4 @@ def one_run(place: Arena, scenario: Scenario, program: Program) -> Run:
 
 def _share(limit: Limit, requests: Sequence[Mapping[str, Any]]) -> float:
     moments = [one["at"] for one in requests if one["inputs"] and 200 <= one["status"] < 300]
-    return steady_share(moments, limit.per_second)
+    return steady_share(moments, limit.per_second, limit.window_seconds)

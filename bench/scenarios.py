@@ -96,10 +96,12 @@ class Limit:
     Args:
         service: whose limit it is.
         per_second: requests that it allows.
+        window_seconds: in which it counts them.
     """
 
     service: str
     per_second: float
+    window_seconds: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,7 @@ SCENARIOS = (
         15_000,
         (PIPELINE,),
         {"zoominfo": _LATENCY, "hubspot": {**_LATENCY, "per_ten_seconds": 100}},
-        limit=Limit("hubspot", 10),
+        limit=Limit("hubspot", 10, window_seconds=10),
     ),
     Scenario(
         "single-record",

@@ -41,7 +41,7 @@ Measured on {cpu}, {cores} cores, {system}, Python {python}; {libraries}.
 * *Peak MB* is the largest process. *SQL/1,000* are the statements that the warehouse gets for 1,000 contacts;
   [warehouse costs](warehouse-costs.md) has those of every engine, Snowflake's credits and BigQuery's bytes.
 * *% of the limit* is the share of the allowed requests that were answered, without the first and the last tenth of the
-  time.
+  time, and in as many whole seconds, or whole ten seconds for HubSpot, as that leaves.
 * All programs read 100 contacts per call from HubSpot, ask ZoomInfo for 25, and write 100 per call. The sequential
   script and the bare httpx client keep a table of what they write; the client has 16 lookups in flight and keeps to a
   rate just below the limit. dlt loads into DuckDB, and from there into HubSpot. None of them saves a reply before it is

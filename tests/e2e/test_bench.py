@@ -45,6 +45,9 @@ def test_the_share_of_a_limit_is_that_of_the_steady_part() -> None:
     assert steady_share(moments, 10) == pytest.approx(1, abs=0.02)
     assert steady_share(moments, 20) == pytest.approx(0.5, abs=0.01)
     assert steady_share(moments[:3], 10) == 0
+    bursts = [10 * window + number / 20 for window in range(5) for number in range(100)]
+    assert steady_share(bursts, 10, window_seconds=10) == pytest.approx(1, abs=0.02)
+    assert steady_share(moments, 10, window_seconds=60) == 0
 
 
 def test_results_are_kept_beside_those_of_other_programs(tmp_path: Path) -> None:

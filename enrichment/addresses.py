@@ -89,7 +89,7 @@ _RUN_BY: Mapping[str, str] = {
 _OWNERS = {host: frozenset(owners.split()) for hosts, owners in _RUN_BY.items() for host in hosts.split()}
 
 
-@functools.lru_cache(maxsize=10_000)  # screening, and what may be taken of an answer, need them of a contact
+@functools.lru_cache(maxsize=5_000)  # screening, and what may be taken of an answer, need them of a contact
 def kinds_of(address: str | None) -> tuple[AddressKind, ...]:
     """Return the kinds that a valid address belongs to."""
     local, _, host = (normalise_email(address) or "").rpartition("@")

@@ -41,7 +41,7 @@ def normalise_email(text: str | None) -> str | None:
     return next(iter(valid_addresses(text)), None)
 
 
-@functools.lru_cache(maxsize=10_000)  # screening, choosing an input, keys and comparisons all need it of a contact
+@functools.lru_cache(maxsize=5_000)  # screening, choosing an input, keys and comparisons all need it of a contact
 def valid_addresses(text: str | None) -> tuple[str, ...]:
     """
     Return the valid addresses in a text, in order, each once and in its one form.
@@ -111,7 +111,7 @@ def request_key(provider: str, lookup_input: Mapping[str, str], output_fields: I
     return _request_key(provider, tuple(lookup_input.items()), tuple(output_fields))
 
 
-@functools.lru_cache(maxsize=10_000)  # screening needs it of a contact, and so does the lookup
+@functools.lru_cache(maxsize=5_000)  # screening needs it of a contact, and so does the lookup
 def _request_key(provider: str, lookup_input: tuple[tuple[str, str], ...], output_fields: tuple[str, ...]) -> str:
     return _digest([provider, _folded(dict(lookup_input)), sorted(output_fields)])
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, cast
 
 from prefect import unmapped
+from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 from prefect.states import Cancelled, Completed
 
@@ -104,10 +105,17 @@ class _Flight:
     steps: "tuple[PrefectFuture[Any], ...]"
 
     def unload(self) -> None:
-        """Let go of the contacts: Prefect's task runs refer to themselves, and would keep them for long."""
+        """
+        Let go of the contacts, and of what Prefect notes of each result.
+
+        Its task runs refer to themselves, and would keep the contacts for long; what it notes tells which task run
+        gave a value that another one gets, and would be kept until the run ends.
+        """
         handed_on = (future.result() for future in self.steps[:-1])
         for parcel in {self.claim, *handed_on}:  # some steps hand on what they were given
             parcel.empty()
+        if run := FlowRunContext.get():
+            run.run_results.clear()
 
 
 def _cancel(permit: Permit) -> None:

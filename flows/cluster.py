@@ -3,12 +3,17 @@
 import logging
 from typing import Any
 
-import dask
 from prefect.context import FlowRunContext
 from prefect.results import ResultStore
-from prefect_dask.task_runners import DaskTaskRunner
 
+from blocks.base import not_installed
 from blocks.settings import Settings
+
+try:
+    import dask
+    from prefect_dask.task_runners import DaskTaskRunner
+except ImportError as error:
+    raise not_installed("ENRICHMENT_TASK_RUNNER=dask", "prefect-dask", "dask") from error
 
 
 class ChunkCluster(DaskTaskRunner):

@@ -54,10 +54,6 @@ def other_processes(settings: Settings) -> int:
 
 
 def _dask_runner(settings: Settings) -> Any:
-    try:
-        from flows.cluster import chunk_cluster  # noqa: PLC0415 - needs an extra
-    except ImportError:
-        raise ConfigurationError(
-            "ENRICHMENT_TASK_RUNNER=dask needs Dask: run `uv sync --extra dask`, or choose threads"
-        ) from None
+    from flows.cluster import chunk_cluster  # noqa: PLC0415 - needs an extra
+
     return chunk_cluster(settings)

@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from enrichment.fields import OUT_OF_RANGE, UNREADABLE
 from enrichment.undo import WRITTEN_SINCE
+from enrichment.values import OUT_OF_RANGE, UNREADABLE
 from enrichment.write_policy import EDITED
 
 

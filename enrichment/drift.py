@@ -14,8 +14,9 @@ from enum import StrEnum
 from typing import Any
 
 from enrichment.causes import refused
-from enrichment.fields import FIELDS, PLACEHOLDER, SOURCES, nearest
+from enrichment.fields import FIELDS, SOURCES, nearest
 from enrichment.shapes import Path, ReadPaths, Shapes, Trace
+from enrichment.values import PLACEHOLDER
 from enrichment.wire import FieldDescription, UnfitError, is_blank, to_wire
 from enrichment.write_policy import FieldRule, Rule, check_field
 

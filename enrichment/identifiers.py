@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from enrichment.fields import FIELDS, canonical
+from enrichment.fields import FIELDS
 from enrichment.forms import JOINERS, ascii_host, unescaped, visible
 from enrichment.records import Contact, Origin
+from enrichment.values import canonical
 
 #: Identifiers that are a person's; a request that asks by others only is about a company.
 _PERSONAL = frozenset({"email", "first_name", "last_name"})

@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 
 from enrichment.causes import not_found
 from enrichment.estimate import Estimate, Range, estimate_lines, in_one_sentence
-from enrichment.fields import FIELDS, canonical
+from enrichment.fields import FIELDS
 from enrichment.identifiers import normalise_email, same_text
 from enrichment.records import Contact
 from enrichment.unmatched import EMAIL_MALFORMED, UNKNOWN_COMPANY, KnownDomains, suggest
+from enrichment.values import canonical
 from enrichment.wire import FieldDescription, is_blank
 from enrichment.write_policy import FieldRule
 

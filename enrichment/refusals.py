@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from enrichment.causes import refused
-from enrichment.fields import PLACEHOLDER, SOURCES, UNREADABLE
+from enrichment.fields import SOURCES
 from enrichment.records import Enrichment
+from enrichment.values import PLACEHOLDER, UNREADABLE
 from enrichment.write_policy import FieldRule, Refusal, Rule
 
 #: How many characters of a refused value are kept.

@@ -14,8 +14,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Any
 
-from enrichment.fields import OUT_OF_RANGE
 from enrichment.moments import read_moment
+from enrichment.values import OUT_OF_RANGE
 
 #: Why a value doesn't fit; a CRM's adapter gives its own codes these names where they mean the same.
 NOT_A_NUMBER = "not_a_number"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from enrichment.fields import OUT_OF_RANGE
+from enrichment.values import OUT_OF_RANGE
 from tests.cases.chain import HUBSPOT, Chain
 from tests.cases.replies import answer_zoominfo
 from tests.unit.enrichment.test_sizes import SIZES

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from enrichment.fields import PLACEHOLDER, UNREADABLE
+from enrichment.values import PLACEHOLDER, UNREADABLE
 from tests.cases.chain import Chain
 from tests.cases.replies import answer_zoominfo
 

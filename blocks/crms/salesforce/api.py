@@ -17,8 +17,8 @@ from blocks.calls.pacing import pacer_for
 from blocks.crms.outcomes import Ending, Input, at_fault, gone
 from blocks.crms.salesforce.session import Session, SessionSource
 from enrichment.errors import ContractError, QuotaExhaustedError
-from enrichment.fields import OUT_OF_RANGE
 from enrichment.retry import Fault, RetryPolicy, Trouble, backoff
+from enrichment.values import OUT_OF_RANGE
 from enrichment.wire import NOT_AN_OPTION, TOO_LONG
 from enrichment.write_policy import NO_SUCH_FIELD, READ_ONLY, Refusal
 

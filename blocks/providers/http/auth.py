@@ -30,8 +30,8 @@ from blocks.providers.spec.model import ProviderSpec
 from blocks.providers.spec.transforms import short_code
 from blocks.secrets import reveal
 from enrichment.errors import ConfigurationError
-from enrichment.fields import number
 from enrichment.retry import Trouble
+from enrichment.values import number
 
 #: A secret from a secret block is read again after this many seconds, so that a rotated one is picked up.
 STATIC_LIFETIME_SECONDS = 300.0

@@ -9,8 +9,8 @@ from blocks.providers.spec.follow_ups import CHOSEN, PAGE, FollowUp, Pages, Swit
 from blocks.providers.spec.model import ProviderSpec
 from blocks.providers.spec.sections import RequestForm, Rule
 from enrichment.errors import ConfigurationError
-from enrichment.fields import integer, text
 from enrichment.records import Outcome
+from enrichment.values import integer, text
 
 _INHERITED = ("content_type", "accept", "headers")
 

@@ -19,10 +19,11 @@ from blocks.providers.spec.model import ProviderSpec
 from blocks.providers.spec.sections import CanonicalField, Rule
 from blocks.providers.spec.transforms import TRANSFORMS, short_code
 from enrichment.errors import ContractError
-from enrichment.fields import FIELDS, RESULT_FIELDS, Field, canonical, why_left_out
+from enrichment.fields import FIELDS, RESULT_FIELDS, Field
 from enrichment.identifiers import same_text, valid_addresses
 from enrichment.records import CONCLUSIVE, ENRICHED, Outcome
 from enrichment.stops import stop_kind_of_reply
+from enrichment.values import canonical, why_left_out
 
 #: Keys of a journalled answer that has no items, so that its meaning depends on its status.
 _STATUS, _BODY = "http_status", "body"

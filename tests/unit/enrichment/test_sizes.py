@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enrichment.fields import FIELDS, canonical
+from enrichment.fields import FIELDS
 from enrichment.forms import count, size_range
+from enrichment.values import canonical
 
 #: What a provider gives, and what it means: a number of people, or a range.
 SIZES: tuple[tuple[Any, int | None, str | None], ...] = (

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enrichment.fields import FIELDS, canonical
+from enrichment.fields import FIELDS
 from enrichment.forms import cleaned, is_placeholder
 from enrichment.identifiers import identifiers
 from enrichment.records import Contact
+from enrichment.values import canonical
 
 PLACEHOLDERS = (
     *("N / A", "\\N", "Sin datos", "Nicht angegeben"),

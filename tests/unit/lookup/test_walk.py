@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from enrichment.errors import ConfigurationError
-from enrichment.fields import UNREADABLE
 from enrichment.identifiers import suppression_keys
 from enrichment.plan import RunPlan
 from enrichment.records import Contact, Finished, Outcome, Returned
+from enrichment.values import UNREADABLE
 from lookup.journal import JournalReader
 from lookup.walk import load_providers
 from tests.unit.lookup.world import BAD_KEY, CRM, DOWN, Answer, FollowUpSeller, World, ends, match, miss

@@ -9,7 +9,6 @@ from blocks.crms.base import Crm, CrmContact
 from blocks.providers.base import Reading, Reply, Request, unhindered
 from blocks.warehouses.base import NewRecord, Warehouse
 from enrichment.estimate import Terms
-from enrichment.fields import UNREADABLE
 from enrichment.identifiers import choose_input, follow_up_key, request_key
 from enrichment.plan import RunPlan
 from enrichment.records import (
@@ -23,6 +22,7 @@ from enrichment.records import (
     Returned,
     StagedRecord,
 )
+from enrichment.values import UNREADABLE
 from lookup.buying import Buyer
 from lookup.cases import Asker
 from lookup.permit import Permit

@@ -127,7 +127,8 @@ class Pacer:
             now = time.monotonic()
             slot = max(now, self._next_slot, self._held_until)
             self._refuse_long(slot - now)
-            credit = _CREDIT * (self._kept_window - _SECOND)
+            # Before the first call, another process may have used the whole rate.
+            credit = _CREDIT * (self._kept_window - _SECOND) if self._next_slot else 0.0
             self._next_slot = max(self._next_slot, slot - credit) + self._spacing
             return slot - now
 

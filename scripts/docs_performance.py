@@ -51,6 +51,10 @@ Measured on {cpu}, {cores} cores, {system}, Python {python}; {libraries}.
 LIVE = """\
 Contacts are created in the CRM, four times five of them; its stand-in reports each of them to the receiver. Receiver,
 Prefect's server, the process that runs the flow and the stand-ins are processes of their own.
+
+Prefect's server keeps its data in SQLite here, where its own writers can block each other for a minute ("database is
+locked" in its log): two of about a hundred waves waited 63 s for it. Give a server that matters PostgreSQL, as
+`compose.yaml` does.
 """
 
 

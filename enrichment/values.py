@@ -42,7 +42,7 @@ def _canonical(field: Field, value: Any, unit: str) -> Any:
     return typed if typed is not None and _is_within(field, typed) else None
 
 
-#: Why a provider's value isn't used: it stands for none, is no number that the field can have, or isn't clear.
+#: Why a provider's value isn't used: it stands for none, isn't a number that the field can have, or isn't clear.
 PLACEHOLDER, OUT_OF_RANGE, UNREADABLE = "placeholder", "out_of_range", "unreadable"
 
 

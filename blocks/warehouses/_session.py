@@ -68,13 +68,13 @@ def read_sql(engine: str, folder: Path = SQL_FOLDER) -> Statements:
 
 
 class _Part:
-    """What an engine says in its own way: `{name}` or `{name:argument,argument}` in a shared statement."""
+    """What an engine says in its own way: `{name}`, `{name:about}` or `{name:from to until}` in a shared statement."""
 
     def __init__(self, text: str) -> None:
         self._text = text
 
     def __format__(self, arguments: str) -> str:
-        return self._text.format(*arguments.split(","))
+        return self._text.format(*arguments.split(" to "))
 
 
 def _adapted(text: str, parts: Mapping[str, str]) -> str:

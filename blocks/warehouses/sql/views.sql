@@ -21,8 +21,8 @@ SELECT
     l.lane, -- text: live or backfill
     l.email_domain, -- text?: domain of the address that it was looked up with, if any
     l.attempts, -- integer: [runs] number of runs that took the contact
-    {seconds:l.contact_created_at,l.finished_at} AS seconds_from_created, -- integer?: [seconds] from its creation in the CRM
-    {seconds:l.staged_at,l.finished_at} AS seconds_from_queued, -- integer: [seconds] from when it was queued
+    {seconds:l.contact_created_at to l.finished_at} AS seconds_from_created, -- integer?: [seconds] from its creation in the CRM
+    {seconds:l.staged_at to l.finished_at} AS seconds_from_queued, -- integer: [seconds] from when it was queued
     l.finished_at, -- time: when it ended
     {week:l.finished_at} AS week, -- text: Monday of the week in which it ended, such as 2026-11-23
     {month:l.finished_at} AS month, -- text: month in which it ended, such as 2026-11
@@ -192,7 +192,7 @@ SELECT
     n.claimed, -- integer: [contacts] number of contacts that the run took from the queue
     n.returned, -- integer: [contacts] number of contacts that went back to the queue
     n.failure_rate, -- number?: [0 to 1] failed contacts per contact taken
-    {seconds:n.started_at,n.finished_at} AS seconds, -- integer?: [seconds] from its begin to its end; NULL: it has not ended
+    {seconds:n.started_at to n.finished_at} AS seconds, -- integer?: [seconds] from its begin to its end; NULL: it has not ended
     n.started_at, -- time: when the run began
     {week:n.started_at} AS week, -- text: Monday of the week in which it began, such as 2026-11-23
     {month:n.started_at} AS month -- text: month in which it began, such as 2026-11

@@ -12,7 +12,8 @@ from blocks.base import module_names
 from blocks.warehouses._session import PARAMETER, SQL_FOLDER, Statements, read_sql, script_of
 
 ENGINES = module_names("blocks.warehouses")
-CONCERNS = {"books", "insight", "journal", "queue", "results", "schema", "parts"}
+CONCERNS = {"books", "journal", "queue", "results", "schema", "parts"}
+SHARED = CONCERNS | {"audit", "erasure", "insight", "lists", "upkeep", "views"}
 SQL = {engine: read_sql(engine) for engine in ENGINES}
 KEYS = (exp.PrimaryKey, exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp.CheckColumnConstraint)
 #: What the dialect's grammar may have in sqlglot, and the engine refuses or doesn't keep.
@@ -130,7 +131,7 @@ def test_every_statement_says_what_it_does_and_why_it_differs() -> None:
 
 def test_what_is_the_same_everywhere_stands_once() -> None:
     """A statement whose text all engines share, but for parts of it, stands outside of their folders."""
-    assert {path.stem for path in SQL_FOLDER.glob("*.sql")} == {"audit", "every_engine", "lists", "views"}
+    assert {path.stem for path in SQL_FOLDER.glob("*.sql")} == SHARED
     for engine in ENGINES:
         assert {path.stem for path in (SQL_FOLDER / engine).iterdir()} == CONCERNS
     texts = {name: {without_comments(sql.queries[name]) for sql in SQL.values()} for name in SQL["sqlite"].queries}
@@ -142,6 +143,16 @@ def test_what_is_the_same_everywhere_stands_once() -> None:
     assert [name for name in written if len(texts[name]) == 1] == []
 
 
+def test_every_engine_has_a_word_for_each_part() -> None:
+    """And sql/parts.sql says what each is, of which every one is used."""
+    said = re.findall(r"^-- \{(\w+)", (SQL_FOLDER / "parts.sql").read_text(), re.MULTILINE)
+    for engine in ENGINES:
+        own = (SQL_FOLDER / engine / "parts.sql").read_text()
+        assert re.findall(r"^-- part: (\w+)$", own, re.MULTILINE) == said, engine
+    shared = "".join(path.read_text() for path in SQL_FOLDER.glob("*.sql") if path.stem != "parts")
+    assert [name for name in said if f"{{{name}" not in shared and name != "delete_old"] == []
+
+
 def without_comments(text: str) -> str:
     return re.sub(r"^--.*\n", "", text, flags=re.MULTILINE)
 
@@ -149,9 +160,9 @@ def without_comments(text: str) -> str:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"every_engine.sql": "one", "sqlite/queue.sql": "one"}, "stands in two places"),
-        ({"every_engine.sql": "one", "sqlite/queue.sql": "two", "sqlite/books.sql": "two"}, "stands in two places"),
-        ({"every_engine.sql": "one", "postgres/queue.sql": "two"}, "sqlite lacks the query two"),
+        ({"queue.sql": "one", "sqlite/queue.sql": "one"}, "stands in two places"),
+        ({"queue.sql": "one", "sqlite/queue.sql": "two", "sqlite/books.sql": "two"}, "stands in two places"),
+        ({"queue.sql": "one", "postgres/queue.sql": "two"}, "sqlite lacks the query two"),
     ],
 )
 def test_a_statement_that_stands_twice_or_nowhere_is_refused(
@@ -167,7 +178,7 @@ def test_a_statement_that_stands_twice_or_nowhere_is_refused(
 
 def test_an_engines_statements_are_read_by_kind(tmp_path: Path) -> None:
     """Migrations, queries with their parameters, and what the engine needs around them."""
-    (tmp_path / "every_engine.sql").write_text("-- query: one\n-- Says one.\nSELECT :a, :b::text\n")
+    (tmp_path / "queue.sql").write_text("-- query: one\n-- Says one.\nSELECT :a, :b::text\n")
     (tmp_path / "sqlite").mkdir()
     (tmp_path / "sqlite" / "schema.sql").write_text(
         "-- A note.\n\n-- migration: 0001 first\nCREATE\n\n-- session: make\nX\n"

@@ -1,9 +1,3 @@
--- query: read_suppressed
--- Reads which of these hashed identifiers are suppressed, why, and since when.
--- differs because of how a list is unpacked
-SELECT key_hash, reason, suppressed_at FROM suppressed_contacts
-WHERE key_hash IN UNNEST(JSON_VALUE_ARRAY(:keys))
-
 -- query: suppress_keys
 -- Suppresses hashed identifiers.
 -- differs because of the clock, how a list is unpacked and how rows are merged
@@ -23,42 +17,10 @@ WHEN NOT MATCHED THEN INSERT (key_hash, suppressed_for, reason, suppressed_at)
 INSERT INTO suppression_changes (key_hash, action, reason, changed_by, changed_at)
 SELECT value, :action, :reason, :changed_by, CURRENT_TIMESTAMP() FROM UNNEST(JSON_VALUE_ARRAY(:keys)) AS value
 
--- query: read_allowances
--- Reads which of these hashed identifiers were taken off the suppression list, by whom and when.
--- differs because of how a list is unpacked
-SELECT key_hash, changed_by, changed_at FROM suppression_changes
-WHERE action = 'allowed' AND key_hash IN UNNEST(JSON_VALUE_ARRAY(:keys))
-
 -- query: lock_credits
 -- Makes those who count credits of a provider wait for each other.
 -- differs because a reservation is committed before its run counts, so that the later one sees both
 SELECT :provider AS held
-
--- query: read_credits
--- Counts what a provider's day and what a run have cost, spent, reserved and in doubt.
--- differs because of the clock
--- All in one statement, which sees one moment. What was reserved today and never answered counts for this day, since
--- it may have been billed.
-SELECT
-    (
-        SELECT COALESCE(SUM(credits), 0) FROM provider_replies
-        WHERE provider = :provider AND received_at >= TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY)) AS day_spent,
-    (
-        SELECT COALESCE(SUM(credits), 0) FROM lookup_reservations
-        WHERE provider = :provider AND reserved_until >= TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY)) AS day_reserved,
-    (
-        SELECT COALESCE(SUM(credits), 0) FROM doubtful_credits
-        WHERE provider = :provider AND noted_at >= TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), DAY)) AS day_doubtful,
-    (SELECT COALESCE(SUM(credits), 0) FROM provider_replies WHERE run_id = :run_id) AS run_spent,
-    (SELECT COALESCE(SUM(credits), 0) FROM lookup_reservations WHERE run_id = :run_id) AS run_reserved,
-    (SELECT COALESCE(SUM(credits), 0) FROM doubtful_credits WHERE run_id = :run_id) AS run_doubtful,
-    86400 - MOD(UNIX_SECONDS(CURRENT_TIMESTAMP()), 86400) AS seconds_left
-
--- query: note_doubt
--- Keeps credits that may have been billed for an answer that was lost.
--- differs because of the clock
-INSERT INTO doubtful_credits (provider, run_id, credits, noted_at)
-VALUES (:provider, :run_id, :credits, CURRENT_TIMESTAMP())
 
 -- query: reserve_requests
 -- Reserves requests that no other claim has reserved at this moment.
@@ -77,17 +39,6 @@ WHEN NOT MATCHED THEN INSERT (provider, request_key, reserved_by, reserved_until
     VALUES (r.provider, r.value, :token, TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL :lease_seconds SECOND), :run_id,
     :credits)
 
--- query: renew_reservations
--- Prolongs the reservations of a claim.
--- differs because of the clock
-UPDATE lookup_reservations SET reserved_until = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL :lease_seconds SECOND)
-WHERE reserved_by = :token
-
--- query: renew_reservations_of_run
--- Prolongs the reservations of a run.
--- differs because of the clock
-UPDATE lookup_reservations SET reserved_until = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL :lease_seconds SECOND) WHERE run_id = :run_id
-
 -- query: note_requests
 -- Keeps for which contact a request is made, while the claim holds its record.
 -- differs because of how a list is unpacked and how rows are merged
@@ -104,35 +55,11 @@ ON q.crm_id = r.crm_id AND q.crm = r.crm AND q.object_type = r.object_type AND q
 WHEN NOT MATCHED THEN INSERT (crm_id, crm, object_type, provider, request_key, email_key)
     VALUES (r.crm_id, r.crm, r.object_type, :provider, r.request_key, r.email_key)
 
--- query: read_reservations
--- Reads which of these requests the claim has reserved.
--- differs because of how a list is unpacked
-SELECT request_key FROM lookup_reservations
-WHERE provider = :provider AND reserved_by = :token AND request_key IN UNNEST(JSON_VALUE_ARRAY(:keys))
-
 -- query: lock_reservations
 -- Makes whoever ends the reservations of these requests, and whoever erases their replies, wait for each other.
 -- differs because there is nothing to lock: whoever keeps a reply reads afterwards what is suppressed
 SELECT COUNT(*) AS requests FROM lookup_reservations
 WHERE provider = :provider AND request_key IN UNNEST(JSON_VALUE_ARRAY(:keys))
-
--- query: drop_reservations
--- Ends a run's reservations of these requests; another run's stays, whose call may be under way.
--- differs because of how a list is unpacked
-DELETE FROM lookup_reservations
-WHERE provider = :provider AND run_id = :run_id AND request_key IN UNNEST(JSON_VALUE_ARRAY(:keys))
-
--- query: read_replies
--- Reads the conclusive replies that are young enough; a miss has its own limit.
--- differs because of the clock, how a list is unpacked and how JSON is kept
-SELECT p.request_key, TO_JSON_STRING(p.reply) AS reply, p.outcome, p.credits, p.api_version, p.request_id,
-    p.received_at, p.run_id
-FROM provider_replies p
-WHERE p.provider = :provider AND p.request_key IN UNNEST(JSON_VALUE_ARRAY(:keys))
-    AND p.outcome IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input')
-    AND p.received_at > CASE p.outcome
-        WHEN 'unmatched' THEN TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL -:miss_days DAY)
-        ELSE TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL -:reply_days DAY) END
 
 -- query: keep_replies
 -- Keeps replies; a failed attempt never replaces one that was paid for.
@@ -155,9 +82,3 @@ WHEN NOT MATCHED THEN INSERT
     VALUES (:provider, r.request_key, PARSE_JSON(r.reply, wide_number_mode => 'round'), r.outcome,
     CAST(r.credits AS FLOAT64), r.api_version,
         r.request_id, CURRENT_TIMESTAMP(), :run_id)
-
--- query: blank_replies
--- Blanks replies about erased people; cost and time are no personal data, and keep the sums right.
--- differs because of how a list is unpacked
-UPDATE provider_replies SET reply = NULL, request_id = NULL, outcome = 'erased'
-WHERE provider = :provider AND outcome <> 'erased' AND request_key IN UNNEST(JSON_VALUE_ARRAY(:keys))

@@ -76,21 +76,6 @@ WHEN MATCHED THEN UPDATE SET
 WHEN NOT MATCHED THEN INSERT (crm, object_type, crm_id, lookup_identifier, reason, provider, run_id, unmatched_at)
     VALUES (:crm, :object_type, r.crm_id, r.lookup_identifier, r.reason, :provider, :run_id, CURRENT_TIMESTAMP())
 
--- query: mark_reviewed
--- Marks unmatched contacts that were filed up to a moment as reviewed.
--- differs because of the clock and how a time is given
-UPDATE unmatched_records SET reviewed_at = CURRENT_TIMESTAMP()
-WHERE reviewed_at IS NULL AND unmatched_at <= TIMESTAMP(:until)
-
--- query: read_enriched
--- Reads the stored results of contacts.
--- differs because of how a list is unpacked and how JSON is kept
-SELECT c.crm_id, c.enrichment_timestamp, c.company_name, c.employee_count, c.industry,
-    TO_JSON_STRING(c.tech_stack) AS tech_stack, c.linkedin_url, TO_JSON_STRING(c.intent_keywords) AS intent_keywords,
-    c.provider, c.provider_record_id, c.confidence, TO_JSON_STRING(c.attributes) AS attributes
-FROM enriched_contacts c
-WHERE c.crm = :crm AND c.object_type = :object_type AND c.crm_id IN UNNEST(JSON_VALUE_ARRAY(:ids))
-
 -- query: plan_writes
 -- Keeps the changes that are about to be sent to the CRM.
 -- differs because of the clock, how a list is unpacked and how rows are merged
@@ -103,34 +88,6 @@ ON w.crm = :crm AND w.object_type = :object_type AND w.crm_id = r.crm_id AND w.f
 WHEN MATCHED AND w.written_at IS NULL THEN UPDATE SET before = r.before, after = r.after
 WHEN NOT MATCHED THEN INSERT (crm, object_type, crm_id, field, before, after, run_id, is_undo, planned_at)
     VALUES (:crm, :object_type, r.crm_id, r.field, r.before, r.after, :run_id, :is_undo, CURRENT_TIMESTAMP())
-
--- query: read_earlier_writes
--- Reads the changes of contacts that were sent and never confirmed, and those that a run has made; an undo reads its own.
--- differs because of how a list is unpacked
-SELECT crm_id, field, after, run_id, CASE WHEN written_at IS NULL THEN 0 ELSE 1 END AS is_written FROM crm_writes
-WHERE crm = :crm AND object_type = :object_type AND NOT is_undo
-    AND (written_at IS NULL OR run_id = :run_id) AND crm_id IN UNNEST(JSON_VALUE_ARRAY(:ids))
-
--- query: read_undone
--- Reads the values of contacts that were undone and must not be written again.
--- differs because of how a list is unpacked
-SELECT crm_id, field, before FROM crm_writes
-WHERE crm = :crm AND object_type = :object_type AND is_undo AND reverted_at IS NULL AND before IS NOT NULL
-    AND crm_id IN UNNEST(JSON_VALUE_ARRAY(:ids))
-
--- query: read_undoable
--- Reads the confirmed changes of those contacts of which some may be undone, by contact and field, the oldest first.
--- differs because of how a time is given
-SELECT w.crm_id, w.field, w.before, w.after, w.run_id, w.is_undo, w.written_at
-FROM crm_writes w
-WHERE w.crm = :crm AND w.object_type = :object_type AND w.written_at IS NOT NULL AND w.reverted_at IS NULL
-    AND w.crm_id IN (
-        SELECT s.crm_id FROM crm_writes s
-        WHERE s.crm = :crm AND s.object_type = :object_type AND s.written_at >= TIMESTAMP(:since)
-            AND s.reverted_at IS NULL AND (s.run_id = :run_id OR (:run_id = '' AND NOT s.is_undo))
-            AND (:crm_id = '' OR s.crm_id = :crm_id) AND (:field = '' OR s.field = :field) AND s.crm_id > :after
-        GROUP BY s.crm_id ORDER BY s.crm_id LIMIT :limit)
-ORDER BY w.crm_id, w.field, w.written_at, w.planned_at
 
 -- query: confirm_writes
 -- Marks changes that the CRM holds.
@@ -240,30 +197,3 @@ WHEN NOT MATCHED THEN INSERT (plan_id, crm, object_type, crm_id, record_id, fiel
     planned_at)
     VALUES (:plan_id, :crm, :object_type, r.crm_id, r.record_id, r.field, r.before, r.after, r.reason, r.source,
         CURRENT_TIMESTAMP())
-
--- query: read_plan
--- Reads a plan, and how late it is.
--- differs because another engine differs in how a time is read and because of the clock
-SELECT p.plan_id, p.crm, p.provider, p.cause, p.policy, p.digest, p.made_at, p.made_by, p.state,
-    p.decided_at, p.decided_by, p.note, CURRENT_TIMESTAMP() AS read_at
-FROM change_plans p WHERE p.plan_id = :plan_id
-
--- query: read_planned_of
--- Reads the changes that a plan has for contacts; none, unless it was approved.
--- differs because of how a list is unpacked
-SELECT crm_id, field, before, after FROM planned_changes
-WHERE plan_id IN (SELECT c.plan_id FROM change_plans c WHERE c.plan_id = :plan_id AND c.state = 'approved') AND crm = :crm AND object_type = :object_type
-    AND crm_id IN UNNEST(JSON_VALUE_ARRAY(:ids))
-
--- query: decide_plan
--- Notes who approved or declined a plan that waits.
--- differs because of the clock
-UPDATE change_plans SET state = :state, decided_by = :decided_by, note = :note, decided_at = CURRENT_TIMESTAMP()
-WHERE plan_id = :plan_id AND state = 'waiting'
-
--- query: withdraw_writes
--- Forgets what a run has announced to write to contacts and hasn't sent.
--- differs because of how a list is unpacked
-DELETE FROM crm_writes
-WHERE crm = :crm AND object_type = :object_type AND run_id = :run_id AND written_at IS NULL AND NOT is_undo
-    AND crm_id IN UNNEST(JSON_VALUE_ARRAY(:ids))

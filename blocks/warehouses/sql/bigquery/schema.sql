@@ -13,13 +13,6 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     applied_at TIMESTAMP NOT NULL
 )
 
--- query: record_migration
--- Notes that a migration was applied.
--- differs because of the clock
-INSERT INTO schema_migrations (version, applied_at)
-SELECT :version, CURRENT_TIMESTAMP() FROM (SELECT 1)
-WHERE NOT EXISTS (SELECT 1 FROM schema_migrations WHERE version = :version)
-
 -- migration: 0001 first schema
 CREATE TABLE IF NOT EXISTS enrichment_staging (
     record_id STRING NOT NULL,

@@ -58,34 +58,11 @@ ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor, updated_at = excluded
 INSERT INTO event_cursors (name, cursor, updated_at) VALUES (:name, :cursor, now())
 ON CONFLICT (name) DO NOTHING
 
--- query: advance_cursor
--- Moves a position on, if it still stands where the caller read it.
--- differs because of the clock
-UPDATE event_cursors SET cursor = :cursor, updated_at = now()
-WHERE name = :name AND cursor = :before
-
 -- query: pause_lane
 -- Pauses a lane; one that is paused stays paused since then.
 -- differs because of the clock and how rows are merged
 INSERT INTO paused_lanes (lane, paused_at) VALUES (:lane, now())
 ON CONFLICT (lane) DO NOTHING
-
--- query: read_pauses
--- Reads which lanes are paused, and since when.
--- differs because another engine differs in how a time is read
-SELECT lane, paused_at FROM paused_lanes ORDER BY lane
-
--- query: read_waiting
--- Reads which of these contacts are in the queue.
--- differs because of how a list is unpacked
-SELECT crm_id FROM enrichment_staging WHERE crm = :crm AND object_type = :object_type
-    AND crm_id = ANY (:ids::text[])
-
--- query: mark_replayed
--- Marks dead letters as put back.
--- differs because of the clock and how a list is unpacked
-UPDATE failed_records SET replayed_at = now()
-WHERE record_id IN (SELECT value ->> 'record_id' FROM jsonb_array_elements(:rows::jsonb) AS r(value))
 
 -- query: claim_records
 -- Claims free records, live ones first, the oldest first.
@@ -109,13 +86,6 @@ WHERE record_id IN (
     ORDER BY lane DESC, staged_at LIMIT :limit FOR UPDATE SKIP LOCKED)
 AND (claimed_by IS NULL OR claim_expires_at < now())
 
--- query: read_claim
--- Reads the records of a claim, and how long ago each was queued.
--- differs because of the clock
-SELECT record_id, crm, object_type, crm_id, email_address, state, attempts, refresh, source, request_key,
-    extract(epoch FROM now() - staged_at)::bigint AS age_seconds FROM enrichment_staging
-WHERE claimed_by = :token ORDER BY staged_at, record_id
-
 -- query: peek_records
 -- Reads the records that a claim would take, and how long ago each was queued.
 -- differs because of the clock
@@ -126,48 +96,10 @@ WHERE crm = :crm AND object_type = :object_type AND lane BETWEEN :lane AND COALE
     AND (not_before IS NULL OR not_before <= now())
 ORDER BY lane DESC, staged_at LIMIT :limit
 
--- query: next_due
--- Reads when a claim finds the next record of a lane that isn't paused, and the time now.
--- differs because of the clock
-SELECT
-    MIN(CASE WHEN claimed_by IS NULL THEN COALESCE(not_before, staged_at) ELSE claim_expires_at END) AS due_at,
-    now() AS read_at
-FROM enrichment_staging
-WHERE crm = :crm AND object_type = :object_type AND lane BETWEEN :lane AND COALESCE(NULLIF(:lane, ''), 'live')
-    AND lane NOT IN (SELECT lane FROM paused_lanes)
-
--- query: renew_claim
--- Prolongs the claim of these records.
--- differs because of the clock and how a list is unpacked
-UPDATE enrichment_staging
-SET claim_expires_at = now() + make_interval(secs => :lease_seconds)
-WHERE claimed_by = :token AND record_id = ANY (:ids::text[])
-
--- query: renew_claims_of_run
--- Prolongs the claims of a run.
--- differs because of the clock
-UPDATE enrichment_staging SET claim_expires_at = now() + make_interval(secs => :lease_seconds)
-WHERE claimed_by IS NOT NULL AND claim_run_id = :run_id
-
--- query: read_locks
--- Reads by run how many records are claimed, until when, and when the run was last seen.
--- differs because of the clock
-SELECT n.run_id, n.flow_run_name AS name, n.seen_at, l.contacts, l.free_at, now() AS read_at
-FROM (
-    SELECT claim_run_id, COUNT(*) AS contacts, MAX(claim_expires_at) AS free_at FROM enrichment_staging
-    WHERE claimed_by IS NOT NULL AND claim_expires_at >= now() GROUP BY claim_run_id) l
-JOIN enrichment_runs n ON n.run_id = l.claim_run_id ORDER BY n.seen_at
-
 -- query: lock_claim
 -- Locks the records of a claim until the transaction ends.
 -- differs because rows are locked one by one
 SELECT record_id FROM enrichment_staging WHERE claimed_by = :token ORDER BY record_id FOR UPDATE
-
--- query: read_held
--- Reads which of these records the claim still holds.
--- differs because of how a list is unpacked
-SELECT record_id FROM enrichment_staging
-WHERE claimed_by = :token AND record_id = ANY (:ids::text[])
 
 -- query: mark_enriched
 -- Marks records whose result is stored, with the request that led to it.
@@ -208,13 +140,6 @@ UPDATE enrichment_staging SET
 FROM jsonb_array_elements(:rows::jsonb) AS r(value)
 WHERE claimed_by = :token AND changed_at IS NOT NULL AND record_id = r.value ->> 'record_id'
 
--- query: delete_finished
--- Deletes finished records from the queue.
--- differs because of how a list is unpacked
-DELETE FROM enrichment_staging
-WHERE claimed_by = :token
-    AND record_id IN (SELECT value ->> 'record_id' FROM jsonb_array_elements(:rows::jsonb) AS r(value))
-
 -- query: return_records
 -- Puts records back into the queue, each with its wait.
 -- differs because of the clock and how a list is unpacked
@@ -227,33 +152,3 @@ UPDATE enrichment_staging SET
     attempts = attempts - CASE WHEN (r.value ->> 'costs_attempt')::boolean THEN 0 ELSE 1 END
 FROM jsonb_array_elements(:rows::jsonb) AS r(value)
 WHERE claimed_by = :token AND record_id = r.value ->> 'record_id'
-
--- query: take_records
--- Claims one contact's record for an erasure, also if a run holds it.
--- differs because of the clock
-UPDATE enrichment_staging SET
-    claimed_by = :token,
-    claim_run_id = NULL,
-    claim_expires_at = now() + make_interval(secs => :lease_seconds),
-    state = CASE state WHEN 'waiting' THEN 'claimed' ELSE state END
-WHERE crm = :crm AND object_type = :object_type AND crm_id = :crm_id
-
--- query: claim_planned
--- Claims the free records of a plan that this run hasn't taken yet, also those that are held until it is approved.
--- differs because of the clock
-UPDATE enrichment_staging SET
-    claimed_by = :token,
-    claim_run_id = :run_id,
-    claim_expires_at = now() + make_interval(secs => :lease_seconds),
-    state = CASE state WHEN 'waiting' THEN 'claimed' ELSE state END,
-    attempts = attempts + 1,
-    not_before = NULL
-WHERE record_id IN (
-    SELECT record_id FROM enrichment_staging
-    WHERE crm = :crm AND object_type = :object_type
-        AND (claimed_by IS NULL OR claim_expires_at < now())
-        AND record_id IN (
-            SELECT p.record_id FROM planned_changes p
-            WHERE p.plan_id = :plan_id AND COALESCE(p.taken_by, '') <> :run_id)
-    ORDER BY staged_at LIMIT :limit FOR UPDATE SKIP LOCKED)
-AND (claimed_by IS NULL OR claim_expires_at < now())

@@ -14,13 +14,6 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     applied_at TIMESTAMPTZ NOT NULL -- when it was applied
 )
 
--- query: record_migration
--- Notes that a migration was applied.
--- differs because of the clock
-INSERT INTO schema_migrations (version, applied_at)
-SELECT :version, now()
-WHERE NOT EXISTS (SELECT 1 FROM schema_migrations WHERE version = :version)
-
 -- migration: 0001 first schema
 -- The queue: one row for each contact that waits or that a run works on.
 -- Example: SELECT lane, state, count(*) AS contacts FROM enrichment_staging GROUP BY lane, state

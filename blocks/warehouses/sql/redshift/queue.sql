@@ -65,33 +65,11 @@ INSERT INTO event_cursors (name, cursor, updated_at) VALUES (:name, :cursor, GET
 INSERT INTO event_cursors (name, cursor, updated_at)
 SELECT :name, :cursor, GETDATE() WHERE NOT EXISTS (SELECT 1 FROM event_cursors WHERE name = :name)
 
--- query: advance_cursor
--- Moves a position on, if it still stands where the caller read it.
--- differs because of the clock
-UPDATE event_cursors SET cursor = :cursor, updated_at = GETDATE()
-WHERE name = :name AND cursor = :before
-
 -- query: pause_lane
 -- Pauses a lane; one that is paused stays paused since then.
 -- differs because of the clock and how rows are merged
 INSERT INTO paused_lanes (lane, paused_at)
 SELECT :lane, GETDATE() WHERE NOT EXISTS (SELECT 1 FROM paused_lanes WHERE lane = :lane)
-
--- query: read_pauses
--- Reads which lanes are paused, and since when.
--- differs because another engine differs in how a time is read
-SELECT lane, paused_at FROM paused_lanes ORDER BY lane
-
--- query: read_waiting
--- Reads which of these contacts are in the queue.
--- differs because of how a list is unpacked
-SELECT crm_id FROM enrichment_staging WHERE crm = :crm AND object_type = :object_type
-    AND crm_id IN (SELECT r.value FROM :ids r)
-
--- query: mark_replayed
--- Marks dead letters as put back.
--- differs because of the clock and how a list is unpacked
-UPDATE failed_records SET replayed_at = GETDATE() WHERE record_id IN (SELECT r.record_id FROM :rows r)
 
 -- query: claim_records
 -- Claims free records, live ones first, the oldest first.
@@ -114,13 +92,6 @@ WHERE record_id IN (
     ORDER BY lane DESC, staged_at LIMIT :limit)
 AND (claimed_by IS NULL OR claim_expires_at < GETDATE())
 
--- query: read_claim
--- Reads the records of a claim, and how long ago each was queued.
--- differs because of the clock
-SELECT record_id, crm, object_type, crm_id, email_address, state, attempts, refresh, source, request_key,
-    EXTRACT(EPOCH FROM GETDATE())::BIGINT - EXTRACT(EPOCH FROM staged_at)::BIGINT AS age_seconds FROM enrichment_staging
-WHERE claimed_by = :token ORDER BY staged_at, record_id
-
 -- query: peek_records
 -- Reads the records that a claim would take, and how long ago each was queued.
 -- differs because of the clock
@@ -131,46 +102,10 @@ WHERE crm = :crm AND object_type = :object_type AND (:lane = '' OR lane = :lane)
     AND (not_before IS NULL OR not_before <= GETDATE())
 ORDER BY lane DESC, staged_at LIMIT :limit
 
--- query: next_due
--- Reads when a claim finds the next record of a lane that isn't paused, and the time now.
--- differs because of the clock
-SELECT
-    MIN(CASE WHEN claimed_by IS NULL THEN COALESCE(not_before, staged_at) ELSE claim_expires_at END) AS due_at,
-    GETDATE() AS read_at
-FROM enrichment_staging
-WHERE crm = :crm AND object_type = :object_type AND (:lane = '' OR lane = :lane)
-    AND lane NOT IN (SELECT lane FROM paused_lanes)
-
--- query: renew_claim
--- Prolongs the claim of these records.
--- differs because of the clock and how a list is unpacked
-UPDATE enrichment_staging SET claim_expires_at = DATEADD(second, :lease_seconds, GETDATE())
-WHERE claimed_by = :token AND record_id IN (SELECT r.value FROM :ids r)
-
--- query: renew_claims_of_run
--- Prolongs the claims of a run.
--- differs because of the clock
-UPDATE enrichment_staging SET claim_expires_at = DATEADD(second, :lease_seconds, GETDATE())
-WHERE claimed_by IS NOT NULL AND claim_run_id = :run_id
-
--- query: read_locks
--- Reads by run how many records are claimed, until when, and when the run was last seen.
--- differs because of the clock
-SELECT n.run_id, n.flow_run_name AS name, n.seen_at, l.contacts, l.free_at, GETDATE() AS read_at
-FROM (
-    SELECT claim_run_id, COUNT(*) AS contacts, MAX(claim_expires_at) AS free_at FROM enrichment_staging
-    WHERE claimed_by IS NOT NULL AND claim_expires_at >= GETDATE() GROUP BY claim_run_id) l
-JOIN enrichment_runs n ON n.run_id = l.claim_run_id ORDER BY n.seen_at
-
 -- query: lock_claim
 -- Locks the records of a claim until the transaction ends.
 -- differs because every writer holds the one lock by now, so that there is nothing left to lock
 SELECT COUNT(*) AS records FROM enrichment_staging WHERE claimed_by = :token
-
--- query: read_held
--- Reads which of these records the claim still holds.
--- differs because of how a list is unpacked
-SELECT record_id FROM enrichment_staging WHERE claimed_by = :token AND record_id IN (SELECT r.value FROM :ids r)
 
 -- query: mark_enriched
 -- Marks records whose result is stored, with the request that led to it.
@@ -208,11 +143,6 @@ FROM :rows r
 WHERE enrichment_staging.claimed_by = :token AND enrichment_staging.changed_at IS NOT NULL
     AND enrichment_staging.record_id = r.record_id
 
--- query: delete_finished
--- Deletes finished records from the queue.
--- differs because of how a list is unpacked
-DELETE FROM enrichment_staging WHERE claimed_by = :token AND record_id IN (SELECT r.record_id FROM :rows r)
-
 -- query: return_records
 -- Puts records back into the queue, each with its wait.
 -- differs because of the clock and how a list is unpacked
@@ -225,33 +155,3 @@ UPDATE enrichment_staging SET
     attempts = enrichment_staging.attempts - CASE r.costs_attempt WHEN 'true' THEN 0 ELSE 1 END
 FROM :rows r
 WHERE enrichment_staging.claimed_by = :token AND enrichment_staging.record_id = r.record_id
-
--- query: take_records
--- Claims one contact's record for an erasure, also if a run holds it.
--- differs because of the clock
-UPDATE enrichment_staging SET
-    claimed_by = :token,
-    claim_run_id = NULL,
-    claim_expires_at = DATEADD(second, :lease_seconds, GETDATE()),
-    state = CASE state WHEN 'waiting' THEN 'claimed' ELSE state END
-WHERE crm = :crm AND object_type = :object_type AND crm_id = :crm_id
-
--- query: claim_planned
--- Claims the free records of a plan that this run hasn't taken yet, also those that are held until it is approved.
--- differs because of the clock
-UPDATE enrichment_staging SET
-    claimed_by = :token,
-    claim_run_id = :run_id,
-    claim_expires_at = DATEADD(second, :lease_seconds, GETDATE()),
-    state = CASE state WHEN 'waiting' THEN 'claimed' ELSE state END,
-    attempts = attempts + 1,
-    not_before = NULL
-WHERE record_id IN (
-    SELECT record_id FROM enrichment_staging
-    WHERE crm = :crm AND object_type = :object_type
-        AND (claimed_by IS NULL OR claim_expires_at < GETDATE())
-        AND record_id IN (
-            SELECT p.record_id FROM planned_changes p
-            WHERE p.plan_id = :plan_id AND COALESCE(p.taken_by, '') <> :run_id)
-    ORDER BY staged_at LIMIT :limit)
-AND (claimed_by IS NULL OR claim_expires_at < GETDATE())

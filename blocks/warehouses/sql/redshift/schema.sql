@@ -60,13 +60,6 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     applied_at TIMESTAMP NOT NULL
 )
 
--- query: record_migration
--- Notes that a migration was applied.
--- differs because of the clock
-INSERT INTO schema_migrations (version, applied_at)
-SELECT :version, GETDATE()
-WHERE NOT EXISTS (SELECT 1 FROM schema_migrations WHERE version = :version)
-
 -- migration: 0001 first schema
 CREATE TABLE enrichment_staging (
     record_id VARCHAR(256) NOT NULL,

@@ -1,9 +1,3 @@
--- query: read_suppressed
--- Reads which of these hashed identifiers are suppressed, why, and since when.
--- differs because of how a list is unpacked and how a time is read
-SELECT c.key_hash, c.reason, DATE_PART(epoch_millisecond, c.suppressed_at) AS suppressed_at FROM suppressed_contacts c
-WHERE c.key_hash IN (SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
-
 -- query: suppress_keys
 -- Suppresses hashed identifiers.
 -- differs because of the clock, how a list is unpacked and how rows are merged
@@ -24,43 +18,10 @@ INSERT INTO suppression_changes (key_hash, action, reason, changed_by, changed_a
 SELECT f.value::VARCHAR, :action, :reason, :changed_by, SYSDATE()
 FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f
 
--- query: read_allowances
--- Reads which of these hashed identifiers were taken off the suppression list, by whom and when.
--- differs because of how a list is unpacked and how a time is read
-SELECT c.key_hash, c.changed_by, DATE_PART(epoch_millisecond, c.changed_at) AS changed_at FROM suppression_changes c
-WHERE c.action = 'allowed'
-    AND c.key_hash IN (SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
-
 -- query: lock_credits
 -- Makes those who count credits of a provider wait for each other.
 -- differs because the first statement of reserve_requests waits until no other process is reserving
 SELECT :provider AS held
-
--- query: read_credits
--- Counts what a provider's day and what a run have cost, spent, reserved and in doubt.
--- differs because of the clock
--- All in one statement, which sees one moment. What was reserved today and never answered counts for this day, since
--- it may have been billed.
-SELECT
-    (
-        SELECT COALESCE(SUM(credits), 0) FROM provider_replies
-        WHERE provider = :provider AND received_at >= DATE_TRUNC('day', SYSDATE())) AS day_spent,
-    (
-        SELECT COALESCE(SUM(credits), 0) FROM lookup_reservations
-        WHERE provider = :provider AND reserved_until >= DATE_TRUNC('day', SYSDATE())) AS day_reserved,
-    (
-        SELECT COALESCE(SUM(credits), 0) FROM doubtful_credits
-        WHERE provider = :provider AND noted_at >= DATE_TRUNC('day', SYSDATE())) AS day_doubtful,
-    (SELECT COALESCE(SUM(credits), 0) FROM provider_replies WHERE run_id = :run_id) AS run_spent,
-    (SELECT COALESCE(SUM(credits), 0) FROM lookup_reservations WHERE run_id = :run_id) AS run_reserved,
-    (SELECT COALESCE(SUM(credits), 0) FROM doubtful_credits WHERE run_id = :run_id) AS run_doubtful,
-    86400 - MOD(DATE_PART(epoch_second, SYSDATE()), 86400) AS seconds_left
-
--- query: note_doubt
--- Keeps credits that may have been billed for an answer that was lost.
--- differs because of the clock
-INSERT INTO doubtful_credits (provider, run_id, credits, noted_at)
-SELECT :provider, :run_id, :credits, SYSDATE()
 
 -- query: reserve_requests
 -- Reserves requests that no other claim has reserved at this moment.
@@ -76,17 +37,6 @@ WHEN MATCHED AND (t.reserved_until < SYSDATE() OR t.reserved_by = :token) THEN U
     credits = :credits
 WHEN NOT MATCHED THEN INSERT (provider, request_key, reserved_by, reserved_until, run_id, credits)
     VALUES (:provider, s.request_key, :token, DATEADD(second, :lease_seconds, SYSDATE()), :run_id, :credits)
-
--- query: renew_reservations
--- Prolongs the reservations of a claim.
--- differs because of the clock
-UPDATE lookup_reservations SET reserved_until = DATEADD(second, :lease_seconds, SYSDATE())
-WHERE reserved_by = :token
-
--- query: renew_reservations_of_run
--- Prolongs the reservations of a run.
--- differs because of the clock
-UPDATE lookup_reservations SET reserved_until = DATEADD(second, :lease_seconds, SYSDATE()) WHERE run_id = :run_id
 
 -- query: note_requests
 -- Keeps for which contact a request is made, while the claim holds its record.
@@ -104,39 +54,12 @@ ON t.crm_id = s.crm_id AND t.crm = s.crm AND t.object_type = s.object_type AND t
 WHEN NOT MATCHED THEN INSERT (crm_id, crm, object_type, provider, request_key, email_key)
     VALUES (s.crm_id, s.crm, s.object_type, :provider, s.request_key, s.email_key)
 
--- query: read_reservations
--- Reads which of these requests the claim has reserved.
--- differs because of how a list is unpacked
-SELECT request_key FROM lookup_reservations
-WHERE provider = :provider AND reserved_by = :token AND request_key IN (
-    SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
-
 -- query: lock_reservations
 -- Makes whoever ends the reservations of these requests, and whoever erases their replies, wait for each other.
 -- differs because an update that changes nothing takes the table's lock
 UPDATE lookup_reservations SET reserved_by = reserved_by
 WHERE provider = :provider AND request_key IN (
     SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
-
--- query: drop_reservations
--- Ends a run's reservations of these requests; another run's stays, whose call may be under way.
--- differs because of how a list is unpacked
-DELETE FROM lookup_reservations
-WHERE provider = :provider AND run_id = :run_id AND request_key IN (
-    SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
-
--- query: read_replies
--- Reads the conclusive replies that are young enough; a miss has its own limit.
--- differs because of the clock, how a list is unpacked and how a time is read
-SELECT p.request_key, p.reply, p.outcome, p.credits, p.api_version, p.request_id,
-    DATE_PART(epoch_millisecond, p.received_at) AS received_at, p.run_id
-FROM provider_replies p
-WHERE p.provider = :provider AND p.request_key IN (
-        SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
-    AND p.outcome IN ('matched', 'partial', 'unmatched', 'suppressed', 'invalid_input')
-    AND p.received_at > CASE p.outcome
-        WHEN 'unmatched' THEN DATEADD(day, -1 * :miss_days, SYSDATE())
-        ELSE DATEADD(day, -1 * :reply_days, SYSDATE()) END
 
 -- query: keep_replies
 -- Keeps replies; a failed attempt never replaces one that was paid for.
@@ -162,10 +85,3 @@ WHEN MATCHED AND (
 WHEN NOT MATCHED THEN INSERT
     (provider, request_key, reply, outcome, credits, api_version, request_id, received_at, run_id)
     VALUES (:provider, s.request_key, s.reply, s.outcome, s.credits, s.api_version, s.request_id, SYSDATE(), :run_id)
-
--- query: blank_replies
--- Blanks replies about erased people; cost and time are no personal data, and keep the sums right.
--- differs because of how a list is unpacked
-UPDATE provider_replies SET reply = NULL, request_id = NULL, outcome = 'erased'
-WHERE provider = :provider AND outcome <> 'erased' AND request_key IN (
-    SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)

@@ -71,22 +71,6 @@ WHEN MATCHED THEN UPDATE SET
 WHEN NOT MATCHED THEN INSERT (crm, object_type, crm_id, lookup_identifier, reason, provider, run_id, unmatched_at)
     VALUES (:crm, :object_type, s.crm_id, s.lookup_identifier, s.reason, :provider, :run_id, SYSDATE())
 
--- query: mark_reviewed
--- Marks unmatched contacts that were filed up to a moment as reviewed.
--- differs because of the clock and how a time is given
-UPDATE unmatched_records SET reviewed_at = SYSDATE()
-WHERE reviewed_at IS NULL AND unmatched_at <= CAST(:until AS TIMESTAMP_NTZ)
-
--- query: read_enriched
--- Reads the stored results of contacts.
--- differs because of how a list is unpacked and how a time is read
-SELECT c.crm_id, DATE_PART(epoch_millisecond, c.enrichment_timestamp) AS enrichment_timestamp, c.company_name,
-    c.employee_count, c.industry, c.tech_stack, c.linkedin_url, c.intent_keywords, c.provider, c.provider_record_id,
-    c.confidence, c.attributes
-FROM enriched_contacts c
-WHERE c.crm = :crm AND c.object_type = :object_type AND c.crm_id IN (
-        SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
-
 -- query: plan_writes
 -- Keeps the changes that are about to be sent to the CRM.
 -- differs because of the clock, how a list is unpacked and how rows are merged
@@ -100,37 +84,6 @@ ON t.crm = :crm AND t.object_type = :object_type AND t.crm_id = s.crm_id AND t.f
 WHEN MATCHED AND t.written_at IS NULL THEN UPDATE SET before = s.before, after = s.after
 WHEN NOT MATCHED THEN INSERT (crm, object_type, crm_id, field, before, after, run_id, is_undo, planned_at)
     VALUES (:crm, :object_type, s.crm_id, s.field, s.before, s.after, :run_id, :is_undo, SYSDATE())
-
--- query: read_earlier_writes
--- Reads the changes of contacts that were sent and never confirmed, and those that a run has made; an undo reads its own.
--- differs because of how a list is unpacked
-SELECT crm_id, field, after, run_id, CASE WHEN written_at IS NULL THEN 0 ELSE 1 END AS is_written FROM crm_writes
-WHERE crm = :crm AND object_type = :object_type AND NOT is_undo
-    AND (written_at IS NULL OR run_id = :run_id) AND crm_id IN (
-    SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
-
--- query: read_undone
--- Reads the values of contacts that were undone and must not be written again.
--- differs because of how a list is unpacked
-SELECT crm_id, field, before FROM crm_writes
-WHERE crm = :crm AND object_type = :object_type AND is_undo AND reverted_at IS NULL AND before IS NOT NULL
-    AND crm_id IN (
-    SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
-
--- query: read_undoable
--- Reads the confirmed changes of those contacts of which some may be undone, by contact and field, the oldest first.
--- differs because of how a time is given
-SELECT w.crm_id, w.field, w.before, w.after, w.run_id, w.is_undo,
-    DATE_PART(epoch_millisecond, w.written_at) AS written_at
-FROM crm_writes w
-WHERE w.crm = :crm AND w.object_type = :object_type AND w.written_at IS NOT NULL AND w.reverted_at IS NULL
-    AND w.crm_id IN (
-        SELECT s.crm_id FROM crm_writes s
-        WHERE s.crm = :crm AND s.object_type = :object_type AND s.written_at >= CAST(:since AS TIMESTAMP_NTZ)
-            AND s.reverted_at IS NULL AND (s.run_id = :run_id OR (:run_id = '' AND NOT s.is_undo))
-            AND (:crm_id = '' OR s.crm_id = :crm_id) AND (:field = '' OR s.field = :field) AND s.crm_id > :after
-        GROUP BY s.crm_id ORDER BY s.crm_id LIMIT :limit)
-ORDER BY w.crm_id, w.field, w.written_at, w.planned_at
 
 -- query: confirm_writes
 -- Marks changes that the CRM holds.
@@ -228,32 +181,3 @@ WHEN NOT MATCHED THEN INSERT (plan_id, crm, object_type, crm_id, record_id, fiel
     planned_at)
     VALUES (:plan_id, :crm, :object_type, s.crm_id, s.record_id, s.field, s.before, s.after, s.reason, s.source,
         SYSDATE())
-
--- query: read_plan
--- Reads a plan, and how late it is.
--- differs because another engine differs in how a time is read and because of the clock
-SELECT p.plan_id, p.crm, p.provider, p.cause, p.policy, p.digest, DATE_PART(epoch_millisecond, p.made_at) AS made_at, p.made_by, p.state,
-    DATE_PART(epoch_millisecond, p.decided_at) AS decided_at, p.decided_by, p.note, DATE_PART(epoch_millisecond, SYSDATE()) AS read_at
-FROM change_plans p WHERE p.plan_id = :plan_id
-
--- query: read_planned_of
--- Reads the changes that a plan has for contacts; none, unless it was approved.
--- differs because of how a list is unpacked
-SELECT crm_id, field, before, after FROM planned_changes
-WHERE plan_id IN (SELECT c.plan_id FROM change_plans c WHERE c.plan_id = :plan_id AND c.state = 'approved') AND crm = :crm AND object_type = :object_type
-    AND crm_id IN (
-    SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)
-
--- query: decide_plan
--- Notes who approved or declined a plan that waits.
--- differs because of the clock
-UPDATE change_plans SET state = :state, decided_by = :decided_by, note = :note, decided_at = SYSDATE()
-WHERE plan_id = :plan_id AND state = 'waiting'
-
--- query: withdraw_writes
--- Forgets what a run has announced to write to contacts and hasn't sent.
--- differs because of how a list is unpacked
-DELETE FROM crm_writes
-WHERE crm = :crm AND object_type = :object_type AND run_id = :run_id AND written_at IS NULL AND NOT is_undo
-    AND crm_id IN (
-    SELECT f.value::VARCHAR FROM (SELECT PARSE_JSON(:ids) AS j) p, LATERAL FLATTEN(INPUT => p.j) f)

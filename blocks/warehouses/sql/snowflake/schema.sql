@@ -21,13 +21,6 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     applied_at TIMESTAMP_NTZ NOT NULL
 )
 
--- query: record_migration
--- Notes that a migration was applied.
--- differs because of the clock
-INSERT INTO schema_migrations (version, applied_at)
-SELECT :version, SYSDATE()
-WHERE NOT EXISTS (SELECT 1 FROM schema_migrations WHERE version = :version)
-
 -- migration: 0001 first schema
 -- Never OR REPLACE: a second setup would empty the queue.
 CREATE TRANSIENT TABLE IF NOT EXISTS enrichment_staging (

@@ -52,20 +52,6 @@ ON CONFLICT (crm, object_type, crm_id, provider) DO UPDATE SET
     lookup_identifier = excluded.lookup_identifier, reason = excluded.reason, run_id = excluded.run_id,
     unmatched_at = excluded.unmatched_at
 
--- query: mark_reviewed
--- Marks unmatched contacts that were filed up to a moment as reviewed.
--- differs because of the clock
-UPDATE unmatched_records SET reviewed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-WHERE reviewed_at IS NULL AND unmatched_at <= :until
-
--- query: read_enriched
--- Reads the stored results of contacts.
--- differs because of how a list is unpacked
-SELECT c.crm_id, c.enrichment_timestamp, c.company_name, c.employee_count, c.industry, c.tech_stack, c.linkedin_url,
-    c.intent_keywords, c.provider, c.provider_record_id, c.confidence, c.attributes
-FROM enriched_contacts c
-WHERE c.crm = :crm AND c.object_type = :object_type AND c.crm_id IN (SELECT value FROM json_each(:ids))
-
 -- query: plan_writes
 -- Keeps the changes that are about to be sent to the CRM.
 -- differs because of the clock, how a list is unpacked and how rows are merged
@@ -75,34 +61,6 @@ SELECT :crm, :object_type, value ->> 'crm_id', value ->> 'field', value ->> 'bef
 FROM json_each(:rows) WHERE true
 ON CONFLICT (crm, object_type, crm_id, field, run_id) DO UPDATE SET before = excluded.before, after = excluded.after
 WHERE crm_writes.written_at IS NULL
-
--- query: read_earlier_writes
--- Reads the changes of contacts that were sent and never confirmed, and those that a run has made; an undo reads its own.
--- differs because of how a list is unpacked
-SELECT crm_id, field, after, run_id, CASE WHEN written_at IS NULL THEN 0 ELSE 1 END AS is_written FROM crm_writes
-WHERE crm = :crm AND object_type = :object_type AND NOT is_undo
-    AND (written_at IS NULL OR run_id = :run_id) AND crm_id IN (SELECT value FROM json_each(:ids))
-
--- query: read_undone
--- Reads the values of contacts that were undone and must not be written again.
--- differs because of how a list is unpacked
-SELECT crm_id, field, before FROM crm_writes
-WHERE crm = :crm AND object_type = :object_type AND is_undo AND reverted_at IS NULL AND before IS NOT NULL
-    AND crm_id IN (SELECT value FROM json_each(:ids))
-
--- query: read_undoable
--- Reads the confirmed changes of those contacts of which some may be undone, by contact and field, the oldest first.
--- differs because of how a time is given
-SELECT w.crm_id, w.field, w.before, w.after, w.run_id, w.is_undo, w.written_at
-FROM crm_writes w
-WHERE w.crm = :crm AND w.object_type = :object_type AND w.written_at IS NOT NULL AND w.reverted_at IS NULL
-    AND w.crm_id IN (
-        SELECT s.crm_id FROM crm_writes s
-        WHERE s.crm = :crm AND s.object_type = :object_type AND s.written_at >= :since
-            AND s.reverted_at IS NULL AND (s.run_id = :run_id OR (:run_id = '' AND NOT s.is_undo))
-            AND (:crm_id = '' OR s.crm_id = :crm_id) AND (:field = '' OR s.field = :field) AND s.crm_id > :after
-        GROUP BY s.crm_id ORDER BY s.crm_id LIMIT :limit)
-ORDER BY w.crm_id, w.field, w.written_at, w.planned_at
 
 -- query: confirm_writes
 -- Marks changes that the CRM holds.
@@ -175,30 +133,3 @@ SELECT :plan_id, :crm, :object_type, value ->> 'crm_id', value ->> 'record_id', 
 FROM json_each(:rows) WHERE true
 ON CONFLICT (plan_id, crm, object_type, crm_id, field) DO UPDATE SET record_id = excluded.record_id,
     before = excluded.before, after = excluded.after, rule = excluded.rule, source = excluded.source
-
--- query: read_plan
--- Reads a plan, and how late it is.
--- differs because another engine differs in how a time is read and because of the clock
-SELECT p.plan_id, p.crm, p.provider, p.cause, p.policy, p.digest, p.made_at, p.made_by, p.state,
-    p.decided_at, p.decided_by, p.note, strftime('%Y-%m-%dT%H:%M:%fZ', 'now') AS read_at
-FROM change_plans p WHERE p.plan_id = :plan_id
-
--- query: read_planned_of
--- Reads the changes that a plan has for contacts; none, unless it was approved.
--- differs because of how a list is unpacked
-SELECT crm_id, field, before, after FROM planned_changes
-WHERE plan_id IN (SELECT c.plan_id FROM change_plans c WHERE c.plan_id = :plan_id AND c.state = 'approved') AND crm = :crm AND object_type = :object_type
-    AND crm_id IN (SELECT value FROM json_each(:ids))
-
--- query: decide_plan
--- Notes who approved or declined a plan that waits.
--- differs because of the clock
-UPDATE change_plans SET state = :state, decided_by = :decided_by, note = :note, decided_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-WHERE plan_id = :plan_id AND state = 'waiting'
-
--- query: withdraw_writes
--- Forgets what a run has announced to write to contacts and hasn't sent.
--- differs because of how a list is unpacked
-DELETE FROM crm_writes
-WHERE crm = :crm AND object_type = :object_type AND run_id = :run_id AND written_at IS NULL AND NOT is_undo
-    AND crm_id IN (SELECT value FROM json_each(:ids))

@@ -10,13 +10,6 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     applied_at TEXT NOT NULL
 )
 
--- query: record_migration
--- Notes that a migration was applied.
--- differs because of the clock
-INSERT INTO schema_migrations (version, applied_at)
-SELECT :version, strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-WHERE NOT EXISTS (SELECT 1 FROM schema_migrations WHERE version = :version)
-
 -- migration: 0001 first schema
 CREATE TABLE enrichment_staging (
     record_id TEXT PRIMARY KEY,

@@ -1,0 +1,23 @@
+-- The files of this folder are for every engine. What an engine says in its own way stands there in braces; each
+-- engine's parts.sql has its words for it:
+--
+-- {now}                     the present moment, as it is kept
+-- {steady}                  the same by a clock that never goes back, where the engine lets us give it one
+-- {steady_in:SECONDS}       so many seconds later, by that clock
+-- {ago:DAYS}                so many days ago
+-- {today}                   when this day began, in UTC
+-- {time:GIVEN}              a moment that is given
+-- {read:MOMENT}             a moment as it is read
+-- {seconds:FROM to UNTIL}   the seconds from one moment to another
+-- {week:MOMENT}             its week's Monday, as text
+-- {month:MOMENT}            its month, as text
+-- {valid_until}             until when a reply may be used
+-- {among:LIST}              in a list of ids that is given
+-- {among_rows:NAME}         in what the rows that are given have under a name
+-- {filled:LIST}             whether a list has items
+-- {json:VALUE}              JSON as it is read
+-- {given_json:GIVEN}        JSON that is given
+-- {unlocked}                passes over what another transaction has locked
+-- {text}                    the type of a text
+-- {view:NAME}               makes a view
+-- {delete_old}              deletes old rows of a table, all or some

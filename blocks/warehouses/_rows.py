@@ -52,7 +52,7 @@ def contact_row(item: Found, run_id: str) -> Row:
     enrichment = item.enrichment
     own = {name: enrichment.fields.get(name) for name in _OWN_COLUMNS}
     further = {name: value for name, value in enrichment.fields.items() if name not in _OWN_COLUMNS}
-    return {
+    row = {
         "record_id": item.record.record_id,
         "request_key": item.request_key,
         "lookups": item.lookups,
@@ -66,11 +66,12 @@ def contact_row(item: Found, run_id: str) -> Row:
         "remapped_by": run_id if item.record.is_remap else None,
         **own,
     }
+    return _present(row)
 
 
 def reply_row(reply: Reply) -> Row:
     """Return a reply as its row of the journal."""
-    return {
+    row = {
         "request_key": reply.key,
         "reply": reply.body,
         "outcome": reply.outcome,
@@ -78,6 +79,12 @@ def reply_row(reply: Reply) -> Row:
         "api_version": reply.api_version,
         "request_id": reply.request_id,
     }
+    return _present(row)
+
+
+def _present(row: Row) -> Row:
+    """Return a row without what is absent, since null in a column of JSON would be JSON's, and not the table's."""
+    return {name: value for name, value in row.items() if value is not None}
 
 
 def finished_row(item: Finished) -> Row:
@@ -123,14 +130,9 @@ def record_of(row: Row) -> StagedRecord:
 
 
 def bind(values: Mapping[str, Any]) -> dict[str, Any]:
-    """
-    Return a statement's values with lists and dicts as JSON text.
-
-    What is absent is left out of the rows, so that it is NULL in the table too, and not JSON's null.
-    """
+    """Return a statement's values with lists and dicts as JSON text."""
     return {
-        name: to_json(_known(value)) if isinstance(value, list | dict) else storable(value)
-        for name, value in values.items()
+        name: to_json(value) if isinstance(value, list | dict) else storable(value) for name, value in values.items()
     }
 
 
@@ -164,16 +166,6 @@ def _columns_with(row: Any, quoted: Container[str], above: str = "") -> list[str
     if isinstance(row, dict):
         return [found for name, value in row.items() for found in _columns_with(value, quoted, f"{above}.{name}")]
     return [above.removeprefix(".")] if above and str(row) in quoted else []
-
-
-def _known(value: Any) -> Any:
-    if not isinstance(value, list):
-        return value
-    return [_without_absent(item) if isinstance(item, dict) and None in item.values() else item for item in value]
-
-
-def _without_absent(row: Row) -> Row:
-    return {name: value for name, value in row.items() if value is not None}
 
 
 def sliced(values: Mapping[str, Any], *, most_items: int, most_bytes: int) -> Iterator[dict[str, Any]]:

@@ -192,17 +192,28 @@ def sliced(values: Mapping[str, Any], *, most_items: int, most_bytes: int) -> It
 
 
 def decode(row: Row) -> Row:
-    """Return a row with JSON read and timestamps as ISO-8601 UTC text, for every engine."""
-    return {name: _decode_value(name, value) for name, value in row.items()}
+    """Return a row with JSON read and timestamps as ISO-8601 UTC text, for every engine; it is changed in place."""
+    for name in _coded(tuple(row)):
+        row[name] = _decode_value(name, row[name])
+    return row
+
+
+@functools.cache
+def _coded(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the columns whose values an engine may have in a form of its own."""
+    return tuple(name for name in names if name in _JSON_COLUMNS | _FLAGS or is_moment(name))
+
+
+def is_moment(name: str) -> bool:
+    """Return whether a column with this name has moments."""
+    return name.endswith("_at") or name in _TIMESTAMPS
 
 
 def _decode_value(name: str, value: Any) -> Any:
-    if name in _JSON_COLUMNS and isinstance(value, str):
-        return orjson.loads(value)
-    if name in _FLAGS and isinstance(value, int):
-        return bool(value)  # some engines have no type for it
-    if isinstance(value, int) and (name.endswith("_at") or name in _TIMESTAMPS):
+    if name in _JSON_COLUMNS:
+        return orjson.loads(value) if isinstance(value, str) else value
+    if name in _FLAGS:
+        return bool(value) if isinstance(value, int) else value  # some engines have no type for it
+    if isinstance(value, int):
         value = datetime.fromtimestamp(value / 1000, UTC)  # an engine that gives milliseconds since 1970
-    if isinstance(value, datetime):
-        return utc_text(value)
-    return value
+    return utc_text(value) if isinstance(value, datetime) else value

@@ -89,13 +89,14 @@ WHERE claimed_by IS NOT NULL AND claim_run_id = :run_id
 -- query: count_runs_at_work
 -- Counts by lane the runs that hold a claim, at a provider and at a CRM.
 SELECT n.lane,
-    COUNT(DISTINCT CASE WHEN REPLACE(n.providers, ',' || :provider || ',', '') <> n.providers THEN n.run_id END)
-        AS at_provider,
-    COUNT(DISTINCT CASE WHEN n.crm = :crm THEN n.run_id END) AS at_crm
+    SUM(CASE WHEN REPLACE(n.providers, ',' || :provider || ',', '') <> n.providers THEN 1 ELSE 0 END) AS at_provider,
+    SUM(CASE WHEN n.crm = :crm THEN 1 ELSE 0 END) AS at_crm
 FROM (
-    SELECT r.lane, r.run_id, r.crm, ',' || REPLACE(r.provider, ' ', '') || ',' AS providers
-    FROM enrichment_staging s JOIN enrichment_runs r ON r.run_id = s.claim_run_id
-    WHERE s.claimed_by IS NOT NULL AND s.claim_expires_at >= {steady}) n
+    SELECT r.lane, r.crm, ',' || REPLACE(r.provider, ' ', '') || ',' AS providers
+    FROM (
+        SELECT DISTINCT s.claim_run_id FROM enrichment_staging s
+        WHERE s.claimed_by IS NOT NULL AND s.claim_expires_at >= {steady}) c
+    JOIN enrichment_runs r ON r.run_id = c.claim_run_id) n
 GROUP BY n.lane
 
 -- query: read_locks

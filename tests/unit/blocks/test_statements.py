@@ -9,6 +9,7 @@ import sqlglot
 from sqlglot import exp
 
 from blocks.base import module_names
+from blocks.warehouses._rows import is_moment
 from blocks.warehouses._session import PARAMETER, SQL_FOLDER, Statements, read_sql, script_of
 
 ENGINES = module_names("blocks.warehouses")
@@ -141,6 +142,14 @@ def test_what_is_the_same_everywhere_stands_once() -> None:
         for name in re.findall(r"^-- query: (\w+)", path.read_text(), re.MULTILINE)
     }
     assert [name for name in written if len(texts[name]) == 1] == []
+
+
+def test_every_moment_is_read_under_a_name_that_says_so() -> None:
+    """By the name it becomes text, whatever type the engine gives it."""
+    shared = "".join(path.read_text() for path in SQL_FOLDER.glob("*.sql"))
+    names = re.findall(r"\{read:.*?\} AS (\w+)", shared, re.DOTALL)
+    assert len(names) > 50
+    assert [name for name in names if not is_moment(name)] == []
 
 
 def test_every_engine_has_a_word_for_each_part() -> None:

@@ -16,6 +16,8 @@ ENTITY = "Contact"
 _CREATED = frozenset({"CREATE", "GAP_CREATE"})
 _RESTORED = frozenset({"UNDELETE", "GAP_UNDELETE"})
 _DELETED = frozenset({"DELETE", "GAP_DELETE"})
+#: What they change isn't said, or is everything.
+_UNSAID = _RESTORED | _DELETED | {"GAP_UPDATE"}
 _OVERFLOW = "GAP_OVERFLOW"
 _WILDCARD = "*"
 
@@ -30,12 +32,14 @@ class Meaning:
         committed_at: when Salesforce committed the change.
         created: whether the contacts are new ones, so that the event of one that has ended already is a repeated one.
         query_needed: whether the event doesn't name its contacts, so that a query must look for them.
+        changed: ids of contacts whose address changed, or that are gone: what is queued of them is out of date.
     """
 
     contacts: tuple[NewContact, ...] = ()
     committed_at: datetime | None = None
     created: bool = False
     query_needed: bool = False
+    changed: tuple[str, ...] = ()
 
 
 def read_change(event: Mapping[str, Any], fields: Sequence[str], our_client: str) -> Meaning:
@@ -43,7 +47,7 @@ def read_change(event: Mapping[str, Any], fields: Sequence[str], our_client: str
     Return what a change event means.
 
     New and restored contacts are staged, and those whose e-mail address was filled in or corrected. Gap events have
-    ids only; the run reads the record anyway.
+    ids only; the run reads the record anyway, and so it does where what is queued is out of date.
 
     Args:
         event: as decoded.
@@ -54,15 +58,19 @@ def read_change(event: Mapping[str, Any], fields: Sequence[str], our_client: str
     kind, committed_at = header["changeType"], _moment(header["commitTimestamp"])
     if kind == _OVERFLOW:
         return Meaning(committed_at=committed_at, query_needed=True)
-    if header["entityName"] != ENTITY or kind in _DELETED or _is_ours(header.get("changeOrigin"), our_client):
+    if header["entityName"] != ENTITY or _is_ours(header.get("changeOrigin"), our_client):
         return Meaning(committed_at=committed_at)
     if any(_WILDCARD in each for each in header["recordIds"]):
-        return Meaning(committed_at=committed_at, query_needed=True)
-    if kind not in _CREATED | _RESTORED and not _fills_email(event, header, fields):
-        return Meaning(committed_at=committed_at)
-    created_at = committed_at if kind in _CREATED else _moment(event.get("CreatedDate"))
-    contacts = _contacts(header["recordIds"], event.get("Email"), created_at)
-    return Meaning(contacts, committed_at, created=kind in _CREATED)
+        return Meaning(committed_at=committed_at, query_needed=kind not in _DELETED)
+    if kind in _CREATED:
+        return Meaning(_contacts(header["recordIds"], event.get("Email"), committed_at), committed_at, created=True)
+    sets_email = _is_set("Email", header.get("changedFields") or (), fields)
+    contacts = _contacts(header["recordIds"], event.get("Email"), _moment(event.get("CreatedDate")))
+    # A channel may be set up to send the address with every change, so its presence alone says nothing.
+    is_staged = kind in _RESTORED or (sets_email and bool(event.get("Email")))
+    is_changed = sets_email or kind in _UNSAID
+    changed = tuple(contact.crm_id for contact in contacts) if is_changed else ()
+    return Meaning(contacts if is_staged else (), committed_at, changed=changed)
 
 
 def read_platform_event(event: Mapping[str, Any], id_field: str, email_field: str) -> Meaning:
@@ -76,11 +84,6 @@ def _contacts(ids: Sequence[Any], email: Any, created_at: datetime | None) -> tu
     address = email if isinstance(email, str) and email else None
     known = dict.fromkeys(filter(None, map(contact_id_of, ids)))
     return tuple(NewContact(each, address, created_at.isoformat() if created_at else None) for each in known)
-
-
-def _fills_email(event: Mapping[str, Any], header: Mapping[str, Any], fields: Sequence[str]) -> bool:
-    # A channel may be set up to send the address with every change, so its presence alone says nothing.
-    return bool(event.get("Email")) and _is_set("Email", header.get("changedFields") or (), fields)
 
 
 def _is_set(name: str, bitmaps: Sequence[str], fields: Sequence[str]) -> bool:

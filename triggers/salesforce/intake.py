@@ -1,7 +1,8 @@
 """Events to staging: their contacts go into the queue together with the position in the topic."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from blocks.crms.base import Crm, NewContact
@@ -52,14 +53,10 @@ class EventIntake:
         doubtful = [meaning for meaning in meanings if meaning.created and not _is_after(meaning, opened_at)]
         repeated = [contact.crm_id for meaning in doubtful for contact in meaning.contacts]
         ended = self._warehouse.ended_of(Origin(CRM), repeated) if repeated else set()
-        records = [
-            _record(contact)
-            for meaning in meanings
-            for contact in meaning.contacts
-            if not meaning.created or contact.crm_id not in ended
-        ]
+        records = [_record(contact) for contact in _latest(meanings, ended)]
+        changed = [(Origin(CRM), crm_id) for meaning in meanings for crm_id in meaning.changed]
         cursor = (name, position.text()) if position else None
-        staged = self._warehouse.stage(records, cursor=cursor) if records or cursor else 0
+        staged = self._warehouse.stage(records, changed=changed, cursor=cursor) if records or changed or cursor else 0
         if meanings:
             logger.info("salesforce_events_taken events=%s staged=%s", len(meanings), staged)
         self._notify(staged)
@@ -78,6 +75,16 @@ class EventIntake:
     def _notify(self, staged: int) -> None:
         if staged:
             self._staged()
+
+
+def _latest(meanings: Sequence[Meaning], ended: Collection[str]) -> Iterable[NewContact]:
+    """Return the contacts to stage, each as the last event says; those that have ended aren't new once more."""
+    found: dict[str, NewContact] = {}
+    for meaning in meanings:
+        found |= {crm_id: replace(found[crm_id], email=None) for crm_id in meaning.changed if crm_id in found}
+        new = [contact for contact in meaning.contacts if not meaning.created or contact.crm_id not in ended]
+        found |= {contact.crm_id: contact for contact in new}
+    return found.values()
 
 
 def _is_after(meaning: Meaning, moment: datetime) -> bool:

@@ -147,7 +147,10 @@ class Listener:
                 self._go_on()
                 batch = subscription.take(self._patience.silence)
                 meanings = self._topic.read(client, [event for response in batch for event in response.events])
-                position = _after(batch, meanings, position)
+                before, position = position, _after(batch, meanings, position)
+                for meaning in meanings:
+                    if meaning.query_needed:  # of an event that can't be read, only what came before it is known
+                        self._owe(meaning.committed_at or (before.reached_at if before else None))
                 self._commit(name, meanings, position, opened_at)
                 self._all_is_well("listening")
 
@@ -167,9 +170,6 @@ class Listener:
         return Start(ReplayPreset.CUSTOM, position.replay_id)
 
     def _commit(self, name: str, meanings: Sequence[Meaning], position: Position, opened_at: datetime) -> None:
-        for meaning in meanings:
-            if meaning.query_needed:
-                self._owe(meaning.committed_at or position.reached_at)
         if self._owed is None:
             if not meanings and time.monotonic() - self._placed_at < self._patience.quiet:
                 return

@@ -12,6 +12,11 @@ CLAIM_LOST = "claim_lost"
 _CERTAIN_PART = 0.5
 
 
+def _seconds() -> float:
+    """Return the time by a clock that goes on while the machine sleeps, since the locks' does, where there is one."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
 class Permit:
     """
     Says whether a run may still pay; one for each run in a process, for all of its threads.
@@ -21,7 +26,7 @@ class Permit:
         clock: gives the time in seconds, from anywhere.
     """
 
-    def __init__(self, lease_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, lease_seconds: float, clock: Callable[[], float] = _seconds) -> None:
         self._lease_seconds = lease_seconds
         self._clock = clock
         self._renewed_at = clock()

@@ -3,9 +3,9 @@
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from blocks.log import event
 from blocks.warehouses.base import open_warehouse
@@ -25,6 +25,7 @@ _LOOK_SECONDS = 3.0
 class _Kept:
     permit: Permit
     users: int = 0
+    timer: ExitStack = field(default_factory=ExitStack)
 
 
 _kept: dict[str, _Kept] = {}
@@ -40,17 +41,21 @@ def locks_kept(plan: RunPlan) -> Iterator[Permit]:
     batch of the run in another process has its own there.
     """
     with _lock:
-        first = plan.run_id not in _kept
         kept = _kept.setdefault(plan.run_id, _Kept(Permit(plan.lease_seconds)))
         kept.users += 1
+        first = kept.users == 1
     try:
-        with _timer(plan, kept.permit) if first else nullcontext():
-            yield kept.permit
+        if first:
+            kept.timer.enter_context(_timer(plan, kept.permit))
+        yield kept.permit
     finally:
         with _lock:
             kept.users -= 1
-            if not kept.users:
+            last = not kept.users
+            if last:
                 del _kept[plan.run_id]
+        if last:  # who came first may have left long before
+            kept.timer.close()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,22 @@ def test_a_run_that_was_ended_elsewhere_makes_no_further_call(chain: Chain, ids:
     chain.run()
     assert chain.ends(*ids) == ["written"] * CONTACTS
     assert paid(chain) == CONTACTS
+
+
+def test_the_timer_outlasts_who_came_first(chain: Chain, ids: list[str]) -> None:
+    """Threads of a cluster's worker share a run's locks: whoever leaves last ends the timer."""
+    mine, late = opened(chain, lease_seconds=LEASE), ExitStack()
+    with ExitStack() as early:
+        early.enter_context(locks_kept(mine))
+        permit = late.enter_context(locks_kept(mine))
+    with late:
+        [claimed] = claim_chunks.fn(mine, 1, CONTACTS)
+        [first] = chain.warehouse.read_locks()
+        while chain.warehouse.read_locks()[0].read_at <= first.free_at:  # until well after the lease of the claim
+            permit.pause(0.05)
+        assert not permit.refusal()
+    assert len(claimed.contents.records) == CONTACTS
+    assert mine.run_id not in locks._kept
 
 
 def test_a_process_that_ends_cancels_its_runs(chain: Chain) -> None:

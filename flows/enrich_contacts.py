@@ -30,7 +30,7 @@ from tasks.backfill import stage_selection
 from tasks.change_plans import ask_for_approval, decide_plan, waiting_plan
 from tasks.failed_runs import cancel_books, fail_books
 from tasks.looks import nothing_waits
-from tasks.present_run import begun_before, by_schedule, local_run, run_parameters
+from tasks.present_run import by_schedule, local_run, run_parameters, was_suspended
 from tasks.run_events import report_staged
 from tasks.run_starts import look_again
 
@@ -92,8 +92,10 @@ def enrich_contacts(
     plan = plan_run(settings, provider=provider, crm=crm, warehouse=warehouse, lane=lane, max_credits=max_credits)
     if estimate_only:
         return nothing_done(plan, f"{in_one_sentence(estimate_selected(plan, select))}; nothing was spent or written")
-    if begun_before() and (waiting := waiting_plan(plan)):
-        return _after_approval(plan, settings, waiting)
+    if was_suspended():
+        if waiting := waiting_plan(plan):
+            return _after_approval(plan, settings, waiting)
+        plan = replace(plan, run_id=str(uuid.uuid4()))  # decided elsewhere; the first part's totals are closed
     if by_schedule() and select.is_empty and nothing_waits(plan):
         return nothing_done(plan, "no contact waits in the queue")
     if not select.is_empty:

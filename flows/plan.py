@@ -6,7 +6,7 @@ from typing import Any
 from blocks.settings import Settings, load_settings
 from enrichment.errors import ConfigurationError
 from enrichment.plan import RunPlan
-from tasks.present_run import run_id, run_parameters
+from tasks.present_run import run_parameters, totals_id
 
 
 def plan_run(settings: Settings, *, max_credits: float | None = None, **overrides: str) -> RunPlan:
@@ -20,7 +20,7 @@ def plan_run(settings: Settings, *, max_credits: float | None = None, **override
     """
     values: dict[str, Any] = {name: value or getattr(settings, name, "") for name, value in overrides.items()}
     return RunPlan(
-        run_id() or str(uuid.uuid4()),
+        totals_id() or str(uuid.uuid4()),
         live_share=settings.live_share,
         chunk_size=settings.chunk_size,
         lease_seconds=settings.lease_seconds,

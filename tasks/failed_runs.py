@@ -34,7 +34,7 @@ from enrichment.plan import RunPlan
 from enrichment.records import CANCELLED
 from tasks.books import alert_and_end
 from tasks.dead_runs import end_early
-from tasks.present_run import run_label
+from tasks.present_run import attempt_id, run_label
 from tasks.run_events import report_stale
 
 _ENDED = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED]
@@ -103,7 +103,8 @@ def cancel_books(flow: "Flow[Any, Any]", flow_run: FlowRun, state: State[Any]) -
 def _plan_of(flow_run: FlowRun) -> RunPlan:
     settings, asked = load_settings(), flow_run.parameters
     provider, crm = asked.get("provider") or settings.provider, asked.get("crm") or settings.crm
-    return RunPlan(str(flow_run.id), provider, crm, asked.get("warehouse") or settings.warehouse)
+    run_id = attempt_id(str(flow_run.id), flow_run.run_count)
+    return RunPlan(run_id, provider, crm, asked.get("warehouse") or settings.warehouse)
 
 
 def _close(flow_run: FlowRun, message: str) -> bool:

@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -58,6 +59,18 @@ def run_id() -> str:
     return run.id if run else flow_run.get_id() or ""
 
 
+def totals_id() -> str:
+    """Return the id under which the present run's totals are kept; empty outside a run."""
+    context = FlowRunContext.get()
+    attempts = context.flow_run.run_count if context and context.flow_run else 1
+    return attempt_id(run_id(), attempts)
+
+
+def attempt_id(flow_run_id: str, attempts: int) -> str:
+    """Return the id of a flow run's totals: the run's own, and one for each time that it is repeated, since then."""
+    return str(uuid.uuid5(uuid.UUID(flow_run_id), str(attempts))) if flow_run_id and attempts > 1 else flow_run_id
+
+
 def who() -> str:
     """Return who acts: a flow run, or the user of this machine."""
     if flow_run_id := run_id():
@@ -86,13 +99,10 @@ def run_parameters() -> Mapping[str, Any]:
     return run.parameters if run else flow_run.get_parameters()
 
 
-def begun_before() -> bool:
-    """Return whether the present run was begun before: it was suspended, or is repeated."""
+def was_suspended() -> bool:
+    """Return whether the present run goes on after it was suspended."""
     context = FlowRunContext.get()
-    if not context or not context.flow_run:
-        return False
-    # Prefect doesn't count a run again that goes on after it was suspended.
-    return bool(context.flow_run.empirical_policy.pause_keys) or context.flow_run.run_count > 1
+    return bool(context and context.flow_run and context.flow_run.empirical_policy.pause_keys)
 
 
 def by_schedule() -> bool:

@@ -12,13 +12,14 @@ from prefect import get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow
-from prefect.states import State
+from prefect.states import Scheduled, State
 from typer.testing import CliRunner
 
 import cli
 from enrichment.intake import EveryContact
 from enrichment.records import Disposition, Origin
 from flows import enrich_contacts as enriching
+from tasks.present_run import attempt_id
 from tests.integration.conftest import Pipeline
 from tests.integration.local import enrich_contacts, ingest_contacts
 
@@ -213,6 +214,27 @@ def test_a_deployed_run_waits_in_prefect_and_goes_on_with_the_answer(pipeline: P
     assert pipeline.queue() == 0
     assert (values(pipeline) != before) is approve
     assert len(pipeline.box.world.slack.messages) == 1
+
+
+def test_a_run_that_is_retried_in_prefect_has_totals_of_its_own(pipeline: Pipeline) -> None:
+    """What its first attempt has ended isn't counted again, and the audit finds both."""
+    pipeline.new_world(CONTACTS)
+    ingest_contacts(EveryContact())
+    scopes = pipeline.box.world.hubspot.settings.scopes
+    pipeline.box.configure(hubspot={"scopes": tuple(one for one in scopes if one != "crm.objects.contacts.write")})
+    with get_client(sync_client=True) as client:
+        run_id = client.create_flow_run(enriching.enrich_contacts).id
+        assert carried_out(client, run_id).is_failed()
+        ended = sum(pipeline.dispositions().values())
+        assert 0 < ended < CONTACTS
+        pipeline.box.configure(hubspot={"scopes": scopes})
+        client.set_flow_run_state(run_id, Scheduled(name="AwaitingRetry"), force=True)
+        assert carried_out(client, run_id).is_completed()
+        attempts = client.read_flow_run(run_id).run_count
+    again = pipeline.warehouse.read_run(attempt_id(str(run_id), attempts))
+    assert (attempts, again.state, again.claimed) == (2, "closed", CONTACTS - ended)
+    assert sum(pipeline.dispositions().values()) == CONTACTS
+    check_promises()
 
 
 def carried_out(client: SyncPrefectClient, run_id: UUID) -> State[Any]:

@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 
 from enrichment.errors import PostponedError
 from enrichment.retry import LONGEST_INLINE_WAIT_SECONDS
@@ -211,6 +211,11 @@ class Pacer:
         after_last = self._last_start + _LEAST_SPACING * spacing
         return max(after_last, self._arrivals[0] + most * spacing) if len(self._arrivals) == most else after_last
 
+    def room(self) -> float:
+        """Return how many callers may wait for a slot, so that the last one waits half as long as a caller should."""
+        with self._lock:
+            return LONGEST_INLINE_WAIT_SECONDS / 2 / self._spacing
+
     @property
     def held(self) -> bool:
         """Return whether the server's pause still lasts."""
@@ -261,8 +266,9 @@ class InFlight:
         most: calls at once, whatever happens.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, room: Callable[[], float] = lambda: math.inf) -> None:
         self._most = most
+        self._room = room
         self._allowed = float(min(_FIRST_IN_FLIGHT, most))
         self._busy = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -270,7 +276,7 @@ class InFlight:
     @property
     def allowed(self) -> int:
         """Return how many may be under way at once by now."""
-        return int(self._allowed)
+        return max(1, int(min(self._allowed, self._room())))
 
     async def __aenter__(self) -> None:
         """Wait in line until one more may be under way."""

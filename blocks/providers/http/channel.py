@@ -96,7 +96,7 @@ def shared_for(spec: ProviderSpec, options: Options) -> Shared:
         if key not in _shared:
             source = CredentialSource(fetcher(spec, options.base_url, options.secrets), spec.id)
             pacer = pacer_for(spec.id, key, *first_pace(spec.rate, options.requests_per_second))
-            _shared[key] = Shared(source, pacer, InFlight(options.concurrency), _open_client())
+            _shared[key] = Shared(source, pacer, InFlight(options.concurrency, pacer.room), _open_client())
         return _shared[key]
 
 

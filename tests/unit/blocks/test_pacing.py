@@ -437,6 +437,17 @@ def test_calls_in_flight_go_up_while_all_are_needed_and_down_when_the_service_fa
     assert 32 < grown <= 64
 
 
+def test_no_more_calls_wait_for_a_slow_rate_than_get_a_slot_in_time() -> None:
+    """Each of them sleeps until its slot, which may not be later than a caller should sleep."""
+    pacer = Pacer("slow", 0.5)
+    bound = InFlight(64, pacer.room)
+    assert bound.allowed <= 15
+    slots = [pacer.reserve() for _ in range(bound.allowed)]
+    assert max(slots) <= 30
+    pacer.share(0.01)
+    assert bound.allowed == 1
+
+
 def test_calls_are_let_in_as_they_came() -> None:
     """Whatever changes the bound meanwhile, the batch that came first is served first."""
 

@@ -280,8 +280,10 @@ class Purchase:
         while waiting := _unkept.pop(self._debt, []):
             try:
                 self._keep_now(waiting)
-            except TransientError as error:
+            except Exception as error:
                 _unkept.setdefault(self._debt, []).extend(waiting)
+                if not isinstance(error, TransientError):
+                    raise
                 event("replies_not_saved", provider=self.asked.name, replies=len(waiting), because=cause(error))
                 if not pauses:
                     raise

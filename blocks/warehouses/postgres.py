@@ -137,7 +137,11 @@ class PostgresWarehouse(Warehouse):
             yield
         except (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName) as error:
             raise ConfigurationError(f"the schema {self._schema} is not set up: run `enrich setup`") from error
-        except (errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction) as error:
+        except errors.ReadOnlySqlTransaction as error:
+            raise TransientError(
+                f"PostgreSQL takes no changes now ({error.diag.message_primary}): it may be a standby"
+            ) from error
+        except errors.InsufficientPrivilege as error:
             raise ConfigurationError(
                 f"PostgreSQL refuses access ({error.diag.message_primary}): grant the user the schema {self._schema}"
             ) from error

@@ -182,11 +182,11 @@ class Asking:
         return [named.get(one.key, one) for one in replies]
 
     async def _give_up(self, group: Sequence[Request], outcome: Unanswered) -> list[Reply]:
-        if all(one.key in self._unread for one in group):
-            return [self._unread.pop(one.key) for one in group]
         # The server's own wait isn't the contacts' fault and costs them no attempt.
         trouble = outcome.trouble
         wait = trouble.wait_seconds if trouble.fault in SHARED_FAULTS else None
+        if all(one.key in self._unread for one in group):
+            return [replace(self._unread.pop(one.key), wait_seconds=wait) for one in group]
         meaning = Meaning(Outcome.RETRYABLE, trouble.what)
         replies = same_replies(group, meaning, wait, call=trouble.request_id)
         return await self._booked(group, replies)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from blocks.warehouses.base import RunStart
 from enrichment.credits import CreditCaps
-from enrichment.errors import TransientError
+from enrichment.errors import ConfigurationError, TransientError
 from enrichment.estimate import Terms
 from enrichment.records import Claim, Outcome, Returned
 from lookup.buying import GROUP_SECONDS, Buyer
@@ -432,6 +432,19 @@ def test_a_journal_that_stays_busy_has_the_reply_at_the_next_attempt(world: Worl
     with pytest.raises(TransientError):
         world.look_up(buyer)
     lock.rollback()
+    assert ends(world.look_up(buyer), buyer.claim) == {"ada": "found"}
+    assert (len(seller.asked), credits_of(world, buyer)) == (1, 1.0)
+
+
+def test_what_was_paid_for_is_kept_whatever_is_wrong_with_the_journal(world: World, lock: sqlite3.Connection) -> None:
+    """Also if the error is none that heals by itself: once it is repaired, nothing is bought again."""
+    seller = world.sell(ada=match())
+    seller.between = lambda _: lock.executescript("ALTER TABLE provider_replies RENAME TO away")
+    world.stage("ada")
+    buyer = world.buyer()
+    with pytest.raises(ConfigurationError):
+        world.look_up(buyer)
+    lock.executescript("ALTER TABLE away RENAME TO provider_replies")
     assert ends(world.look_up(buyer), buyer.claim) == {"ada": "found"}
     assert (len(seller.asked), credits_of(world, buyer)) == (1, 1.0)
 

@@ -155,7 +155,8 @@ class UpdateWriter(ABC):
             self._in_vain += 1
             if len(batch) == 1 or self._in_vain > _MOST_IN_VAIN:
                 return self.fail(batch, error)
-            return [ending for part in _halves(batch) for ending in self.send(part)]
+            # Some may have been written for all that, and the first half may take long.
+            return [ending for part in _halves(batch) for ending in self.send(part, repeated=True)]
         except EnrichmentError as error:
             return self.fail(batch, error)
         self._in_vain = 0

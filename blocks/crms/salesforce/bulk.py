@@ -52,6 +52,8 @@ class BulkWriter:
     def __init__(self, api: SalesforceApi, options: BulkOptions) -> None:
         self._api = api
         self._options = options
+        #: Whether a job may have written something although it was refused.
+        self.in_doubt = False
 
     def choose(self, inputs: Sequence[Input]) -> list[Input]:
         """Return which of the inputs go as a job."""
@@ -77,13 +79,15 @@ class BulkWriter:
         return endings
 
     def _run(self, part: Sequence[Input], text: bytes) -> list[Ending]:
-        job = self._open()
+        job, uploaded = self._open(), False
         try:
             upload = Call("PUT", f"{job}/batches", headers=_CSV, content=text, repeatable=False)
             self._api.ask(upload, lambda _: True)
+            uploaded = True
             self._set_state(job, "UploadComplete")
             state = self._await(job)
         except EnrichmentError:
+            self.in_doubt |= uploaded
             self._abandon(job)
             raise
         done, faulty = self._results(job, "successfulResults"), self._results(job, "failedResults")

@@ -85,7 +85,7 @@ class SalesforceWriter(UpdateWriter):
         endings = [ending for ending in bulk if ending.reason != DUPLICATES.lower()]
         done = {ending.input.crm_id for ending in endings}
         left = [each for each in inputs if each.crm_id not in done]
-        endings += self.send_all(self._lots(left, BATCH_SIZE), repeated=bool(bulk))
+        endings += self.send_all(self._lots(left, BATCH_SIZE), repeated=bool(bulk) or self._bulk.in_doubt)
         for attempt, size in enumerate(SMALLER, 1):
             again = [ending.input for ending in endings if ending.passing]
             if not again or self.stop is not None:

@@ -160,6 +160,15 @@ def test_an_update_is_not_repeated_over_what_a_person_entered(account: Account, 
     assert (held[edited]["company"], held[other]["company"]) == ("By hand", "Example Ltd")
 
 
+def test_the_parts_of_a_batch_that_failed_are_read_again_too(account: Account) -> None:
+    """What was answered with 500 may have been written, and a person may have edited it since."""
+    account.fault(kind="status", status=500, times=3)
+    updates = [company(crm_id) for crm_id in account.ids[:2]]
+    assert reasons(updates, account.impatient().write(updates)) == ["", ""]
+    assert account.calls(UPDATE) == [500, 500, 500, 200, 200]
+    assert account.calls(READ) == [200] * 4
+
+
 def test_two_contacts_merged_into_one_are_written_as_one(account: Account) -> None:
     """Their updates meet in the survivor, whose id may be in a batch only once."""
     first, second, survivor = account.ids[:3]

@@ -110,8 +110,8 @@ def close_books(
         released = warehouse.release_run(plan.run_id, costs_attempt=False)
         books = warehouse.read_books(plan.run_id, claimed=claimed + released, returned=returned + released)
         report = _count(plan, warehouse, stop, crashed, books, planned)
-        end = _cancelled_or_judged(plan, warehouse, report, limits, notifiers)
         report_stale(plan.lane, warehouse)
+        end = _cancelled_or_judged(plan, warehouse, report, limits, notifiers)
         warehouse.close_run(
             plan.run_id,
             replace(

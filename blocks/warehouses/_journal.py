@@ -205,10 +205,6 @@ def _spending(row: Mapping[str, float]) -> Spending:
     return Spending(day, run, float(row["seconds_left"]))
 
 
-#: What a queued contact's row keeps of its result.
-_MARKS = ("record_id", "request_key", "lookups", "email_domain")
-
-
 class ResultVerbs(Transactions):
     """What the pipeline needs of the tables of results."""
 
@@ -231,8 +227,7 @@ class ResultVerbs(Transactions):
             session.run("upsert_contacts", **row_of(origin), run_id=claim.run_id, rows=rows)
             session.run("append_history", **row_of(origin), run_id=claim.run_id, rows=rows)
             session.run("upsert_unmatched", **row_of(origin), run_id=claim.run_id, provider=provider, rows=misses)
-            marks = [{name: row.get(name) for name in _MARKS} for row in rows]
-            session.run("mark_enriched", token=claim.token, rows=marks)
+            session.run("mark_enriched", token=claim.token, rows=rows)
         return held
 
     def read_enriched(self, origin: Origin, crm_ids: Collection[str]) -> dict[str, Enrichment]:

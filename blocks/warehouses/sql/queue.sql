@@ -23,7 +23,10 @@ SELECT lane, state, COUNT(*) AS records FROM enrichment_staging GROUP BY lane, s
 
 -- query: next_due
 -- Reads when a claim finds the next record of a lane that isn't paused, and the time now.
-SELECT {read:MIN(CASE WHEN claimed_by IS NULL THEN COALESCE(not_before, {steady}) ELSE claim_expires_at END)} AS due_at,
+-- What may be claimed is due a second ago: not every engine's clock stands still within a statement.
+SELECT
+    {read:MIN(CASE WHEN claimed_by IS NULL THEN COALESCE(not_before, {steady_in:-1}) ELSE claim_expires_at END)}
+        AS due_at,
     {read:{steady}} AS read_at
 FROM enrichment_staging
 WHERE crm = :crm AND object_type = :object_type AND lane BETWEEN :lane AND COALESCE(NULLIF(:lane, ''), 'live')
@@ -69,7 +72,8 @@ SELECT record_id FROM enrichment_staging WHERE claimed_by = :token AND record_id
 
 -- query: renew_claim
 -- Prolongs the claim of these records.
-UPDATE enrichment_staging SET claim_expires_at = {steady_in::lease_seconds} WHERE claimed_by = :token AND record_id {among::ids}
+UPDATE enrichment_staging SET claim_expires_at = {steady_in::lease_seconds}
+WHERE claimed_by = :token AND record_id {among::ids}
 
 -- query: renew_claims_of_run
 -- Prolongs the claims of a run.
@@ -92,7 +96,7 @@ SELECT n.lane,
     SUM(CASE WHEN REPLACE(n.providers, ',' || :provider || ',', '') <> n.providers THEN 1 ELSE 0 END) AS at_provider,
     SUM(CASE WHEN n.crm = :crm THEN 1 ELSE 0 END) AS at_crm
 FROM (
-    SELECT r.lane, r.crm, ',' || REPLACE(r.provider, ' ', '') || ',' AS providers
+    SELECT DISTINCT r.run_id, r.lane, r.crm, ',' || REPLACE(r.provider, ' ', '') || ',' AS providers
     FROM (
         SELECT DISTINCT s.claim_run_id FROM enrichment_staging s
         WHERE s.claimed_by IS NOT NULL AND s.claim_expires_at >= {steady}) c

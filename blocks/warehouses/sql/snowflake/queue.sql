@@ -141,7 +141,7 @@ WHERE enrichment_staging.claimed_by = :token AND enrichment_staging.state IN ('c
 -- The finished request has its ledger row by now, and its place is taken by a new one.
 UPDATE enrichment_staging SET
     record_id = r.new_record_id,
-    source = 'webhook',
+    source = CASE enrichment_staging.source WHEN 'remap' THEN 'webhook' ELSE enrichment_staging.source END,
     state = 'waiting',
     attempts = 0,
     not_before = NULL,

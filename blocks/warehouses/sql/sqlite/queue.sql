@@ -117,7 +117,7 @@ WHERE +claimed_by = :token AND state IN ('claimed', 'enriched') AND record_id = 
 -- The finished request has its ledger row by now, and its place is taken by a new one.
 UPDATE enrichment_staging SET
     record_id = r.value ->> 'new_record_id',
-    source = 'webhook',
+    source = CASE enrichment_staging.source WHEN 'remap' THEN 'webhook' ELSE enrichment_staging.source END,
     state = 'waiting',
     attempts = 0,
     not_before = NULL,

@@ -30,8 +30,8 @@ from enrichment.errors import ConfigurationError, TransientError
 
 
 def install_extra(extra: str) -> str:
-    """Return the commands that install an extra, in a clone and in an environment of one's own."""
-    return f"`uv sync --extra {extra}`, or `pip install 'contact-enrichment[{extra}]'`"
+    """Return the commands that add an extra, in a clone and in an environment of one's own."""
+    return f"in the clone, `scripts/bootstrap --inexact --no-dev --extra {extra}` or `pip install '.[{extra}]'`"
 
 
 def not_installed(what: str, library: str, extra: str) -> ConfigurationError:

@@ -114,6 +114,8 @@ NOT_FOUND: Mapping[str, tuple[str, str]] = {
     "below_min_confidence": ("the provider isn't sure enough that it is this person", "add name and company"),
     "doubtful_name": ("the answer is about a person with another name", _CORRECT),
     "doubtful_company": ("the answer is about a person at another company", _CORRECT),
+    "company_of_mail_host": ("the answer is only about the company that hosts the mailbox", "add the business address"),
+    "stub": ("the provider made the person up for the question", _CORRECT),
     "non_match_by_last_updated_date": ("the provider's data of the contact is too old", ""),
     "invalid_input": ("the provider can't use the address or the name", _CORRECT),
     "email_invalid": ("the provider can't use the address", _CORRECT),

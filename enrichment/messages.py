@@ -115,7 +115,7 @@ def _subject(fresh: Sequence[Concern], books: Books) -> str:
         case "invalid" | "unmatched":
             return f"Contact enrichment: {mine[0].size:.0%} of the contacts are {kind}"
         case "broken_promise":
-            return "Contact enrichment: the audit found what should not be"
+            return "Contact enrichment: the audit found a problem"
         case "failed":
             return "Contact enrichment: a run failed"
         case "crashed":

@@ -118,7 +118,7 @@ NOTHING_PAID_TWICE = Promise(
 
 CREDITS_BOOKED = Promise(
     "credits_booked",
-    "What was billed is booked: the credits of a run are those of its replies.",
+    "Every billed credit is counted: the credits of a run are those of its replies.",
     "A run that was killed has no figure of its own; its replies have theirs. Lost answers are in `doubtful_credits`.",
     f"Compare with the provider's usage page; {_REPORT}.",
     {
@@ -127,7 +127,7 @@ CREDITS_BOOKED = Promise(
         "reply_of_no_run": "Each saved reply names a run that is on record.",
         "negative_credits": "No reply, reservation or doubt costs less than nothing.",
         "price_unclear": "A provider has one price of a credit at a time.",
-        "bill_unlike_credits": "What a provider bills is booked, or in doubt; checked where its bill is known.",
+        "bill_unlike_credits": "What a provider bills is counted, or in doubt; checked where its bill is known.",
     },
 )
 

@@ -48,10 +48,10 @@ A missing value never erases one, and [protected fields](write-policy.md) are ne
 ## Apply a changed mapping
 
 1. New contacts: `enrich run --dry-run`, or `enrich plan`, shows what the next run would write.
-2. Contacts that are enriched already: [`enrich remap`](mapping.md) reads their saved replies again, which costs
+2. Contacts that are enriched already: [`enrich remap`](drift-and-remap.md) reads their saved replies again, which costs
    nothing, and shows what would differ; with `--yes` it is stored and written.
 3. `enrich failures --field NAME` lists what a field still refuses, `enrich retry --field NAME` tries again.
-4. Every quarter: [`enrich drift`](mapping.md) finds what providers and the CRM have changed since.
+4. Every quarter: [`enrich drift`](drift-and-remap.md) finds what providers and the CRM have changed since.
 
 """
 
@@ -63,9 +63,9 @@ The CRM's own description of the field decides. Each line of this table is what 
 """
 
 BELOW_FORMS = """
-Texts lose blanks at their ends; in a field of one line, ends of lines become blanks. Options are found by value or
-label, whatever their case. What the CRM holds is compared by its meaning, so that another form of the same value isn't
-a change. A value that doesn't fit costs its field only: [every code](causes.md#fields-that-were-not-written).
+Leading and trailing spaces are removed; in a field of one line, line breaks become spaces. Options are found by value
+or label, whatever their case. What the CRM holds is compared by its meaning, so that another form of the same value
+isn't a change. A value that doesn't fit costs its field only: [every code](causes.md#fields-that-were-not-written).
 """
 
 OPTIONS = {"computer_software": "Computer Software", "saas": "SaaS"}
@@ -89,7 +89,7 @@ EXAMPLES: Sequence[tuple[Any, str, FieldDescription]] = (
     (["Salesforce", "Marketo"], "a text", FieldDescription("string")),
     (12000, "a text", FieldDescription("string")),
     (" Acme\n Corp ", "a text of one line", FieldDescription("string", single_line=True)),
-    ("Acme Corporation", "a text of at most 10 signs", FieldDescription("string", max_length=10)),
+    ("Acme Corporation", "a text of at most 10 characters", FieldDescription("string", max_length=10)),
 )
 
 DEFAULTS = """\

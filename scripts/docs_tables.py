@@ -17,7 +17,8 @@ HEAD = """\
 
 What the pipeline keeps, in the schema `ENRICHMENT_PIPELINE` (in SQLite: in the file). The tables and columns are the
 same in every warehouse. A contact is known by `crm`, `object_type` and `crm_id` together. What is absent is NULL, so
-`count(column)` and `IS NULL` say the truth. Times are UTC. Read the tables as you like; only the pipeline writes them.
+`count(column)` and `IS NULL` say the truth. Times are UTC. Read the tables as you like; only the pipeline writes them,
+but for a price that you correct.
 
 [The views](#views) are what analysts need: they hold neither raw replies nor personal data, and
 [one statement](permissions.md#analysts) grants them. [Questions and answers](analytics.md) shows them in use.
@@ -60,14 +61,15 @@ class Table:
 
 def main() -> None:
     """Write the page."""
-    PAGE.write_text("\n".join([HEAD, *map(_section, tables()), "# Views\n", *map(_section, views())]), encoding="utf-8")
+    parts = [HEAD, *map(_section, tables()), "## Views\n", *map(_section, views())]
+    PAGE.write_text("\n".join(parts), encoding="utf-8")
 
 
 def tables() -> Iterator[Table]:
     """Yield the tables in the order of their names."""
     found = _TABLE.findall(SCHEMA.read_text(encoding="utf-8"))
     for comment, name, body in sorted(found, key=lambda one: str(one[1])):
-        words, _, example = " ".join(line.strip("- ") for line in comment.splitlines()).partition(" Example: ")
+        words, example = _told(comment)
         # Of the queries that make a table, the first comments are about the query.
         meaning = words.rpartition("differs because of the types ")[2]
         yield Table(name, meaning, example, tuple(_column(*column) for column in _COLUMN.findall(body)))
@@ -76,12 +78,19 @@ def tables() -> Iterator[Table]:
 def views() -> Iterator[Table]:
     """Yield the views in the order in which they stand."""
     for comment, view, body in _VIEW.findall(VIEWS.read_text(encoding="utf-8")):
-        meaning, _, example = " ".join(line.strip("- ") for line in comment.splitlines()).partition(" Example: ")
+        meaning, example = _told(comment)
         columns = (
             f"| `{name}` | {kind} | {unit or ('UTC' if kind == 'time' else '')} | {'yes' if absent else ''} | {means} |"
             for name, kind, absent, unit, means in _VIEW_COLUMN.findall(body)
         )
         yield Table(view, meaning, example, tuple(columns))
+
+
+def _told(comment: str) -> tuple[str, str]:
+    """Return what the comment before a table says of it, and its example."""
+    lines = [line.strip("- ") for line in comment.splitlines() if not line.startswith("-- migration: ")]
+    meaning, _, example = " ".join(lines).partition(" Example: ")
+    return meaning, example
 
 
 def _column(name: str, kind: str, constraint: str, unit: str, meaning: str) -> str:

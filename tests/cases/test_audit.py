@@ -260,7 +260,7 @@ def test_the_flow_fails_and_people_are_alerted_if_a_promise_is_broken(chain: Cha
     with pytest.raises(PromiseBrokenError, match="writes_allowed"):
         run_flow(audit_flow, days=7)
     (message,) = chain.world.slack.messages
-    assert "the audit found what should not be" in message.text
+    assert "the audit found a problem" in message.text
     assert "`enrich audit` shows the ids" in message.text
 
 

@@ -31,7 +31,7 @@ for name in ours:
         except ModuleNotFoundError as error:
             assert error.name.split(".")[0] not in (*ours, "sandbox"), (module.name, error)
         except Exception as error:
-            assert "uv sync --extra" in str(error), (module.name, error)
+            assert "bootstrap --inexact --no-dev --extra" in str(error), (module.name, error)
 import cli, psycopg
 unwanted = ("sandbox", "tests", "pytest", "ruff", "moto", "aiosmtpd")
 print([name for name in unwanted if importlib.util.find_spec(name)])

@@ -165,7 +165,7 @@ def test_the_readme_is_short_and_says_how_far_it_is() -> None:
 def test_the_quickstart_sets_what_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the folder that it writes, and values of one's own, every system of the pipeline can be built."""
     (words,) = [words for words in command_lines(README) if words[0] == "init"]
-    done = CliRunner().invoke(cli.app, ["init", str(tmp_path), "--yes", *words[1:]])
+    done = CliRunner().invoke(cli.app, ["init", str(tmp_path), "--yes", *words[2:]])
     assert done.exit_code == 0, done.output
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -121,7 +121,7 @@ def test_whatever_lacks_its_library_names_the_extra(shown: dict[str, tuple[str, 
     """The error is ours, and the extra that it names brings the library that was looked for."""
     for module, (kind, message, asked) in shown.items():
         assert kind == "ConfigurationError", (module, kind, message)
-        [extra] = set(re.findall(r"uv sync --extra ([\w-]+)", message))
+        [extra] = set(re.findall(r"--extra ([\w-]+)`", message))
         assert extra in EXTRAS, (module, message)
         brings = {one for name in brought(EXTRAS[extra]) for one in modules_of(name)}
         assert any(asked[0] == one or asked[0].startswith(f"{one}.") for one in brings), (module, asked[0], extra)
@@ -136,9 +136,9 @@ def test_only_the_vendors_own_modules_lack_anything(shown: dict[str, tuple[str, 
 
 
 def test_an_extra_is_named_for_both_ways_of_installing(shown: dict[str, tuple[str, str, list[str]]]) -> None:
-    """In a clone it is uv's option, elsewhere pip's name in brackets."""
+    """In a clone it is the bootstrap's option, elsewhere pip's name in brackets."""
     message = shown["blocks.warehouses.postgres"][1]
     assert message == (
         "PostgreSQL needs psycopg, which isn't installed: "
-        "`uv sync --extra postgres`, or `pip install 'contact-enrichment[postgres]'`"
+        "in the clone, `scripts/bootstrap --inexact --no-dev --extra postgres` or `pip install '.[postgres]'`"
     )

@@ -103,7 +103,7 @@ CREATE TABLE provider_replies (
     provider TEXT NOT NULL, -- provider that answered
     request_key TEXT NOT NULL, -- hash of the provider, the normalised identifiers and the requested fields
     reply JSONB, -- body of the answer; NULL if it had none or if the person was erased
-    outcome TEXT NOT NULL, -- what the answer means, such as matched or unmatched; see docs/states.md
+    outcome TEXT NOT NULL, -- what the answer means, such as matched or unmatched; see docs/add-a-provider.md
     credits DOUBLE PRECISION NOT NULL DEFAULT 0, -- [credits] credits that the provider billed
     api_version TEXT, -- version of the provider's API
     request_id TEXT, -- id by which the provider knows the request
@@ -196,7 +196,7 @@ CREATE TABLE planned_changes (
 );
 CREATE INDEX planned_of_contact ON planned_changes (crm, object_type, crm_id);
 
--- Dead letters: contacts that failed at their last attempt. `enrich retry` queues them again.
+-- Contacts that failed at their last attempt. `enrich retry` queues them again.
 -- Example: SELECT reason, step, count(*) AS contacts
 --     FROM failed_records WHERE replayed_at IS NULL GROUP BY reason, step
 CREATE TABLE failed_records (
@@ -461,7 +461,7 @@ CREATE VIEW spending AS
 SELECT
     u.run_id, -- text: flow run
     u.provider, -- text: provider that answered
-    u.outcome, -- text: what the answers mean, such as matched or unmatched; see docs/states.md
+    u.outcome, -- text: what the answers mean, such as matched or unmatched; see docs/add-a-provider.md
     u.api_version, -- text: version of the provider's API; empty if it gives none
     u.replies, -- integer: [answers] number of answers
     u.credits, -- number: [credits] credits that the provider billed for them
@@ -552,7 +552,7 @@ SELECT
     n.provider, -- text: providers, in the order in which they are queried, separated by commas
     n.crm, -- text: CRM and, behind a slash, the block that names the account
     n.lane, -- text: live or backfill; empty for both
-    n.state, -- text: open, closed, failed or abandoned (the run died)
+    n.state, -- text: open, closed, cancelled, failed or abandoned (the run died)
     COALESCE(n.stop_kind, '') AS stop_kind, -- text: why the run ended early; empty if it didn't
     COALESCE(n.alert_kind, '') AS alert_kind, -- text: why people were alerted; empty if all was well
     n.claimed, -- integer: [contacts] number of contacts that the run took from the queue

@@ -410,7 +410,7 @@ CREATE VIEW spending AS
 SELECT
     u.run_id, -- text: flow run
     u.provider, -- text: provider that answered
-    u.outcome, -- text: what the answers mean, such as matched or unmatched; see docs/states.md
+    u.outcome, -- text: what the answers mean, such as matched or unmatched; see docs/add-a-provider.md
     u.api_version, -- text: version of the provider's API; empty if it gives none
     u.replies, -- integer: [answers] number of answers
     u.credits, -- number: [credits] credits that the provider billed for them
@@ -501,7 +501,7 @@ SELECT
     n.provider, -- text: providers, in the order in which they are queried, separated by commas
     n.crm, -- text: CRM and, behind a slash, the block that names the account
     n.lane, -- text: live or backfill; empty for both
-    n.state, -- text: open, closed, failed or abandoned (the run died)
+    n.state, -- text: open, closed, cancelled, failed or abandoned (the run died)
     COALESCE(n.stop_kind, '') AS stop_kind, -- text: why the run ended early; empty if it didn't
     COALESCE(n.alert_kind, '') AS alert_kind, -- text: why people were alerted; empty if all was well
     n.claimed, -- integer: [contacts] number of contacts that the run took from the queue

@@ -104,9 +104,9 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
     """The client is missing, or what signs a JWT: the error comes where it is used."""
     monkeypatch.setitem(sys.modules, "jwt", None)
     signing = Credentials("jwt_bearer", "key", username="u", private_key="k")
-    with pytest.raises(ConfigurationError, match=r"PyJWT.*uv sync --extra salesforce"):
+    with pytest.raises(ConfigurationError, match=r"PyJWT.*--extra salesforce`"):
         signing.form("https://login.salesforce.com", datetime.now(UTC))
     monkeypatch.delitem(sys.modules, "blocks.crms.salesforce.transport", raising=False)
     monkeypatch.setitem(sys.modules, "simple_salesforce.api", None)
-    with pytest.raises(ConfigurationError, match=r"simple-salesforce.*uv sync --extra salesforce"):
+    with pytest.raises(ConfigurationError, match=r"simple-salesforce.*--extra salesforce`"):
         Salesforce().get_crm()

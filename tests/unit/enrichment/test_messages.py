@@ -37,6 +37,6 @@ def test_a_broken_promise_is_not_said_to_be_harmless() -> None:
     )
     alert = compose_alert([found], [found], {}, Occasion("audit"))
     assert alert is not None
-    assert (alert.kind, alert.subject) == ("broken_promise", "Contact enrichment: the audit found what should not be")
+    assert (alert.kind, alert.subject) == ("broken_promise", "Contact enrichment: the audit found a problem")
     assert found.text in alert.body
     assert "Nothing is lost" not in alert.body

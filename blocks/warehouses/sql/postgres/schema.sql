@@ -112,7 +112,7 @@ CREATE TABLE provider_replies (
     provider TEXT NOT NULL, -- provider that answered
     request_key TEXT NOT NULL, -- hash of the provider, the normalised identifiers and the requested fields
     reply JSONB, -- body of the answer; NULL if it had none or if the person was erased
-    outcome TEXT NOT NULL, -- what the answer means, such as matched or unmatched; see docs/states.md
+    outcome TEXT NOT NULL, -- what the answer means, such as matched or unmatched; see docs/add-a-provider.md
     credits DOUBLE PRECISION NOT NULL DEFAULT 0, -- [credits] credits that the provider billed
     api_version TEXT, -- version of the provider's API
     request_id TEXT, -- id by which the provider knows the request
@@ -205,7 +205,7 @@ CREATE TABLE planned_changes (
 );
 CREATE INDEX planned_of_contact ON planned_changes (crm, object_type, crm_id);
 
--- Dead letters: contacts that failed at their last attempt. `enrich retry` queues them again.
+-- Contacts that failed at their last attempt. `enrich retry` queues them again.
 -- Example: SELECT reason, step, count(*) AS contacts
 --     FROM failed_records WHERE replayed_at IS NULL GROUP BY reason, step
 CREATE TABLE failed_records (

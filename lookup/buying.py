@@ -290,23 +290,17 @@ class Purchase:
                 self.buyer.pause(pauses.pop(0))
 
     def _keep_now(self, replies: Sequence[Reply]) -> None:
-        rows = [one for one in replies if one.outcome in CONCLUSIVE or one.body is not None or one.credits > 0]
-        for reply, error in divide(rows, self._write).refused:
+        for reply, error in _save(self.buyer.warehouse, self.asked.name, self.buyer.plan.run_id, replies):
             self._keep_escaped(reply, error)
-        doubtful = sum(reply.doubt for reply in replies)
-        if doubtful:
-            self.buyer.warehouse.note_doubt(self.asked.name, self.buyer.plan.run_id, doubtful)
-
-    def _write(self, replies: Sequence[Reply]) -> None:
-        self.buyer.warehouse.keep_replies(self.asked.name, self.buyer.plan.run_id, replies)
 
     def _keep_escaped(self, reply: Reply, error: Exception) -> None:
         """Keep a reply that the journal can't store as it is, and end its contact: it would be the same next time."""
         reason, detail = "reply_not_storable", f"{self.asked.name}'s reply can't be used: {cause(error)}"
         event("reply_not_storable", provider=self.asked.name, because=cause(error))
         kept = replace(reply, outcome=Outcome.RETRYABLE, body={"base64": escaped(reply.body)})
-        if divide([kept], self._write).refused:  # it is too long even so
-            self.buyer.warehouse.note_doubt(self.asked.name, self.buyer.plan.run_id, reply.credits)
+        warehouse, run_id = self.buyer.warehouse, self.buyer.plan.run_id
+        if _save(warehouse, self.asked.name, run_id, [kept]):  # it is too long even so
+            warehouse.note_doubt(self.asked.name, run_id, reply.credits)
         self.missing[reply.key] = Reply(
             reply.key, Outcome.RETRYABLE, reason=reason, request_id=reply.request_id, final=True, detail=detail
         )
@@ -315,6 +309,31 @@ class Purchase:
         for reply in replies:
             if reply.stop and self.stop is None:
                 self.stop = Stop(reply.stop, stop_message(self.asked.name, reply.stop, reply.reason))
+
+
+def _save(
+    warehouse: Warehouse, provider: str, run_id: str, replies: Sequence[Reply]
+) -> Sequence[tuple[Reply, Exception]]:
+    """Save replies, book what may have been billed, and return those that the journal can't store as they are."""
+    rows = [one for one in replies if one.outcome in CONCLUSIVE or one.body is not None or one.credits > 0]
+    refused = divide(rows, partial(warehouse.keep_replies, provider, run_id)).refused
+    doubtful = sum(reply.doubt for reply in replies)
+    if doubtful:
+        warehouse.note_doubt(provider, run_id, doubtful)
+    return refused
+
+
+def save_left_over(warehouse: Warehouse, claim: Claim) -> None:
+    """Save what a chain that broke has paid for and couldn't save, as when the warehouse was away for minutes."""
+    for debt in [debt for debt in _unkept if debt[1] == claim.token]:
+        replies = _unkept.pop(debt, [])
+        try:
+            refused = _save(warehouse, debt[0], claim.run_id, replies)
+        except Exception:
+            _unkept.setdefault(debt, []).extend(replies)
+            raise
+        for reply, _ in refused:
+            warehouse.note_doubt(debt[0], claim.run_id, reply.credits)
 
 
 def _made_for(pending: Pending) -> list[MadeFor]:

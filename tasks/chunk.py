@@ -30,7 +30,7 @@ from enrichment.records import (
 )
 from enrichment.retry import refused_record, settle_failure
 from enrichment.stops import give_back, graver, hand_back, stop_of
-from lookup.buying import Buyer
+from lookup.buying import Buyer, save_left_over
 from lookup.journal import JournalReader
 from lookup.permit import RUN_CANCELLED
 from lookup.walk import LookUp, load_providers
@@ -178,6 +178,8 @@ def carry_chunk(plan: RunPlan, claimed: Parcel[Claim]) -> ChunkSummary:
 def release_chunk(plan: RunPlan, claimed: Parcel[Claim], reason: str, detail: str) -> ChunkSummary:
     """Put the records of a broken chain back, or file them as dead letters at their last attempt."""
     claim = claimed.contents
+    with open_warehouse(plan.warehouse) as warehouse:
+        save_left_over(warehouse, claim)
     settlements = [
         settle_failure(
             record,

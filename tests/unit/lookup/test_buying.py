@@ -19,7 +19,7 @@ from enrichment.credits import CreditCaps
 from enrichment.errors import ConfigurationError, TransientError
 from enrichment.estimate import Terms
 from enrichment.records import Claim, Outcome, Returned
-from lookup.buying import GROUP_SECONDS, Buyer
+from lookup.buying import GROUP_SECONDS, Buyer, save_left_over
 from lookup.walk import LookUp
 from tests.unit.lookup.world import BAD_KEY, CRM, DOWN, USED_UP, Answer, FollowUpSeller, World, ends, match, miss
 
@@ -447,6 +447,26 @@ def test_what_was_paid_for_is_kept_whatever_is_wrong_with_the_journal(world: Wor
     lock.executescript("ALTER TABLE away RENAME TO provider_replies")
     assert ends(world.look_up(buyer), buyer.claim) == {"ada": "found"}
     assert (len(seller.asked), credits_of(world, buyer)) == (1, 1.0)
+
+
+def test_what_a_broken_chain_has_paid_for_is_saved_before_its_contacts_go_back(
+    world: World, lock: sqlite3.Connection
+) -> None:
+    """The journal was away for longer than its task is repeated; whoever claims the contacts next finds the reply."""
+    seller = world.sell(ada=match())
+    seller.between = lambda _: lock.execute("BEGIN IMMEDIATE")
+    world.stage("ada")
+    buyer = world.buyer()
+    with pytest.raises(TransientError):
+        world.look_up(buyer)
+    with pytest.raises(TransientError):
+        save_left_over(world.warehouse, buyer.claim)
+    lock.rollback()
+    save_left_over(world.warehouse, buyer.claim)
+    assert credits_of(world, buyer) == 1.0
+    save_left_over(world.warehouse, buyer.claim)  # nothing is left
+    assert ends(world.look_up(world.buyer(buyer.plan, buyer.claim)), buyer.claim) == {"ada": "found"}
+    assert len(seller.asked) == 1
 
 
 def test_a_contact_meets_others_in_each_attempt(world: World) -> None:

@@ -10,7 +10,7 @@ GROUPS = {
     "processes": r"tests/(e2e|faults)/",
     "prefect": r"tests/integration/(triggers/)?test_("
     r"cleanup|cloud_secrets|doctor_prefect|events_to_runs|idle|least_privilege|live_runs|pipeline|run_starts"
-    r"|weekly_review)\.py|tests/integration/test_changes\.py::test_a_deployed_run"
+    r"|weekly_review)\.py|tests/integration/test_changes\.py::test_a_(deployed_run|run_that_is_retried)"
     r"|tests/cases/test_alerts|tests/contract/test_notifiers|tests/unit/blocks/test_saved",
     "containers": r"tests/containers/",
     "histories": r"tests/simulation/test_histories\.py",

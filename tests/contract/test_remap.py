@@ -102,4 +102,4 @@ def test_a_remap_is_claimed_by_itself_and_gives_way_to_a_lookup(warehouse: Wareh
     stage(warehouse, "2")
     warehouse.settle(mine, HUBSPOT, finish(mine, Disposition.SKIPPED_FRESH, reason="reply_not_saved"), [])
     waiting = {one.crm_id: one.source for one in warehouse.peek(origin=HUBSPOT, lane="", limit=9)}
-    assert waiting == {"1": "manual", "2": "webhook", "3": "manual", "4": "manual"}
+    assert waiting == {"1": "manual", "2": "manual", "3": "manual", "4": "manual"}

@@ -297,10 +297,7 @@ class Purchase:
         """Keep a reply that the journal can't store as it is, and end its contact: it would be the same next time."""
         reason, detail = "reply_not_storable", f"{self.asked.name}'s reply can't be used: {cause(error)}"
         event("reply_not_storable", provider=self.asked.name, because=cause(error))
-        kept = replace(reply, outcome=Outcome.RETRYABLE, body={"base64": escaped(reply.body)})
-        warehouse, run_id = self.buyer.warehouse, self.buyer.plan.run_id
-        if _save(warehouse, self.asked.name, run_id, [kept]):  # it is too long even so
-            warehouse.note_doubt(self.asked.name, run_id, reply.credits)
+        _save_escaped(self.buyer.warehouse, self.asked.name, self.buyer.plan.run_id, reply)
         self.missing[reply.key] = Reply(
             reply.key, Outcome.RETRYABLE, reason=reason, request_id=reply.request_id, final=True, detail=detail
         )
@@ -323,6 +320,13 @@ def _save(
     return refused
 
 
+def _save_escaped(warehouse: Warehouse, provider: str, run_id: str, reply: Reply) -> None:
+    """Save a reply in letters and digits that the journal can't store as it is."""
+    kept = replace(reply, outcome=Outcome.RETRYABLE, body={"base64": escaped(reply.body)})
+    if divide([kept], partial(warehouse.keep_replies, provider, run_id)).refused:  # it is too long even so
+        warehouse.note_doubt(provider, run_id, reply.credits)
+
+
 def save_left_over(warehouse: Warehouse, claim: Claim) -> None:
     """Save what a chain that broke has paid for and couldn't save, as when the warehouse was away for minutes."""
     for debt in [debt for debt in _unkept if debt[1] == claim.token]:
@@ -333,7 +337,7 @@ def save_left_over(warehouse: Warehouse, claim: Claim) -> None:
             _unkept.setdefault(debt, []).extend(replies)
             raise
         for reply, _ in refused:
-            warehouse.note_doubt(debt[0], claim.run_id, reply.credits)
+            _save_escaped(warehouse, debt[0], claim.run_id, reply)
 
 
 def _made_for(pending: Pending) -> list[MadeFor]:

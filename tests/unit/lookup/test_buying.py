@@ -469,6 +469,22 @@ def test_what_a_broken_chain_has_paid_for_is_saved_before_its_contacts_go_back(
     assert len(seller.asked) == 1
 
 
+def test_what_is_left_over_and_can_not_be_stored_as_it_is_is_kept_all_the_same(
+    world: World, lock: sqlite3.Connection
+) -> None:
+    """It was paid for, so its credit is booked."""
+    seller = world.sell(ada=match(title="poison"))
+    seller.between = lambda _: lock.execute("BEGIN IMMEDIATE")
+    refuse(world, "NEW.reply LIKE '%poison%'")
+    world.stage("ada")
+    buyer = world.buyer()
+    with pytest.raises(TransientError):
+        world.look_up(buyer)
+    lock.rollback()
+    save_left_over(world.warehouse, buyer.claim)
+    assert (credits_of(world, buyer), doubtful_credits(world)) == (1.0, 0.0)
+
+
 def test_a_contact_meets_others_in_each_attempt(world: World) -> None:
     """Batches are cut from another order each time, so that one contact doesn't spoil the same ones again."""
     seller = world.sell()

@@ -423,42 +423,50 @@ def test_what_was_paid_for_waits_for_a_journal_that_is_busy(world: World, lock: 
     assert len(seller.asked) == 1
 
 
-def test_a_journal_that_stays_busy_has_the_reply_at_the_next_attempt(world: World, lock: sqlite3.Connection) -> None:
+@pytest.mark.parametrize(
+    ("breaks", "mends", "error"),
+    [
+        ("BEGIN IMMEDIATE", "ROLLBACK", TransientError),
+        (
+            "ALTER TABLE provider_replies RENAME TO away",
+            "ALTER TABLE away RENAME TO provider_replies",
+            ConfigurationError,
+        ),
+    ],
+    ids=["busy", "broken"],
+)
+def test_a_journal_that_stays_so_has_the_reply_at_the_next_attempt(
+    world: World, lock: sqlite3.Connection, breaks: str, mends: str, error: type[Exception]
+) -> None:
     """The task fails and is repeated; what was paid for is kept first, and not bought again."""
-    seller = world.sell(ada=match())
-    seller.between = lambda _: lock.execute("BEGIN IMMEDIATE")
-    world.stage("ada")
-    buyer = world.buyer()
-    with pytest.raises(TransientError):
-        world.look_up(buyer)
-    lock.rollback()
+    seller, buyer = stranded(world, lock, breaks, error)
+    lock.execute(mends)
     assert ends(world.look_up(buyer), buyer.claim) == {"ada": "found"}
     assert (len(seller.asked), credits_of(world, buyer)) == (1, 1.0)
 
 
-def test_what_was_paid_for_is_kept_whatever_is_wrong_with_the_journal(world: World, lock: sqlite3.Connection) -> None:
-    """Also if the error is none that heals by itself: once it is repaired, nothing is bought again."""
-    seller = world.sell(ada=match())
-    seller.between = lambda _: lock.executescript("ALTER TABLE provider_replies RENAME TO away")
+def stranded(
+    world: World,
+    lock: sqlite3.Connection,
+    breaks: str = "BEGIN IMMEDIATE",
+    error: type[Exception] = TransientError,
+    answer: Answer | None = None,
+) -> tuple[Any, Buyer]:
+    """Let the journal be away once the only contact is paid for; return who was asked, and who asked in vain."""
+    seller = world.sell(ada=answer or match())
+    seller.between = lambda _: lock.execute(breaks)
     world.stage("ada")
     buyer = world.buyer()
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(error):
         world.look_up(buyer)
-    lock.executescript("ALTER TABLE away RENAME TO provider_replies")
-    assert ends(world.look_up(buyer), buyer.claim) == {"ada": "found"}
-    assert (len(seller.asked), credits_of(world, buyer)) == (1, 1.0)
+    return seller, buyer
 
 
 def test_what_a_broken_chain_has_paid_for_is_saved_before_its_contacts_go_back(
     world: World, lock: sqlite3.Connection
 ) -> None:
     """The journal was away for longer than its task is repeated; whoever claims the contacts next finds the reply."""
-    seller = world.sell(ada=match())
-    seller.between = lambda _: lock.execute("BEGIN IMMEDIATE")
-    world.stage("ada")
-    buyer = world.buyer()
-    with pytest.raises(TransientError):
-        world.look_up(buyer)
+    seller, buyer = stranded(world, lock)
     with pytest.raises(TransientError):
         save_left_over(world.warehouse, buyer.claim)
     lock.rollback()
@@ -473,13 +481,8 @@ def test_what_is_left_over_and_can_not_be_stored_as_it_is_is_kept_all_the_same(
     world: World, lock: sqlite3.Connection
 ) -> None:
     """It was paid for, so its credit is booked."""
-    seller = world.sell(ada=match(title="poison"))
-    seller.between = lambda _: lock.execute("BEGIN IMMEDIATE")
     refuse(world, "NEW.reply LIKE '%poison%'")
-    world.stage("ada")
-    buyer = world.buyer()
-    with pytest.raises(TransientError):
-        world.look_up(buyer)
+    _, buyer = stranded(world, lock, answer=match(title="poison"))
     lock.rollback()
     save_left_over(world.warehouse, buyer.claim)
     assert (credits_of(world, buyer), doubtful_credits(world)) == (1.0, 0.0)

@@ -72,7 +72,7 @@ def install(needs: Iterable[Need]) -> None:
     if Path(sys.prefix).resolve() != (ROOT / ".venv").resolve() or not _BOOTSTRAP.exists():
         raise ConfigurationError(
             f"this demo needs more than is installed: run it by `make demo` in a clone, "
-            f"or install it by `uv sync --inexact {' '.join(options)}`"
+            f"or install it by `scripts/bootstrap --inexact {' '.join(options)}`"
         )
     _sync(ROOT / ".venv", ["--inexact", "--no-default-groups", "--group", "sandbox", *options])
     importlib.invalidate_caches()

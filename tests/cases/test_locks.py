@@ -118,7 +118,7 @@ def test_a_run_that_was_ended_elsewhere_makes_no_further_call(chain: Chain, ids:
 
 
 def test_the_timer_outlasts_who_came_first(chain: Chain, ids: list[str]) -> None:
-    """Threads of a cluster's worker share a run's locks: whoever leaves last ends the timer."""
+    """Threads of a cluster's worker share a run's locks: the last one to leave ends the timer."""
     mine, late = opened(chain, lease_seconds=LEASE), ExitStack()
     with ExitStack() as early:
         early.enter_context(locks_kept(mine))

@@ -424,7 +424,7 @@ def test_what_was_paid_for_waits_for_a_journal_that_is_busy(world: World, lock: 
 
 
 @pytest.mark.parametrize(
-    ("breaks", "mends", "error"),
+    ("breaks", "repairs", "error"),
     [
         ("BEGIN IMMEDIATE", "ROLLBACK", TransientError),
         (
@@ -436,11 +436,11 @@ def test_what_was_paid_for_waits_for_a_journal_that_is_busy(world: World, lock: 
     ids=["busy", "broken"],
 )
 def test_a_journal_that_stays_so_has_the_reply_at_the_next_attempt(
-    world: World, lock: sqlite3.Connection, breaks: str, mends: str, error: type[Exception]
+    world: World, lock: sqlite3.Connection, breaks: str, repairs: str, error: type[Exception]
 ) -> None:
     """The task fails and is repeated; what was paid for is kept first, and not bought again."""
     seller, buyer = stranded(world, lock, breaks, error)
-    lock.execute(mends)
+    lock.execute(repairs)
     assert ends(world.look_up(buyer), buyer.claim) == {"ada": "found"}
     assert (len(seller.asked), credits_of(world, buyer)) == (1, 1.0)
 
@@ -465,7 +465,7 @@ def stranded(
 def test_what_a_broken_chain_has_paid_for_is_saved_before_its_contacts_go_back(
     world: World, lock: sqlite3.Connection
 ) -> None:
-    """The journal was away for longer than its task is repeated; whoever claims the contacts next finds the reply."""
+    """The journal was away for longer than its task is repeated; the next run finds the reply."""
     seller, buyer = stranded(world, lock)
     with pytest.raises(TransientError):
         save_left_over(world.warehouse, buyer.claim)

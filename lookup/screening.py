@@ -1,7 +1,7 @@
 """Who needs a lookup: everything that ends a record, or brings its result, before a provider is queried."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from blocks.crms.base import Crm, read_apart
@@ -10,11 +10,13 @@ from blocks.providers.base import Provider
 from blocks.warehouses.base import Warehouse
 from enrichment.addresses import AddressPolicy, policy_of
 from enrichment.identifiers import normalise_email, suppression_keys, valid_addresses
+from enrichment.moments import read_moment
 from enrichment.plan import RunPlan
 from enrichment.records import (
     ERASED_ADDRESS,
     Contact,
     Disposition,
+    Enrichment,
     Finished,
     Found,
     Settlement,
@@ -22,7 +24,10 @@ from enrichment.records import (
     State,
 )
 from enrichment.retry import settle_absent, settle_unread
-from lookup.cases import Case
+from lookup.cases import Case, reuse_days
+
+#: For how long an address that the CRM has given counts as its present one, where no event says otherwise.
+_ADDRESS_SECONDS = 86_400.0
 
 
 @dataclass
@@ -71,14 +76,40 @@ class Screening:
         if not enriched:
             return list(contacts)
         stored = self.warehouse.read_enriched(self.plan.origin, [record.crm_id for record, _ in enriched])
+        behind = self._behind_their_results([record for record, _ in enriched], stored)
         resumed = [
             record
             for record, contact in enriched
-            if record.crm_id in stored and self._is_about(record, contact, stored[record.crm_id].provider)
+            if record.crm_id in stored
+            and record.record_id not in behind
+            and self._is_about(record, contact, stored[record.crm_id].provider)
         ]
         done = {record.record_id for record in resumed}
         self.found += [Found(record, stored[record.crm_id], "") for record in resumed]
         return [(record, contact) for record, contact in contacts if record.record_id not in done]
+
+    def _behind_their_results(self, records: Sequence[StagedRecord], stored: Mapping[str, Enrichment]) -> set[str]:
+        """
+        Return the records whose own saved reply is older than the stored result, and so never replaced it.
+
+        Theirs is a reply that was bought earlier, for another contact, while the result may be about whom the contact
+        was before its address changed.
+        """
+        if self.plan.change_plan:
+            return set()  # what people have approved is the stored result
+        keys = [record.request_key for record in records if record.request_key]
+        replies = {
+            key: reply
+            for one in self.providers
+            for key, reply in self.warehouse.read_replies(one.name, keys, **reuse_days(one, self.plan)).items()
+        }
+        return {
+            record.record_id
+            for record in records
+            if record.request_key in replies
+            and record.crm_id in stored
+            and read_moment(replies[record.request_key].received_at) < read_moment(stored[record.crm_id].received_at)
+        }
 
     def _is_about(self, record: StagedRecord, contact: Contact, provider: str) -> bool:
         """
@@ -94,14 +125,15 @@ class Screening:
         """
         Return the contacts' identifiers, of absent ones by what they were staged with.
 
-        The CRM is queried only for those whose address says too little, and for those that it hasn't named itself: an
-        id from a list or a form may belong to no contact, and nothing is to be paid for it.
+        The CRM is queried only for those whose address says too little, for those that have waited so long that it may
+        have changed, and for those that the CRM hasn't named itself: an id from a list or a form may belong to no
+        contact, and nothing is to be paid for it.
         """
         for record in records:
             if record.email_address == ERASED_ADDRESS:
                 self._finish(record, Disposition.SUPPRESSED, "suppression_list")
         kept = [record for record in records if record.email_address != ERASED_ADDRESS]
-        unsure = [r.crm_id for r in kept if not r.named_by_crm or not self._may_ask_with(r.email_address)]
+        unsure = [r.crm_id for r in kept if not self._is_known(r)]
         read, failed = read_apart(self.crm, list(dict.fromkeys(unsure)), []) if unsure else ({}, {})
         self._absent = set(unsure) - read.keys() - failed.keys()
         self.settlements += [
@@ -116,7 +148,7 @@ class Screening:
             if record.crm_id in failed
         ]
         contacts = [
-            (record, self._with_address(read[record.crm_id].contact, record.email_address))
+            (record, self._with_address(read[record.crm_id].contact, record))
             if record.crm_id in read
             else (record, Contact(record.crm_id, record.email_address))
             for record in kept
@@ -129,13 +161,20 @@ class Screening:
         policy, _ = policy_of(address, self.plan.address_policies)
         return normalise_email(address) is not None and policy is not AddressPolicy.SKIP
 
-    def _with_address(self, contact: Contact, staged: str | None) -> Contact:
-        """Return the CRM's contact with the address that it was staged with, unless only the CRM's can be used."""
-        usable = next((one for one in (staged, contact.email) if self._may_ask_with(one)), None)
+    def _is_known(self, record: StagedRecord) -> bool:
+        """Return whether a lookup can be made of what was staged, without another look at the CRM."""
+        recent = record.age_seconds < _ADDRESS_SECONDS
+        return record.named_by_crm and recent and self._may_ask_with(record.email_address)
+
+    def _with_address(self, contact: Contact, record: StagedRecord) -> Contact:
+        """Return the CRM's contact with the address of the list or form that named it, if there is a usable one."""
+        staged = record.email_address
+        given = (contact.email, staged) if record.named_by_crm else (staged, contact.email)
+        usable = next((one for one in given if self._may_ask_with(one)), None)
         return replace(contact, email=usable or staged or contact.email)
 
     def _drop_suppressed(self, contacts: Sequence[tuple[StagedRecord, Contact]]) -> list[tuple[StagedRecord, Contact]]:
-        keys = {record.record_id: suppression_keys(contact, record.origin) for record, contact in contacts}
+        keys = {record.record_id: _suppression_keys(record, contact) for record, contact in contacts}
         suppressed = self.warehouse.read_suppressed([key for of_record in keys.values() for key in of_record])
         kept = []
         for record, contact in contacts:
@@ -184,6 +223,13 @@ class Screening:
         """Return the keys of the requests that would be made for a contact today, at any of the providers."""
         inputs = [(provider, provider.choose_input(contact)) for provider in self.providers]
         return {provider.request_key(one) for provider, one in inputs if one is not None}
+
+
+def _suppression_keys(record: StagedRecord, contact: Contact) -> list[str]:
+    """Return the keys of a contact, also those of the id under which it was staged before the CRM merged it."""
+    keys = suppression_keys(contact, record.origin)
+    merged = contact.crm_id != record.crm_id
+    return keys + suppression_keys(Contact(record.crm_id), record.origin) if merged else keys
 
 
 def _note_several(contacts: Iterable[Contact]) -> None:

@@ -10,10 +10,12 @@ from blocks.crms.base import Crm, CrmContact, Update, UpdateResult, read_apart
 from blocks.warehouses.base import PlannedWrite, Warehouse
 from enrichment.change_plans import approved_part
 from enrichment.division import divide
+from enrichment.identifiers import normalise_email, valid_addresses
 from enrichment.plan import RunPlan
 from enrichment.records import (
     NEEDS_APPROVAL,
     Chunk,
+    Contact,
     Disposition,
     EarlierWrites,
     Enrichment,
@@ -32,6 +34,9 @@ from enrichment.stops import STOP_KINDS, graver, hand_back
 from enrichment.wire import holds
 from enrichment.write_policy import Refusal, Rule, WritePlan, fields_to_read, filled_fields, plan_write
 from tasks.change_plans import keep_changes
+
+#: Why a contact goes back that has another address in the CRM than the one it was looked up by.
+ADDRESS_CHANGED = "address_changed"
 
 #: Why a contact goes back that a run has written to and would write to again; and after how many seconds it may be
 #: taken, so that the same run doesn't at once.
@@ -110,6 +115,12 @@ def read_and_plan(plan: RunPlan, warehouse: Warehouse, crm: Crm, found: Sequence
     return Planned(contacts, plans, unread)
 
 
+def _is_another(record: StagedRecord, contact: Contact) -> bool:
+    """Return whether the CRM has another address than it gave when the contact was staged."""
+    staged = normalise_email(record.email_address) if record.named_by_crm else None
+    return staged is not None and staged not in valid_addresses(contact.email)
+
+
 @dataclass
 class WriteBack:
     """The chunk's state while its updates are sent."""
@@ -130,7 +141,8 @@ class WriteBack:
         contacts, plans = read.contacts, read.plans
         earlier = self._earlier_writes()
         self._confirm_arrived(contacts, earlier)
-        planned = [item for item in self.chunk.found if self._has_changes(item, read)]
+        found = self._same_people(contacts)
+        planned = [item for item in found if self._has_changes(item, read)]
         planned = self._once_a_run(planned, earlier)
         held = self._announce(planned, plans)
         if self.plan.guard.is_on and not self.plan.change_plan:
@@ -144,6 +156,20 @@ class WriteBack:
             stop=graver(self.chunk.stop, self.stop),
             planned=dict(self.planned),
         )
+
+    def _same_people(self, contacts: Mapping[str, CrmContact]) -> list[Found]:
+        """Put back those whose address has changed since the CRM gave it, to be looked up by the present one."""
+        if self.plan.change_plan:
+            return list(self.chunk.found)
+        others = {
+            item.record.crm_id: item.record
+            for item in self.chunk.found
+            if item.record.crm_id in contacts and _is_another(item.record, contacts[item.record.crm_id].contact)
+        }
+        if others:
+            self.warehouse.stage([], changed=[(self.plan.origin, crm_id) for crm_id in others])
+            self.settlements += hand_back(others.values(), ADDRESS_CHANGED)
+        return [item for item in self.chunk.found if item.record.crm_id not in others]
 
     def _as_approved(self, read: Planned) -> Planned:
         """Return what is planned without what isn't in the plan that is applied; of a declined one, nothing is left."""

@@ -10,7 +10,7 @@ from blocks.warehouses._session import Session, Transactions, replayed
 from blocks.warehouses._values import NewRecord, QueueCount, Renewal
 from enrichment.identifiers import normalise_email, valid_addresses
 from enrichment.moments import read_moment
-from enrichment.records import Claim, Origin, StagedRecord
+from enrichment.records import NAMED_BY_CRM, Claim, Origin, StagedRecord
 from enrichment.status import LockStatus
 
 
@@ -289,10 +289,11 @@ def _stage(session: Session, records: Sequence[NewRecord]) -> int:
 
 
 def _again(row: Row) -> NewRecord:
+    """Return the request of a failed contact; what the CRM knows of it is read again, and what a list had is kept."""
     return NewRecord(
         row["crm"],
         row["crm_id"],
-        row["email_address"],
+        None if row["source"] in NAMED_BY_CRM else row["email_address"],
         "manual",
         row["lane"],
         refresh=True,

@@ -22,7 +22,7 @@ from enrichment.errors import ConfigurationError
 from enrichment.identifiers import normalise_email
 from enrichment.intake import NewContacts, select_by
 from enrichment.moments import read_moment
-from tasks.chunk import look_up, store, write_back
+from tasks.chunk import look_up, settle, store, write_back
 from tasks.intake import stage_listed
 from tasks.preview import preview
 from tasks.queue import claim_chunks
@@ -82,6 +82,41 @@ def test_a_contact_that_becomes_another_person_gets_nothing_of_the_first_one(cha
     kept = {one.run_id: (one.before, one.after) for one in writes if one.field == "enr_company_name"}
     assert kept == {plan.run_id: (None, first), later.run_id: (first, second)}
     assert first != second
+
+
+@WAREHOUSES
+def test_a_contact_whose_address_changes_before_it_is_written_gets_the_second_person_s_values(chain: Chain) -> None:
+    """No event says so: what the CRM has when it is written differs from the address that the lookup was made with."""
+    (crm_id,) = chain.world.hubspot.create([{"email": "hit+a@acme.example"}])
+    chain.warehouse.stage([NewRecord("hubspot", crm_id, "hit+a@acme.example", "backfill", "live")])
+    plan = chain.plan()
+    for claimed in claim_chunks.fn(plan, 1, 10):
+        stored = store.fn(plan, look_up.fn(plan, claimed))
+        chain.world.hubspot.edit(crm_id, {"email": "hit+b@other.example"})
+        settle.fn(plan, write_back.fn(plan, stored))
+    assert chain.ends(crm_id) == ["queued"]
+    assert chain.values(crm_id, "enr_company_name") == {"enr_company_name": None}
+    chain.run()
+    assert chain.ends(crm_id) == ["written"]
+    assert dict(chain.world.zoominfo.lookups) == {"hit+a@acme.example": 1, "hit+b@other.example": 1}
+    stored_now = chain.warehouse.read_enriched(HUBSPOT, [crm_id])[crm_id].fields["company_name"]
+    assert chain.values(crm_id, "enr_company_name") == {"enr_company_name": stored_now}
+
+
+@WAREHOUSES
+def test_a_failed_contact_is_retried_under_its_present_address(chain: Chain) -> None:
+    """A person has corrected it in the CRM, and nothing is paid for the old one again."""
+    (crm_id,) = chain.world.hubspot.create([{"email": "hit+a@acme.example"}])
+    chain.warehouse.stage([NewRecord("hubspot", crm_id, "hit+a@acme.example", "backfill", "live")])
+    chain.answer("hubspot", "batch/update", {"status": "error", "category": "VALIDATION_ERROR"}, status=400, times=0)
+    chain.run()
+    chain.world.faults.clear()
+    assert chain.ends(crm_id) == ["failed: validation_error"]
+    chain.world.hubspot.edit(crm_id, {"email": "hit+b@other.example"})
+    assert chain.warehouse.restage_failed() == 1
+    chain.run()
+    assert chain.ends(crm_id) == ["written"]
+    assert dict(chain.world.zoominfo.lookups) == {"hit+a@acme.example": 1, "hit+b@other.example": 1}
 
 
 @WAREHOUSES

@@ -68,7 +68,7 @@ WHERE reviewed_at IS NULL AND unmatched_at <= {time::until}
 
 -- query: read_dead_letters
 -- Reads the dead letters that weren't put back yet, of all runs or of one, for any reason or for one.
-SELECT record_id, crm, object_type, crm_id, email_address, lane FROM failed_records
+SELECT record_id, crm, object_type, crm_id, email_address, source, lane FROM failed_records
 WHERE replayed_at IS NULL AND (:run_id = '' OR run_id = :run_id) AND (:reason = '' OR reason = :reason)
 ORDER BY failed_at, record_id
 

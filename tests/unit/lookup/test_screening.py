@@ -157,6 +157,49 @@ def test_a_stored_result_about_another_person_is_not_taken_up(world: World) -> N
         assert bool(found.request_key) == asked_again
 
 
+def test_a_newer_result_of_the_person_before_is_not_taken_up(world: World) -> None:
+    """The contact's own reply was bought earlier, for somebody else, and so didn't replace the stored result."""
+    seller = world.sell(ada=match(title="CTO"), ben=match(title="CEO"))
+    world.stage("ada")
+    world.look_up(world.buyer())
+    with world.warehouse._transaction() as session:
+        session.execute("UPDATE provider_replies SET received_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-1 day')")
+    world.stage("ben")
+    buyer = world.buyer()
+    world.warehouse.store(buyer.claim, CRM, world.look_up(buyer).found, [], provider="first")
+    (record,) = [one for one in buyer.claim.records if one.crm_id == "ben"]
+    seller.asked.clear()
+    moved = again(
+        record, state=State.ENRICHED, email_address="ada@firm.example", request_key=seller.key("ada@firm.example")
+    )
+    (found,) = world.walk(buyer.plan, world.buyer(claim=buyer.claim), [moved]).found
+    assert (found.enrichment.fields["title"], found.request_key) == ("CTO", moved.request_key)
+    assert seller.asked == []
+
+
+def test_an_address_that_has_waited_for_long_is_read_again(world: World) -> None:
+    """It may have changed where no event says so; a contact that is gone by then isn't paid for."""
+    seller = world.sell(ada=match(), ben=match())
+    world.crm.addresses |= {"ada": "ben@firm.example"}
+    world.stage("ada", "gone")
+    buyer = world.buyer(world.plan(absent_seconds=0))
+    records = [again(record, age_seconds=90_000.0) for record in buyer.claim.records]
+    done = world.walk(buyer.plan, buyer, records)
+    assert ends(done, records) == {"ada": "found", "gone": "invalid: contact_gone"}
+    assert seller.asked == ["ben@firm.example"]
+
+
+def test_a_suppressed_contact_stays_so_once_it_is_merged(world: World) -> None:
+    """The CRM gives another contact for its id."""
+    seller = world.sell(ada=match())
+    world.crm.people = {"old": Contact("new", "ada@firm.example")}
+    world.warehouse.suppress(suppression_keys(Contact("old"), CRM), "asked for")
+    world.stage(old=None)
+    buyer = world.buyer()
+    assert ends(world.look_up(buyer), buyer.claim) == {"old": "suppressed: suppression_list"}
+    assert seller.asked == []
+
+
 def test_a_stored_result_of_another_provider_is_taken_up(world: World) -> None:
     """It was paid for; that the run has other providers by now doesn't say that the contact is another person."""
     world.sell(ada=match(title="CTO"))

@@ -9,7 +9,7 @@ from enrichment.errors import (
     RequestRefusedError,
     RunStoppedError,
 )
-from enrichment.records import Outcome, Returned, StagedRecord, Stop
+from enrichment.records import CANCELLED, NEEDS_APPROVAL, Outcome, Returned, StagedRecord, Stop
 
 #: Kinds of stops that are failures; also the reasons of replies and updates that every further one would share.
 QUOTA_EXHAUSTED = "quota_exhausted"
@@ -56,14 +56,16 @@ def stop_of(error: EnrichmentError) -> Stop | None:
 
 
 def graver(first: Stop | None, second: Stop | None) -> Stop | None:
-    """Return the stop that counts: a failure rather than a wish, what ends the run rather than what doesn't."""
+    """Return the stop that counts: a failure, then what people have to know of, then what ends the run."""
     if first is None or (second is not None and _gravity(second) > _gravity(first)):
         return second
     return first
 
 
 def _gravity(stop: Stop) -> int:
-    return 2 if not stop.wished else int(stop.ends_run)
+    if not stop.wished:
+        return 4
+    return {CANCELLED: 3, NEEDS_APPROVAL: 2}.get(stop.kind, int(stop.ends_run))
 
 
 def give_back(records: Iterable[StagedRecord], error: RunStoppedError | PostponedError) -> tuple[Returned, ...]:

@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Annotated
 
 from prefect import flow
-from prefect.runtime import flow_run
 from pydantic import Field
 
 from blocks.settings import load_settings
@@ -15,11 +14,12 @@ from flows.task_runner import RunnerOfChoice
 from flows.work import MOST_THREADS, carry_out, ended
 from tasks.change_plans import decide_plan
 from tasks.failed_runs import cancel_books, fail_books
+from tasks.present_run import run_parameters
 
 
 def run_name() -> str:
     """Return the run's name while it works."""
-    return f"apply plan {flow_run.get_parameters().get('plan_id', '')}"
+    return f"apply plan {run_parameters().get('plan_id', '')}"
 
 
 @flow(
@@ -61,5 +61,5 @@ def apply_plan(
     reference = warehouse or settings.warehouse
     kept = decide_plan(reference, plan_id, approve=approve, by=by, note=note, seen=seen)
     plan = plan_run(settings, provider=kept.provider, crm=kept.crm, warehouse=reference, lane="")
-    report, _ = carry_out(replace(plan, change_plan=plan_id, lane=""), settings)
+    report = carry_out(replace(plan, change_plan=plan_id), settings).report
     return ended(report, settings.alert_threshold)

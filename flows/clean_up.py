@@ -1,17 +1,17 @@
 """Count what is older than the settings permit, in the warehouse and of Prefect's runs, and delete it if asked to."""
 
 from prefect import flow
-from prefect.runtime import flow_run
 
 from blocks.settings import load_settings
 from flows.forms import WarehouseName
 from tasks.cleanup import clean_up_step, publish_cleanup
 from tasks.failed_runs import alert_failure
+from tasks.present_run import run_parameters
 
 
 def run_name() -> str:
     """Return the run's name."""
-    return "count what is old" if flow_run.get_parameters().get("dry_run", True) else "delete what is old"
+    return "count what is old" if run_parameters().get("dry_run", True) else "delete what is old"
 
 
 @flow(

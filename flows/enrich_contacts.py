@@ -19,7 +19,6 @@ from enrichment.errors import (
 from enrichment.estimate import in_one_sentence
 from enrichment.intake import NO_SELECTION, Selection
 from enrichment.plan import RunPlan
-from enrichment.records import NEEDS_APPROVAL
 from enrichment.summary import RunReport
 from flows.estimate_backfill import estimate_selected
 from flows.forms import CreditCap, CrmName, ProviderName, WarehouseName
@@ -27,10 +26,10 @@ from flows.plan import asked_for, plan_run
 from flows.task_runner import RunnerOfChoice
 from flows.work import MOST_THREADS, carry_out, ended, nothing_done
 from tasks.backfill import stage_selection
-from tasks.change_plans import ask_for_approval, decide_plan, waiting_plan
+from tasks.change_plans import decide_plan, waiting_plan
 from tasks.failed_runs import cancel_books, fail_books
 from tasks.looks import nothing_waits
-from tasks.present_run import by_schedule, local_run, run_parameters, was_suspended
+from tasks.present_run import by_schedule, run_parameters, was_suspended
 from tasks.run_events import report_staged
 from tasks.run_starts import look_again
 
@@ -100,11 +99,11 @@ def enrich_contacts(
         return nothing_done(plan, "no contact waits in the queue")
     if not select.is_empty:
         report_staged(plan.lane, stage_selection(plan.crm, plan.warehouse, plan.lane, select, refresh=refresh))
-    report, permit = carry_out(plan, settings, limit)
-    if deployment.id and plan.lane != "backfill" and not limit and not permit.cancelled:
+    report, cancelled, held = carry_out(plan, settings, limit)
+    if deployment.id and plan.lane != "backfill" and not limit and not cancelled:
         look_again(plan)
-    if report.stop and report.stop.kind == NEEDS_APPROVAL:
-        return _held(plan, settings, report)
+    if held and deployment.id and not cancelled:
+        return _after_approval(plan, settings, held)
     return ended(report, settings.alert_threshold)
 
 
@@ -125,12 +124,6 @@ class Approval(RunInput):
     note: str = Field("", description="Why, if you like; it is kept, too.")
 
 
-def _held(plan: RunPlan, settings: Settings, report: RunReport) -> RunReport:
-    """Ask people for their approval; the run of a deployment waits for it, any other one ends and says what to do."""
-    summary = ask_for_approval(plan, [] if local_run() else settings.notifier_references)
-    return _after_approval(plan, settings, summary) if deployment.id else ended(report, settings.alert_threshold)
-
-
 def _after_approval(plan: RunPlan, settings: Settings, summary: PlanSummary) -> RunReport:
     """Suspend the run until a person has decided; it begins again then, and comes back here."""
     words = f"{summary}. By rule: {_counted(summary.by_rule)}. By field: {_counted(summary.by_field)}."
@@ -139,7 +132,7 @@ def _after_approval(plan: RunPlan, settings: Settings, summary: PlanSummary) -> 
     decide_plan(plan.warehouse, plan.run_id, approve=answer.approve, by=answer.who, note=answer.note)
     # With totals of its own: those of the first part are closed.
     applied = replace(plan, run_id=str(uuid.uuid4()), change_plan=plan.run_id)
-    return ended(carry_out(applied, settings)[0], settings.alert_threshold)
+    return ended(carry_out(applied, settings).report, settings.alert_threshold)
 
 
 def _counted(counts: Mapping[str, int]) -> str:

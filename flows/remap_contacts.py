@@ -10,6 +10,7 @@ from blocks.settings import load_settings
 from enrichment.plan import BACKFILL
 from enrichment.records import REMAP
 from enrichment.remap import Remap, RemapSelection
+from flows.forms import CrmName, WarehouseName
 from flows.plan import chosen, plan_run
 from flows.task_runner import RunnerOfChoice
 from flows.work import MOST_THREADS, carry_out
@@ -39,8 +40,8 @@ def remap_contacts(
     contact: str = "",
     limit: Annotated[int, Field(ge=0)] = 0,
     write: bool = False,
-    crm: str = "",
-    warehouse: str = "",
+    crm: CrmName = "",
+    warehouse: WarehouseName = "",
 ) -> Remap:
     """
     Return what differs by today's rules, and perhaps store and write it; nothing is paid for.
@@ -65,5 +66,5 @@ def remap_contacts(
     selection = RemapSelection(provider.strip(), contact.strip(), days, limit)
     found = find_remaps(replace(plan, descriptions=describe_fields(plan)), selection, queue=write)
     if write and found.contacts:
-        found.report, _ = carry_out(replace(plan, source=REMAP), settings)
+        found.report = carry_out(replace(plan, source=REMAP), settings).report
     return found

@@ -5,7 +5,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from prefect import unmapped
 from prefect.context import FlowRunContext
@@ -15,6 +15,7 @@ from prefect.states import Cancelled, Completed
 from blocks.log import event
 from blocks.settings import MOST_CHUNKS_IN_FLIGHT, Settings
 from enrichment.books import Books, check_books
+from enrichment.change_plans import PlanSummary
 from enrichment.errors import (
     CredentialsRejectedError,
     EnrichmentError,
@@ -32,6 +33,7 @@ from flows.task_runner import other_processes
 from lookup.permit import Permit
 from tasks.artifacts import publish_progress
 from tasks.books import close_books, describe_fields, open_books, publish_report
+from tasks.change_plans import ask_for_approval, waiting_plan
 from tasks.chunk import carry_chunk, finish_writes, look_up, release_chunk, settle, store, write_back
 from tasks.dead_runs import marked_alive
 from tasks.locks import locks_kept
@@ -55,12 +57,24 @@ _STOP_ERRORS: dict[str, type[RunStoppedError]] = {
 }
 
 
-def carry_out(plan: RunPlan, settings: Settings, limit: int = 0) -> tuple[RunReport, Permit]:
+class Carried(NamedTuple):
+    """
+    What has become of a run.
+
+    Args:
+        report: its counts.
+        cancelled: whether it was cancelled.
+        held: what a guard has held, of which people were told; None if it is nothing.
+    """
+
+    report: RunReport
+    cancelled: bool
+    held: PlanSummary | None
+
+
+def carry_out(plan: RunPlan, settings: Settings, limit: int = 0) -> Carried:
     """
     Take what waits through the chain, with books of its own.
-
-    Returns:
-        the run's report, and whether it was cancelled.
 
     Raises:
         RunStoppedError, RunCancelledError, BooksUnbalancedError, EnrichmentError: see `enrich_contacts`.
@@ -69,7 +83,8 @@ def carry_out(plan: RunPlan, settings: Settings, limit: int = 0) -> tuple[RunRep
     plan = replace(plan, processes=other_processes(settings))
     with marked_alive(plan):
         open_books(plan)
-        with run_slot(plan.lane), locks_kept(plan) as permit, cancelled_by_signals(partial(_cancel, permit)):
+        # Its sign of life is kept up from here on: a run that waits for its slot for hours isn't dead.
+        with locks_kept(plan) as permit, run_slot(plan.lane), cancelled_by_signals(partial(_cancel, permit)):
             run = _work(plan, settings, limit, permit)
         report = close_books(
             plan,
@@ -82,8 +97,16 @@ def carry_out(plan: RunPlan, settings: Settings, limit: int = 0) -> tuple[RunRep
             dict(run.planned),
         )
     publish_report(plan, report)
+    held = _ask_about_held(plan, settings)
     _judge(report)
-    return report, permit
+    return Carried(report, permit.cancelled, held)
+
+
+def _ask_about_held(plan: RunPlan, settings: Settings) -> PlanSummary | None:
+    """Ask people for their approval of what a guard has held, whatever else the run ended with."""
+    if not plan.guard.is_on or waiting_plan(plan) is None:
+        return None
+    return ask_for_approval(plan, [] if local_run() else settings.notifier_references)
 
 
 @dataclass
@@ -95,6 +118,7 @@ class _Run:
     claimed: int = 0
     batches: int = 0
     planned: Counter[str] = field(default_factory=Counter)
+    flying: "deque[_Flight]" = field(default_factory=deque)
 
 
 @dataclass(frozen=True)
@@ -139,11 +163,28 @@ def _work(plan: RunPlan, settings: Settings, limit: int, permit: Permit) -> _Run
             run.planned.update(summary.planned)
             run.settled += sum(summary.dispositions.values()) + summary.returned + summary.lost
             show_progress(min(100.0, 100.0 * run.settled / max(total, 1)))
+    except BaseException:
+        _land(plan, run, permit)
+        raise
     finally:
         finish_writes(plan)
     if permit.cancelled:
         run.stop = graver(run.stop, Stop(CANCELLED, "cancelled; the remaining contacts wait in the queue"))
     return run
+
+
+def _land(plan: RunPlan, run: _Run, permit: Permit) -> None:
+    """
+    Await the chunks in flight of a run that fails; they pay for nothing more.
+
+    Once the run has failed, its claims are free: what still worked on them would pay beside the run that takes them.
+    """
+    permit.cancel()
+    while run.flying:
+        try:
+            _end(plan, run.flying.popleft(), run)
+        except Exception as error:  # noqa: BLE001 - the first error is the run's, and the other chunks are awaited too
+            event("chunk_not_released", error=cause(error))
 
 
 def _progress(plan: RunPlan, total: int) -> Callable[[float], object]:
@@ -168,21 +209,21 @@ def _log_progress(total: int, logged: list[float], percent: float) -> None:
 
 def _chunks(plan: RunPlan, settings: Settings, budget: int, run: _Run, permit: Permit) -> Iterator[ChunkSummary]:
     """Keep chunks in flight until nothing is left to claim, and yield each one's summary."""
-    flying: deque[_Flight] = deque()
     most = settings.chunks_in_flight
     while True:
         plan = replace(plan, processes=other_processes(settings))
         ends = permit.cancelled or (run.stop is not None and run.stop.ends_run)
-        begun = [] if ends else _begin(plan, most - len(flying), budget, run.batches)
+        begun = [] if ends else _begin(plan, most - len(run.flying), budget, run.batches)
         claimed = sum(len(flight.claim.contents.records) for flight in begun)
         run.claimed += claimed
         run.batches += len(begun)
         budget -= claimed
-        flying.extend(begun)
-        if not flying:
+        run.flying.extend(begun)
+        if not run.flying:
             return
-        if not begun or len(flying) == most:
-            summary = _end(plan, flying.popleft(), run)
+        if not begun or len(run.flying) == most:
+            summary = _end(plan, run.flying[0], run)
+            run.flying.popleft()
             run.stop = graver(run.stop, summary.stop)
             yield summary
 

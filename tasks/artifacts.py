@@ -5,12 +5,12 @@ The UI's menu has no entry for them, so the run's log has the address of each.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from prefect.settings import get_current_settings
 
 from blocks.log import event
+from enrichment.errors import cause
 from tasks.present_run import local_run
 
 
@@ -39,12 +39,19 @@ def publish_link(link: str, text: str, *, key: str, description: str) -> None:
 
 
 def publish_progress(description: str, *, key: str) -> Callable[[float], object]:
-    """Show a bar with the present run, and return what moves it, in per cent."""
+    """Show a bar with the present run, and return what moves it, in per cent; a server that refuses it stops no run."""
     from prefect.artifacts import create_progress_artifact, update_progress_artifact  # noqa: PLC0415 - as above
 
     made: Any = create_progress_artifact(0.0, key=key, description=description)
     _say_where(key, made)
-    return partial(update_progress_artifact, made)
+
+    def move(percent: float) -> None:
+        try:
+            update_progress_artifact(made, percent)
+        except Exception as error:  # noqa: BLE001 - whatever the server has against it
+            event("progress_not_shown", error=cause(error))
+
+    return move
 
 
 def _say_where(key: str, made: Any) -> None:

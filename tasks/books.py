@@ -38,7 +38,7 @@ from tasks.artifacts import publish_markdown, publish_table
 from tasks.contact_pages import find_page
 from tasks.dead_runs import end_dead_runs, end_of
 from tasks.lists import read_failed, read_refused
-from tasks.present_run import local_run, run_id, run_label, run_name
+from tasks.present_run import local_run, present_label, run_id, run_name
 from tasks.queue import pause_of
 from tasks.run_events import report_end, report_stale
 from tasks.steps import step
@@ -257,16 +257,13 @@ def _note_use(plan: RunPlan, use: ProviderUse, notifiers: Sequence[str]) -> None
     )
     if use.version_changed:
         event("api_version_changed", provider=use.provider, before=before, now=now)
-        notice = compose_version_notice(use.provider, use.versions_before, use.api_versions, run=_run_label(plan))
+        run = present_label(plan.run_id)
+        notice = compose_version_notice(use.provider, use.versions_before, use.api_versions, run=run)
         notify(notice.subject, notice.body, notifiers, kind=notice.kind)
 
 
 def _occasion(plan: RunPlan, report: RunReport) -> Occasion:
-    return Occasion(_run_label(plan), f"enrich retry --run {plan.run_id}", report.books)
-
-
-def _run_label(plan: RunPlan) -> str:
-    return run_label(run_name(), plan.run_id)
+    return Occasion(present_label(plan.run_id), f"enrich retry --run {plan.run_id}", report.books)
 
 
 @step(name="publish-report", task_run_name="publish the summary")

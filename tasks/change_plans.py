@@ -27,7 +27,7 @@ from enrichment.errors import ConfigurationError, sealed
 from enrichment.plan import RunPlan
 from enrichment.records import Found
 from enrichment.write_policy import WritePlan
-from tasks.present_run import run_label, run_name, who
+from tasks.present_run import present_label, who
 from tasks.steps import step
 
 
@@ -101,10 +101,10 @@ def ask_for_approval(plan: RunPlan, notifiers: Sequence[str]) -> PlanSummary:
         shown = sealed_plan(warehouse, plan.run_id)
     subject = f"Contact enrichment: {shown.summary.contacts:,} contacts wait for your approval"
     body = (
-        f"{run_label(run_name(), plan.run_id)}\n{shown.cause}: {shown.summary}.\n"
-        "Nothing is lost, and nothing was written of it. Approve it on the run's page in Prefect, or "
-        f"with `enrich apply {shown.plan_id}`; decline it with `enrich apply {shown.plan_id} --decline`. After "
-        f"{plan.guard.hours:g} hours the contacts are back in the queue."
+        f"{present_label(plan.run_id)}\n{shown.cause}: {shown.summary}.\n"
+        f"Nothing is lost, and nothing was written of it. Approve it with `enrich apply {shown.plan_id}`, or on the "
+        f"run's page in Prefect if the run is suspended; decline it with `enrich apply {shown.plan_id} --decline`. "
+        f"After {plan.guard.hours:g} hours the contacts are back in the queue."
     )
     notify(subject, body, notifiers, kind="needs_approval")
     event("approval_asked", plan=plan.run_id, contacts=shown.summary.contacts)
@@ -132,8 +132,7 @@ def decide_plan(
     state = APPROVED if approve else DECLINED
     with open_warehouse(reference) as warehouse:
         kept = _known(warehouse, plan_id)
-        if kept.state not in {WAITING, state}:
-            raise ConfigurationError(f"the plan {plan_id} was {kept.state} by {kept.decided_by} at {kept.decided_at}")
+        _check_undecided(kept, state)
         shown = sealed_plan(warehouse, plan_id)
         with open_crm(kept.crm) as crm:
             mark = policy_mark(crm.rules, crm.protected)
@@ -146,9 +145,19 @@ def decide_plan(
                 f"the plan {plan_id} can't be applied: {stale}. Its contacts are in the queue: make a new plan with "
                 "`enrich plan`"
             )
-        warehouse.decide_plan(plan_id, state=state, by=by or who(), note=note)
+        if not warehouse.decide_plan(plan_id, state=state, by=by or who(), note=note):
+            _check_undecided(_known(warehouse, plan_id), state)  # somebody has decided meanwhile
     event("plan_decided", plan=plan_id, state=state)
     return kept
+
+
+def _check_undecided(kept: KeptPlan, wanted: str) -> None:
+    """Raise if a person has decided otherwise."""
+    if kept.state not in {WAITING, wanted}:
+        raise ConfigurationError(
+            f"the plan {kept.plan_id} was {kept.state} by {kept.decided_by} at {kept.decided_at}: nothing was changed; "
+            "make a new one with `enrich plan`"
+        )
 
 
 def _known(warehouse: Warehouse, plan_id: str) -> KeptPlan:

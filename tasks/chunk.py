@@ -36,7 +36,7 @@ from lookup.permit import RUN_CANCELLED
 from lookup.walk import LookUp, load_providers
 from tasks.locks import locks_kept
 from tasks.run_events import report_spending
-from tasks.steps import Parcel, step
+from tasks.steps import PATIENT_RETRIES, Parcel, step
 from tasks.write_back import WriteBack
 
 #: Why a contact isn't looked up by a run that pays for nothing.
@@ -174,7 +174,7 @@ def carry_chunk(plan: RunPlan, claimed: Parcel[Claim]) -> ChunkSummary:
     return settle(plan, write_back(plan, store(plan, look_up(plan, claimed))))
 
 
-@step(name="release-chunk", task_run_name="put {claimed.contents.label} back")
+@step(name="release-chunk", task_run_name="put {claimed.contents.label} back", retries=PATIENT_RETRIES)
 def release_chunk(plan: RunPlan, claimed: Parcel[Claim], reason: str, detail: str) -> ChunkSummary:
     """Put the records of a broken chain back, or file them as dead letters at their last attempt."""
     claim = claimed.contents

@@ -61,7 +61,7 @@ def _alert(flow: "Flow[Any, Any]", flow_run: FlowRun, state: State[Any]) -> None
             return
     except Exception as error:  # noqa: BLE001 - Prefect's server may be what fails
         event("last_run_not_read", level=logging.WARNING, run=flow_run.id, error=cause(error))
-    occasion = Occasion(f"{flow.name}: {_label(flow_run)}")
+    occasion = Occasion(f"{flow.name}: {run_label(flow_run.name, flow_run.id, flow_run.id)}")
     concern = Concern(_kind(state), likeness(message), text=message)
     alert = compose_alert([concern], [concern], {}, occasion)
     if alert:
@@ -121,7 +121,7 @@ def _close(flow_run: FlowRun, message: str) -> bool:
         warehouse.release_run(plan.run_id, costs_attempt=True)
         books = warehouse.read_books(plan.run_id) if run else Books()
         concern = Concern("failed", likeness(message), text=message)
-        occasion = Occasion(_label(flow_run), books=books)
+        occasion = Occasion(run_label(flow_run.name, flow_run.id, plan.run_id), books=books)
         end = alert_and_end(warehouse, plan, [concern], occasion, settings.notifier_references)
         report_stale(asked.get("lane") or "", warehouse)
         usage = warehouse.count_usage(plan.run_id)
@@ -132,10 +132,6 @@ def _close(flow_run: FlowRun, message: str) -> bool:
         )
     event("books_closed", run=plan.run_id, state="failed")
     return True
-
-
-def _label(flow_run: FlowRun) -> str:
-    return run_label(flow_run.name, flow_run.id)
 
 
 def _error(state: State[Any]) -> Any:

@@ -87,10 +87,19 @@ def run_name() -> str:
     return run.name if run else flow_run.get_name() or ""
 
 
-def run_label(name: str, run_id: object) -> str:
-    """Return what messages say of a run: its name, in Markdown a link into Prefect's UI if there is one, and its id."""
+def run_label(name: str, flow_run_id: object, totals: object) -> str:
+    """
+    Return what messages say of a run: its name, in Markdown a link into Prefect's UI if there is one, and an id.
+
+    The link needs the id that Prefect knows, and what people do about the run the id of its totals.
+    """
     url = get_current_settings().ui_url
-    return f"flow run {f'[{name}]({url}/runs/flow-run/{run_id})' if url else name} ({run_id})"
+    return f"flow run {f'[{name}]({url}/runs/flow-run/{flow_run_id})' if url else name} ({totals})"
+
+
+def present_label(totals: str) -> str:
+    """Return what messages say of the present run, whose totals have this id."""
+    return run_label(run_name(), run_id(), totals)
 
 
 def run_parameters() -> Mapping[str, Any]:

@@ -24,6 +24,8 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 _RETRIES = 3
+#: Of a step without which something paid for is lost: they outlast four minutes without a warehouse.
+PATIENT_RETRIES = 7
 _JITTER = 0.5  # share of each pause
 
 
@@ -98,16 +100,16 @@ def step(**options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:
     """
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
-        return Step(
-            sealed(function),
-            retries=_RETRIES,
-            retry_delay_seconds=exponential_backoff(backoff_factor=2),
-            retry_jitter_factor=_JITTER,
-            retry_condition_fn=_may_heal,
-            persist_result=False,
-            cache_policy=NO_CACHE,
-            **{"task_run_name": options["name"].replace("-", " "), **options},
-        )
+        usual: dict[str, Any] = {
+            "task_run_name": options["name"].replace("-", " "),
+            "retries": _RETRIES,
+            "retry_delay_seconds": exponential_backoff(backoff_factor=2),
+            "retry_jitter_factor": _JITTER,
+            "retry_condition_fn": _may_heal,
+            "persist_result": False,
+            "cache_policy": NO_CACHE,
+        }
+        return Step(sealed(function), **{**usual, **options})
 
     return decorate
 

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 import cli
 from blocks.warehouses.base import KeptRun
 from sandbox.accounts import notifier_settings
-from tasks import queue
+from tasks import locks, queue
 from tasks.books import describe_fields
 from tasks.present_run import LocalRun, entered
 from tests.cases.chain import Chain
@@ -196,10 +196,12 @@ def test_a_run_that_is_interrupted_while_it_waits_is_cancelled_too(
     ids = contacts(chain, 1)
     enrich("stage", "--ids", *ids)
     monkeypatch.setattr(queue, "LOCAL_RUNS", 0)
+    signs_of_life = []
 
     class Interrupt(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if "run_waits" in record.getMessage():
+                signs_of_life.append(len(locks._kept))
                 os.kill(os.getpid(), signal.SIGINT)
 
     handler = Interrupt()
@@ -211,6 +213,7 @@ def test_a_run_that_is_interrupted_while_it_waits_is_cancelled_too(
     assert (done.exit_code, done.stdout) == (130, "")
     assert "the run was interrupted; its contacts wait in the queue" in done.stderr
     assert (last_run(chain).state, chain.ends(*ids), alerts(chain)) == ("cancelled", ["queued"], [])
+    assert signs_of_life == [1]  # else another run would take it for dead after two leases
 
 
 def test_few_runs_work_at_once_on_a_machine(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,6 +154,18 @@ def test_a_guard_holds_a_run_until_a_person_approves(pipeline: Pipeline) -> None
 
 
 @ALONE
+def test_what_a_guard_holds_is_asked_about_also_where_a_cap_ends_the_run(pipeline: Pipeline) -> None:
+    """Else the contacts would stand for days, and nobody would know."""
+    pipeline.new_world(CONTACTS)
+    pipeline.setenv("ENRICHMENT_GUARD_CONTACTS", "5")
+    said = enrich("backfill", "--all", "--max-credits", "20", "--json")
+    assert said.exit_code == 0, said.stderr
+    report = json.loads(said.stdout)
+    assert report["stop"]["kind"] == "needs_approval"
+    assert printed("apply")["items"][0]["plan_id"] == report["run_id"]
+
+
+@ALONE
 def test_declined_changes_are_dropped_and_their_contacts_leave_the_queue(pipeline: Pipeline) -> None:
     """The results stay in the warehouse; a plan that was declined can't be approved any more."""
     pipeline.new_world(CONTACTS)
@@ -216,6 +228,21 @@ def test_a_deployed_run_waits_in_prefect_and_goes_on_with_the_answer(pipeline: P
     assert len(pipeline.box.world.slack.messages) == 1
 
 
+def test_a_deployed_run_that_fails_asks_about_what_a_guard_has_held(pipeline: Pipeline) -> None:
+    """The credits end in the middle of the batch: two messages, and the plan may be approved at the command line."""
+    pipeline.new_world(CONTACTS)
+    ingest_contacts(EveryContact())
+    pipeline.setenv("ENRICHMENT_GUARD_CONTACTS", "5")
+    pipeline.box.configure(zoominfo={"credits_left": 20})
+    with get_client(sync_client=True) as client:
+        run_id = client.create_flow_run(enriching.enrich_contacts).id
+        assert carried_out(client, run_id).is_failed()
+    quota, approval = sorted(map(str, pipeline.box.world.slack.messages), key=lambda one: "approval" in one)
+    assert "quota exhausted" in quota
+    assert f"`enrich apply {run_id}`" in approval
+    assert printed("apply")["items"][0]["plan_id"] == str(run_id)
+
+
 def test_a_run_that_is_retried_in_prefect_has_totals_of_its_own(pipeline: Pipeline) -> None:
     """What its first attempt has ended isn't counted again, and the audit finds both."""
     pipeline.new_world(CONTACTS)
@@ -233,6 +260,10 @@ def test_a_run_that_is_retried_in_prefect_has_totals_of_its_own(pipeline: Pipeli
         attempts = client.read_flow_run(run_id).run_count
     again = pipeline.warehouse.read_run(attempt_id(str(run_id), attempts))
     assert (attempts, again.state, again.claimed) == (2, "closed", CONTACTS - ended)
+    failed, recovered = map(str, pipeline.box.world.slack.messages)
+    assert f"/runs/flow-run/{run_id}|" in failed
+    assert f"/runs/flow-run/{run_id}|" in recovered
+    assert again.run_id in recovered
     assert sum(pipeline.dispositions().values()) == CONTACTS
     check_promises()
 

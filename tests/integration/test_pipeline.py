@@ -2,16 +2,25 @@
 
 import gc
 import os
+from typing import Any
 
 import pytest
 
-from enrichment.errors import CredentialsRejectedError, EnrichmentError, QuotaExhaustedError, RequestRefusedError
+from enrichment.errors import (
+    CredentialsRejectedError,
+    EnrichmentError,
+    QuotaExhaustedError,
+    RequestRefusedError,
+    TransientError,
+)
 from enrichment.intake import EveryContact, FailedContacts, ListedContacts, MissedContacts
 from enrichment.records import Disposition, Origin, StagedRecord
 from enrichment.summary import RunReport
+from flows import work
 from sandbox.agreement import disagreements
 from tasks.contact import erase_contact
 from tasks.preview import Preview
+from tasks.queue import claim_chunks
 from tests.integration.conftest import Pipeline
 from tests.integration.local import enrich_contacts, ingest_contacts, preview_contacts
 
@@ -50,6 +59,31 @@ def test_every_contact_ends_once_and_the_crm_holds_what_the_warehouse_says(pipel
     assert world.zoominfo.credits_used == sum(world.zoominfo.billed.values()) == report.credits
     assert report.api_versions == ["v1"]
     assert world.slack.messages == world.mail.messages == []
+
+
+def test_a_run_that_fails_awaits_its_batches_before_it_lets_go_of_them(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else another run would take the contacts, and pay for what is being bought at that moment."""
+    pipeline.new_world(60)
+    ingest_contacts(EveryContact())
+    pipeline.setenv("ENRICHMENT_CHUNK_SIZE", "20")
+    pipeline.box.configure(zoominfo={"latency_ms": 300})
+    taken: list[Any] = []
+
+    def take_once(*args: Any) -> Any:
+        if taken:
+            raise TransientError("the warehouse is away")
+        taken.append(claim_chunks(*args))
+        return taken[0]
+
+    monkeypatch.setattr(work, "claim_chunks", take_once)
+    with caplog.at_level("INFO"), pytest.raises(TransientError, match="the warehouse is away"):
+        enrich_contacts()
+    said = [one.split()[0] for one in caplog.messages]
+    assert len(taken[0]) == said.count("chunk_looked_up") == 3
+    assert max(place for place, what in enumerate(said) if what == "chunk_settled") < said.index("books_closed")
+    monkeypatch.undo()
 
 
 def test_a_run_lets_go_of_each_batch(pipeline: Pipeline) -> None:
@@ -199,7 +233,7 @@ def test_quota_stops_the_run_alerts_once_and_the_next_run_goes_on(pipeline: Pipe
     pipeline.box.configure(zoominfo={"credits_left": 1000})
     assert run().books.balanced
     assert pipeline.queue() == 0
-    assert "works again" in world.slack.messages[-1].text
+    assert "recovered: " in world.slack.messages[-1].text
     assert len(world.slack.messages) == 2
     assert set(world.hubspot.updates_by_contact.values()) == {1}
     assert max(world.zoominfo.billed.values()) == 1
@@ -264,7 +298,7 @@ def test_failures_above_the_threshold_alert_with_their_cause_and_can_be_replayed
     healed = run()
     assert healed.books.count(Disposition.WRITTEN) == report.books.count(Disposition.FAILED)
     assert sum(world.zoominfo.lookups.values()) == asked
-    assert "works again" in world.slack.messages[-1].text
+    assert "recovered: " in world.slack.messages[-1].text
 
 
 def test_transient_trouble_on_both_sides_changes_no_result(pipeline: Pipeline) -> None:

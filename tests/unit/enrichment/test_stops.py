@@ -14,7 +14,18 @@ from enrichment.errors import (
     RunStoppedError,
     TransientError,
 )
-from enrichment.records import CREDIT_CAP_REACHED, PAUSED, STOPS_RUN, Outcome, Returned, StagedRecord, State, Stop
+from enrichment.records import (
+    CANCELLED,
+    CREDIT_CAP_REACHED,
+    NEEDS_APPROVAL,
+    PAUSED,
+    STOPS_RUN,
+    Outcome,
+    Returned,
+    StagedRecord,
+    State,
+    Stop,
+)
 from enrichment.stops import STOP_KINDS, give_back, graver, stop_kind_of_reply, stop_of
 
 RECORDS = [StagedRecord(f"r{n}", "hubspot", str(n), None, State.CLAIMED, n) for n in (1, 2, 3)]
@@ -76,6 +87,7 @@ def test_no_records_no_settlements() -> None:
 
 
 CAPPED, HELD, FAILED = Stop(CREDIT_CAP_REACHED, "c"), Stop(PAUSED, "p"), Stop("quota_exhausted", "q")
+APPROVAL, ENDED = Stop(NEEDS_APPROVAL, "held"), Stop(CANCELLED, "by a person")
 NOTED = Stop(CREDIT_CAP_REACHED, "n", ends_run=False)
 
 
@@ -91,6 +103,10 @@ NOTED = Stop(CREDIT_CAP_REACHED, "n", ends_run=False)
         (NOTED, CAPPED, CAPPED),
         (CAPPED, NOTED, CAPPED),
         (NOTED, FAILED, FAILED),
+        (CAPPED, APPROVAL, APPROVAL),
+        (APPROVAL, HELD, APPROVAL),
+        (APPROVAL, ENDED, ENDED),
+        (APPROVAL, FAILED, FAILED),
     ],
 )
 def test_a_failure_outranks_a_requested_stop(first: Stop | None, second: Stop | None, expected: Stop | None) -> None:

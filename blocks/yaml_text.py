@@ -13,11 +13,34 @@ def read_yaml(text: str) -> Any:
     Return what a text says.
 
     Raises:
-        yaml.YAMLError: it isn't YAML, is nested too deep, or has a value that there is none of, such as a 31st of June.
+        yaml.YAMLError: it isn't YAML, is nested too deep, has a key twice, of which the first would be lost, or a value
+            that there is none of, such as a 31st of June.
     """
+    loader = LOADER(text)
     try:
-        return yaml.load(text, Loader=LOADER)  # noqa: S506 - both load plain values only
+        node = loader.get_single_node()
+        _check_keys(node)
+        return None if node is None else loader.construct_document(node)
     except RecursionError:
         raise yaml.YAMLError("nested too deep") from None
     except ValueError as error:
         raise yaml.YAMLError(str(error)) from None
+    finally:
+        loader.dispose()
+
+
+def _check_keys(node: yaml.Node | None) -> None:
+    """Raise if a mapping has a key twice."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen and isinstance(key, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key '{key.value}' is there a second time", problem_mark=key.start_mark
+                )
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+            _check_keys(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for each in node.value:
+            _check_keys(each)

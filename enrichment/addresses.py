@@ -57,8 +57,9 @@ _SEPARATOR = re.compile(r"[._-]")
 
 #: Hosts of free mail that the list lacks.
 _ALSO_FREE_HOSTS = """
-    daum.net hey.com neuf.fr privaterelay.appleid.com sfr.fr sympatico.ca tuta.com tuta.io tutamail.com tutanota.com
-    tutanota.de
+    daum.net hey.com hispeed.ch icloud.com.cn kakao.com mail.dk mailbox.org mozmail.com nate.com neuf.fr online.no
+    passmail.net privaterelay.appleid.com sfr.fr sympatico.ca tuta.com tuta.io tutamail.com tutanota.com tutanota.de
+    vk.com
 """
 _FREE = whitelist | frozenset(_ALSO_FREE_HOSTS.split())
 
@@ -85,6 +86,12 @@ _RUN_BY: Mapping[str, str] = {
     "bluewin": "swisscom",
     "protonmail pm": "proton",
     "ya": "yandex",
+    "nate": "sk skcomms",
+    "hispeed": "sunrise upc",
+    "online": "telenor",
+    "mailbox": "heinlein",
+    "mozmail": "mozilla",
+    "passmail": "proton",
 }
 _OWNERS = {host: frozenset(owners.split()) for hosts, owners in _RUN_BY.items() for host in hosts.split()}
 

@@ -129,11 +129,11 @@ _LINKEDIN = re.compile(
 _DOMAIN = re.compile(r"(?:(?:https?:)?//)?(?:www\.)?(?P<host>[^\s/?#:@]+)(?::\d+)?(?P<rest>[/?#].*)?", re.IGNORECASE)
 #: A page at one of these is a company's page there; the domain isn't the company's own.
 _PLATFORMS = re.compile(
-    r"(?:linkedin|facebook|fb|twitter|x|instagram|youtube|xing|crunchbase|github|sites\.google)\.com"
-    r"|t\.me|linktr\.ee|(?:[a-z]+\.)?wikipedia\.org"
+    r"(?:[a-z0-9-]+\.)*(?:(?:linkedin|facebook|fb|twitter|x|instagram|youtube|xing|crunchbase|github)\.com|wikipedia\.org)"
+    r"|sites\.google\.com|t\.me|linktr\.ee"
 )
 _FIGURES = (
-    r"[0-9]{1,3}(?:[,'\u2019\u00a0\u202f][0-9]{3})+",
+    r"[0-9]{1,3}(?:[,'\u2019][0-9]{3})+",
     r"[0-9]{1,9}\.0",
     r"[0-9]{1,3}\.[0-9]{1,2}(?=[ ]?[kKmM])",
     r"[0-9]{1,9}",
@@ -313,9 +313,7 @@ def seniority(value: Any) -> str | None:
 
 
 def _number(digits: str, unit: str) -> int:
-    return round(
-        float(re.sub(r"[,'\u2019\u00a0\u202f]", "", digits)) * {"": 1, "k": 1_000, "m": 1_000_000}[unit.lower()]
-    )
+    return round(float(re.sub(r"[,'\u2019]", "", digits)) * {"": 1, "k": 1_000, "m": 1_000_000}[unit.lower()])
 
 
 def _with_country(value: Any) -> tuple[str, str | None]:

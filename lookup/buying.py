@@ -97,11 +97,11 @@ class Buyer:
     def settle_missing(self, case: Case, asked: Asked, reply: Reply) -> Settlement:
         """Put the record back: for another attempt, or at none where a wait or a stop isn't the contact's fault."""
         record, reason = case.record, reply.reason or reply.outcome
-        if reply.outcome in STOPS_RUN or reply.wait_seconds is not None:
-            pending = reply.outcome is Outcome.PENDING
-            return Returned(record.record_id, reason, reply.wait_seconds or 0.0, costs_attempt=pending)
-        if reply.outcome is Outcome.PENDING:
-            return Returned(record.record_id, reason, _PENDING_WAIT_SECONDS)
+        if reply.outcome is Outcome.PENDING and record.attempts < self.plan.max_attempts:
+            wait = _PENDING_WAIT_SECONDS if reply.wait_seconds is None else reply.wait_seconds
+            return Returned(record.record_id, reason, wait)
+        if reply.outcome in STOPS_RUN or (reply.wait_seconds is not None and reply.outcome is not Outcome.PENDING):
+            return Returned(record.record_id, reason, reply.wait_seconds or 0.0, costs_attempt=False)
         return settle_failure(
             record,
             reason=reason,

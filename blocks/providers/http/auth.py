@@ -36,6 +36,9 @@ from enrichment.values import number
 #: A secret from a secret block is read again after this many seconds, so that a rotated one is picked up.
 STATIC_LIFETIME_SECONDS = 300.0
 
+#: Goes with every request: bot protection in front of an API refuses the default one of an HTTP client.
+AGENT: Mapping[str, str] = {"User-Agent": "contact-enrichment"}
+
 
 def credential_ways(auth: Auth) -> list[list[str]]:
     """Return the names of the secrets that a kind of auth needs; each list of them is enough."""
@@ -157,12 +160,13 @@ class _TokenEndpoint:
     advice: str
     pacer: Pacer | None = None
 
-    def post(self, **content: Any) -> Mapping[str, Any]:
+    def post(self, headers: Mapping[str, str], **content: Any) -> Mapping[str, Any]:
         """
         Return the body that holds a token.
 
         Args:
-            content: headers and body, as httpx takes them.
+            headers: of the request.
+            content: its body, as httpx takes it.
 
         Raises:
             ConfigurationError: it would go over plain HTTP.
@@ -178,17 +182,17 @@ class _TokenEndpoint:
         answer: Answer = make_call(
             line,
             Purpose("the token endpoint"),
-            lambda _: self._send(content),
+            lambda _: self._send(headers, content),
             lambda answer: judge(answer, self._has_token, dialect, at=self.url, now=datetime.now(UTC)),
         )
         body: Mapping[str, Any] = answer.body
         return body
 
-    def _send(self, content: Mapping[str, Any]) -> Answer | Trouble:
+    def _send(self, headers: Mapping[str, str], content: Mapping[str, Any]) -> Answer | Trouble:
         limits = self.spec.timeouts
         timeout = httpx.Timeout(limits.read_seconds, connect=limits.connect_seconds)
         try:
-            answer = httpx.post(self.url, timeout=timeout, verify=tls(), **content)
+            answer = httpx.post(self.url, timeout=timeout, verify=tls(), headers={**AGENT, **headers}, **content)
         except httpx.HTTPError as error:
             return network_trouble(error, network_fault(error))
         return Answer(answer.status_code, in_lower_case(answer.headers), parse_json(answer.content))

@@ -16,7 +16,7 @@ from blocks.calls.loop import Line
 from blocks.calls.messages import Answer, Call, as_received, decoded, in_lower_case, network_fault
 from blocks.calls.pacing import InFlight, Pacer, pacer_for
 from blocks.calls.tls import tls
-from blocks.providers.http.auth import apply_grant, credential_names, fetcher
+from blocks.providers.http.auth import AGENT, apply_grant, credential_names, fetcher
 from blocks.providers.http.steps import first_pace, pace_after, retry_policy
 from blocks.providers.spec.model import ProviderSpec
 from enrichment.estimate import Terms
@@ -261,7 +261,7 @@ def build_request(spec: ProviderSpec, options: Options, call: Call, grant: str) 
         call.method,
         f"{options.base_url.rstrip('/')}/{call.path.lstrip('/')}",
         params={**call.query, **query},
-        headers={"User-Agent": "contact-enrichment", "Accept-Encoding": "gzip, deflate", **call.headers, **headers},
+        headers={**AGENT, "Accept-Encoding": "gzip, deflate", **call.headers, **headers},
         content=call.content,
         extensions={"timeout": timeout(spec).as_dict()},
     )

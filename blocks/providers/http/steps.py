@@ -1,6 +1,7 @@
 """What follows from an answer: the next step, when and how to repeat, and at which rate to go on; pure."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,6 +53,9 @@ FIELDS_REFUSED = "output_fields_refused"
 
 _AGAIN = Meaning(Outcome.RETRYABLE)
 
+#: From here on statuses are those of a proxy in front of the service, which can't reach it.
+_FIRST_OF_A_PROXY = 520
+
 #: A retry without a wait would never end.
 _LEAST_PENDING_SECONDS = 5.0
 
@@ -75,6 +79,9 @@ def next_step(spec: ProviderSpec, answer: Answer, asked_fields: Sequence[str]) -
         answer: a whole answer.
         asked_fields: the output fields that the call asked for.
     """
+    if answer.cut and not answer.success:  # what is left of it could be read as another refusal
+        cut = Meaning(Outcome.RETRYABLE, CUT)
+        return Step(Action.REPEAT, cut, fault_of_status(answer.status) or Fault.UNAVAILABLE)
     refused = refused_fields(spec, answer, asked_fields)
     if refused and len(refused) < len(asked_fields):
         return Step(Action.DROP_FIELDS, fields=tuple(refused))
@@ -84,7 +91,8 @@ def next_step(spec: ProviderSpec, answer: Answer, asked_fields: Sequence[str]) -
     if meaning and meaning.outcome is not Outcome.RETRYABLE:
         return Step(Action.SETTLE, meaning)
     # A status that others use otherwise is a throttle where the spec calls it retryable (403 at one provider).
-    fault = fault_of_status(answer.status) or (Fault.THROTTLED if meaning else None)
+    down = Fault.UNAVAILABLE if answer.status >= _FIRST_OF_A_PROXY else None
+    fault = fault_of_status(answer.status) or (Fault.THROTTLED if meaning else down)
     if fault:
         return Step(Action.REPEAT, meaning or Meaning(Outcome.RETRYABLE, _reason(spec, answer)), fault)
     return _read_or_doubt(spec, answer, asked_fields)
@@ -211,4 +219,4 @@ def _number(headers: Mapping[str, str], name: str, member: str) -> float | None:
         value = float(json.loads(text)[member] if member else text)
     except (ValueError, TypeError, KeyError):
         return None
-    return value if value >= 0 else None
+    return value if 0 <= value < math.inf else None

@@ -125,6 +125,15 @@ class Expression:
         """Return the names that it looks up in the value that it is given."""
         return _names(self.tree)
 
+    def compares_with_text(self, name: str) -> bool:
+        """Return whether it compares what has this name with a text."""
+        compared = (node["children"] for node in _nodes(self.tree) if node["type"] == "comparator")
+        return any(
+            {"type": "field", "value": name, "children": []} in sides
+            and any(one["type"] == "literal" and isinstance(one["value"], str) for one in sides)
+            for sides in compared
+        )
+
     @property
     def projects(self) -> bool:
         """Return whether the result is a projection, which drops nulls, so that the rest shifts."""

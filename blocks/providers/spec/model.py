@@ -72,6 +72,11 @@ def _line(details: ErrorDetails, model: type[BaseModel], value: Any, node: yaml.
         what = f"unknown key; known keys: {', '.join(_known_keys(model, details['loc'][:-1]))}"
     elif details["type"] == "missing":
         what = "this key is missing"
+    elif details["type"] == "tuple_type":
+        what = "a list is expected, such as [a, b]"
+    elif details["type"] == "model_type":
+        known = ", ".join(_known_keys(model, details["loc"]))
+        what = f"keys and values are expected, such as {{key: value}}; known keys: {known}"
     line = _line_number(node, path)
     place = f" (line {line})" if line else ""
     return f"{source}: {'.'.join(str(part) for part in path) or 'the spec'}: {what}{place}"
@@ -219,6 +224,12 @@ class ProviderSpec(Part):
             raise ValueError(f"request.inputs lacks names that min_input uses: {', '.join(sorted(unnamed))}")
         if self.batch.max > 1 and self.items is None:
             raise ValueError("batch.max above 1 needs the key items: the path of the list in the body")
+        if self.batch.max > 1 and "$items" not in self.request.used:
+            raise ValueError("batch.max above 1 needs `$items` in request.body: the list of the contacts")
+        if not self.request.used & {"$items", "$item", "$input"}:
+            raise ValueError(
+                "request.body or request.query needs `$items`, `$item` or `$input`: whom the call is about"
+            )
         if self.min_confidence and self.confidence is None:
             raise ValueError("min_confidence needs the key confidence: where an item says how sure the match is")
         for names in ([one.name for one in self.follow_ups], [one.switch.name for one in self.follow_ups]):

@@ -91,6 +91,18 @@ class RequestForm(Part):
 
     placeholders: ClassVar[tuple[str, ...]] = PLACEHOLDERS
 
+    @property
+    def used(self) -> set[str]:
+        """Return the placeholders of what is sent."""
+        return {*_placeholders(self.body, spread=True), *_placeholders(self.query, spread=True)}
+
+    @field_validator("path")
+    @classmethod
+    def _path_is_fixed(cls, path: str) -> str:
+        if "$" in path:
+            raise ValueError("a path has no placeholders: put the identifiers into query or body")
+        return path
+
     @field_validator("item", "body", "query")
     @classmethod
     def _placeholders_are_known(cls, template: Any, info: ValidationInfo) -> Any:
@@ -101,14 +113,16 @@ class RequestForm(Part):
         return template
 
 
-def _placeholders(template: Any) -> Iterator[str]:
+def _placeholders(template: Any, *, spread: bool = False) -> Iterator[str]:
+    """Yield the placeholders of a template; the one that may be a key only if that is asked for."""
     if isinstance(template, str) and template.startswith("$"):
         yield template
     if isinstance(template, Mapping):
         yield from (f"key {name}" for name in template if str(name).startswith("$") and name != SPREAD)
+        yield from (SPREAD for name in template if spread and name == SPREAD)
     parts = template.values() if isinstance(template, Mapping) else template if isinstance(template, list) else ()
     for part in parts:
-        yield from _placeholders(part)
+        yield from _placeholders(part, spread=spread)
 
 
 class Batch(Part):
@@ -163,6 +177,8 @@ class Outcomes(Part):
     def _rules_see_what_there_is(cls, rules: tuple[Rule, ...], info: ValidationInfo) -> tuple[Rule, ...]:
         for rule in rules:
             check_names(rule.when, ITEM_NAMES if info.field_name == "item" else ANSWER_NAMES)
+            if info.field_name == "response" and rule.when.compares_with_text("status"):
+                raise ValueError(f"'{rule.when.text}' never holds: a status is a number, as in status == `402`")
             check_names(rule.reason_path, ITEM_NAMES if info.field_name == "item" else ANSWER_NAMES)
         return rules
 

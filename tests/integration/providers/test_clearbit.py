@@ -214,6 +214,12 @@ def test_an_outage_is_not_waited_out_by_the_rate_window() -> None:
         assert ask(provider, ["a@x.example"])["a@x.example"].outcome is Outcome.MATCHED
 
 
+def test_a_miss_that_is_cut_off_is_asked_for_again(box: Box, provider: HttpProvider) -> None:
+    """What is left of it could be read as a wrong address, which stops the run."""
+    box.world.faults.add(service="clearbit", kind="truncated")
+    assert ask(provider, ["miss+a@acme.example"])["miss+a@acme.example"].outcome is Outcome.UNMATCHED
+
+
 @pytest.mark.parametrize("kind", ["reset_before", "reset_after", "truncated"])
 def test_a_lost_answer_is_asked_for_again(box: Box, provider: HttpProvider, kind: str) -> None:
     """It isn't billed again, so it costs nothing to try."""

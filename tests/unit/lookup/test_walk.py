@@ -17,6 +17,7 @@ from tests.unit.lookup.world import BAD_KEY, CRM, DOWN, Answer, FollowUpSeller, 
 OPT_OUT = miss(Outcome.SUPPRESSED, "opted_out")
 BAD_INPUT = miss(Outcome.INVALID_INPUT, "bad_address")
 PARTIAL = Answer(Outcome.PARTIAL, {"title": "CTO"})
+UNDER_WAY = Answer(Outcome.PENDING)
 LAST = {"max_attempts": 1}
 BOTH = {"required_fields": ("title", "city")}
 
@@ -37,6 +38,9 @@ BOTH = {"required_fields": ("title", "city")}
         (PARTIAL, OPT_OUT, BOTH, "suppressed: opted_out", 2),
         (DOWN, match(), {}, "back: unavailable", 1),
         (DOWN, match(), LAST, "failed: unavailable", 1),
+        (UNDER_WAY, match(), {}, "back: pending", 1),
+        (UNDER_WAY, match(), LAST, "failed: pending", 1),
+        (PARTIAL, UNDER_WAY, BOTH | LAST, "found", 2),
         (PARTIAL, DOWN, BOTH, "back: unavailable", 2),
         (PARTIAL, DOWN, BOTH | LAST, "found", 2),
         (BAD_KEY, match(), {}, "back: credentials_rejected", 1),

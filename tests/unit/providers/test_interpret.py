@@ -76,6 +76,8 @@ GATEWAY = {"error": {"code": "ZI0004", "message": "Too many", "status": 429, "re
         (503, Action.REPEAT, Outcome.RETRYABLE),
         (504, Action.REPEAT, Outcome.RETRYABLE),
         (501, Action.SETTLE, Outcome.REJECTED),
+        (522, Action.REPEAT, Outcome.RETRYABLE),
+        (526, Action.REPEAT, Outcome.RETRYABLE),
     ],
 )
 def test_a_status_decides_whatever_its_body_is(body: Any, status: int, action: Action, outcome: Outcome) -> None:
@@ -128,6 +130,13 @@ def test_another_provider_means_other_things(status: int, body: Any, expected: t
 def test_a_throttle_by_another_status_is_a_throttle() -> None:
     """A status that a spec calls retryable holds all callers, as 429 does elsewhere."""
     assert next_step(CARDFILE, answer(403), ()).fault is Fault.THROTTLED
+
+
+@pytest.mark.parametrize("status", [400, 402, 404, 422, 451])
+def test_a_refusal_of_which_only_a_part_came_is_repeated(status: int) -> None:
+    """A miss that is cut off could be read as a wrong address, and would stop the run."""
+    step = next_step(CARDFILE, Answer(status, {}, '{"error": {"type": "unknown_re', readable=False, cut=True), ())
+    assert (step.action, step.fault, step.meaning.reason) == (Action.REPEAT, Fault.UNAVAILABLE, "cut_answer")
 
 
 def test_a_body_that_is_not_json_is_a_lost_answer() -> None:

@@ -27,7 +27,7 @@ def spec_with(**changes: Any) -> ProviderSpec:
         "documentation_url": "https://made.example",
         "base_url": "https://made.example",
         "auth": {"kind": "bearer"},
-        "request": {"method": "GET", "path": "x", "inputs": {"email": "mail"}},
+        "request": {"method": "GET", "path": "x", "inputs": {"email": "mail"}, "query": "$input"},
         "min_input": [["email"]],
         "outcomes": {"item": [{"when": "item", "outcome": "matched"}]},
         "rate": {"windows": [{"limit": 1, "per_seconds": 1}]},

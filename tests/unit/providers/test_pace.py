@@ -23,6 +23,8 @@ LIMIT, LEFT = "x-ratelimit-limit-", "x-ratelimit-remaining-"
         ({LIMIT + "second": "0"}, None, 25),
         ({LIMIT + "second": "-1"}, None, 25),
         ({LIMIT + "second": ""}, None, 25),
+        ({LIMIT + "second": "Infinity"}, None, 25),
+        ({LIMIT + "second": "1e400"}, None, 25),
         ({LEFT + "second": "0"}, None, 25),
         ({LEFT + "hour": "53000"}, None, 25),
         ({LEFT + "hour": "10000"}, None, 15),

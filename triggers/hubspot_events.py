@@ -57,7 +57,7 @@ class Delivery:
     counts: Mapping[str, int]
 
 
-def read_delivery(body: bytes, app_id: str) -> Delivery:
+def read_delivery(body: bytes, app_id: str, portal_id: str = "") -> Delivery:
     """
     Return what the events of a delivery ask for; those that don't concern us are passed over.
 
@@ -66,11 +66,12 @@ def read_delivery(body: bytes, app_id: str) -> Delivery:
     Args:
         body: as received.
         app_id: whose changes are ours; empty for none.
+        portal_id: the account whose contacts are ours, since accounts number theirs independently; empty for any.
 
     Raises:
         MalformedError: the body is no valid JSON list, or none of it is an object.
     """
-    reader = _Reader(app_id)
+    reader = _Reader(app_id, portal_id)
     for event in _events(body):
         if isinstance(event, dict):
             reader.read(event)
@@ -92,6 +93,7 @@ def _events(body: bytes) -> list[Any]:
 @dataclass(slots=True)
 class _Reader:
     app_id: str
+    portal_id: str
     records: dict[str, NewRecord] = field(default_factory=dict)
     changed: set[Key] = field(default_factory=set)
     erasures: dict[str, Erasure] = field(default_factory=dict)
@@ -102,6 +104,8 @@ class _Reader:
         kind = _kind(event)
         if kind not in _KINDS:
             self.counts["ignored"] += 1
+        elif self.portal_id and str(event.get("portalId", self.portal_id)) != self.portal_id:
+            self.counts["other_portal"] += 1
         elif kind not in _COUNT_ALWAYS and _is_own(event, self.app_id):
             self.counts["own"] += 1
         else:

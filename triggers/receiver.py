@@ -113,11 +113,13 @@ class HubSpotApp:
     Args:
         target_url: as HubSpot has it.
         app_id: whose changes are ours; empty for none.
+        portal_id: the account whose events are taken; empty for any.
         read_secrets: gives the client secrets that are in force.
     """
 
     target_url: str
     app_id: str
+    portal_id: str
     read_secrets: Callable[[], tuple[str, ...]]
 
 
@@ -264,7 +266,7 @@ def _add_hubspot(app: FastAPI, hubspot: HubSpotApp, limits: Limits, writer: Stag
     door = _Door("hubspot", [scheme], keys, limits, limits.deliveries_at_once)
 
     async def take(body: bytes, _: str) -> Response:
-        delivery = read_delivery(body, hubspot.app_id)
+        delivery = read_delivery(body, hubspot.app_id, hubspot.portal_id)
         await writer.commit(delivery.batch)
         await eraser.erase(delivery.erasures)
         counts = " ".join(f"{name}={count}" for name, count in sorted(delivery.counts.items()))

@@ -110,7 +110,8 @@ def _hubspot_app(settings: Settings) -> HubSpotApp:
             "since the signature covers it"
         )
     # The block is read again each time: a secret that it holds by value may be another one by then.
-    return HubSpotApp(block.target_url, block.app_id, sealed(lambda: configure(HubSpot, crm.document).client_secrets()))
+    read_secrets = sealed(lambda: configure(HubSpot, crm.document).client_secrets())
+    return HubSpotApp(block.target_url, block.app_id, block.portal_id, read_secrets)
 
 
 def _submissions(settings: Settings, receiver: Receiver) -> Submissions:

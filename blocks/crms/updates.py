@@ -10,7 +10,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from blocks.crms.base import CrmContact, Update, UpdateResult
@@ -129,9 +128,13 @@ class UpdateWriter(ABC):
         known = [self._unfit[item] for item in each.fields.items() if item in self._unfit]
         return [*known, *self.unfit(each)]
 
-    def send_all(self, groups: Iterable[Sequence[Input]], *, repeated: bool = False) -> list[Ending]:
-        """Send batches concurrently, and return how each input ended."""
-        return [ending for part in self.pool.map(partial(self.send, repeated=repeated), groups) for ending in part]
+    def send_all(self, rows: Iterable[Iterable[Sequence[Input]]], *, repeated: bool = False) -> list[Ending]:
+        """Send rows of batches concurrently, the batches of a row in turn, and return how each input ended."""
+
+        def send_row(row: Iterable[Sequence[Input]]) -> list[Ending]:
+            return [ending for batch in row for ending in self.send(batch, repeated=repeated)]
+
+        return [ending for part in self.pool.map(send_row, rows) for ending in part]
 
     def send(self, batch: Sequence[Input], *, repeated: bool = False) -> list[Ending]:
         """Send one batch, again if it is repeated, and divide it where one record's fault made all of it fail."""

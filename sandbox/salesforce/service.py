@@ -195,7 +195,7 @@ class Salesforce(Service):
 
     @cached_property
     def _writes(self) -> ContactWrites:
-        return ContactWrites(self._store, self._fields, self.clock)
+        return ContactWrites(self._store, self._fields, self.clock, lambda: self.settings.latency_ms / 1000)
 
     @cached_property
     def _creations(self) -> ContactCreations:

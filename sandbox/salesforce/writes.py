@@ -1,7 +1,7 @@
 """Updates of contacts, as collections and bulk jobs make them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sandbox.clock import Clock
@@ -30,12 +30,28 @@ class RecordRule(NamedTuple):
 
 
 class ContactWrites:
-    """Updates contacts, and keeps what was written."""
+    """
+    Updates contacts, and keeps what was written.
 
-    def __init__(self, store: OrgStore, fields: Mapping[str, Mapping[str, Any]], clock: Clock) -> None:
+    Args:
+        store: of the contacts.
+        fields: by name.
+        clock: of the world.
+        latency: gives the seconds that an answer takes; so long does an update lock the accounts of its contacts.
+    """
+
+    def __init__(
+        self,
+        store: OrgStore,
+        fields: Mapping[str, Mapping[str, Any]],
+        clock: Clock,
+        latency: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         self._store = store
         self._fields = fields
         self._clock = clock
+        self._latency = latency
+        self._busy_until: dict[str, float] = {}
         self.writes: list[Write] = []
         self.updates_by_contact: Counter[str] = Counter()
         self._locks: Counter[str] = Counter()
@@ -60,7 +76,10 @@ class ContactWrites:
             raise malformed("INVALID_INPUT", f"The maximum number of records is {MOST_RECORDS}")
         self._check_json(records)
         seen: set[str] = set()
+        began = self._clock.monotonic()
         entries = [self._entry(each, seen, passes_warnings=passes_warnings) for each in records]
+        ends = began + self._latency()
+        self._busy_until |= {self._account(str(entry["id"])): ends for entry in entries if entry.get("success")}
         return json_reply(entries, inputs=len(records))
 
     def unknown_columns(self, names: Iterable[str]) -> list[str]:
@@ -128,7 +147,15 @@ class ContactWrites:
             raise RecordError("ENTITY_IS_DELETED", "entity is deleted")
         return record
 
+    def _account(self, contact_id: str) -> str:
+        record = self._store.get(contact_id)
+        return str(record.values.get("AccountId") or "") if record else ""
+
     def _meet_lock(self, record: Record) -> None:
+        account = self._account(record.id)
+        busy = bool(account) and self._busy_until.get(account, 0.0) > self._clock.monotonic()
         if self._locks[record.id[:15]] > 0:
             self._locks[record.id[:15]] -= 1
+            busy = True
+        if busy:
             raise RecordError("UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record or 1 records")

@@ -53,7 +53,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
             lambda: load_warehouse("sqlite"),
             Limits(LIMIT, 30.0, 50),
             staged=lambda: None,
-            hubspot=HubSpotApp(URL, "54321", lambda: SECRETS[1:]),
+            hubspot=HubSpotApp(URL, "54321", "", lambda: SECRETS[1:]),
             erase=lambda _: None,
             submissions=Submissions("hubspot", ["hubspot", "salesforce"], 1e9, lambda: SECRETS),
         )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from blocks.calls.credentials import CredentialSource, Grant
@@ -113,7 +114,7 @@ def _read_limit(answer: Answer, _complaint: Complaint, what: str, now: datetime)
         return None
     body = answer.body if isinstance(answer.body, dict) else {}
     policy = word(body.get("policyName"))
-    if policy == _DAILY:
+    if policy == _DAILY or (not policy and _says_daily(answer, body)):
         raise QuotaExhaustedError(
             "HubSpot's calls of this day are used up: all apps of the account share them, and they are available again "
             "at midnight in the account's time zone"
@@ -124,6 +125,14 @@ def _read_limit(answer: Answer, _complaint: Complaint, what: str, now: datetime)
     elif wait is None:
         wait = _policy_wait(policy, answer.headers)
     return Trouble(Fault.THROTTLED, what, wait, narrow=policy == "SECONDLY")
+
+
+def _says_daily(answer: Answer, body: Mapping[str, Any]) -> bool:
+    """Return whether an answer that names no policy is about the day's limit; each of its fields may be absent."""
+    left = answer.headers.get("x-hubspot-ratelimit-daily-remaining")
+    return answer.status == HTTPStatus.TOO_MANY_REQUESTS and (
+        left == "0" or "daily" in str(body.get("message")).lower()
+    )
 
 
 def _policy_wait(policy: str, headers: Mapping[str, str]) -> float | None:

@@ -99,6 +99,12 @@ class HubSpot(CrmBlock):
         "", pattern=r"^\d*$", description="Id of the app that writes for the pipeline, whose changes are ignored."
     )
 
+    portal_id: str = Field(
+        "",
+        pattern=r"^\d*$",
+        description="Id of your HubSpot account; events of another account in which the app is installed are ignored.",
+    )
+
     def default_rules(self) -> tuple[FieldRule, ...]:
         """Return how fields are filled by default; see the base."""
         return DEFAULT_RULES

@@ -229,7 +229,14 @@ class ContactReader:
 
     def read_batch(self, ids: Sequence[str], wanted: FieldSet) -> dict[str, CrmContact]:
         """Read one batch; every id ends as found or as named missing, else it is asked for alone."""
-        body = self._api.ask(self._batch_read(ids, wanted), READ_SCOPE, _accounts_for_something).body
+        call = self._batch_read(ids, wanted)
+        try:
+            body = self._api.ask(call, READ_SCOPE, _accounts_for_something).body
+        except TransientError:
+            if len(ids) > 1:
+                raise
+            # About a single contact, HubSpot may have nothing to say for good: then only this one fails.
+            body = self._api.ask(call, READ_SCOPE, is_complete).body
         found = _place(ids, body["results"], wanted)
         missing = {i for c in complaints(body) if c.category == OBJECT_NOT_FOUND for i in c.ids}
         open_ids = [i for i in ids if i not in found and i not in missing]

@@ -79,7 +79,7 @@ class HubSpotWriter(UpdateWriter):
 
     def deliver(self, inputs: Sequence[Input]) -> list[Ending]:
         """Send inputs in batches."""
-        return self.send_all(batches(inputs, BATCH_SIZE))
+        return self.send_all([batch] for batch in batches(inputs, BATCH_SIZE))
 
     def ask(self, batch: Sequence[Input]) -> Any:
         """Return HubSpot's answer to a batch."""

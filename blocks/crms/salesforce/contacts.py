@@ -255,14 +255,32 @@ class ContactReader:
         return list(answer.body)
 
     def _survivors(self, missing: Sequence[str]) -> dict[str, str]:
-        """Return into which contacts the missing ones were merged."""
+        """Return into which contacts the missing ones were merged in the end, one after the other if need be."""
         masters: dict[str, str] = {}
-        for ids in batches(missing, QUERIED_IDS):
+        unknown: list[str] = list(missing)
+        while unknown:
+            further = self._masters(unknown)
+            masters |= further
+            unknown = [one for one in dict.fromkeys(further.values()) if short(one) not in masters]
+        return {crm_id: _last(masters, crm_id) for crm_id in missing if short(crm_id) in masters}
+
+    def _masters(self, ids_merged: Sequence[str]) -> dict[str, str]:
+        """Return into which contacts these were merged, by their short ids."""
+        masters: dict[str, str] = {}
+        for ids in batches(ids_merged, QUERIED_IDS):
             listed = ", ".join(f"'{crm_id}'" for crm_id in ids)
             soql = f"SELECT Id, MasterRecordId FROM Contact WHERE Id IN ({listed}) AND MasterRecordId != null"  # noqa: S608
             rows = self._api.rows(soql, deleted=True)
             masters |= {short(row["Id"]): str(row["MasterRecordId"]) for row in rows}
-        return {crm_id: masters[short(crm_id)] for crm_id in missing if short(crm_id) in masters}
+        return masters
+
+
+def _last(masters: Mapping[str, str], crm_id: str) -> str:
+    seen: set[str] = set()
+    while (key := short(crm_id)) in masters and key not in seen:
+        seen.add(key)
+        crm_id = masters[key]
+    return crm_id
 
 
 def _page_query(condition: str) -> str:

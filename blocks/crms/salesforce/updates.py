@@ -85,7 +85,7 @@ class SalesforceWriter(UpdateWriter):
         endings = [ending for ending in bulk if ending.reason != DUPLICATES.lower()]
         done = {ending.input.crm_id for ending in endings}
         left = [each for each in inputs if each.crm_id not in done]
-        endings += self.send_all(self._lots(left, BATCH_SIZE), repeated=bool(bulk) or self._bulk.in_doubt)
+        endings += self.send_all(self._rows(left, BATCH_SIZE), repeated=bool(bulk) or self._bulk.in_doubt)
         for attempt, size in enumerate(SMALLER, 1):
             again = [ending.input for ending in endings if ending.passing]
             if not again or self.stop is not None:
@@ -93,7 +93,7 @@ class SalesforceWriter(UpdateWriter):
             logger.warning("records_sent_again service=salesforce records=%s attempt=%s", len(again), attempt)
             self._api.pause(attempt)
             settled = [ending for ending in endings if not ending.passing]
-            endings = settled + self.send_all(self._lots(again, size), repeated=True)
+            endings = settled + self.send_all(self._rows(again, size), repeated=True)
         return endings
 
     def ask(self, batch: Sequence[Input]) -> Any:
@@ -147,19 +147,20 @@ class SalesforceWriter(UpdateWriter):
             return [unconfirmed(each, "Salesforce's answer has a different length from the batch") for each in batch]
         return [_ending(each, entry) for each, entry in zip(batch, body, strict=True)]
 
-    def _lots(self, inputs: Sequence[Input], size: int) -> list[list[Input]]:
-        """Return the inputs in batches, those of one account together: else they would lock each other out."""
+    def _rows(self, inputs: Sequence[Input], size: int) -> list[list[list[Input]]]:
+        """Return the inputs in rows of batches, those of an account in one row: else they would lock each other out."""
 
         def account(each: Input) -> str:
             return self._reader.account_of(each.crm_id)
 
-        lots: list[list[Input]] = []
+        rows: list[list[list[Input]]] = []
         for name, members in groupby(sorted(inputs, key=account), account):
-            for part in batches(list(members), size if name else 1):
-                if not lots or len(lots[-1]) + len(part) > size:
-                    lots.append([])
-                lots[-1] += part
-        return lots
+            for group in [list(members)] if name else ([each] for each in members):
+                if rows and len(rows[-1]) == 1 and len(rows[-1][0]) + len(group) <= size:
+                    rows[-1][0] += group
+                else:
+                    rows.append([list(part) for part in batches(group, size)])
+        return rows
 
 
 def _ending(each: Input, entry: Any) -> Ending:

@@ -40,6 +40,24 @@ def test_too_many_calls_are_waited_for(account: Account, policy: str, headers: d
     assert account.calls(UPDATE) == [429, 200]
 
 
+@pytest.mark.parametrize(
+    ("said", "headers"),
+    [
+        ("You have reached your daily limit.", {}),
+        ("Too many requests.", {"X-HubSpot-RateLimit-Daily-Remaining": "0"}),
+    ],
+)
+def test_the_limit_of_the_day_is_known_without_the_name_of_its_policy(
+    account: Account, said: str, headers: dict[str, str]
+) -> None:
+    """Each field of the answer may be absent; to go on would use up the contacts' attempts until midnight."""
+    body = json.dumps({"status": "error", "errorType": "RATE_LIMIT", "message": said})
+    account.answer_instead(body, READ, status=429, headers=headers)
+    with pytest.raises(QuotaExhaustedError, match="calls of this day are used up"):
+        account.crm().read(account.ids, [])
+    assert account.calls(READ) == [429]
+
+
 def test_the_limit_that_hubspot_states_is_adopted(account: Account, caplog: pytest.LogCaptureFixture) -> None:
     """Plans differ, and so do the limits of one account from year to year."""
     caplog.set_level(logging.INFO)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from blocks.crms.base import read_apart
 from enrichment.errors import TransientError
 from tests.integration.crms.conftest import READ, Account
 
@@ -61,6 +62,19 @@ def test_an_answer_that_says_nothing_of_an_id_makes_no_contact_vanish(account: A
     found = account.crm().read([first, second], ["email"])
     assert found.keys() == {first, second}
     assert account.calls(READ) == [200, 200]
+
+
+def test_a_contact_about_which_nothing_is_ever_said_fails_alone(account: Account) -> None:
+    """Neither returned nor named missing, in its batch and by itself: the others are read all the same."""
+    silent, *others = account.ids
+    alone = f'"inputs": [{{"id": "{silent}"}}]'
+    said = [{"id": one, "properties": {}} for one in others]
+    crm = account.impatient()
+    for body, results in ((alone, []), (silent, said)):
+        answer = json.dumps({"status": "COMPLETE", "results": results})
+        account.answer_instead(answer, READ, body_contains=body, times=0)
+    read, failed = read_apart(crm, account.ids, [])
+    assert (sorted(read), list(failed)) == (sorted(others), [silent])
 
 
 def test_an_error_about_a_contact_does_not_make_it_vanish(account: Account) -> None:

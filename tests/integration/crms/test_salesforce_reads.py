@@ -107,6 +107,15 @@ def test_a_merged_contact_comes_as_its_survivor(org: Org) -> None:
     }
 
 
+def test_a_contact_that_was_merged_twice_comes_as_the_last_survivor(org: Org) -> None:
+    """The contact that it was merged into first is gone as well."""
+    first, second, survivor = org.ids[:3]
+    org.salesforce.delete(first, into=second)
+    org.salesforce.delete(second, into=survivor)
+    found = org.crm().read([first, second], [])
+    assert {asked: one.contact.crm_id for asked, one in found.items()} == {first: survivor, second: survivor}
+
+
 def test_the_moment_of_change_is_that_of_the_record(org: Org) -> None:
     """Salesforce gives no field's own; the later moment keeps more of what people wrote."""
     crm_id = org.ids[0]

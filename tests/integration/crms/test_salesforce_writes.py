@@ -161,6 +161,19 @@ def test_contacts_of_one_account_share_a_batch(org: Org) -> None:
     assert sorted(org.inputs(COLLECTIONS)) == [90, 180, 180]
 
 
+def test_contacts_of_one_account_are_never_written_side_by_side(org: Org) -> None:
+    """An account with more contacts than a batch takes, and the smaller batches in which locked ones are repeated."""
+    ids = _many(org, 260, **{"Account.Name": "Acme"})
+    for crm_id in ids[:60]:
+        org.salesforce.hold(crm_id, 1)
+    org.box.configure(salesforce={"latency_ms": 20})
+    crm = org.impatient()
+    crm.read(ids, [])
+    updates = [title(crm_id) for crm_id in ids]
+    assert set(reasons(updates, crm.write(updates))) == {""}
+    assert org.inputs(COLLECTIONS) == [200, 60, 50, 10]
+
+
 @pytest.mark.parametrize(
     "answer",
     [

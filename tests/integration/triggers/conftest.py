@@ -158,7 +158,7 @@ def make_receiver(make_warehouse: Callable[[str], Warehouse]) -> Iterator[MakeRe
                 lambda: load_warehouse(vendor),
                 Limits(**chosen),
                 staged=staged,
-                hubspot=HubSpotApp(TARGET_URL, APP_ID, lambda: (CLIENT_SECRET,)),
+                hubspot=HubSpotApp(TARGET_URL, APP_ID, "", lambda: (CLIENT_SECRET,)),
                 erase=erase,
                 submissions=Submissions(
                     "hubspot", ["hubspot", "salesforce"], per_second, lambda: (SHARED_SECRET, *STANDARD_SECRETS)

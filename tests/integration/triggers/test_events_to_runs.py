@@ -59,7 +59,7 @@ def account(pipeline: Pipeline) -> Iterator[Account]:
             lambda: load_warehouse("sqlite"),
             Limits(2_000_000, 30.0, 50),
             staged=lambda: None,
-            hubspot=HubSpotApp(target, "54321", lambda: (SECRET,)),
+            hubspot=HubSpotApp(target, "54321", "", lambda: (SECRET,)),
         )
         with served(app, listener):
             yield Account(pipeline, target)

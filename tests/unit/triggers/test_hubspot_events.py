@@ -40,8 +40,8 @@ def event(kind: str, contact: object = 501, form: str = "classic", **fields: Any
 FORMS = ("classic", "generic", "eventType", "generic eventType")
 
 
-def read(*events: object, app_id: str = APP) -> Delivery:
-    return read_delivery(json.dumps(events).encode(), app_id)
+def read(*events: object, app_id: str = APP, portal_id: str = "") -> Delivery:
+    return read_delivery(json.dumps(events).encode(), app_id, portal_id)
 
 
 def staged(batch: Batch) -> dict[str, str | None]:
@@ -50,6 +50,15 @@ def staged(batch: Batch) -> dict[str, str | None]:
         (r.crm, r.source, r.lane, r.email_address) == ("hubspot", "webhook", "live", None) for r in batch.records
     )
     return {record.crm_id: record.contact_created_at for record in batch.records}
+
+
+def test_events_of_another_account_are_passed_over() -> None:
+    """Accounts number their contacts independently: its deletion for privacy would erase our contact."""
+    deletion, creation = event("privacyDeletion", 501), event("creation", 502, portalId=7)
+    delivery = read({**deletion, "portalId": 7}, creation, event("creation", 503), portal_id="62515")
+    assert (staged(delivery.batch).keys(), delivery.erasures) == ({"503"}, ())
+    assert delivery.counts == {"other_portal": 2, "created": 1}
+    assert staged(read(creation).batch).keys() == {"502"}
 
 
 def changed(batch: Batch) -> set[str]:

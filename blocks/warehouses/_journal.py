@@ -52,7 +52,7 @@ class JournalVerbs(Transactions):
         """
         with self._transaction() as session:
             if caps:
-                session.read("lock_credits", provider=provider)
+                session.read("lock_credits")
             erased = _erasure.erased_among(session, keys)
             wanted = {"provider": provider, "keys": [key for key in keys if key not in erased]}
             session.run(

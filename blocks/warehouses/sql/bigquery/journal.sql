@@ -18,9 +18,9 @@ INSERT INTO suppression_changes (key_hash, action, reason, changed_by, changed_a
 SELECT value, :action, :reason, :changed_by, CURRENT_TIMESTAMP() FROM UNNEST(JSON_VALUE_ARRAY(:keys)) AS value
 
 -- query: lock_credits
--- Makes those who count credits of a provider wait for each other.
+-- Makes those who count credits wait for each other, at all providers, since the cap of a run is over all of its own.
 -- differs because a reservation is committed before its run counts, so that the later one sees both
-SELECT :provider AS held
+SELECT 1 AS held
 
 -- query: reserve_requests
 -- Reserves requests that no other claim has reserved at this moment.

@@ -15,9 +15,9 @@ INSERT INTO suppression_changes (key_hash, action, reason, changed_by, changed_a
 SELECT value, :action, :reason, :changed_by, now() FROM unnest(:keys::text[]) AS value
 
 -- query: lock_credits
--- Makes those who count credits of a provider wait for each other.
+-- Makes those who count credits wait for each other, at all providers, since the cap of a run is over all of its own.
 -- differs because reservations that aren't committed yet can't be counted
-SELECT pg_advisory_xact_lock(hashtext('credits of ' || :provider))::text AS held
+SELECT pg_advisory_xact_lock(hashtext('enrichment credits'))::text AS held
 
 -- query: reserve_requests
 -- Reserves requests that no other claim has reserved at this moment.

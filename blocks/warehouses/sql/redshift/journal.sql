@@ -19,9 +19,9 @@ INSERT INTO suppression_changes (key_hash, action, reason, changed_by, changed_a
 SELECT r.value, :action, :reason, :changed_by, GETDATE() FROM :keys r
 
 -- query: lock_credits
--- Makes those who count credits of a provider wait for each other.
+-- Makes those who count credits wait for each other, at all providers, since the cap of a run is over all of its own.
 -- differs because every writer holds the one lock by now, so that there is nothing left to lock
-SELECT :provider::VARCHAR(256) AS held
+SELECT 1 AS held
 
 -- query: reserve_requests
 -- Reserves requests that no other claim has reserved at this moment.

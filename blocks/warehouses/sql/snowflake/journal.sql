@@ -19,9 +19,9 @@ SELECT f.value::VARCHAR, :action, :reason, :changed_by, SYSDATE()
 FROM (SELECT PARSE_JSON(:keys) AS j) p, LATERAL FLATTEN(INPUT => p.j) f
 
 -- query: lock_credits
--- Makes those who count credits of a provider wait for each other.
+-- Makes those who count credits wait for each other, at all providers, since the cap of a run is over all of its own.
 -- differs because the first statement of reserve_requests waits until no other process is reserving
-SELECT :provider AS held
+SELECT 1 AS held
 
 -- query: reserve_requests
 -- Reserves requests that no other claim has reserved at this moment.

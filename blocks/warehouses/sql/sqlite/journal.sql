@@ -15,9 +15,9 @@ INSERT INTO suppression_changes (key_hash, action, reason, changed_by, changed_a
 SELECT value, :action, :reason, :changed_by, strftime('%Y-%m-%dT%H:%M:%fZ', 'now') FROM json_each(:keys)
 
 -- query: lock_credits
--- Makes those who count credits of a provider wait for each other.
+-- Makes those who count credits wait for each other, at all providers, since the cap of a run is over all of its own.
 -- differs because the transaction already holds SQLite's one write lock
-SELECT 1 WHERE :provider <> ''
+SELECT 1 AS held
 
 -- query: reserve_requests
 -- Reserves requests that no other claim has reserved at this moment.

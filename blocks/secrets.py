@@ -1,9 +1,10 @@
 """
-Secrets by value or by the name of a Prefect secret block.
+Secrets by value, by the name of a Prefect secret block, or by the path of a file.
 
 A secret field holds either the secret itself or `block:<block type>/<block name>`, for instance `block:secret/hubspot`,
-`block:aws-secret/crm` or `block:gcpsecret/crm`; `#key` behind it selects one key of a JSON secret. The block is read
-just before use, so that a rotated secret needs no restart.
+`block:aws-secret/crm` or `block:gcpsecret/crm`; `#key` behind it selects one key of a JSON secret. `file:<path>` is for
+what orchestrators mount, and for keys of several lines. Either is read just before use, so that a rotated secret needs
+no restart.
 """
 
 import importlib
@@ -11,6 +12,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from prefect.blocks.core import Block
@@ -20,7 +22,7 @@ from blocks.base import install_extra
 from blocks.server import require_server
 from enrichment.errors import ConfigurationError
 
-REFERENCE_PREFIX = "block:"
+_BLOCK, _FILE = "block:", "file:"
 
 
 @dataclass(frozen=True)
@@ -47,20 +49,36 @@ def reveal(secret: SecretStr | None, purpose: str) -> str:
     Return the secret's text.
 
     Args:
-        secret: the value, or a reference to a secret block.
+        secret: the value, or a reference to a secret block or a file.
         purpose: what it is for, by which an error names the setting.
 
     Raises:
-        ConfigurationError: it is missing, or its block can't be read.
+        ConfigurationError: it is missing, or its block or file can't be read.
     """
     text = secret.get_secret_value() if secret else ""
     if not text:
         raise ConfigurationError(f"{purpose} is not set: set it in the environment, in .env or in its Prefect block")
-    if not text.startswith(REFERENCE_PREFIX):
+    if text.startswith(_FILE):
+        return _read_file(Path(text.removeprefix(_FILE)), purpose)
+    if not text.startswith(_BLOCK):
         return text
-    reference, _, key = text.removeprefix(REFERENCE_PREFIX).partition("#")
+    reference, _, key = text.removeprefix(_BLOCK).partition("#")
     value = _read_block(reference, purpose)
     return _select(value, key, reference) if key else value if isinstance(value, str) else json.dumps(value)
+
+
+def _read_file(path: Path, purpose: str) -> str:
+    try:
+        text = path.expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is not text"
+        raise ConfigurationError(
+            f"{purpose} names the file {path.absolute()}, which can't be read ({why}): correct the path, or let the "
+            "pipeline's user read it"
+        ) from None
+    if not text:
+        raise ConfigurationError(f"{purpose} names the file {path.absolute()}, which is empty: put the secret into it")
+    return text
 
 
 def _read_block(reference: str, purpose: str) -> Any:

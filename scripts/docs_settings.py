@@ -23,7 +23,8 @@ overrides the block field by field. A run reads a block once a minute, so it soo
 
 A field that holds a secret takes the secret itself, or the name of a secret block: `block:secret/hubspot`,
 `block:aws-secret/crm#token` or `block:gcpsecret/crm` (`#key` selects one key of a JSON secret). Secret blocks are read
-just before use, so a rotated secret needs no restart. The AWS and Google blocks need an
+just before use, so a rotated secret needs no restart. `file:/run/secrets/token` names a file instead, such as one that
+an orchestrator mounts, or a private key. The AWS and Google blocks need an
 [extra](operations.md#extras), `aws` or `gcp`.
 
 Every command warns of a variable with the prefix `ENRICHMENT_` that is not a setting, such as `ENRICHMENT_NOTIFIER`,

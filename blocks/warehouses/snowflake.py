@@ -65,7 +65,7 @@ class Snowflake(WarehouseBlock):
     user: str | None = Field(default=None, description="User to sign in as; use a service user made for this purpose.")
     private_key: SecretStr | None = Field(
         default=None,
-        description="Private key (PEM) of the user's key pair, or the name of a secret block that holds it.",
+        description="Private key (PEM) of the user's key pair: its text, `file:<path>`, or the name of a secret block.",
     )
     private_key_passphrase: SecretStr | None = Field(
         default=None, description="Passphrase of the private key, or the name of a secret block that holds it."
@@ -149,8 +149,9 @@ class Snowflake(WarehouseBlock):
             credentials.resolve_private_key()
         except (InvalidPemFormat, ValueError, TypeError) as error:
             raise ConfigurationError(
-                f"ENRICHMENT_SNOWFLAKE_PRIVATE_KEY can't be read ({type(error).__name__}): give the whole PEM text of "
-                "a PKCS#8 key, and ENRICHMENT_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE if it is encrypted"
+                f"ENRICHMENT_SNOWFLAKE_PRIVATE_KEY can't be read ({type(error).__name__}): give the path of a PKCS#8 "
+                "key in PEM form as `file:<path>`, or its whole text; if it is encrypted, also its passphrase in "
+                "ENRICHMENT_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE"
             ) from None
         return credentials
 
@@ -320,11 +321,12 @@ def explain_statement(error: errors.Error, place: str, values: Mapping[str, Any]
     if error.errno in _NOT_SET_UP:
         return ConfigurationError(
             f"the schema {place} is not set up, or the role can't see it ({facts}): run `enrich setup`, "
-            "or grant the role what docs/snowflake.md lists"
+            "or grant the role what docs/permissions.md lists"
         )
     if error.errno in _NO_PRIVILEGE or error.sqlstate == "42501":
         return ConfigurationError(
-            f"the role lacks a privilege on {place} ({facts}): grant it what docs/snowflake.md lists"
+            f"the role lacks a privilege on {place} ({facts}): for `enrich setup` set ENRICHMENT_SNOWFLAKE_ROLE to the "
+            "role that owns the tables, and grant each role what docs/permissions.md lists"
         )
     if error.errno in _NO_WAREHOUSE:
         return ConfigurationError(

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from enrichment.intake import Intake
 
 #: The groups of commands in `enrich --help`.
-SET_UP, RUN, LOOK, REPAIR, KEEP = "Set up", "Run", "Look", "Repair", "Privacy and upkeep"
+SET_UP, RUN, LOOK, REPAIR, KEEP = "Set up", "Run", "Look", "Fix and retry", "Privacy and upkeep"
 
 app = typer.Typer(
     name="enrich",
@@ -82,7 +82,7 @@ app.add_typer(listen, name="listen", rich_help_panel=RUN)
 )
 def demo(
     contacts: Annotated[
-        int | None, typer.Option(min=1, help="How many made-up contacts to enrich; default: what takes about a minute.")
+        int | None, typer.Option(min=1, help="How many made-up contacts to enrich; default: 1,000.")
     ] = None,
     crm: Annotated[str, typer.Option(help="`hubspot`, `salesforce`, or `file` for a CSV file.")] = "hubspot",
     provider: Annotated[str, typer.Option(help="A provider, or several in order, comma-separated.")] = "zoominfo",

@@ -45,26 +45,27 @@ _PAID_AGAIN = "decide whether to pay for the lookup again"
 #: Failed contacts: what is wrong, and what to do before the retry.
 FAILED: Mapping[str, tuple[str, str]] = {
     "attempts_exhausted": (
-        "every run that worked on the contact died",
+        "every run that worked on the contact crashed",
         "read the log of those runs, which `enrich why ID` names",
     ),
     "chunk_broken": ("the contact's batch failed unexpectedly at its last attempt", "read the log of the run"),
-    "contact_unreadable": ("{crm} fails to give the contact, though it gives others", "open the contact in {crm}"),
+    "contact_unreadable": ("{crm} returns an error for this contact, but not for others", "open the contact in {crm}"),
     "value_not_storable": ("the warehouse can't store one of its values", "see the column in `enrich why ID`"),
     "reply_not_storable": ("the warehouse can't store the provider's reply", _PAID_AGAIN),
     "unreadable_answer": ("the provider's reply can't be read", _PAID_AGAIN),
-    "cut_answer": ("the provider's reply was cut", _PAID_AGAIN),
+    "cut_answer": ("the provider's reply was truncated", _PAID_AGAIN),
     "lost_answer": ("the provider's reply was lost on its way", _PAID_AGAIN),
     "untrusted_certificate": (
         "the certificate of the provider's server isn't trusted",
         "if a proxy intercepts TLS, add its authority to the file that `SSL_CERT_FILE` names",
     ),
-    "missing_in_answer": ("the provider's reply leaves the contact out", _PAID_AGAIN),
+    **dict.fromkeys(("queued", "pending"), ("the provider was still preparing its reply at the last attempt", "")),
+    "missing_in_answer": ("the provider's reply doesn't include the contact", _PAID_AGAIN),
     "validation_error": (
         "{crm} refuses the update as invalid",
-        "correct the field mapping, or the rules of the property in {crm}; `enrich why ID` has {crm}'s words",
+        "correct the field mapping, or the rules of the property in {crm}; `enrich why ID` shows {crm}'s message",
     ),
-    "not_confirmed": ("{crm} didn't say what became of the update", ""),
+    "not_confirmed": ("{crm} didn't confirm the update", ""),
     "unprocessed": ("the bulk job ended before it came to the contact", ""),
     "unavailable": ("{crm} couldn't be reached", "check with `enrich doctor` that it answers"),
     "unable_to_lock_row": ("another process kept the record locked in {crm}", ""),
@@ -80,7 +81,7 @@ FAILED: Mapping[str, tuple[str, str]] = {
 REFUSED: Mapping[str, tuple[str, str]] = {
     "not_an_option": ("not in {crm}'s list", "add the value to {crm}'s list, or correct the field or its mapping"),
     "too_long": ("longer than {crm}'s field allows", "lengthen the field in {crm}, or map another source"),
-    UNREADABLE: ("not readable for certain", ""),
+    UNREADABLE: ("ambiguous, so not used", ""),
     "several_values": ("a list where the field takes one value", "map the list to a field that takes several values"),
     "field_custom_validation_exception": ("refused by a validation rule of {crm}", "change the rule or the mapping"),
     "field_integrity_exception": ("not in {crm}'s list of states and countries", "add the value to {crm}'s list"),
@@ -115,7 +116,7 @@ NOT_FOUND: Mapping[str, tuple[str, str]] = {
     "doubtful_name": ("the answer is about a person with another name", _CORRECT),
     "doubtful_company": ("the answer is about a person at another company", _CORRECT),
     "company_of_mail_host": ("the answer is only about the company that hosts the mailbox", "add the business address"),
-    "stub": ("the provider made the person up for the question", _CORRECT),
+    "stub": ("the provider returned an empty placeholder for the person", _CORRECT),
     "non_match_by_last_updated_date": ("the provider's data of the contact is too old", ""),
     "invalid_input": ("the provider can't use the address or the name", _CORRECT),
     "email_invalid": ("the provider can't use the address", _CORRECT),
@@ -163,14 +164,14 @@ _LIKELY: Mapping[str, str] = {
     "data",
 }
 
-#: What is well again once a kind of trouble is over.
-WELL_AGAIN: Mapping[str, str] = {
-    "credentials_rejected": "the credentials are accepted",
-    "request_refused": "the requests are accepted",
-    "quota_exhausted": "there is quota",
-    "failed": "the run ended well",
-    "crashed": "every batch ended well",
-    "failure_rate": "few contacts fail",
+#: What people read once a kind of trouble is over.
+RECOVERED: Mapping[str, str] = {
+    "credentials_rejected": "the credentials are accepted again",
+    "request_refused": "the requests are accepted again",
+    "quota_exhausted": "quota is available again",
+    "failed": "the last run succeeded",
+    "crashed": "all batches succeeded",
+    "failure_rate": "the failure rate is below its threshold again",
     "failed_contacts": "no contact failed",
 }
 

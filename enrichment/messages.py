@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from enrichment.alerts import Concern, Known, gravest
 from enrichment.books import Books
-from enrichment.causes import ADVICE, WELL_AGAIN
+from enrichment.causes import ADVICE, RECOVERED
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One message; `kind` is empty for the message that all is well again."""
+    """One message; `kind` is empty for the message that a problem is resolved."""
 
     kind: str
     subject: str
@@ -55,13 +55,13 @@ def compose_alert(
     if not fresh and not over:
         return None
     lines = [occasion.run, *_counts(occasion.books)]
-    well = ", ".join(WELL_AGAIN[kind] for kind in over)
+    over_now = ", ".join(RECOVERED[kind] for kind in over)
     if not fresh:
-        return Alert("", f"Contact enrichment works again: {well}", "\n".join(lines))
+        return Alert("", f"Contact enrichment recovered: {over_now}", "\n".join(lines))
     # Also what people know already of contacts that failed: it belongs to the picture.
     shown = [one for one in concerns if one.text and (one in fresh or one.kind == "failed_contacts")]
     lines += [line for one in shown for line in concern_lines(one, occasion.page)]
-    lines += [f"{well[:1].upper()}{well[1:]} again."] if over else []
+    lines += [f"Recovered: {over_now}."] if over else []
     advice = dict.fromkeys(ADVICE[kind] for kind in ADVICE if kind in {one.kind for one in fresh})
     lines += [text.replace("{retry}", f"`{occasion.retry}`") for text in advice]
     lines += [] if "broken_promise" in {one.kind for one in fresh} else [_LOST]
@@ -79,14 +79,14 @@ def concern_lines(one: Concern, page: str) -> Iterator[str]:
     if about := "; ".join(part for part in (since, f"contacts {listed}" if listed else "") if part):
         yield f"- {about}"
     if one.fix:
-        yield f"- to repair it: {one.fix}"
+        yield f"- how to fix it: {one.fix}"
 
 
 def _over(concerns: Iterable[Concern], known: Known) -> list[str]:
-    now = {one.kind for one in concerns}.intersection(WELL_AGAIN)
+    now = {one.kind for one in concerns}.intersection(RECOVERED)
     before = {key.partition("|")[0] for key in known}
     # Beside single contacts that fail, what was graver may be over.
-    return [kind for kind in WELL_AGAIN if kind in before - now] if now <= {"failed_contacts"} else []
+    return [kind for kind in RECOVERED if kind in before - now] if now <= {"failed_contacts"} else []
 
 
 def _counts(books: Books) -> list[str]:

@@ -41,8 +41,8 @@ def failures(counts: ReportCounts, review: Review) -> Section:
         cause = refused(one.reason, "the CRM", one.field)
         not_written.append((one.field, cause.words, f"{one.contacts:,}", cause.command))
     tables = [
-        Table("Failed contacts by cause", ("cause", "in this time", "waiting", "example", "repaired by"), rows),
-        Table("Fields that were not written", ("field", "why", "contacts", "repaired by"), not_written),
+        Table("Failed contacts by cause", ("cause", "in this time", "waiting", "example", "fixed by"), rows),
+        Table("Fields that were not written", ("field", "why", "contacts", "fixed by"), not_written),
     ]
     each = _credits_each(counts.spending)
     price = f"at most about {in_credits(round(waiting * each))}; nothing where the reply is saved"

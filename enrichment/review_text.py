@@ -236,7 +236,7 @@ def _failure_table(review: Review) -> str:
         )
         for one in review.failures
     ]
-    return _table(("cause", "what is wrong", "in this period", "waiting", "example", "to repair it"), rows)
+    return _table(("cause", "what is wrong", "in this period", "waiting", "example", "how to fix it"), rows)
 
 
 def _refusal_list(review: Review) -> str:

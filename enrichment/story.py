@@ -279,5 +279,5 @@ def _left_alone(story: Story, policy: Policy) -> list[StoryLine]:
 def _failure(row: FailedContact) -> list[StoryLine]:
     cause = failed(row.reason, row.step, row.crm)
     words = f"failed at {row.step}: {cause.words} ({row.reason}): {row.error}"
-    done = f"put back into the queue {row.replayed_at}" if row.replayed_at else f"to repair it: {cause.advice}"
+    done = f"put back into the queue {row.replayed_at}" if row.replayed_at else f"how to fix it: {cause.advice}"
     return [StoryLine(row.failed_at, f"{words}; {done}")]

@@ -105,8 +105,8 @@ are computed from them with the assumptions named here; nothing was measured in 
 Without BEGIN and COMMIT. A reply is saved before it is used. A fast warehouse commits after each lookup of {PER_LOOKUP}
 contacts, so up to {many} times; while a slow one commits, further replies come in, and are saved together: about {few}
 times with the stand-ins of the clouds. Locks are renewed every two seconds, by five more statements, and a run has
-about twenty of its own. Without contacts, the schedules [don't wake Snowflake](snowflake.md#cost); at the other engines
-a scheduled run reads the queue once.
+about twenty of its own. Without contacts, the five-minute schedules [don't wake Snowflake](snowflake.md#cost); at the
+other engines a scheduled run reads the queue once.
 
 ## Snowflake: credits per {CONTACTS:,} contacts
 

@@ -172,4 +172,4 @@ def send_drift(done: Drift, notifiers: Sequence[str]) -> None:
         lines = [f"* {one.system}: {one.subject}: {one.says}" for one in done.serious[:_MOST_LINES]]
         where = flow_run.ui_url or "`enrich drift` shows them"
         body = "\n".join([f"{done.sentence}:", *lines, f"What to write instead: {where}"])
-        notify("Contact enrichment: the mapping needs a look", body, notifiers, kind="mapping_review")
+        notify("Contact enrichment: the mapping has to be changed", body, notifiers, kind="mapping_review")

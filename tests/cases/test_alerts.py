@@ -87,7 +87,7 @@ def test_a_run_whose_contacts_fail_says_so_everywhere(pipeline: Pipeline, caplog
     assert {row["contact"] for row in failed} == set(ids[:8])
     summary = artifact("enrichment-summary")
     assert summary.startswith("**0 of 8 contacts written to hubspot (8 failed), for 8 credits.**")
-    assert f"* to repair it: {failed[0]['fix']}, then `enrich retry --cause {report.causes[0].reason}`" in summary
+    assert f"* how to fix it: {failed[0]['fix']}, then `enrich retry --cause {report.causes[0].reason}`" in summary
     said = [line for line in caplog.text.splitlines() if "artifact key=enrichment-summary page=http" in line]
     assert said
     assert books(pipeline)[0] == "closed"
@@ -99,7 +99,7 @@ def test_a_run_whose_contacts_fail_says_so_everywhere(pipeline: Pipeline, caplog
     enrich_contacts()
     assert (last_run().name, last_run().state_name) == ("enriched 3 contacts, wrote 3 to hubspot", "Completed")
     (message,) = messages_of(pipeline)
-    assert "works again" in message
+    assert "recovered: " in message
 
 
 @WAREHOUSES
@@ -130,7 +130,7 @@ def test_a_run_that_dies_before_it_has_work_closes_its_books_and_alerts(
     pipeline.setenv("ENRICHMENT_PROVIDER", "zoominfo")
     ingest_contacts(EveryContact())
     enrich_contacts()
-    assert "works again" in messages_of(pipeline)[0]
+    assert "recovered: " in messages_of(pipeline)[0]
 
 
 def test_a_failure_alerts_while_the_warehouse_or_the_settings_are_wrong(pipeline: Pipeline) -> None:

@@ -79,7 +79,7 @@ def test_the_alert_names_contacts_with_links_and_the_command_and_the_end_is_anno
         enrich("stage", "--ids", ids[0], "--refresh")
         enrich("run")
     assert [text.partition("\n")[0] for text in alerts(chain)[1:]] == [
-        "*Contact enrichment works again: few contacts fail, no contact failed*"
+        "*Contact enrichment recovered: the failure rate is below its threshold again, no contact failed*"
     ]
 
 
@@ -156,5 +156,7 @@ def test_the_command_line_introduces_itself(arguments: list[str]) -> None:
     """Its version, and its commands in groups."""
     done = CliRunner().invoke(cli.app, arguments)
     assert done.exit_code == 0
-    words = ("enrich 0.",) if arguments == ["--version"] else ("Set up", "Look", "Repair", "--install-completion")
+    words = (
+        ("enrich 0.",) if arguments == ["--version"] else ("Set up", "Look", "Fix and retry", "--install-completion")
+    )
     assert all(word in done.stdout for word in words)

@@ -129,7 +129,7 @@ def test_every_page_is_in_an_index() -> None:
 def test_every_alert_has_its_section_in_the_runbook() -> None:
     """Whatever an alert may be about, the runbook says its cause, what to do, and what isn't lost."""
     sections = DOCUMENTS["docs/runbook.md"].split("\n## ")[1:]
-    for kind in (*ADVICE, "api_version"):
+    for kind in (*ADVICE, "api_version", "needs_approval", "mapping_review"):
         (section,) = [text for text in sections if f"(`{kind}`)" in text]
         assert [part for part in ("**Cause", "**Not lost.**") if part not in section] == []
         assert "do** " in section or "**Do.**" in section

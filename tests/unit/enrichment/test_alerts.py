@@ -227,12 +227,12 @@ def test_an_alert_names_the_run_the_counts_the_causes_and_what_to_do() -> None:
         "20 of 1,000 contacts failed",
         "17 contacts failed at zoominfo: the provider answered 500 (status_500 at look_up)",
         f"- since {SINCE}; contacts [101](https://app.example/1/101), [102](https://app.example/1/102)",
-        "- to repair it: `enrich retry --cause status_500`",
+        "- how to fix it: `enrich retry --cause status_500`",
         "3 contacts failed at hubspot: hubspot refuses the update as invalid (validation_error at write_back)",
         "- contacts [103](https://app.example/1/103)",
-        f"- to repair it: {failed_as('validation_error', 'write_back', 'hubspot').advice}",
+        f"- how to fix it: {failed_as('validation_error', 'write_back', 'hubspot').advice}",
         f"1 contact failed at the step chunk: {failed_as('chunk_broken', 'chunk').words} (chunk_broken at chunk)",
-        "- to repair it: read the log of the run, then `enrich retry --cause chunk_broken`",
+        "- how to fix it: read the log of the run, then `enrich retry --cause chunk_broken`",
         "Raise the quota, or wait for its renewal.",
         f"Fix the causes, then put the contacts back into the queue: `{RETRY}`",
         "Nothing is lost: failed contacts are kept until they are retried, and all others wait in the queue.",
@@ -248,7 +248,7 @@ def test_an_alert_names_contacts_without_links_where_no_page_is_known() -> None:
     assert alert.body.splitlines()[1:4] == [
         "enr_x: hubspot has no such field; 1 value was not written",
         "- contacts 7, 8",
-        "- to repair it: run `enrich setup`, or correct the field mapping, then `enrich retry --field enr_x`",
+        "- how to fix it: run `enrich setup`, or correct the field mapping, then `enrich retry --field enr_x`",
     ]
 
 
@@ -274,15 +274,15 @@ def test_an_alert_says_what_happened_and_what_to_do(concern: Concern, subject: s
     assert "Nothing is lost" in alert.body.splitlines()[-1]
 
 
-def test_the_message_that_all_is_well_names_the_trouble_that_is_over() -> None:
+def test_the_message_of_a_recovery_names_what_is_over() -> None:
     """Recovery is reported with the run's counts and without advice, also beside contacts that still fail."""
     (_, well), (_, still) = live_through([rate(0.5)], []), live_through([rate(0.5)], [failed(1)])
     assert well is not None
-    assert well.subject == "Contact enrichment works again: few contacts fail"
+    assert well.subject == "Contact enrichment recovered: the failure rate is below its threshold again"
     assert "1,000 contacts taken from the queue" in well.body
     assert RETRY not in well.body
     assert still is not None
-    assert "Few contacts fail again." in still.body.splitlines()
+    assert "Recovered: the failure rate is below its threshold again." in still.body.splitlines()
 
 
 @pytest.mark.parametrize(

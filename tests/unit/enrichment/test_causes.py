@@ -63,11 +63,11 @@ def test_advice_is_what_to_do_and_then_what_to_run() -> None:
     assert (Explained("w", "fix it").advice, Explained("w", "", "enrich run").advice) == ("fix it", "`enrich run`")
 
 
-def test_every_kind_of_trouble_has_advice_and_what_is_well_after_it() -> None:
+def test_every_kind_of_trouble_has_advice_and_what_is_said_after_it() -> None:
     """Those that a single run can't disprove are never called over."""
     kinds = {one.kind for one in concerns_of(Books(1), Limits(), stop=("quota_exhausted", "x"))}
     assert kinds <= causes.ADVICE.keys()
-    assert causes.ADVICE.keys() - causes.WELL_AGAIN.keys() == {
+    assert causes.ADVICE.keys() - causes.RECOVERED.keys() == {
         "refused_fields",
         "invalid",
         "unmatched",

@@ -29,7 +29,7 @@ def test_a_failed_contact_has_its_history_its_cause_and_its_command() -> None:
     """With a link where the CRM's page is known; the command retries just this contact."""
     (row,) = failed_rows([FAILED], PAGES)
     assert (row["contact"], row["link"]) == ("7", "https://app.example/7")
-    assert row["words"] == "hubspot didn't say what became of the update"
+    assert row["words"] == "hubspot didn't confirm the update"
     assert (row["attempts"], row["failures"], row["first_at"], row["last_at"]) == (6, 2, EARLY, LATE)
     assert row["command"] == "enrich retry 7"
 
@@ -72,11 +72,9 @@ def test_causes_are_explained_once_below_a_list() -> None:
     assert first.startswith("2 contacts: validation_error: hubspot refuses the update as invalid; correct the field")
     assert first.endswith("then `enrich retry --cause validation_error`")
     assert second == (
-        "1 contact: not_confirmed: hubspot didn't say what became of the update; `enrich retry --cause not_confirmed`"
+        "1 contact: not_confirmed: hubspot didn't confirm the update; `enrich retry --cause not_confirmed`"
     )
-    assert causes_of(failed_rows([FAILED], {}), "") == [
-        "1 contact: not_confirmed: hubspot didn't say what became of the update"
-    ]
+    assert causes_of(failed_rows([FAILED], {}), "") == ["1 contact: not_confirmed: hubspot didn't confirm the update"]
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ FAILED = "failed at write_back: hubspot refuses the update (bad_value): the fiel
         (
             "failures",
             FAILURE,
-            [FAILED + "to repair it: `enrich retry --cause bad_value`"],
+            [FAILED + "how to fix it: `enrich retry --cause bad_value`"],
         ),
         (
             "failures",

@@ -155,9 +155,9 @@ def test_the_summary_names_failures_and_fields_with_links_and_commands() -> None
     assert lines[where + 2 :] == [
         "* 2 contacts failed at zoominfo: the provider answered 500 (status_500 at look_up)",
         "  * since 2026-01-01T10:00:00.000Z; contacts [101](https://crm.example/101), [102](https://crm.example/102)",
-        "  * to repair it: `enrich retry --cause status_500`",
+        "  * how to fix it: `enrich retry --cause status_500`",
         "* industry: 3 values not in hubspot's list",
-        f"  * to repair it: {refused('not_an_option', 'hubspot', 'industry').advice}",
+        f"  * how to fix it: {refused('not_an_option', 'hubspot', 'industry').advice}",
     ]
     assert "; contacts 101, 102" in summary_markdown(report)
 

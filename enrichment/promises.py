@@ -244,7 +244,7 @@ CRM_AGREES = Promise(
     "The CRM holds what we wrote, unless a person changed it since.",
     "Contacts that are gone from the CRM. Where the CRM doesn't say when a field was changed, a change is taken for a "
     "person's.",
-    f"{_CONTACT}; `enrich stage --ids ID --refresh` writes it again.",
+    f"{_CONTACT}; what a person has changed stays theirs, so correct the value in the CRM.",
     {"write_not_there": "A value that the CRM confirmed is there, or the field was changed after our write began."},
 )
 

@@ -4,14 +4,12 @@ Results that are derived again from saved replies, after a provider's file or th
 What differs is counted by field; values are of people, and stay where they are.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from enrichment.change_plans import approved_part
 from enrichment.records import Enrichment
 from enrichment.summary import RunReport
-from enrichment.wire import FieldDescription, holds
-from enrichment.write_policy import EDITED, Change, FieldRule, WritePlan
+from enrichment.write_policy import EDITED, WritePlan
 
 #: What becomes of a field: it gets a value, another one, or loses it.
 FILLED, CHANGED, EMPTIED = "filled", "changed", "emptied"
@@ -110,32 +108,3 @@ def differences(stored: Enrichment | None, derived: Enrichment) -> dict[str, str
 def _values(one: Enrichment) -> Mapping[str, object]:
     of_the_reply = {"provider": one.provider, "confidence": one.confidence}
     return {**one.fields, **{name: value for name, value in of_the_reply.items() if value is not None}}
-
-
-def without_edits(
-    plan: WritePlan,
-    current: Mapping[str, str | None],
-    ours: Mapping[str, str],
-    descriptions: Mapping[str, FieldDescription],
-    rules: Sequence[FieldRule],
-) -> WritePlan:
-    """
-    Return what is to be written without the fields that a person has changed since our last write.
-
-    Args:
-        plan: by the field mapping.
-        current: the CRM's values now.
-        ours: by field, what we have written last.
-        descriptions: of the fields.
-        rules: the field mapping.
-    """
-    edited = {
-        one.field
-        for one in plan.changes
-        if one.field in ours and not holds(current.get(one.field), ours[one.field], descriptions.get(one.field))
-    }
-    return approved_part(plan, _others(plan.changes, edited), rules, EDITED)
-
-
-def _others(changes: Iterable[Change], names: Collection[str]) -> list[Change]:
-    return [one for one in changes if one.field not in names]

@@ -27,7 +27,7 @@ class Rule(StrEnum):
 
     NEVER = "never", "never"
     FILL_BLANK = "fill_blank", "only if the field is blank"
-    ALWAYS = "always", "whenever it differs from the current value"
+    ALWAYS = "always", "whenever it differs from the current value, unless a person changed what we wrote"
     IF_NEWER = "if_newer", "only if the field was last changed before the provider's reply was received, or is blank"
 
 

@@ -1,8 +1,8 @@
 """What the write policy permits of a chunk goes into the CRM, announced before and confirmed after."""
 
 import random
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -10,6 +10,7 @@ from blocks.crms.base import Crm, CrmContact, Update, UpdateResult, read_apart
 from blocks.warehouses.base import PlannedWrite, Warehouse
 from enrichment.change_plans import approved_part
 from enrichment.division import divide
+from enrichment.edits import without_edits
 from enrichment.identifiers import normalise_email, valid_addresses
 from enrichment.plan import RunPlan
 from enrichment.records import (
@@ -28,7 +29,6 @@ from enrichment.records import (
     Stop,
 )
 from enrichment.refusals import kept, left_out
-from enrichment.remap import without_edits
 from enrichment.retry import refused_record, settle_absent, settle_failure, settle_unread
 from enrichment.stops import STOP_KINDS, graver, hand_back
 from enrichment.wire import holds
@@ -60,7 +60,7 @@ def _plan_contact(
     contact: CrmContact,
     enrichment: Enrichment,
     undone: Mapping[str, frozenset[str]],
-    ours: Mapping[str, str],
+    ours: Mapping[str, Collection[str]],
 ) -> WritePlan:
     written = plan_write(
         contact.values,
@@ -90,20 +90,22 @@ class Planned:
         contacts: what the CRM has of them, by CRM id; one that it doesn't have is absent.
         plans: what its write policy makes of them, by record id.
         unread: why the CRM fails to give a contact, by CRM id.
+        earlier: what they were sent before.
     """
 
     contacts: Mapping[str, CrmContact]
     plans: Mapping[str, WritePlan]
     unread: Mapping[str, Exception]
+    earlier: EarlierWrites
 
 
 def read_and_plan(plan: RunPlan, warehouse: Warehouse, crm: Crm, found: Sequence[Found]) -> Planned:
-    """Read contacts from the CRM, and say what is to be written to them; a remap leaves what a person has changed."""
+    """Read contacts from the CRM, and say what is to be written to them; what a person has changed of ours stays."""
     changed_when = [rule.field for rule in crm.rules if rule.rule is Rule.IF_NEWER]
     ids = list(dict.fromkeys(item.record.crm_id for item in found))
     undone = warehouse.undone_of(plan.origin, ids)
-    remaps = [item.record.crm_id for item in found if item.record.is_remap]
-    ours = warehouse.last_writes(plan.origin, remaps) if remaps else {}
+    earlier = warehouse.earlier_writes(plan.origin, ids, plan.run_id)
+    ours = _values_of_ours(warehouse.last_writes(plan.origin, ids), earlier)
     contacts, unread = read_apart(crm, ids, fields_to_read(crm.rules, plan.descriptions), history=changed_when)
     plans = {
         item.record.record_id: _plan_contact(
@@ -112,7 +114,20 @@ def read_and_plan(plan: RunPlan, warehouse: Warehouse, crm: Crm, found: Sequence
         for item in found
         if (crm_id := item.record.crm_id) in contacts
     }
-    return Planned(contacts, plans, unread)
+    return Planned(contacts, plans, unread, earlier)
+
+
+def _values_of_ours(
+    last: Mapping[str, Mapping[str, str]], earlier: EarlierWrites
+) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Return which values of a field are ours, by contact: the last confirmed one, and those announced since."""
+    announced: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for write in earlier.unconfirmed:
+        announced[write.crm_id, write.field].append(write.after)
+    return {
+        crm_id: {name: (value, *announced.get((crm_id, name), ())) for name, value in fields.items()}
+        for crm_id, fields in last.items()
+    }
 
 
 def _is_another(record: StagedRecord, contact: Contact) -> bool:
@@ -138,8 +153,7 @@ class WriteBack:
         read = read_and_plan(self.plan, self.warehouse, self.crm, self.chunk.found)
         if self.plan.change_plan:
             read = self._as_approved(read)
-        contacts, plans = read.contacts, read.plans
-        earlier = self._earlier_writes()
+        contacts, plans, earlier = read.contacts, read.plans, read.earlier
         self._confirm_arrived(contacts, earlier)
         found = self._same_people(contacts)
         planned = [item for item in found if self._has_changes(item, read)]
@@ -183,10 +197,6 @@ class WriteBack:
             if item.record_id in read.plans
         }
         return replace(read, plans=plans)
-
-    def _earlier_writes(self) -> EarlierWrites:
-        ids = [item.record.crm_id for item in self.chunk.found]
-        return self.warehouse.earlier_writes(self.plan.origin, ids, self.plan.run_id)
 
     def _once_a_run(self, planned: Sequence[Found], earlier: EarlierWrites) -> list[Found]:
         """Leave to the next run what this one has written to and would write to again: it keeps one value before."""

@@ -64,16 +64,16 @@ def test_another_provider_has_not_answered_yet(pipeline: Pipeline) -> None:
 
 
 def test_refresh_writes_again_from_saved_replies_at_no_cost(pipeline: Pipeline) -> None:
-    """On purpose, a fresh contact is taken through the whole chain; the journal's rules hold all the same."""
+    """A fresh contact goes through the whole chain on purpose; what a person changed of ours stays as it is."""
     pipeline.new_world(1)
     world = pipeline.box.world
     (crm_id,) = world.hubspot.create([{"email": "hit+ada@acme.example"}])
     enrich_again(crm_id)
-    company = world.hubspot.contacts[crm_id]["enr_company_name"]
-    world.hubspot.edit(crm_id, {"enr_company_name": ""})
+    world.hubspot.edit(crm_id, {"enr_company_name": "", "enr_industry": "Mine"})
     assert enrich_again(crm_id) == {Disposition.SKIPPED_FRESH: 1}
-    assert enrich_again(crm_id, refresh=True) == {Disposition.WRITTEN: 1}
-    assert world.hubspot.contacts[crm_id]["enr_company_name"] == company
+    assert enrich_again(crm_id, refresh=True) == {Disposition.UNCHANGED: 1}
+    held = world.hubspot.contacts[crm_id]
+    assert (held.get("enr_company_name"), held["enr_industry"]) == (None, "Mine")
     assert max(world.zoominfo.lookups.values()) == 1
 
 

@@ -1,15 +1,12 @@
-"""What differs if saved replies are read in another way, and what a person's edit keeps."""
+"""What differs if saved replies are read in another way."""
 
 from dataclasses import replace
 
 from enrichment.records import REMAP, Enrichment, StagedRecord
-from enrichment.remap import NEWER, SAME, ContactDifference, Remap, differences, without_edits
-from enrichment.wire import FieldDescription
-from enrichment.write_policy import EDITED, Change, FieldRule, Refusal, Rule, WritePlan
+from enrichment.remap import NEWER, SAME, ContactDifference, Remap, differences
+from enrichment.write_policy import EDITED, Change, Refusal, WritePlan
 
 STORED = Enrichment("prov", "1", 90.0, {"title": "CTO", "city": "Rome"}, "2026-11-01T00:00:00.000Z")
-RULES = (FieldRule("job", "title", Rule.ALWAYS), FieldRule("at", "received_at", Rule.ALWAYS, stamp=True))
-DESCRIPTIONS = {"job": FieldDescription("string"), "at": FieldDescription("datetime")}
 
 
 def test_differences_say_what_becomes_of_each_field() -> None:
@@ -45,28 +42,6 @@ def test_contacts_are_counted_by_field_without_values() -> None:
     }
     assert found.left == {SAME: 2, NEWER: 1}
     assert found.edited == 1
-
-
-def edited(current: dict[str, str | None], ours: dict[str, str]) -> WritePlan:
-    plan = WritePlan((Change("job", current.get("job"), "CEO"), Change("at", None, "2026-11-01T00:00:00Z")))
-    return without_edits(plan, current, ours, DESCRIPTIONS, RULES)
-
-
-def test_a_field_that_holds_our_value_is_written() -> None:
-    """So is one that we have never written: the field's rule has permitted it."""
-    for ours in ({"job": "CTO"}, {}):
-        plan = edited({"job": "CTO"}, ours)
-        assert [one.field for one in plan.changes] == ["job", "at"]
-        assert plan.refusals == ()
-
-
-def test_a_field_that_a_person_has_changed_or_cleared_is_left() -> None:
-    """With the reason, which is no problem; a mark of time isn't written alone."""
-    for held in ("Boss", None):
-        plan = edited({"job": held}, {"job": "CTO"})
-        assert plan.changes == ()
-        assert plan.refusals == (Refusal("job", EDITED),)
-        assert plan.refusals[0].by_policy
 
 
 def test_a_contact_is_looked_at_as_a_run_would_have_it() -> None:

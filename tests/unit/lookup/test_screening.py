@@ -175,6 +175,9 @@ def test_a_newer_result_of_the_person_before_is_not_taken_up(world: World) -> No
     (found,) = world.walk(buyer.plan, world.buyer(claim=buyer.claim), [moved]).found
     assert (found.enrichment.fields["title"], found.request_key) == ("CTO", moved.request_key)
     assert seller.asked == []
+    applied = replace(buyer.plan, change_plan="approved")
+    (found,) = world.walk(applied, world.buyer(claim=buyer.claim), [moved]).found
+    assert (found.enrichment.fields["title"], found.request_key) == ("CEO", "")  # as people have approved it
 
 
 def test_an_address_that_has_waited_for_long_is_read_again(world: World) -> None:

@@ -171,7 +171,18 @@ def carry_chunk(plan: RunPlan, claimed: Parcel[Claim]) -> ChunkSummary:
     """Take a chunk through its whole chain in another process; only counts go back to where it came from."""
     bound_memory()
     split_rates(plan.processes)
-    return settle(plan, write_back(plan, store(plan, look_up(plan, claimed))))
+    try:
+        return settle(plan, write_back(plan, store(plan, look_up(plan, claimed))))
+    except Exception:
+        save_paid(plan, claimed)  # no other process has it
+        raise
+
+
+@step(name="save-paid", task_run_name="save what {claimed.contents.label} has paid for", retries=PATIENT_RETRIES)
+def save_paid(plan: RunPlan, claimed: Parcel[Claim]) -> None:
+    """Save the replies that a broken chain holds in this process's memory."""
+    with open_warehouse(plan.warehouse) as warehouse:
+        save_left_over(warehouse, claimed.contents)
 
 
 @step(name="release-chunk", task_run_name="put {claimed.contents.label} back", retries=PATIENT_RETRIES)

@@ -19,12 +19,15 @@ from typer.testing import CliRunner
 
 import cli
 from blocks.warehouses.base import RunEnd, RunStart
+from enrichment.errors import ConfigurationError
 from enrichment.plan import RunPlan
+from lookup.buying import Purchase
 from tasks import locks
-from tasks.chunk import look_up, settle, store, write_back
+from tasks.chunk import carry_chunk, look_up, settle, store, write_back
 from tasks.dead_runs import marked_alive
 from tasks.doctor import examine
 from tasks.locks import locks_kept
+from tasks.present_run import LocalRun, entered
 from tasks.queue import claim_chunks
 from tests.cases.chain import Chain
 
@@ -282,3 +285,20 @@ def test_nothing_is_paid_for_while_the_journal_cannot_be_written(
     assert advice in said.lines[0]
     assert chain.ends(*ids) == ["written"] * CONTACTS
     assert paid(chain) == CONTACTS
+
+
+def test_a_process_whose_chain_breaks_saves_what_it_has_paid_for(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a Dask worker the reply is in no other process's memory; the contact is looked up for nothing then."""
+    (crm_id,) = chain.world.hubspot.create([{"email": "hit+a@acme.example"}])
+    chain.stage([crm_id])
+    plan = chain.plan()
+    (claimed,) = claim_chunks.fn(plan, 1, 10)
+
+    def fail(*_: object) -> None:
+        raise ConfigurationError("the journal is broken")
+
+    monkeypatch.setattr(Purchase, "_keep_now", fail)
+    with entered(LocalRun(plan.run_id, "r", {})), pytest.raises(ConfigurationError):
+        carry_chunk.fn(plan, claimed)
+    (spent,) = chain.warehouse.count_usage(plan.run_id)
+    assert (spent.credits, chain.world.zoominfo.credits_used) == (1, 1)

@@ -1,4 +1,4 @@
-"""What SQL can't see of the promises: the field mapping, what the CRM holds now, and a provider's bill."""
+"""What SQL can't see of the promises: the field mapping, and what the CRM holds now."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,9 +8,6 @@ from datetime import datetime
 from enrichment.promises import EXAMPLES, Sighting, sighting
 from enrichment.wire import FieldDescription, same
 from enrichment.write_policy import FieldRule, Rule
-
-#: Sums of credits are floats: less than this is nothing.
-_NOTHING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +51,6 @@ class Booked:
 
     credits: float = 0.0
     doubtful: float = 0.0
-
-
-def check_bill(billed: Mapping[str, float], booked: Mapping[str, Booked]) -> dict[str, Sighting]:
-    """Compare what providers billed since a moment, by their name, with what was booked since."""
-    wrong = []
-    for name in sorted({*billed, *booked}):
-        bill, mine = billed.get(name, 0.0), booked.get(name, Booked())
-        if not mine.credits - _NOTHING <= bill <= mine.credits + mine.doubtful + _NOTHING:
-            doubt = f" and {mine.doubtful:,.10g} in doubt" if mine.doubtful else ""
-            wrong.append((name, f"{bill:,.10g} billed, {mine.credits:,.10g} booked{doubt}"))
-    return {"bill_unlike_credits": sighting(wrong)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,6 @@ CREDITS_BOOKED = Promise(
         "reply_of_no_run": "Each saved reply names a run that is on record.",
         "negative_credits": "No reply, reservation or doubt costs less than nothing.",
         "price_unclear": "A provider has one price of a credit at a time.",
-        "bill_unlike_credits": "What a provider bills is counted, or in doubt; checked where its bill is known.",
     },
 )
 

@@ -6,12 +6,10 @@ from datetime import datetime
 import pytest
 
 from enrichment.comparisons import (
-    Booked,
     EditedField,
     FieldWrites,
     Held,
     LastWrite,
-    check_bill,
     check_policy,
     compare,
     edited_fields,
@@ -85,24 +83,6 @@ def test_several_fields_add_up() -> None:
     """Fields that break the same rule are counted together, and each is named."""
     written = [FieldWrites("zip", 2, 0, "7", None), FieldWrites("city", 3, 0, "1", None)]
     assert check_policy(RULES, frozenset(), written)["field_not_mapped"] == Sighting(5, (("1", "city"), ("7", "zip")))
-
-
-@pytest.mark.parametrize(
-    ("billed", "booked", "wrong"),
-    [
-        ({"zoominfo": 3.0}, {"zoominfo": Booked(3.0)}, ()),
-        ({"zoominfo": 4.0}, {"zoominfo": Booked(3.0, 2.0)}, ()),
-        ({}, {"zoominfo": Booked(0.0, 2.0)}, ()),
-        ({"zoominfo": 6.0}, {"zoominfo": Booked(3.0, 2.0)}, (("zoominfo", "6 billed, 3 booked and 2 in doubt"),)),
-        ({"zoominfo": 2.0}, {"zoominfo": Booked(3.0)}, (("zoominfo", "2 billed, 3 booked"),)),
-        ({"hunter": 1.0}, {}, (("hunter", "1 billed, 0 booked"),)),
-    ],
-)
-def test_a_bill_is_what_was_booked_and_at_most_what_is_in_doubt(
-    billed: dict[str, float], booked: dict[str, Booked], wrong: tuple[tuple[str, str], ...]
-) -> None:
-    """More or less than that is a breach, whichever side lacks the provider."""
-    assert check_bill(billed, booked) == {"bill_unlike_credits": Sighting(len(wrong), wrong)}
 
 
 def held(value: str | None, changed: str | None = None) -> dict[str, Held]:

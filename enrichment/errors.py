@@ -13,7 +13,6 @@ EnrichmentError
 │   └── ServerFailedError         the other side fails at this very request, perhaps because of one record in it
 ├── RecordRefusedError            a warehouse can't store a value: no repetition helps, the record's neighbours are fine
 ├── ContractError                 the other side answered something that our parser doesn't know
-├── ClaimLostError                another run holds the records now
 ├── IllegalMoveError              a staged record can't end this way from the state that it is in
 ├── BooksUnbalancedError          records claimed are not all accounted for
 └── PromiseBrokenError            the audit found rows that break what always holds
@@ -98,10 +97,6 @@ class RecordRefusedError(EnrichmentError):
 
 class ContractError(EnrichmentError):
     """The other side answered something that our parser doesn't know."""
-
-
-class ClaimLostError(EnrichmentError):
-    """The lease ended and another run holds the records now."""
 
 
 class IllegalMoveError(EnrichmentError):

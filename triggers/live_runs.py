@@ -10,7 +10,7 @@ from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventResourceFilter
 
 from blocks.events import QUEUE_RESOURCE
-from enrichment.errors import EnrichmentError, where
+from enrichment.errors import cause
 from tasks.locks import cancel_runs
 from tasks.queue import run_slot
 from tasks.run_starts import require_api
@@ -23,7 +23,7 @@ _RECONNECT_SECONDS = 5.0
 #: A connection that is lost is noticed within this time; the process is well if it had one within three times as long.
 _BEAT_SECONDS = 30.0
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def serve_live_runs(run: Callable[[], object], *, health_host: str, health_port: int) -> None:
@@ -62,8 +62,7 @@ def attempt(run: Callable[[], object]) -> Callable[[int], None]:
         try:
             run()
         except Exception as error:  # noqa: BLE001 - the process goes on, whatever ended one run
-            detail = str(error) if isinstance(error, EnrichmentError) else where(error)
-            log.warning("live_run_failed error=%s; the contacts wait in the queue for the next run", detail)
+            logger.warning("live_run_failed error=%s; the contacts wait in the queue for the next run", cause(error))
 
     return ask
 
@@ -91,7 +90,7 @@ async def follow_queue(
         try:
             await _follow(queued, pulse)
         except Exception as error:  # noqa: BLE001 - the client raises plain exceptions, too; the server may come back
-            log.warning("events_lost error=%s; connecting again", type(error).__name__)
+            logger.warning("events_lost error=%s; connecting again", type(error).__name__)
         pulse.doing = "connecting"
         await asyncio.sleep(reconnect_seconds)
 
@@ -99,7 +98,7 @@ async def follow_queue(
 async def _follow(queued: Callable[[], None], pulse: Pulse) -> None:
     only = EventFilter(resource=EventResourceFilter(id=[QUEUE_RESOURCE["prefect.resource.id"]]))
     async with get_events_subscriber(only, reconnection_attempts=0) as events:
-        log.info("live_runs_ready")
+        logger.info("live_runs_ready")
         queued()
         while True:
             pulse.beat("listening")

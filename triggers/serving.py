@@ -48,11 +48,7 @@ def shown_on_stderr() -> Iterator[None]:
 logger = logging.getLogger(__name__)
 
 
-def no_run() -> None:
-    """Ask for no run: the schedule takes what is staged."""
-
-
-def serve_hubspot(host: str, port: int, *, staged: Callable[[], None] = no_run, erase: Erase | None = None) -> None:
+def serve_hubspot(host: str, port: int, *, staged: Callable[[], None], erase: Erase | None = None) -> None:
     """
     Take HubSpot's webhooks, and signed contacts if they have a secret, until SIGTERM or SIGINT.
 
@@ -77,7 +73,7 @@ def serve_hubspot(host: str, port: int, *, staged: Callable[[], None] = no_run, 
     _serve(app, settings, host, port)
 
 
-def serve_contacts(host: str, port: int, *, staged: Callable[[], None] = no_run) -> None:
+def serve_contacts(host: str, port: int, *, staged: Callable[[], None]) -> None:
     """Take signed contacts only, for CRMs that send no webhooks; otherwise as `serve_hubspot`."""
     settings, receiver = load_settings(), load_receiver()
     if not receiver.shared_secret:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from enrichment.errors import EnrichmentError, where
+from enrichment.errors import cause
 from tasks.run_starts import ask_for_run, check_way
 
 #: Between two requests; the trigger in prefect.yaml makes one run of several requests.
@@ -17,7 +17,7 @@ _SPACING_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
 _CLOSE_SECONDS = 10.0
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class RunStarter:
@@ -92,7 +92,7 @@ class RunStarter:
                 self._keep(commits, error)
             else:
                 self._failures = 0
-                log.info("run_asked_for commits=%d", commits)
+                logger.info("run_asked_for commits=%d", commits)
             self._not_before = time.monotonic() + self._pause()
 
     def _collect(self) -> int:
@@ -112,10 +112,9 @@ class RunStarter:
             if not self._closed:  # else no thread is left to try again
                 self._commits += commits
         if not self._failures:
-            detail = str(error) if isinstance(error, EnrichmentError) else where(error)
-            log.warning(
+            logger.warning(
                 "run_not_requested commits=%d error=%s; the contacts wait in the queue, and the request is retried",
                 commits,
-                detail,
+                cause(error),
             )
         self._failures += 1

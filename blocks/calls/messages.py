@@ -109,10 +109,10 @@ def whole(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
 
 
-def parse_json(data: bytes | str | None, charset: str = "") -> Any:
+def parse_json(data: bytes | str | None) -> Any:
     """Return the JSON of a body as it can be stored, or None if it isn't JSON (an HTML page, a truncated text)."""
     try:
-        return decoded(data or b"", charset)
+        return decoded(data or b"")
     except UnreadableError:
         return None
 

@@ -196,7 +196,6 @@ def read_apart(
 class CrmBlock(PipelineBlock):
     """Configuration of a CRM."""
 
-    kind: ClassVar[str] = "crm"
     #: The fields that a listener for this CRM's webhooks needs besides.
     asked_by_listener: ClassVar[tuple[str, ...]] = ()
 

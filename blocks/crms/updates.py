@@ -47,8 +47,7 @@ class LostFields:
     after a while where a process serves several runs.
     """
 
-    def __init__(self, seconds: float = LOST_FOR_SECONDS) -> None:
-        self._seconds = seconds
+    def __init__(self) -> None:
         self._found: dict[str, tuple[Refusal, float]] = {}
 
     def note(self, refusals: Iterable[Refusal]) -> None:
@@ -58,7 +57,7 @@ class LostFields:
 
     def among(self, fields: Iterable[str]) -> list[Refusal]:
         """Return the refusals of those of the fields that are lost."""
-        since = time.monotonic() - self._seconds
+        since = time.monotonic() - LOST_FOR_SECONDS
         found = [self._found.get(field) for field in fields]
         return [each[0] for each in found if each and each[1] >= since]
 

@@ -1,7 +1,6 @@
 """In which encoding a text file is written: by its mark, by its bytes, or as the user says."""
 
 import codecs
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +25,6 @@ _OTHER_KINDS = {
     b'{"': "JSON",
 }
 _PART = 1 << 20
-#: Letters that aren't ASCII, and bytes that are no letter in UTF-8.
-_STRANGE, _LOST = re.compile(r"[^\x00-\x7f]"), re.compile(r"[\udc80-\udcff]")
 #: Bytes to which Windows-1252 gives no character.
 _NOT_IN_1252 = (b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d")
 

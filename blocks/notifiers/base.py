@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, Self
+from typing import Protocol, Self
 
 from blocks import events
 from blocks.base import PipelineBlock, block_class, configure
@@ -38,8 +38,6 @@ class Notifier(Protocol):
 
 class NotifierBlock(PipelineBlock):
     """Configuration of a way to reach the team."""
-
-    kind: ClassVar[str] = "notifier"
 
     @classmethod
     def named(cls, document: str) -> Self:

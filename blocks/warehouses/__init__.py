@@ -1,1 +1,1 @@
-"""One module and one SQL file per warehouse; the module's name is the configured name."""
+"""One module and one folder of SQL per warehouse; the module's name is the configured name."""

@@ -138,11 +138,6 @@ class Erased:
 
     rows: Mapping[str, int]
 
-    @property
-    def total(self) -> int:
-        """Return how many rows that were in all; 0 if nothing was known of the contact."""
-        return sum(self.rows.values())
-
 
 @dataclass(frozen=True, slots=True)
 class RunStart:

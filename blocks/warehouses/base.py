@@ -120,8 +120,6 @@ class Warehouse(
 class WarehouseBlock(PipelineBlock):
     """Configuration of a warehouse."""
 
-    kind: ClassVar[str] = "warehouse"
-
     def get_warehouse(self) -> Warehouse:
         """Return the adapter."""
         raise NotImplementedError

@@ -31,7 +31,7 @@ class ContactReads:
         history = split_names(query.get("propertiesWithHistory", []))
         view = view_of(self._catalog.definitions, split_names(query.get("properties", [])), history)
         limit = _page_size(query, LARGEST_PAGE_WITH_HISTORY if history else LARGEST_PAGE)
-        records, following = self._store.page(_after(query), limit, archived=_is_true(query, "archived"))
+        records, following = self._store.page(_after(query), limit, archived=_is_archived(query))
         body: dict[str, Any] = {"results": [view.render(record) for record in records]}
         if following:
             link = f"?after={following}&limit={limit}"
@@ -43,7 +43,7 @@ class ContactReads:
         query = request.query()
         by_email = query.get("idProperty") == ["email"]
         record = self._store.with_email(wanted) if by_email else self._store.surviving(wanted)
-        if record is None or record.archived is not _is_true(query, "archived"):
+        if record is None or record.archived is not _is_archived(query):
             raise not_found(wanted)
         names = (split_names(query.get(each, [])) for each in ("properties", "propertiesWithHistory"))
         return json_reply(view_of(self._catalog.definitions, *names).render(record), inputs=1)
@@ -54,7 +54,7 @@ class ContactReads:
         history = body.get("propertiesWithHistory") or ()
         inputs = batch_inputs(body, LARGEST_PAGE_WITH_HISTORY if history else LARGEST_PAGE)
         found = self._look_up([each.get("id") for each in inputs], str(body.get("idProperty") or ""))
-        archived = _is_true(request.query(), "archived")
+        archived = _is_archived(request.query())
         newest_ms = self._clock.milliseconds() - int(lag_seconds * 1000)
         missing = [
             wanted
@@ -124,6 +124,6 @@ def _after(query: Mapping[str, Sequence[str]]) -> int:
     return int(text)
 
 
-def _is_true(query: Mapping[str, Sequence[str]], name: str) -> bool:
+def _is_archived(query: Mapping[str, Sequence[str]]) -> bool:
     # Clients of HubSpot's own send False and True.
-    return query.get(name, ["false"])[0].lower() == "true"
+    return query.get("archived", ["false"])[0].lower() == "true"

@@ -9,11 +9,11 @@ from urllib.parse import unquote
 _DECODED = ("%3A", "%2F", "%3F", "%40", "%21", "%24", "%27", "%28", "%29", "%2A", "%2C", "%3B")
 
 
-def sign_v3(secret: str, url: str, body: bytes, timestamp_ms: int, method: str = "POST") -> str:
+def sign_v3(secret: str, url: str, body: bytes, timestamp_ms: int) -> str:
     """Return the signature of a request."""
     for code in _DECODED:
         url = url.replace(code, unquote(code))
-    message = method.encode() + url.encode() + body + str(timestamp_ms).encode()
+    message = b"POST" + url.encode() + body + str(timestamp_ms).encode()
     return b64encode(hmac.digest(secret.encode(), message, "sha256")).decode()
 
 

@@ -73,9 +73,9 @@ class Chain:
             settle.fn(plan, write_back.fn(plan, store.fn(plan, look_up.fn(plan, claimed))))
         return plan
 
-    def run_with_totals(self, provider: str = "zoominfo", notifiers: Sequence[str] = ()) -> RunReport:
+    def run_with_totals(self, notifiers: Sequence[str] = ()) -> RunReport:
         """Take what waits through a whole run: its totals opened before, and closed after it, with their alert."""
-        plan, settings = self.plan(provider), load_settings()
+        plan, settings = self.plan(), load_settings()
         open_books.fn(plan)
         stop, taken, returned, planned = None, 0, 0, Counter[str]()
         for claimed in claim_chunks.fn(plan, 3, 1000):

@@ -19,9 +19,6 @@ from triggers.salesforce.intake import CRM, EventIntake
 from triggers.salesforce.listener import Listener, Patience
 from triggers.salesforce.topic import Fields, Topic
 
-_SOURCE, _LANE = "platform_event", "live"
-
-
 logger = logging.getLogger(__name__)
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)

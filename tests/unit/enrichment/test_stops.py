@@ -3,7 +3,6 @@
 import pytest
 
 from enrichment.errors import (
-    ClaimLostError,
     ConfigurationError,
     ContractError,
     CredentialsRejectedError,
@@ -42,7 +41,6 @@ RECORDS = [StagedRecord(f"r{n}", "hubspot", str(n), None, State.CLAIMED, n) for 
         (TransientError("timeout"), None),
         (ConfigurationError("no token"), None),
         (ContractError("what is this?"), None),
-        (ClaimLostError("gone"), None),
     ],
 )
 def test_only_what_every_record_would_meet_stops_the_run(error: EnrichmentError, stop: Stop | None) -> None:

@@ -44,7 +44,7 @@ def test_what_is_missing_or_wrong_is_named(configured: pytest.MonkeyPatch, name:
     """The message has the variable or the command that fixes it, and no secret."""
     configured.setenv(name, value)
     with pytest.raises(ConfigurationError, match=words) as raised:
-        serve_hubspot("127.0.0.1", 0)
+        serve_hubspot("127.0.0.1", 0, staged=lambda: None)
     assert "m4rk3r" not in str(raised.value)
 
 
@@ -54,13 +54,13 @@ def test_a_port_that_is_taken_is_named(configured: pytest.MonkeyPatch) -> None:
         socket.create_server(("127.0.0.1", 0)) as taken,
         pytest.raises(ConfigurationError, match=r"can't listen on 127\.0\.0\.1 port"),
     ):
-        serve_hubspot("127.0.0.1", taken.getsockname()[1])
+        serve_hubspot("127.0.0.1", taken.getsockname()[1], staged=lambda: None)
 
 
 def test_contacts_alone_need_their_secret(configured: pytest.MonkeyPatch) -> None:
     """Unsigned contacts are never taken."""
     with pytest.raises(ConfigurationError, match="ENRICHMENT_RECEIVER_SHARED_SECRET is not set"):
-        serve_contacts("127.0.0.1", 0)
+        serve_contacts("127.0.0.1", 0, staged=lambda: None)
 
 
 def test_the_command_exits_with_2_for_wrong_settings() -> None:

@@ -42,6 +42,7 @@ from commands.terminal import (
 from commands.undo import undo
 from commands.upkeep import cleanup
 from enrichment.errors import ConfigurationError, EnrichmentError
+from enrichment.names import names_in
 
 if TYPE_CHECKING:
     from enrichment.intake import Intake
@@ -182,7 +183,7 @@ def _intake(csv: Path | None, ids: str, since: datetime | None, *, everything: b
     if csv:
         return ListedContacts(csv_path=str(csv.resolve()))
     if ids:
-        return ListedContacts(crm_ids=[part.strip() for part in ids.split(",") if part.strip()])
+        return ListedContacts(crm_ids=names_in(ids))
     return NewContacts(since=since)
 
 

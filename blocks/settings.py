@@ -18,6 +18,7 @@ from enrichment.credits import ANY_PROVIDER
 from enrichment.errors import ConfigurationError
 from enrichment.estimate import Price
 from enrichment.fields import FIELDS, unknown_field
+from enrichment.names import names_in
 
 MOST_CHUNKS_IN_FLIGHT = 16
 _LONGEST_DAYS = 3650
@@ -273,7 +274,7 @@ class Settings(BaseSettings):
     @field_validator("required_fields")
     @classmethod
     def _names_canonical_fields(cls, text: str) -> str:
-        for name in filter(None, map(str.strip, text.split(","))):
+        for name in names_in(text):
             if name not in FIELDS:
                 raise ValueError(unknown_field(name))
         return text
@@ -353,11 +354,6 @@ class _Notifiers(BaseSettings):
 def load_notifiers() -> list[str]:
     """Return the notifiers to alert, also while other settings are wrong."""
     return names_in(_Notifiers(_env_file=env_file()).notifiers)
-
-
-def names_in(text: str) -> list[str]:
-    """Return the names of a comma-separated list."""
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 class _Entry(BaseModel):

@@ -19,6 +19,7 @@ from commands.terminal import (
     say_run,
 )
 from enrichment.errors import ConfigurationError
+from enrichment.names import names_in
 
 if TYPE_CHECKING:
     from enrichment.intake import Selection
@@ -78,7 +79,7 @@ def backfill(  # noqa: PLR0913 - one parameter for each option
             owner=owner,
             list_id=list_id,
             condition=condition,
-            missing=[name.strip() for name in missing.split(",")],
+            missing=names_in(missing),
             csv_path=str(csv.resolve()) if csv else "",
         )
         only_one({"--estimate": estimate, "--stage-only": stage_only})

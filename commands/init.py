@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from commands.terminal import Json, err, reported_errors, say
 from enrichment.errors import ConfigurationError
+from enrichment.names import names_in
 
 if TYPE_CHECKING:
     from tasks.own_folder import Choices, Question
@@ -169,7 +170,7 @@ class _Asker:
     def prices(self, providers: str, given: list[str] | None) -> dict[str, Any]:
         """Return the price of a credit by provider, of those that have one."""
         texts = dict(_pair(one, "zoominfo=0.45EUR") for one in given or [])
-        names = [name.strip() for name in providers.split(",")]
+        names = names_in(providers)
         asked = {
             name: self.text(
                 f"Price of a credit of {name}, such as 0.45EUR; empty: unknown", texts.get(name), "", _price

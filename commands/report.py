@@ -7,6 +7,7 @@ import typer
 
 from commands.terminal import Json, reported_errors, say
 from enrichment.errors import ConfigurationError
+from enrichment.names import names_in
 
 
 def report(
@@ -18,7 +19,7 @@ def report(
     """Write results, match rate, cost and impact of the last weeks as one HTML page that loads nothing."""
     with reported_errors():
         from blocks.notifiers.base import load_notifier  # noqa: PLC0415 - Prefect takes seconds to import
-        from blocks.settings import load_settings, names_in  # noqa: PLC0415
+        from blocks.settings import load_settings  # noqa: PLC0415
         from tasks.report import read_report, render_report, save_report, send_report  # noqa: PLC0415
 
         if target.is_dir():

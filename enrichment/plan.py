@@ -8,6 +8,7 @@ from typing import Self
 from enrichment.change_plans import Guard
 from enrichment.credits import CreditCaps, cap_of_day
 from enrichment.errors import ConfigurationError
+from enrichment.names import names_in
 from enrichment.records import Origin
 from enrichment.wire import FieldDescription
 
@@ -100,7 +101,7 @@ class RunPlan:
     @property
     def providers(self) -> tuple[str, ...]:
         """Return the references of the providers, in the order in which they are queried."""
-        return tuple(dict.fromkeys(part.strip() for part in self.provider.split(",") if part.strip()))
+        return tuple(names_in(self.provider))
 
     def caps(self, provider: str) -> CreditCaps:
         """Return what may be spent at a provider."""

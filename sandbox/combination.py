@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from enrichment.errors import ConfigurationError
+from enrichment.names import names_in
 from sandbox.accounts import CRMS, PROVIDERS
 from sandbox.warehouses.base import stand_in_names
 
@@ -36,7 +37,7 @@ def combine(crm: str, provider: str, warehouse: str) -> Combination:
     Raises:
         ConfigurationError: one of them has no stand-in; the message lists those that have.
     """
-    providers = tuple(dict.fromkeys(part.strip() for part in provider.split(",") if part.strip()))
+    providers = tuple(names_in(provider))
     _check("CRM", [crm], [*CRMS, FILE])
     _check("provider", providers or [provider], list(PROVIDERS))
     _check("warehouse", [warehouse], stand_in_names())

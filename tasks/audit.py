@@ -8,10 +8,11 @@ from blocks.crms.base import Crm, crm_name, open_crm, read_apart
 from blocks.log import event
 from blocks.providers.block import load_provider
 from blocks.providers.spec.model import load_spec
-from blocks.settings import Settings, load_settings, names_in
+from blocks.settings import Settings, load_settings
 from blocks.warehouses.base import Warehouse, open_warehouse
 from enrichment.comparisons import Booked, Held, check_policy, compare
 from enrichment.errors import EnrichmentError, PromiseBrokenError, sealed
+from enrichment.names import names_in
 from enrichment.plan import Reference
 from enrichment.promises import Sighting, Verdict, judge
 from enrichment.records import Origin

@@ -17,6 +17,7 @@ from blocks.settings import load_settings
 from blocks.variables import unknown_variables
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import EnrichmentError, sealed
+from enrichment.names import names_in
 from enrichment.plan import check_lease
 from enrichment.status import between, failed_lately, gone_quiet, no_good_run, waits_too_long
 from tasks.books import mapped_fields
@@ -45,7 +46,7 @@ def examine() -> list[Finding]:
         ("queue", partial(_queue, settings.warehouse)),
         ("runs", partial(_runs, settings.warehouse)),
         ("locks", partial(_locks, settings.warehouse)),
-        *((f"provider {name.strip()}", partial(_provider, name.strip())) for name in settings.provider.split(",")),
+        *((f"provider {name}", partial(_provider, name)) for name in names_in(settings.provider)),
         (f"crm {settings.crm}", partial(_crm, settings.crm)),
         *_runtime(),
         *((f"notifier {name}", partial(_notifier, name)) for name in settings.notifier_references),

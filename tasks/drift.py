@@ -14,7 +14,7 @@ from blocks.providers.http.follow_ups import follow_up_spec
 from blocks.providers.http.interpret import given_values, read_reply
 from blocks.providers.spec.model import ProviderSpec, load_spec
 from blocks.providers.spec.paths import contact_paths, follow_up_paths
-from blocks.settings import Settings, load_settings, names_in
+from blocks.settings import Settings, load_settings
 from blocks.warehouses.base import SavedReply, Warehouse, open_warehouse
 from enrichment.drift import (
     CrmFit,
@@ -28,6 +28,7 @@ from enrichment.drift import (
 from enrichment.drift_page import Drift
 from enrichment.errors import EnrichmentError, sealed
 from enrichment.moments import read_moment, utc_text
+from enrichment.names import names_in
 from enrichment.plan import Reference
 from enrichment.records import ENRICHED
 from enrichment.shapes import ReadPaths, Shapes

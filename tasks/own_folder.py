@@ -16,11 +16,12 @@ from blocks.crms.base import CrmBlock
 from blocks.notifiers.base import NotifierBlock
 from blocks.providers.block import provider_block_class
 from blocks.providers.spec.model import spec_names
-from blocks.settings import Settings, names_in
+from blocks.settings import Settings
 from blocks.warehouses.base import WarehouseBlock
 from enrichment.errors import ConfigurationError
 from enrichment.estimate import Price
 from enrichment.fields import SOURCES
+from enrichment.names import names_in
 from enrichment.plan import Reference
 
 SETTINGS, MAPPING, PRICES, DEPLOYMENTS = ".env", "mapping.yaml", "prices.yaml", "prefect.yaml"

@@ -14,6 +14,7 @@ from blocks.server import require_server
 from blocks.settings import Settings, load_settings
 from blocks.warehouses.base import open_warehouse
 from enrichment.errors import TransientError, sealed
+from enrichment.names import names_in
 from enrichment.plan import Reference, check_lease
 from tasks.contact_pages import keep_page
 from tasks.deployments import deploy_missing, read_deployments
@@ -88,8 +89,8 @@ def check_ready(provider: str = "") -> None:
         warehouse.check_schema()
     with open_crm(settings.crm):
         pass
-    for reference in (provider or settings.provider).split(","):
-        vendor = load_provider(reference.strip())
+    for reference in names_in(provider or settings.provider):
+        vendor = load_provider(reference)
         check_lease(settings.lease_seconds, vendor.name, vendor.terms.longest_seconds)
     for reference in settings.notifier_references:
         load_notifier(reference)
@@ -109,7 +110,7 @@ def _prepare_prefect(settings: Settings, save: bool, runs: int) -> dict[str, Any
     done["concurrency limits created"] = [name for name in RUN_LIMITS if make_limit(name, runs)]
     done["work pools created"] = [WORK_POOL] if make_work_pool(WORK_POOL) else []
     if save:
-        chosen = [*settings.provider.split(","), settings.crm, settings.warehouse, *settings.notifier_references]
+        chosen = [*names_in(settings.provider), settings.crm, settings.warehouse, *settings.notifier_references]
         if environment_values(Receiver):
             chosen.append(Receiver.vendor)
         done["blocks saved"] = save_blocks({Reference.parse(reference).name for reference in chosen})

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
-from blocks.settings import load_settings, names_in
+from blocks.settings import load_settings
 from blocks.warehouses.base import open_warehouse
 from enrichment.credits import ANY_PROVIDER
 from enrichment.errors import sealed
 from enrichment.lists import ALL
+from enrichment.names import names_in
 from enrichment.plan import Reference
 from enrichment.status import Answer, CreditStatus, Status
 from tasks.doctor import examine_runtime

@@ -9,6 +9,7 @@ from blocks.providers.spec.follow_ups import CHOSEN, PAGE, FollowUp, Pages, Swit
 from blocks.providers.spec.model import ProviderSpec
 from blocks.providers.spec.sections import RequestForm, Rule
 from enrichment.errors import ConfigurationError
+from enrichment.names import names_in
 from enrichment.records import Outcome
 from enrichment.values import integer, text
 
@@ -76,7 +77,7 @@ def chosen_values(switch: Switch, value: Any, variable: str) -> tuple[str, ...] 
     """
     if switch.kind == "yes_no":
         return () if value else None
-    values = tuple(dict.fromkeys(part.strip() for part in str(value or "").split(",") if part.strip()))
+    values = tuple(names_in(str(value or "")))
     if len(values) > switch.most:
         raise ConfigurationError(f"{variable} names {len(values)} values: one call accepts {switch.most}")
     unfit = [one for one in values if switch.joined_by and switch.joined_by in one]

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from enrichment.drift import Finding, Kind
+from enrichment.markdown import table
 
 _TITLES: Mapping[Kind, str] = {
     Kind.GONE: "no longer there",
@@ -75,8 +76,8 @@ class Drift:
 def _table(findings: Iterable[Finding]) -> Iterator[str]:
     rows = [_row(one) for one in findings]
     if rows:
-        yield from ("", "| system | what | where | replies | since | |", "|---|---|---|---:|---|---|")
-        yield from (f"| {' | '.join(_cell(text) for text in row)} |" for row in rows)
+        yield ""
+        yield table(("system", "what", "where", "replies", "since", ""), rows, numbers=[3])
 
 
 def _row(one: Finding) -> tuple[str, ...]:
@@ -85,10 +86,6 @@ def _row(one: Finding) -> tuple[str, ...]:
     says = f"{one.says}: {words}" if words else one.says
     title = f"**{_TITLES[one.kind]}**" if one.serious else _TITLES[one.kind]
     return one.system, title, f"`{one.subject}`", replies, one.since, says
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _proposals(findings: Iterable[Finding]) -> Iterator[str]:

@@ -7,9 +7,10 @@ so far, and at most.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from enrichment.markdown import table
 from enrichment.match_rate import match_rate, rate_in_words
 from enrichment.wording import contacts
 
@@ -242,13 +243,8 @@ def in_one_sentence(estimate: Estimate) -> str:
 
 def estimate_markdown(estimate: Estimate) -> str:
     """Return the estimate as Markdown."""
-    table = [f"| {label} | {value} |" for label, value in estimate_lines(estimate)]
-    note = "Nothing was spent or written."
-    return "\n".join([f"**{in_one_sentence(estimate)}**", "", note, "", *_head(), *table])
-
-
-def _head() -> Iterable[str]:
-    return ("| figure | value |", "|---|---:|")
+    figures = table(("figure", "value"), estimate_lines(estimate), numbers=[1])
+    return "\n\n".join([f"**{in_one_sentence(estimate)}**", "Nothing was spent or written.", figures])
 
 
 def _provider_lines(one: ProviderEstimate) -> list[tuple[str, str]]:

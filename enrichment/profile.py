@@ -13,6 +13,7 @@ from enrichment.causes import not_found
 from enrichment.estimate import Estimate, Range, estimate_lines, in_one_sentence
 from enrichment.fields import FIELDS
 from enrichment.identifiers import normalise_email, same_text
+from enrichment.markdown import table
 from enrichment.records import Contact
 from enrichment.unmatched import EMAIL_MALFORMED, UNKNOWN_COMPANY, KnownDomains, suggest
 from enrichment.values import canonical
@@ -289,10 +290,9 @@ def _listed(values: Iterable[tuple[str, int]]) -> str:
 
 def profile_markdown(profile: Profile) -> str:
     """Return a profile as Markdown."""
-    lines = [("", ""), ("---", "---:"), *profile_lines(profile)]
-    words = [("field", "most frequent", "not in the vocabulary"), ("---",) * 3, *vocabulary_rows(profile)]
-    tables = ["\n".join(f"| {' | '.join(row)} |" for row in rows) for rows in (lines, words)]
-    return "\n\n".join([profile_sentence(profile), *tables])
+    figures = table(("figure", "value"), profile_lines(profile), numbers=[1])
+    words = table(("field", "most frequent", "not in the vocabulary"), vocabulary_rows(profile))
+    return "\n\n".join([profile_sentence(profile), figures, words])
 
 
 def profile_sentence(profile: Profile) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from enrichment.causes import failed, not_found
+from enrichment.markdown import table
 from enrichment.match_rate import MATCHED, match_rate_of, rate_in_words
 from enrichment.records import Disposition
 from enrichment.refusals import refused_line
@@ -244,7 +245,4 @@ def _refusal_list(review: Review) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    if not rows:
-        return "None."
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return table(head, rows) if rows else "None."

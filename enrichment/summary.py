@@ -6,6 +6,7 @@ from typing import Any
 
 from enrichment.alerts import Cause, failed_contacts, refused_field
 from enrichment.books import Books
+from enrichment.markdown import table
 from enrichment.match_rate import match_rate_of
 from enrichment.messages import concern_lines
 from enrichment.records import Disposition, Stop
@@ -205,7 +206,6 @@ def summary_markdown(report: RunReport, page: str = "") -> str:
         report: of the run.
         page: address of a contact's page in the CRM, `{crm_id}` in the id's place; empty if that isn't known.
     """
-    table = [f"| {label} | {value} |" for label, value in summary_lines(report)]
     head = [f"**{in_one_sentence(report)}**", ""]
     head += [f"**The run stopped early:** {report.stop.message}", ""] if report.stop else []
     names = ", ".join(use.provider for use in report.providers)
@@ -213,7 +213,7 @@ def summary_markdown(report: RunReport, page: str = "") -> str:
     refusals = [refused_field(one, report.crm) for one in report.refusals]
     trouble = [_as_item(line) for one in (*failures, *refusals) for line in concern_lines(one, page)]
     below = ["", "What failed or was not written:", "", *trouble] if trouble else []
-    return "\n".join([*head, "| figure | value |", "|---|---:|", *table, *below])
+    return "\n".join([*head, table(("figure", "value"), summary_lines(report), numbers=[1]), *below])
 
 
 def _as_item(line: str) -> str:

@@ -1,12 +1,13 @@
 """Generate docs/fields.md from the vocabulary, the providers' specs and the CRMs' default rules. Run by `make docs`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from blocks.crms.hubspot import HubSpot
 from blocks.crms.salesforce import Salesforce
 from blocks.providers.spec.model import ProviderSpec, load_spec, spec_names
 from enrichment.fields import CONVERSIONS, FIELDS, RESULT_FIELDS, Field
+from enrichment.markdown import table
 from enrichment.write_policy import FieldRule
 
 PAGE = Path(__file__).parents[1] / "docs" / "fields.md"
@@ -56,9 +57,9 @@ def page() -> str:
         parts += [f"## The {about}\n", _meanings(field for field in FIELDS.values() if field.about == about)]
     specs = [load_spec(name) for name in spec_names()]
     filled = ([f"`{name}`", *(_filled(name, spec) for spec in specs)] for name in FIELDS)
-    parts += [PROVIDERS, _table(["field", *(spec.title for spec in specs)], filled)]
-    units = _table(["unit", "`unit` in a spec"], ([f"`{unit}`", _listed(names)] for unit, names in CONVERSIONS.items()))
-    return "\n".join([*parts, RESULTS, _meanings(RESULT_FIELDS.values()), UNITS, units])
+    parts += [PROVIDERS, table(["field", *(spec.title for spec in specs)], filled) + "\n"]
+    units = table(["unit", "`unit` in a spec"], ([f"`{unit}`", _listed(names)] for unit, names in CONVERSIONS.items()))
+    return "\n".join([*parts, RESULTS, _meanings(RESULT_FIELDS.values()), UNITS, units]) + "\n"
 
 
 def _meanings(fields: Iterable[Field]) -> str:
@@ -74,17 +75,13 @@ def _meanings(fields: Iterable[Field]) -> str:
         ]
         for field in fields
     )
-    return _table(["field", "type", "unit", "meaning", "HubSpot", "Salesforce"], rows)
+    return table(["field", "type", "unit", "meaning", "HubSpot", "Salesforce"], rows) + "\n"
 
 
 def _filled(name: str, spec: ProviderSpec) -> str:
     if name in spec.fields:
         return "yes"
     return "by company" if any(name in one.fields for one in spec.follow_ups) else ""
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in (head, ["---"] * len(head), *rows))
 
 
 def _targets(rules: Iterable[FieldRule]) -> Mapping[str, str]:

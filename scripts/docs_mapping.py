@@ -1,13 +1,14 @@
 """Generate docs/field-mapping.md from the write policy, the CRMs' default rules and the conversion itself."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from blocks.base import block_class, module_names, variable_prefix
 from blocks.crms.base import CrmBlock
 from enrichment.fields import SOURCES
+from enrichment.markdown import table
 from enrichment.wire import FieldDescription, UnfitError, to_wire
 from enrichment.write_policy import Rule
 
@@ -110,11 +111,11 @@ def page() -> str:
     """Return the page: the file's keys, the rules, how values are converted, and each CRM's defaults."""
     vendors = module_names("blocks.crms")
     settings = ", ".join(f"`{variable_prefix(vendor)}MAPPING_FILE`" for vendor in vendors)
-    rules = _table(["rule", "the value is written"], ([f"`{one}`", one.meaning] for one in Rule))
-    forms = _table(
+    rules = table(["rule", "the value is written"], ([f"`{one}`", one.meaning] for one in Rule))
+    forms = table(
         ["value", "field", "sent"], ([f"`{json.dumps(value)}`", of, _sent(value, to)] for value, of, to in EXAMPLES)
     )
-    parts = [HEAD.replace("@SETTINGS@", settings), rules + BELOW_RULES + FORMS + forms + BELOW_FORMS + DEFAULTS]
+    parts = [HEAD.replace("@SETTINGS@", settings), f"{rules}\n{BELOW_RULES}{FORMS}{forms}\n{BELOW_FORMS}{DEFAULTS}"]
     return "\n".join([*parts, *(_defaults(vendor) for vendor in vendors)])
 
 
@@ -124,7 +125,7 @@ def _defaults(vendor: str) -> str:
         [f"`{rule.field}`", f"`{rule.source}`", SOURCES[rule.source].description, _when(rule.rule, stamp=rule.stamp)]
         for rule in cls().default_rules()
     )
-    return f"### {cls.get_block_type_name()}\n\n" + _table(["field", "source", "meaning", "rule"], rows)
+    return f"### {cls.get_block_type_name()}\n\n" + table(["field", "source", "meaning", "rule"], rows) + "\n"
 
 
 def _when(rule: Rule, *, stamp: bool) -> str:
@@ -136,10 +137,6 @@ def _sent(value: Any, to: FieldDescription) -> str:
         return f"`{to_wire(value, to)}`"
     except UnfitError as unfit:
         return f"not written: `{unfit}`"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in (head, ["---"] * len(head), *rows))
 
 
 if __name__ == "__main__":

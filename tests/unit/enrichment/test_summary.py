@@ -112,7 +112,7 @@ def test_the_markdown_is_one_table_below_the_reason_of_a_stop(stop: str) -> None
     assert ("stopped early" in rows[2]) == bool(stop)
     assert (stop in rows[2]) or not stop
     assert "| written | 9,000 |" in rows
-    assert rows.index("|---|---:|") == rows.index("| figure | value |") + 1
+    assert rows.index("| --- | ---: |") == rows.index("| figure | value |") + 1
 
 
 def test_contacts_that_other_runs_have_locked_are_counted() -> None:

@@ -129,9 +129,9 @@ def test_a_dry_run_counts_the_steps_and_shows_what_they_would_write(pipeline: Pi
     before = preview_contacts()
     assert isinstance(before, Preview)
     assert (before.records, before.would_ask, len(seller.requests)) == (6, 2, asked)
+    pipeline.setenv("ENRICHMENT_HUBSPOT_PROTECTED_FIELDS", '["enr_tech_stack"]')
     run(pipeline)
-    for crm_id in ids:
-        pipeline.box.world.hubspot.edit(crm_id, {"enr_tech_stack": ""})
+    pipeline.setenv("ENRICHMENT_HUBSPOT_PROTECTED_FIELDS", "")
     stage(pipeline, ids)
     after = preview_contacts()
     assert isinstance(after, Preview)

@@ -229,14 +229,19 @@ class ContactReader:
 
     def read_batch(self, ids: Sequence[str], wanted: FieldSet) -> dict[str, CrmContact]:
         """Read one batch; every id ends as found or as named missing, else it is asked for alone."""
-        call = self._batch_read(ids, wanted)
+        answers: list[Any] = []
+
+        def accounts(body: Any) -> bool:
+            answers.append(body)
+            return _accounts_for_something(body)
+
         try:
-            body = self._api.ask(call, READ_SCOPE, _accounts_for_something).body
+            body = self._api.ask(self._batch_read(ids, wanted), READ_SCOPE, accounts).body
         except TransientError:
-            if len(ids) > 1:
-                raise
             # About a single contact, HubSpot may have nothing to say for good: then only this one fails.
-            body = self._api.ask(call, READ_SCOPE, is_complete).body
+            if len(ids) > 1 or not answers or not is_complete(answers[-1]):
+                raise
+            body = answers[-1]
         found = _place(ids, body["results"], wanted)
         missing = {i for c in complaints(body) if c.category == OBJECT_NOT_FOUND for i in c.ids}
         open_ids = [i for i in ids if i not in found and i not in missing]

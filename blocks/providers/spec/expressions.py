@@ -23,8 +23,9 @@ _CHAINS = {
     "pipe",
 }
 _PROJECTIONS = {"projection", "filter_projection", "value_projection", "flatten"}
-#: What the library raises for a value of a type that a function doesn't take, and for a text that is compared by size.
-_OTHER_TYPE = (JMESPathTypeError, TypeError)
+#: What the library raises for a value of a type that a function doesn't take, for a text that is compared by size, and
+#: for a number that has no whole one near it, such as 1e400.
+_OTHER_TYPE = (JMESPathTypeError, TypeError, OverflowError)
 _LITERAL_WORDS = {"null", "true", "false"}
 
 

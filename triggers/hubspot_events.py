@@ -96,6 +96,7 @@ class _Reader:
     portal_id: str
     records: dict[str, NewRecord] = field(default_factory=dict)
     changed: set[Key] = field(default_factory=set)
+    merges: set[tuple[Origin, str, str]] = field(default_factory=set)
     erasures: dict[str, Erasure] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -115,7 +116,8 @@ class _Reader:
         """Return what all events together ask for; nothing is staged of a contact that is erased."""
         records = tuple(record for crm_id, record in self.records.items() if crm_id not in self.erasures)
         changed = frozenset(key for key in self.changed if key[1] not in self.erasures)
-        return Delivery(Batch(records, changed), tuple(self.erasures.values()), dict(self.counts))
+        batch = Batch(records, changed, frozenset(self.merges))
+        return Delivery(batch, tuple(self.erasures.values()), dict(self.counts))
 
     def _stage(self, crm_id: str, created_at: str | None = None) -> None:
         known = self.records.get(crm_id)
@@ -163,7 +165,9 @@ class _Reader:
         survivor = next((found for part in (event.get("newObjectId"), *parts[:2]) if (found := _id(part))), None)
         if survivor is None:
             return "unreadable"
-        self.changed |= {(_ORIGIN, crm_id) for part in parts if (crm_id := _id(part))} | {(_ORIGIN, survivor)}
+        merged = {crm_id for part in parts if (crm_id := _id(part))}
+        self.changed |= {(_ORIGIN, crm_id) for crm_id in merged | {survivor}}
+        self.merges |= {(_ORIGIN, crm_id, survivor) for crm_id in merged - {survivor}}
         self._stage(survivor)
         return "merged"
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -21,17 +21,19 @@ class Batch:
     Args:
         records: contacts for the queue.
         changed: origin and id of contacts that changed; see `Warehouse.stage`.
+        merges: origin, id, and the id of the contact into which it was merged.
     """
 
     records: tuple[NewRecord, ...] = ()
     changed: frozenset[Key] = frozenset()
+    merges: frozenset[tuple[Origin, str, str]] = frozenset()
 
     def __bool__(self) -> bool:
         """Return whether there is anything to commit."""
-        return bool(self.records or self.changed)
+        return bool(self.records or self.changed or self.merges)
 
 
-def merged(batches: Iterable[Batch]) -> Batch:
+def merged(batches: Sequence[Batch]) -> Batch:
     """
     Return several batches as one that has each contact once.
 
@@ -47,7 +49,8 @@ def merged(batches: Iterable[Batch]) -> Batch:
             records[key] = _joined(records[key], record) if key in records else record
     for key in changed & records.keys():
         records[key] = replace(records[key], email_address=None)
-    return Batch(tuple(records.values()), frozenset(changed))
+    merges = frozenset[tuple[Origin, str, str]]().union(*(batch.merges for batch in batches))
+    return Batch(tuple(records.values()), frozenset(changed), merges)
 
 
 def _joined(first: NewRecord, second: NewRecord) -> NewRecord:
@@ -185,7 +188,7 @@ class StagingWriter:
         return self._write(batch)
 
     def _stage(self, warehouse: Warehouse, batch: Batch) -> int:
-        return warehouse.stage(batch.records, changed=batch.changed)
+        return warehouse.stage(batch.records, changed=batch.changed, merges=batch.merges)
 
     def _connect(self) -> Warehouse:
         self._warehouse = self._open_warehouse()

@@ -14,6 +14,7 @@ from blocks.warehouses._rows import Row, finished_row, row_of
 from blocks.warehouses._session import Session
 from blocks.warehouses._values import Erased
 from enrichment.identifiers import suppression_keys
+from enrichment.names import names_in
 from enrichment.records import ERASED_ADDRESS, Contact, Disposition, Finished, Origin
 
 #: Why a hashed identifier is suppressed, and why a staged record ended.
@@ -59,6 +60,31 @@ def erase(session: Session, origin: Origin, crm_id: str, token: str, by: str = "
     session.run("blank_ledger", **who)
     session.run("forget_requests", **who)
     return Erased(counts)
+
+
+def note_merges(session: Session, merges: Iterable[tuple[Origin, str, str]]) -> None:
+    """Remember which contacts were merged into which: what is kept of a person stays under the ids from before."""
+    by_survivor: dict[str, set[str]] = {}
+    for origin, crm_id, survivor in merges:
+        by_survivor.setdefault(_merged_into(origin, survivor), set()).add(crm_id)
+    for name, ids in sorted(by_survivor.items()):
+        session.run("save_cursor", name=name, cursor=",".join(sorted(ids.union(_noted(session, name)))))
+
+
+def with_merged(session: Session, origin: Origin, crm_id: str) -> list[str]:
+    """Return a contact's id, and those of the contacts that were merged into it, one after the other if need be."""
+    found = [crm_id]
+    for one in found:
+        found += [each for each in _noted(session, _merged_into(origin, one)) if each not in found]
+    return found
+
+
+def _merged_into(origin: Origin, survivor: str) -> str:
+    return f"merged into {origin.crm} {origin.object_type} {survivor}"
+
+
+def _noted(session: Session, name: str) -> list[str]:
+    return [crm_id for row in session.read("read_cursor", name=name) for crm_id in names_in(row["cursor"])]
 
 
 def erased_among(session: Session, keys: Collection[str]) -> frozenset[str]:

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Callable, Collection, Sequence
 
 from blocks.log import event
-from blocks.warehouses._erasure import without_erased_addresses
+from blocks.warehouses import _erasure
 from blocks.warehouses._rows import Row, record_of, row_of
 from blocks.warehouses._session import Session, Transactions, replayed
 from blocks.warehouses._values import NewRecord, QueueCount, Renewal
@@ -27,6 +27,7 @@ class QueueVerbs(Transactions):
         records: Sequence[NewRecord],
         *,
         changed: Collection[tuple[Origin, str]] = (),
+        merges: Collection[tuple[Origin, str, str]] = (),
         cursor: tuple[str, str] | None = None,
     ) -> int:
         """
@@ -41,6 +42,7 @@ class QueueVerbs(Transactions):
             records: the contacts.
             changed: origin and id of contacts that changed; those in the queue are read again, and if a run works on
                 one, it is done again once that run has ended it.
+            merges: origin, id, and the id of the contact into which it was merged; an erasure of that one finds it.
             cursor: name and value of the intake's position, committed together with the rows.
 
         Returns:
@@ -51,6 +53,7 @@ class QueueVerbs(Transactions):
                 "note_changes", rows=[row_of(origin) | {"crm_id": crm_id} for origin, crm_id in sorted(set(changed))]
             )
             staged = _stage(session, records)
+            _erasure.note_merges(session, merges)
             if cursor:
                 session.run("save_cursor", name=cursor[0], cursor=cursor[1])
         return staged
@@ -279,7 +282,7 @@ def _require_moved(changed: int) -> None:
 
 def _stage(session: Session, records: Sequence[NewRecord]) -> int:
     given = [row_of(record) | {"record_id": uuid.uuid4().hex} for record in records]
-    rows = [_with_one_address(row) for row in without_erased_addresses(session, given)]
+    rows = [_with_one_address(row) for row in _erasure.without_erased_addresses(session, given)]
     several = sum(1 for record in records if len(valid_addresses(record.email_address)) > 1)
     if several:
         event("first_of_several_addresses_queued", contacts=several)

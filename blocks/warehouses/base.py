@@ -112,9 +112,15 @@ class Warehouse(
 
     @replayed
     def erase(self, origin: Origin, crm_id: str, by: str = "") -> Erased:
-        """Remove what is known of a contact, and remember by hashes never to look it up; safe to repeat."""
+        """
+        Remove what is known of a contact, and remember by hashes never to look it up; safe to repeat.
+
+        The contacts that were merged into it were the same person, and go with it.
+        """
         with self._transaction() as session:
-            return _erasure.erase(session, origin, crm_id, uuid.uuid4().hex, by)
+            ids = _erasure.with_merged(session, origin, crm_id)
+            parts = [_erasure.erase(session, origin, one, uuid.uuid4().hex, by).rows for one in ids]
+        return Erased({table: sum(rows[table] for rows in parts) for table in parts[0]})
 
 
 class WarehouseBlock(PipelineBlock):

@@ -111,13 +111,27 @@ def test_an_erased_contact_leaves_ids_and_hashes_only(warehouse: Warehouse) -> N
     assert dict(settled.dispositions) == {"written": 1}
 
 
+def test_an_erasure_finds_what_was_kept_of_the_person_under_earlier_ids(warehouse: Warehouse) -> None:
+    """Merged one after the other: what is kept under the ids from before goes too, and is never looked up again."""
+    for crm_id, email in (("1", "zoe@acme.example"), ("2", "zoe@home.example"), ("4", "lee@acme.example")):
+        fill_every_table(warehouse, crm_id, email)
+    warehouse.stage([], merges=[(HUBSPOT, "1", "2")])
+    warehouse.stage([], merges=[(HUBSPOT, "2", "3")])
+    warehouse.stage([], merges=[(HUBSPOT, "5", "3"), (HUBSPOT, "4", "6")])
+    assert sum(warehouse.erase(HUBSPOT, "3").rows.values()) == 18
+    kept = everything_kept(warehouse)
+    assert ("zoe" in kept, "lee" in kept) == (False, True)
+    keys = [key for crm_id in ("1", "2", "3", "5") for key in suppression_keys(Contact(crm_id), HUBSPOT)]
+    assert warehouse.read_suppressed(keys) == set(keys)
+
+
 def test_an_erasure_may_be_repeated_and_an_unknown_contact_is_suppressed(warehouse: Warehouse) -> None:
     """Nothing is left to remove the second time, and the suppression is kept for an unknown contact."""
     fill_every_table(warehouse, "1", "zoe@acme.example")
     warehouse.suppress(suppression_keys(Contact("9"), HUBSPOT), "opt_out")
-    assert [warehouse.erase(HUBSPOT, crm_id).total for crm_id in ("1", "9")] == [9, 0]
+    assert [sum(warehouse.erase(HUBSPOT, crm_id).rows.values()) for crm_id in ("1", "9")] == [9, 0]
     kept = everything_kept(warehouse, but="suppression_changes")  # which notes who did it, each time
-    assert [warehouse.erase(HUBSPOT, crm_id).total for crm_id in ("1", "9")] == [0, 0]
+    assert [sum(warehouse.erase(HUBSPOT, crm_id).rows.values()) for crm_id in ("1", "9")] == [0, 0]
     assert everything_kept(warehouse, but="suppression_changes") == kept
     (barred,) = warehouse.read_suppressions({suppression_keys(Contact("9"), HUBSPOT)[0]: "hubspot"})
     assert (barred.reason, barred.suppressed_at[-1]) == ("erased", "Z")

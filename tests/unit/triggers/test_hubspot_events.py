@@ -167,6 +167,7 @@ def test_a_merge_stages_the_contact_that_is_left(fields: dict[str, Any], survivo
     """Whatever waits of the others is read again, and leads to the one that is left."""
     delivery = read({**event("merge", None), **fields})
     assert (staged(delivery.batch), changed(delivery.batch)) == ({survivor: None}, parts)
+    assert delivery.batch.merges == {(Origin("hubspot"), one, survivor) for one in parts - {survivor}}
 
 
 @pytest.mark.parametrize("form", ["classic", "generic"])

@@ -61,11 +61,14 @@ class Server:
         client.settimeout(10)
         self._words(client)
         try:
-            with self._context.wrap_socket(client, server_side=True) as secured:
-                self.handshakes.append("done")
-                self.received += secured.recv(1024)
+            secured = self._context.wrap_socket(client, server_side=True)
         except ssl.SSLError as error:
             self.handshakes.append(error.reason)
+            return
+        self.handshakes.append("done")
+        with secured, suppress(OSError):  # however the client takes it that there is no such service here
+            secured.settimeout(1)  # a mail client waits to be greeted
+            self.received += secured.recv(1024)
 
 
 def at_once(_: socket.socket) -> None:

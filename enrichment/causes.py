@@ -81,7 +81,7 @@ FAILED: Mapping[str, tuple[str, str]] = {
 REFUSED: Mapping[str, tuple[str, str]] = {
     "not_an_option": ("not in {crm}'s list", "add the value to {crm}'s list, or correct the field or its mapping"),
     "too_long": ("longer than {crm}'s field allows", "lengthen the field in {crm}, or map another source"),
-    UNREADABLE: ("ambiguous, so not used", ""),
+    UNREADABLE: ("can't be read for certain, so not used", ""),
     "several_values": ("a list where the field takes one value", "map the list to a field that takes several values"),
     "field_custom_validation_exception": ("refused by a validation rule of {crm}", "change the rule or the mapping"),
     "field_integrity_exception": ("not in {crm}'s list of states and countries", "add the value to {crm}'s list"),
